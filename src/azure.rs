@@ -1,0 +1,208 @@
+//! The Azure Redis services by host name: port, private DNS zone, group ID.
+//!
+//! Source: Microsoft Learn, "Azure Private Endpoint private DNS zone values" and the services'
+//! own pages on ports. Suffixes match without regard to case.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Azure's virtual resolver, the same address in every virtual network.
+pub const AZURE_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16));
+
+/// The first label of every private zone.
+pub const PRIVATELINK: &str = "privatelink";
+
+/// A Redis service, known from the suffix of the host name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Service {
+    /// Azure Cache for Redis: Basic, Standard, Premium.
+    AzureCacheForRedis,
+    /// Azure Cache for Redis Enterprise.
+    AzureCacheForRedisEnterprise,
+    /// Azure Managed Redis.
+    AzureManagedRedis,
+    /// A name under no known suffix: nothing is assumed about it.
+    #[default]
+    Other,
+}
+
+impl Service {
+    /// The port of its TLS endpoint; 6380 where the service is not known.
+    pub fn tls_port(self) -> u16 {
+        match self {
+            Self::AzureCacheForRedis | Self::Other => 6380,
+            Self::AzureCacheForRedisEnterprise | Self::AzureManagedRedis => 10_000,
+        }
+    }
+
+    /// The port used without TLS, where the service offers one.
+    pub fn plaintext_port(self) -> u16 {
+        match self {
+            Self::AzureCacheForRedis | Self::Other => 6379,
+            Self::AzureCacheForRedisEnterprise | Self::AzureManagedRedis => 10_000,
+        }
+    }
+
+    /// The private endpoint's group ID (sub-resource).
+    pub fn group_id(self) -> Option<&'static str> {
+        match self {
+            Self::AzureCacheForRedis => Some("redisCache"),
+            Self::AzureCacheForRedisEnterprise | Self::AzureManagedRedis => Some("redisEnterprise"),
+            Self::Other => None,
+        }
+    }
+
+    /// The name used in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AzureCacheForRedis => "azure_cache_for_redis",
+            Self::AzureCacheForRedisEnterprise => "azure_cache_for_redis_enterprise",
+            Self::AzureManagedRedis => "azure_managed_redis",
+            Self::Other => "other",
+        }
+    }
+
+    /// The name its vendor gives it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::AzureCacheForRedis => "Azure Cache for Redis",
+            Self::AzureCacheForRedisEnterprise => "Azure Cache for Redis Enterprise",
+            Self::AzureManagedRedis => "Azure Managed Redis",
+            Self::Other => "Redis",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a host name says by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The service.
+    pub service: Service,
+    /// The private DNS zone that the service's private endpoints use, `privatelink.` + suffix.
+    pub zone: String,
+    /// The record's name in that zone: `NAME`, or `NAME.REGION`.
+    pub record: String,
+    /// Whether the name is the `privatelink` one, which no certificate covers.
+    pub is_privatelink_name: bool,
+}
+
+/// Suffixes by service, the sovereign clouds included. None is a suffix of another.
+const SUFFIXES: &[(&str, Service)] = &[
+    ("redis.cache.windows.net", Service::AzureCacheForRedis),
+    ("redis.cache.usgovcloudapi.net", Service::AzureCacheForRedis),
+    ("redis.cache.chinacloudapi.cn", Service::AzureCacheForRedis),
+    ("redis.cache.sovcloud-api.de", Service::AzureCacheForRedis),
+    ("redis.cache.sovcloud-api.fr", Service::AzureCacheForRedis),
+    ("redisenterprise.cache.azure.net", Service::AzureCacheForRedisEnterprise),
+    ("redis.azure.net", Service::AzureManagedRedis),
+    ("redis.chinacloudapi.cn", Service::AzureManagedRedis),
+    ("redis.usgovcloudapi.net", Service::AzureManagedRedis),
+    ("redis.sovcloud-api.de", Service::AzureManagedRedis),
+    ("redis.sovcloud-api.fr", Service::AzureManagedRedis),
+];
+
+/// What `host` is, if it lies under a known suffix; with or without a trailing dot, in any case.
+pub fn endpoint(host: &str) -> Option<Endpoint> {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let (record, suffix, service) = SUFFIXES.iter().find_map(|(suffix, service)| {
+        let record = host.strip_suffix(suffix)?.strip_suffix('.')?;
+        (!record.is_empty()).then_some((record, *suffix, *service))
+    })?;
+    let plain = record.strip_suffix(PRIVATELINK).and_then(|rest| rest.strip_suffix('.'));
+    Some(Endpoint {
+        service,
+        zone: format!("{PRIVATELINK}.{suffix}"),
+        record: plain.unwrap_or(record).to_owned(),
+        is_privatelink_name: plain.is_some(),
+    })
+}
+
+/// The zone of a `privatelink` name, `privatelink.redis.cache.windows.net` of
+/// `x.privatelink.redis.cache.windows.net`; of any service, not of Redis alone.
+pub fn privatelink_zone(name: &str) -> Option<String> {
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let at = name.split('.').position(|label| label == PRIVATELINK)?;
+    (at > 0).then(|| name.split('.').skip(at).collect::<Vec<_>>().join("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_says_service_port_zone_and_record() {
+        for (host, service, port, zone, record) in [
+            (
+                "Cache1.redis.cache.windows.net.",
+                Service::AzureCacheForRedis,
+                6380,
+                "privatelink.redis.cache.windows.net",
+                "cache1",
+            ),
+            (
+                "amr1.westeurope.redis.azure.net",
+                Service::AzureManagedRedis,
+                10_000,
+                "privatelink.redis.azure.net",
+                "amr1.westeurope",
+            ),
+            (
+                "e.westeurope.redisenterprise.cache.azure.net",
+                Service::AzureCacheForRedisEnterprise,
+                10_000,
+                "privatelink.redisenterprise.cache.azure.net",
+                "e.westeurope",
+            ),
+            (
+                "c.redis.cache.usgovcloudapi.net",
+                Service::AzureCacheForRedis,
+                6380,
+                "privatelink.redis.cache.usgovcloudapi.net",
+                "c",
+            ),
+            (
+                "m.region.redis.chinacloudapi.cn",
+                Service::AzureManagedRedis,
+                10_000,
+                "privatelink.redis.chinacloudapi.cn",
+                "m.region",
+            ),
+        ] {
+            let found = endpoint(host).expect(host);
+            assert_eq!((found.service, found.service.tls_port()), (service, port), "{host}");
+            assert_eq!((found.zone.as_str(), found.record.as_str()), (zone, record), "{host}");
+            assert!(!found.is_privatelink_name);
+        }
+    }
+
+    #[test]
+    fn a_look_alike_is_not_taken() {
+        for host in ["redis.cache.windows.net", "xredis.cache.windows.net", "redis.azure.net.example.org", "localhost"]
+        {
+            assert_eq!(endpoint(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn the_privatelink_name_is_recognized() {
+        let found = endpoint("cache1.privatelink.redis.cache.windows.net").expect("a known suffix");
+        assert!(found.is_privatelink_name);
+        assert_eq!(found.record, "cache1");
+        assert_eq!(
+            privatelink_zone("amr1.westeurope.privatelink.redis.azure.net."),
+            Some("privatelink.redis.azure.net".into())
+        );
+        assert_eq!(privatelink_zone("privatelink.redis.azure.net"), None);
+        assert_eq!(privatelink_zone("x.privatelinks.example"), None);
+    }
+}

@@ -1,0 +1,142 @@
+//! How times leave the program: durations as decimal seconds, instants as RFC 3339 in UTC.
+//!
+//! Durations are measured on the monotonic clock only; the wall clock dates a record and nothing else.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A duration, written as a decimal number of seconds with at most nanosecond precision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[schemars(transparent)]
+pub struct Seconds(#[schemars(with = "f64")] pub Duration);
+
+impl Seconds {
+    /// The duration as a floating-point number of seconds.
+    pub fn as_f64(self) -> f64 {
+        self.0.as_secs_f64()
+    }
+}
+
+impl From<Duration> for Seconds {
+    fn from(duration: Duration) -> Self {
+        Self(duration)
+    }
+}
+
+/// For people: three significant figures and a unit, `1.23 ms`.
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.as_f64();
+        let (value, unit) = match seconds {
+            s if s < 0.001 => (s * 1e6, "µs"),
+            s if s < 1.0 => (s * 1e3, "ms"),
+            s => (s, "s"),
+        };
+        let decimals = match value {
+            v if v >= 99.95 => 0,
+            v if v >= 9.995 => 1,
+            _ => 2,
+        };
+        write!(f, "{value:.decimals$} {unit}")
+    }
+}
+
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.as_f64())
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        Duration::try_from_secs_f64(seconds)
+            .map(Self)
+            .map_err(|_| serde::de::Error::custom(format!("{seconds} is not a duration in seconds")))
+    }
+}
+
+/// A moment on the wall clock, written as RFC 3339 in UTC with milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[schemars(transparent)]
+pub struct Timestamp(#[schemars(with = "String", extend("format" = "date-time"))] OffsetDateTime);
+
+impl Timestamp {
+    /// The wall clock's present moment.
+    pub fn now() -> Self {
+        Self::from(SystemTime::now())
+    }
+
+    /// From seconds since 1970 UTC, as certificates carry them; `None` beyond the calendar.
+    pub fn from_unix(seconds: i64) -> Option<Self> {
+        OffsetDateTime::from_unix_timestamp(seconds).ok().map(Self)
+    }
+
+    /// Seconds since 1970 UTC, with the fraction.
+    pub fn unix_seconds(self) -> f64 {
+        self.0.unix_timestamp_nanos() as f64 / 1e9
+    }
+
+    /// How far `later` lies after `self`; `None` where it lies before.
+    pub fn until(self, later: Self) -> Option<Duration> {
+        Duration::try_from(later.0 - self.0).ok()
+    }
+
+    /// The calendar day, `2026-11-22`.
+    pub fn date(self) -> String {
+        self.0.date().to_string()
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let time = OffsetDateTime::from(time);
+        Self(time.replace_millisecond(time.millisecond()).unwrap_or(time))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.format(&Rfc3339).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        OffsetDateTime::parse(&text, &Rfc3339)
+            .map(Self)
+            .map_err(|_| serde::de::Error::custom(format!("{text:?} is not an RFC 3339 time")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_at_a_glance() {
+        for (micros, text) in [(87, "87.0 µs"), (1_234, "1.23 ms"), (40_120, "40.1 ms"), (2_500_000, "2.50 s")] {
+            assert_eq!(Seconds(Duration::from_micros(micros)).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn times_survive_the_round_trip() {
+        let time = Timestamp::now();
+        let text = serde_json::to_string(&time).expect("a time serializes");
+        assert_eq!(serde_json::from_str::<Timestamp>(&text).expect("and reads back"), time);
+        assert!(serde_json::from_str::<Timestamp>("\"yesterday\"").is_err());
+    }
+}

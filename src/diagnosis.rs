@@ -1,0 +1,186 @@
+//! What an observation means: a pure function of it and of the expectation.
+//!
+//! It touches no network and no clock, so that a saved record can be diagnosed again and every
+//! rule can be told as a story (`tests/stories/`). Connection errors support a verdict; the DNS
+//! chain, the class of the address and the comparison of the views decide it.
+
+pub mod code;
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::clock::Timestamp;
+use crate::expectation::Expectation;
+use crate::observation::Observation;
+use crate::phase::PhaseName;
+use crate::target::Target;
+
+pub use code::Code;
+
+/// The findings and the verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// Errors, then warnings, then remarks; in the order of the phases within each.
+    pub findings: Vec<Finding>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// Something found, with what it rests on and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// Its stable name.
+    pub code: Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The phase it was found in.
+    pub phase: PhaseName,
+    /// One sentence: what is wrong.
+    pub summary: String,
+    /// What that rests on, and what the client cannot know.
+    pub detail: String,
+    /// What to do next; empty for a remark that asks for nothing.
+    pub hint: String,
+    /// Commands that decide or mend it, ready to paste; `<…>` marks what only the operator knows.
+    pub commands: Vec<String>,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The target fails.
+    Error,
+    /// The target passes, and somebody should look.
+    Warning,
+    /// Worth knowing.
+    Info,
+}
+
+impl Severity {
+    /// The name used in records and label values.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// The verdict on a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Verdict {
+    /// Pass or fail.
+    pub status: Status,
+    /// The code of the first error in phase order, else of the first warning, else `healthy`.
+    pub cause: Cause,
+}
+
+/// Pass or fail. The order is from good to bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Everything is as expected.
+    Pass,
+    /// It passes, and somebody should look.
+    Warn,
+    /// It could not be told.
+    Unknown,
+    /// It is not as expected.
+    Fail,
+}
+
+impl Status {
+    /// Every status, from good to bad.
+    pub const ALL: [Self; 4] = [Self::Pass, Self::Warn, Self::Unknown, Self::Fail];
+
+    /// The name used in records and label values.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Unknown => "unknown",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The cause of a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Cause {
+    /// Nothing is wrong.
+    Healthy,
+    /// The probe was interrupted, or nothing could be looked at.
+    Unknown,
+    /// This.
+    Code(Code),
+}
+
+impl Cause {
+    /// The name used in records and label values.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Unknown => "unknown",
+            Self::Code(code) => code.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Cause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Cause {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "healthy" => Ok(Self::Healthy),
+            "unknown" => Ok(Self::Unknown),
+            code => Code::ALL
+                .iter()
+                .find(|known| known.as_str() == code)
+                .map(|known| Self::Code(*known))
+                .ok_or_else(|| serde::de::Error::custom(format!("{code:?} is no cause that this version knows"))),
+        }
+    }
+}
+
+impl JsonSchema for Cause {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Cause".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> =
+            ["healthy", "unknown"].into_iter().chain(Code::ALL.iter().map(|code| code.as_str())).collect();
+        schemars::json_schema!({
+            "description": "`healthy`, `unknown`, or the code of the finding that decides",
+            "type": "string",
+            "enum": names,
+        })
+    }
+}
+
+/// Diagnoses `observation`; `now` is the wall-clock time of the observation, for certificates.
+pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observation, now: Timestamp) -> Diagnosis {
+    let _ = (target, expectation, observation, now);
+    Diagnosis { findings: Vec::new(), verdict: Verdict { status: Status::Unknown, cause: Cause::Unknown } }
+}

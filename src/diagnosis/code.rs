@@ -1,0 +1,163 @@
+//! The closed list of codes: what can be found, in which phase, and its title.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::phase::PhaseName;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $phase:ident $title:literal;)*) => {
+        /// A code: the stable name of a finding.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Code { $($(#[$doc])* $variant,)* }
+
+        impl Code {
+            /// Every code, in the order of the phases.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name, `snake_case`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The phase it belongs to.
+            pub fn phase(self) -> PhaseName {
+                match self { $(Self::$variant => PhaseName::$phase,)* }
+            }
+
+            /// What it says, in a few words.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The target's host name is the `privatelink` one, which no certificate covers.
+    PrivatelinkNameConfigured "privatelink_name_configured" Resolve "the privatelink name itself is configured";
+    /// A server did not answer in time.
+    DnsTimeout "dns_timeout" Resolve "the DNS server does not answer";
+    /// A server cannot be reached.
+    DnsUnreachable "dns_unreachable" Resolve "the DNS server cannot be reached";
+    /// A server answered SERVFAIL, or another code that is no answer.
+    DnsServerFailure "dns_server_failure" Resolve "the DNS server fails";
+    /// A server answered REFUSED.
+    DnsRefused "dns_refused" Resolve "the DNS server refuses the question";
+    /// A server's answer is none.
+    DnsBadAnswer "dns_bad_answer" Resolve "the DNS answer makes no sense";
+    /// The name does not exist.
+    NameNotFound "name_not_found" Resolve "the name does not exist";
+    /// The name exists without an address.
+    NoAddress "no_address" Resolve "the name has no address";
+    /// The private zone is linked, and lacks the record.
+    PrivateRecordMissing "private_record_missing" Resolve "the private zone has no record for the name";
+    /// The resource has a private endpoint, and its zone is not seen from here.
+    PrivateZoneNotSeen "private_zone_not_seen" Resolve "the private DNS zone is not seen from here";
+    /// The resource has no private endpoint.
+    NoPrivateEndpoint "no_private_endpoint" Resolve "the resource has no private endpoint";
+    /// Servers that should agree do not.
+    ResolverDisagreement "resolver_disagreement" Resolve "resolvers disagree";
+    /// The name leads to private and to public addresses.
+    MixedAddresses "mixed_addresses" Resolve "private and public addresses are mixed";
+    /// The name leads to an address that is not the expected one.
+    UnexpectedAddress "unexpected_address" Resolve "the address is not the expected one";
+    /// This machine answers otherwise than DNS does.
+    OverriddenLocally "overridden_locally" Resolve "this machine overrides DNS";
+    /// Public where private was expected, and nothing sharper can be said.
+    PublicPath "public_path" Resolve "the path is public";
+    /// Private where public was expected.
+    PrivatePath "private_path" Resolve "the path is private";
+    /// Silence to the SYN.
+    ConnectTimeout "connect_timeout" Connect "the address does not answer";
+    /// A RST to the SYN.
+    ConnectRefused "connect_refused" Connect "the connection is refused";
+    /// A RST.
+    ConnectReset "connect_reset" Connect "the connection is reset";
+    /// No route to the host.
+    HostUnreachable "host_unreachable" Connect "there is no route to the host";
+    /// No route to the network.
+    NetworkUnreachable "network_unreachable" Connect "the network is unreachable";
+    /// Another error.
+    ConnectFailed "connect_failed" Connect "the connection failed";
+    /// Silence during the handshake.
+    TlsTimeout "tls_timeout" Tls "the TLS handshake hangs";
+    /// Closed during the handshake.
+    TlsClosed "tls_closed" Tls "the peer closes during the TLS handshake";
+    /// Reset during the handshake.
+    TlsReset "tls_reset" Tls "the peer resets during the TLS handshake";
+    /// The peer does not speak TLS.
+    TlsNotSpoken "tls_not_spoken" Tls "the port does not speak TLS";
+    /// The certificate is for another name.
+    TlsNameMismatch "tls_name_mismatch" Tls "the certificate is for another name";
+    /// The certificate has expired.
+    TlsCertificateExpired "tls_certificate_expired" Tls "the certificate has expired";
+    /// The certificate is not valid yet.
+    TlsCertificateNotYetValid "tls_certificate_not_yet_valid" Tls "the certificate is not valid yet";
+    /// The certificate expires soon.
+    TlsCertificateExpiring "tls_certificate_expiring" Tls "the certificate expires soon";
+    /// The issuer is not trusted here.
+    TlsUntrustedIssuer "tls_untrusted_issuer" Tls "the certificate's issuer is not trusted here";
+    /// No version in common.
+    TlsNoSharedVersion "tls_no_shared_version" Tls "no TLS version in common";
+    /// No cipher suite in common.
+    TlsNoSharedCipher "tls_no_shared_cipher" Tls "no cipher suite in common";
+    /// A client certificate is wanted.
+    TlsClientCertificateRequired "tls_client_certificate_required" Tls "the peer wants a client certificate";
+    /// Another failure of TLS.
+    TlsFailed "tls_failed" Tls "TLS failed";
+    /// The credential could not be read.
+    CredentialUnavailable "credential_unavailable" Auth "the credential cannot be read";
+    /// The credential was rejected.
+    AuthRejected "auth_rejected" Auth "the credential is rejected";
+    /// Authentication is demanded of a probe that could not give its credential.
+    AuthRequired "auth_required" Ping "authentication is required";
+    /// Authentication is demanded, as it should be.
+    AuthEnforced "auth_enforced" Ping "authentication is enforced";
+    /// The server answers without credentials.
+    AuthNotEnforced "auth_not_enforced" Ping "the server answers without authentication";
+    /// The user may not do this.
+    PermissionDenied "permission_denied" Ping "the user lacks the permission";
+    /// The server loads its data.
+    RedisLoading "redis_loading" Ping "the server is loading its data";
+    /// The server has no room for another client.
+    RedisMaxClients "redis_max_clients" Ping "the server has no room for another client";
+    /// The cluster is down.
+    RedisClusterDown "redis_cluster_down" Ping "the cluster is down";
+    /// The replica has lost its master.
+    RedisMasterDown "redis_master_down" Ping "the replica has lost its master";
+    /// The server redirects.
+    RedisMoved "redis_moved" Ping "the server redirects to another node";
+    /// Another error reply.
+    RedisError "redis_error" Ping "the server replies with an error";
+    /// No reply.
+    RedisTimeout "redis_timeout" Ping "the server does not reply";
+    /// Closed in place of a reply.
+    RedisClosed "redis_closed" Ping "the server closes the connection";
+    /// The peer is no Redis.
+    NotRedis "not_redis" Ping "the peer does not speak Redis";
+    /// A phase took longer than its budget.
+    LatencyOverBudget "latency_over_budget" Ping "a phase took longer than its budget";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_serde_writes_and_phases_are_in_order() {
+        for code in Code::ALL {
+            assert_eq!(serde_json::to_value(code).expect("a code serializes"), code.as_str());
+        }
+        assert!(Code::ALL.is_sorted_by_key(|code| code.phase()));
+    }
+}

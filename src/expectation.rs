@@ -1,0 +1,122 @@
+//! What the operator expects of a target; diagnosis holds the observation against it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::address::{self, AddressClass};
+use crate::clock::Seconds;
+use crate::phase::PhaseName;
+
+/// The kind of path that is expected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectedPath {
+    /// A private address: the name leads to the private endpoint.
+    #[default]
+    Private,
+    /// A public address.
+    Public,
+    /// Any address at all.
+    Any,
+}
+
+impl ExpectedPath {
+    /// The name used in records, flags and configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Public => "public",
+            Self::Any => "any",
+        }
+    }
+}
+
+impl fmt::Display for ExpectedPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is expected of a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Expectation {
+    /// The kind of path.
+    pub path: ExpectedPath,
+    /// The addresses or ranges that the name must lead to; empty where any of the path's kind will do.
+    #[schemars(with = "Vec<String>")]
+    pub endpoints: Vec<IpNet>,
+    /// Ranges that are private here whatever the registries say.
+    #[schemars(with = "Vec<String>")]
+    pub private_ranges: Vec<IpNet>,
+    /// Whether a server that answers without credentials is a failure.
+    pub require_auth: bool,
+    /// The longest time that each phase may take before it is worth a warning.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub latency: BTreeMap<PhaseName, Seconds>,
+    /// A certificate that expires sooner than this is worth a warning.
+    pub certificate_warning_seconds: Seconds,
+}
+
+impl Default for Expectation {
+    fn default() -> Self {
+        Self {
+            path: ExpectedPath::Private,
+            endpoints: Vec::new(),
+            private_ranges: Vec::new(),
+            require_auth: true,
+            latency: BTreeMap::new(),
+            certificate_warning_seconds: Seconds(Duration::from_secs(14 * 24 * 3600)),
+        }
+    }
+}
+
+impl Expectation {
+    /// The class of `ip` here: the operator's ranges and expected addresses outrank the registries.
+    pub fn class(&self, ip: IpAddr) -> AddressClass {
+        if self.path == ExpectedPath::Private && address::contains(&self.endpoints, ip) {
+            return AddressClass::Private;
+        }
+        address::classify(ip, &self.private_ranges)
+    }
+
+    /// Whether `ip` is one of the expected endpoints, or none are named.
+    pub fn is_expected_endpoint(&self, ip: IpAddr) -> bool {
+        self.endpoints.is_empty() || address::contains(&self.endpoints, ip)
+    }
+
+    /// Whether `ip` is of the expected kind and, where endpoints are named, one of them. Only such
+    /// an address is ever given credentials.
+    pub fn is_met_by(&self, ip: IpAddr) -> bool {
+        let kind = match self.path {
+            ExpectedPath::Private => self.class(ip) == AddressClass::Private,
+            ExpectedPath::Public => self.class(ip) == AddressClass::Public,
+            ExpectedPath::Any => true,
+        };
+        kind && self.is_expected_endpoint(ip)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_outrank_the_registries() {
+        let ip = |text: &str| text.parse().expect("an address");
+        let expectation = Expectation {
+            endpoints: vec![address::parse_range("20.50.1.10").expect("an address")],
+            ..Expectation::default()
+        };
+        assert!(expectation.is_met_by(ip("20.50.1.10")));
+        assert!(!expectation.is_met_by(ip("10.60.4.5")), "private, and not the expected one");
+        assert_eq!(expectation.class(ip("20.50.1.11")), AddressClass::Public);
+        assert!(!Expectation::default().is_met_by(ip("100.64.0.1")));
+    }
+}

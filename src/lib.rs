@@ -1,0 +1,25 @@
+//! redpath proves, from where a workload runs, that its Redis traffic takes the private path,
+//! and names the cause and the fix when it does not.
+//!
+//! The modules are listed in the direction of the data: vocabulary, what was seen, what it means,
+//! the record of it, and the outputs. `ARCHITECTURE.md` has the picture; `tests/integration/house.rs`
+//! holds the direction.
+
+// Vocabulary: pure, imports nothing below.
+pub mod address;
+pub mod azure;
+pub mod clock;
+pub mod expectation;
+pub mod phase;
+pub mod plan;
+pub mod secret;
+pub mod target;
+pub mod vantage;
+
+// Doing it.
+pub mod probe;
+
+// What was seen, what it means, and the record of both.
+pub mod diagnosis;
+pub mod observation;
+pub mod record;

@@ -1,0 +1,249 @@
+//! What a probe saw: facts alone, no verdict.
+//!
+//! The types are the record's own shape, so that a saved record can be read back and diagnosed
+//! again. A phase that did not run has no duration anywhere.
+
+pub mod dns;
+pub mod redis;
+pub mod tcp;
+pub mod tls;
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Seconds;
+
+pub use crate::phase::{PhaseName, PhaseOutcome};
+pub use dns::{Resolution, ResolveFailure, View, ViewOutcome};
+pub use redis::{PingFacts, RedisFailure};
+pub use tcp::{ConnectFailure, Connection};
+pub use tls::{TlsFacts, TlsFailure};
+
+/// Everything that one probe of one target saw.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Observation {
+    /// How each view resolved the name.
+    #[serde(default)]
+    pub resolution: Resolution,
+    /// What became of each phase, for the connection in use.
+    #[serde(default)]
+    pub phases: Phases,
+    /// The connection in use; absent where there was no address to connect to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Connection>,
+    /// The connections to the further addresses of the name, with `addresses: all`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_connections: Vec<OtherConnection>,
+}
+
+/// A connection beside the one in use, with phases of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OtherConnection {
+    /// What became of its phases.
+    pub phases: ConnectionPhases,
+    /// What it is.
+    #[serde(flatten)]
+    pub connection: Connection,
+}
+
+/// What became of each phase.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Phases {
+    /// The resolution, as the view in use saw it.
+    pub resolve: Phase<ResolveFailure>,
+    /// The phases of the connection in use.
+    #[serde(flatten)]
+    pub connection: ConnectionPhases,
+}
+
+/// What became of the phases of one connection.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ConnectionPhases {
+    /// TCP.
+    pub connect: Phase<ConnectFailure>,
+    /// TLS.
+    pub tls: Phase<TlsFailure>,
+    /// `AUTH`.
+    pub auth: Phase<RedisFailure>,
+    /// `PING`.
+    pub ping: Phase<RedisFailure>,
+}
+
+impl Phases {
+    /// The outcome and duration of one phase, whatever its kind of failure.
+    pub fn get(&self, phase: PhaseName) -> PhaseSummary<'_> {
+        match phase {
+            PhaseName::Resolve => self.resolve.summary(),
+            other => self.connection.get(other),
+        }
+    }
+}
+
+impl ConnectionPhases {
+    /// No phase was reached, because `stopped_by` came before.
+    pub fn not_reached(stopped_by: StoppedBy) -> Self {
+        Self {
+            connect: Phase::NotReached { stopped_by },
+            tls: Phase::NotReached { stopped_by },
+            auth: Phase::NotReached { stopped_by },
+            ping: Phase::NotReached { stopped_by },
+        }
+    }
+
+    /// The outcome and duration of one phase; `resolve` belongs to no connection.
+    pub fn get(&self, phase: PhaseName) -> PhaseSummary<'_> {
+        match phase {
+            PhaseName::Resolve => PhaseSummary { outcome: PhaseOutcome::NotReached, took: None, reason: None },
+            PhaseName::Connect => self.connect.summary(),
+            PhaseName::Tls => self.tls.summary(),
+            PhaseName::Auth => self.auth.summary(),
+            PhaseName::Ping => self.ping.summary(),
+        }
+    }
+}
+
+/// What became of one phase. Only a phase that ran has a duration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Phase<F> {
+    /// It ran and did what it is for.
+    Done {
+        /// How long it took.
+        took_seconds: Seconds,
+    },
+    /// It ran and failed.
+    Failed {
+        /// How long it took to fail.
+        took_seconds: Seconds,
+        /// The failure in words.
+        reason: String,
+        /// The failure in facts.
+        failure: F,
+    },
+    /// It was not to run.
+    Skipped {
+        /// Why.
+        reason: SkipReason,
+    },
+    /// Its turn never came.
+    NotReached {
+        /// What came before.
+        stopped_by: StoppedBy,
+    },
+}
+
+impl<F> Default for Phase<F> {
+    fn default() -> Self {
+        Self::NotReached { stopped_by: StoppedBy::Interrupt }
+    }
+}
+
+impl<F: fmt::Display> Phase<F> {
+    /// A failure, put into words once.
+    pub fn failed(took: impl Into<Seconds>, failure: F) -> Self {
+        Self::Failed { took_seconds: took.into(), reason: failure.to_string(), failure }
+    }
+}
+
+impl<F> Phase<F> {
+    /// It ran and did what it is for.
+    pub fn done(took: impl Into<Seconds>) -> Self {
+        Self::Done { took_seconds: took.into() }
+    }
+
+    /// The failure, if it failed.
+    pub fn failure(&self) -> Option<&F> {
+        match self {
+            Self::Failed { failure, .. } => Some(failure),
+            Self::Done { .. } | Self::Skipped { .. } | Self::NotReached { .. } => None,
+        }
+    }
+
+    /// Whether it ran and did what it is for.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done { .. })
+    }
+
+    /// The part that is the same for every phase.
+    pub fn summary(&self) -> PhaseSummary<'_> {
+        let (outcome, took, reason) = match self {
+            Self::Done { took_seconds } => (PhaseOutcome::Done, Some(*took_seconds), None),
+            Self::Failed { took_seconds, reason, .. } => {
+                (PhaseOutcome::Failed, Some(*took_seconds), Some(reason.as_str()))
+            }
+            Self::Skipped { reason } => (PhaseOutcome::Skipped, None, Some(reason.as_str())),
+            Self::NotReached { stopped_by } => (PhaseOutcome::NotReached, None, Some(stopped_by.as_str())),
+        };
+        PhaseSummary { outcome, took, reason }
+    }
+}
+
+/// The part of a phase that is the same for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhaseSummary<'a> {
+    /// What became of it.
+    pub outcome: PhaseOutcome,
+    /// How long it took, if it ran.
+    pub took: Option<Seconds>,
+    /// The failure, the reason for skipping it, or the phase that stopped it.
+    pub reason: Option<&'a str>,
+}
+
+/// Why a phase was not to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// The target is spoken to without TLS.
+    Plaintext,
+    /// No credentials are configured: keyless mode.
+    NoCredentials,
+    /// The credentials were withheld: the address does not meet the expectation.
+    WithheldUnexpectedAddress,
+    /// The credentials could not be read, so the probe went on without.
+    CredentialUnavailable,
+}
+
+impl SkipReason {
+    /// The name used in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plaintext => "plaintext",
+            Self::NoCredentials => "no_credentials",
+            Self::WithheldUnexpectedAddress => "withheld_unexpected_address",
+            Self::CredentialUnavailable => "credential_unavailable",
+        }
+    }
+}
+
+/// What kept a phase from its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StoppedBy {
+    /// The resolution gave no address.
+    Resolve,
+    /// TCP failed.
+    Connect,
+    /// TLS failed.
+    Tls,
+    /// `AUTH` failed.
+    Auth,
+    /// The probe was interrupted.
+    Interrupt,
+}
+
+impl StoppedBy {
+    /// The name used in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Auth => "auth",
+            Self::Interrupt => "interrupt",
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! How each view resolved the name.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::address::AddressClass;
+use crate::azure::AZURE_DNS;
+use crate::clock::Seconds;
+
+/// Every view's answer to the same question.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Resolution {
+    /// The views, in the order `libc`, the name servers of resolv.conf, the configured resolvers.
+    pub views: Vec<View>,
+    /// The name of the view whose addresses the connection goes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view_in_use: Option<String>,
+    /// The search list of resolv.conf, in its order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub search: Vec<String>,
+    /// `ndots` of resolv.conf: a name with fewer dots walks the search list first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ndots: Option<u32>,
+    /// What is wrong with resolv.conf, where something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolv_conf_error: Option<String>,
+}
+
+impl Resolution {
+    /// The view whose addresses the connection goes to.
+    pub fn in_use(&self) -> Option<&View> {
+        let name = self.view_in_use.as_deref()?;
+        self.views.iter().find(|view| view.view == name)
+    }
+}
+
+/// One way of asking, and what it gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct View {
+    /// `libc`, `system:ADDRESS`, or the configured resolver's name.
+    pub view: String,
+    /// Which kind of view it is.
+    pub kind: ViewKind,
+    /// The server that was asked; absent for `libc`, which keeps it to itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<SocketAddr>,
+    /// The transport of the answer that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+    /// What came of it.
+    pub outcome: ViewOutcome,
+    /// The response code of the answer that decided, as RFC 1035 and its successors name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rcode: Option<String>,
+    /// The failure in words: the C library's error, or what was wrong with the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The name of the search list's walk that was answered, where it is not the host name itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_name: Option<String>,
+    /// The records from the name to its addresses, in the order in which they lead there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<ChainRecord>,
+    /// The addresses, in the order of the answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<ResolvedAddress>,
+    /// The zone of the `privatelink` name that the chain goes through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privatelink_zone: Option<String>,
+    /// The canonical name, which is all of the chain that the C library tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canonical_name: Option<String>,
+    /// The lines of the hosts file that name the host (`libc` only).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts_file: Vec<HostsEntry>,
+    /// Every question asked, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Question>,
+    /// How long the view took, from the first question to the last answer; absent where it never began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_seconds: Option<Seconds>,
+}
+
+impl View {
+    /// A view that has not been asked yet.
+    pub fn new(view: impl Into<String>, kind: ViewKind, server: Option<SocketAddr>) -> Self {
+        Self {
+            view: view.into(),
+            kind,
+            server,
+            transport: None,
+            outcome: ViewOutcome::Interrupted,
+            rcode: None,
+            reason: None,
+            answered_name: None,
+            chain: Vec::new(),
+            addresses: Vec::new(),
+            privatelink_zone: None,
+            canonical_name: None,
+            hosts_file: Vec::new(),
+            questions: Vec::new(),
+            took_seconds: None,
+        }
+    }
+
+    /// Whether it is Azure's virtual resolver, by whatever name.
+    pub fn is_azure_dns(&self) -> bool {
+        self.server.is_some_and(|server| server.ip() == AZURE_DNS)
+    }
+
+    /// The addresses alone.
+    pub fn ips(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.addresses.iter().map(|address| address.ip)
+    }
+
+    /// The name at the end of the chain's CNAMEs, or the canonical name of the C library.
+    pub fn end_of_chain(&self) -> Option<&str> {
+        self.chain
+            .iter()
+            .rev()
+            .find(|record| record.record_type == "CNAME")
+            .map(|record| record.data.as_str())
+            .or(self.canonical_name.as_deref())
+    }
+
+    /// The name in the `privatelink` zone that the chain goes through.
+    pub fn privatelink_name(&self) -> Option<&str> {
+        let zone = self.privatelink_zone.as_deref()?;
+        self.chain
+            .iter()
+            .flat_map(|record| [record.name.as_str(), record.data.as_str()])
+            .find(|name| name.strip_suffix(zone).is_some_and(|rest| rest.ends_with('.')))
+    }
+}
+
+/// The kinds of view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ViewKind {
+    /// `getaddrinfo` in this process: what an application gets.
+    Libc,
+    /// A name server of resolv.conf, asked directly.
+    System,
+    /// A configured resolver, asked directly.
+    Resolver,
+}
+
+/// How a DNS message travelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// UDP.
+    Udp,
+    /// TCP, after a truncated answer over UDP.
+    Tcp,
+}
+
+impl Transport {
+    /// The name used in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// What came of a question or of a view. Response codes and transport errors are different things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ViewOutcome {
+    /// At least one address.
+    Answered,
+    /// The name exists and has no address (NOERROR without one; RFC 2308, 2.2).
+    NoData,
+    /// The name does not exist (NXDOMAIN).
+    NameNotFound,
+    /// The C library says that there is no address; it does not tell NXDOMAIN from NODATA.
+    NoAddress,
+    /// SERVFAIL.
+    ServerFailure,
+    /// REFUSED.
+    Refused,
+    /// Another response code, which `rcode` names.
+    OtherRcode,
+    /// The C library says "try again": no server gave it a usable answer.
+    TryAgain,
+    /// No answer in time.
+    Timeout,
+    /// The server cannot be reached, or nothing listens there.
+    Unreachable,
+    /// An answer that is none: undecodable, for another question, or a chain that loops.
+    BadAnswer,
+    /// It could not be asked at all.
+    Failed,
+    /// The probe was interrupted before it answered.
+    Interrupted,
+}
+
+impl ViewOutcome {
+    /// The name used in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::NoData => "no_data",
+            Self::NameNotFound => "name_not_found",
+            Self::NoAddress => "no_address",
+            Self::ServerFailure => "server_failure",
+            Self::Refused => "refused",
+            Self::OtherRcode => "other_rcode",
+            Self::TryAgain => "try_again",
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::BadAnswer => "bad_answer",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// Whether the server gave a final word on the name: addresses, or that there are none.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Answered | Self::NoData | Self::NameNotFound | Self::NoAddress)
+    }
+}
+
+impl fmt::Display for ViewOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One record of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChainRecord {
+    /// The owner name, without the trailing dot.
+    pub name: String,
+    /// `CNAME`, `A` or `AAAA`.
+    #[serde(rename = "type")]
+    pub record_type: String,
+    /// What is left of its time to live, in seconds, as the server gave it.
+    pub ttl: u32,
+    /// The name or address it leads to.
+    pub data: String,
+}
+
+/// One address of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ResolvedAddress {
+    /// The address.
+    pub ip: IpAddr,
+    /// Its class, the operator's ranges considered.
+    pub class: AddressClass,
+    /// What is left of its record's time to live, in seconds; the C library does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<u32>,
+}
+
+/// One question to one server, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Question {
+    /// The name asked for.
+    pub name: String,
+    /// `A` or `AAAA`.
+    #[serde(rename = "type")]
+    pub record_type: String,
+    /// What came of it.
+    pub outcome: ViewOutcome,
+    /// The response code, where there was a response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rcode: Option<String>,
+    /// The transport of the answer, or of the last attempt.
+    pub transport: Transport,
+    /// How often it was sent over UDP, at least once.
+    pub attempts: u32,
+    /// Whether the answer over UDP was truncated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+    /// How many datagrams came that were no answer to it (another id, another question, undecodable).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stray_datagrams: u32,
+    /// How many records the answer section held.
+    pub answers: usize,
+    /// From the first attempt to the answer, or to giving up.
+    pub took_seconds: Seconds,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// A line of the hosts file that names the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostsEntry {
+    /// The file.
+    pub file: String,
+    /// The line's number, from 1.
+    pub line: usize,
+    /// The address on it.
+    pub ip: IpAddr,
+}
+
+/// Why the resolution gave no address to connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ResolveFailure {
+    /// The view in use gave no address.
+    NoAddress {
+        /// The view in use.
+        view: String,
+        /// What came of it.
+        view_outcome: ViewOutcome,
+        /// The failure in words, where there are some.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// There is no view to ask: resolv.conf names no server, or the selection leaves none.
+    NoView,
+}
+
+impl fmt::Display for ResolveFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAddress { view, view_outcome, detail } => {
+                write!(f, "{view} gave no address: {view_outcome}")?;
+                detail.as_ref().map_or(Ok(()), |detail| write!(f, " ({detail})"))
+            }
+            Self::NoView => f.write_str("there is no resolver to ask"),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What Redis answered.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Seconds;
+
+/// Who the probe said it was. No secret is ever here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuthFacts {
+    /// How it was to authenticate.
+    pub method: AuthMethod,
+    /// The user name, where one is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Why the credential could not be read, where it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_error: Option<String>,
+}
+
+/// How a probe authenticates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// Not at all: keyless mode.
+    None,
+    /// With a user name and a password.
+    Password,
+}
+
+/// What `PING` showed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PingFacts {
+    /// What it was answered with.
+    pub reply: PingReply,
+    /// How many replies the times are of.
+    pub samples: u16,
+    /// The shortest time from command to reply.
+    pub min_seconds: Seconds,
+    /// The median.
+    pub median_seconds: Seconds,
+    /// The longest.
+    pub max_seconds: Seconds,
+}
+
+/// A reply that does not fail the phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PingReply {
+    /// `PONG`.
+    Pong,
+    /// `NOAUTH`: a real Redis is there and demands authentication.
+    Noauth,
+    /// `NOPERM`: authenticated, and the policy does not allow `PING`.
+    Noperm,
+}
+
+/// How a Redis command failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RedisFailure {
+    /// An error reply.
+    ErrorReply {
+        /// Its first word, `WRONGPASS`; `ERR` where the server gives no other.
+        code: String,
+        /// The rest, escaped and bounded; withheld where it repeats the credential.
+        message: String,
+    },
+    /// A reply that the command does not have.
+    UnexpectedReply {
+        /// Its kind or beginning, escaped and bounded.
+        reply: String,
+    },
+    /// What came is not the Redis protocol.
+    NotRedis {
+        /// What is wrong with it.
+        error: String,
+    },
+    /// A reply longer than is ever accepted.
+    TooLong {
+        /// The bound in bytes.
+        limit: u64,
+    },
+    /// Silence, or an unfinished reply, until the phase's limit.
+    Timeout,
+    /// The peer closed the connection.
+    Closed,
+    /// The peer reset the connection.
+    Reset,
+    /// Another error of the connection.
+    Other {
+        /// Its text.
+        error: String,
+    },
+}
+
+impl fmt::Display for RedisFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ErrorReply { code, message } if message.is_empty() => f.write_str(code),
+            Self::ErrorReply { code, message } => write!(f, "{code} {message}"),
+            Self::UnexpectedReply { reply } => write!(f, "unexpected reply {reply}"),
+            Self::NotRedis { error } => write!(f, "not the Redis protocol: {error}"),
+            Self::TooLong { limit } => write!(f, "a reply of more than {limit} bytes"),
+            Self::Timeout => f.write_str("no reply in time"),
+            Self::Closed => f.write_str("the peer closed the connection"),
+            Self::Reset => f.write_str("the peer reset the connection"),
+            Self::Other { error } => f.write_str(error),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What the TLS handshake showed, whether or not it was good.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+/// What the handshake showed. The certificate is kept also where its verification failed.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TlsFacts {
+    /// The name sent as SNI and held against the certificate.
+    pub server_name: String,
+    /// The version, `TLSv1.3`; absent where none was agreed on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The cipher suite, by its IANA name; absent where none was agreed on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cipher: Option<String>,
+    /// The server's own certificate; absent where it sent none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateFacts>,
+    /// The further certificates the server sent, leaf excluded, in its order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub intermediates: Vec<IntermediateFacts>,
+    /// Whether the certificate was verified against name, time and trust anchors.
+    pub verified: bool,
+    /// Each verification by itself; absent where there was no certificate to verify.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checks: Option<CertificateChecks>,
+    /// Where the trust anchors came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust: Option<TrustSource>,
+}
+
+/// A certificate's facts, as the certificate states them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CertificateFacts {
+    /// The subject's distinguished name.
+    pub subject: String,
+    /// The subject alternative names: DNS names as they are, others with their type in front.
+    #[serde(default)]
+    pub sans: Vec<String>,
+    /// The issuer's distinguished name.
+    pub issuer: String,
+    /// The beginning of its validity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// The end of its validity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Timestamp>,
+    /// SHA-256 of the DER form, in lower-case hex.
+    pub sha256: String,
+    /// Why the certificate could not be read further, where it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
+}
+
+/// A certificate between the leaf and a trust anchor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IntermediateFacts {
+    /// The subject's distinguished name.
+    pub subject: String,
+    /// The issuer's distinguished name.
+    pub issuer: String,
+}
+
+/// The verifications of a certificate, each by itself, so that one failure does not hide another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CertificateChecks {
+    /// Whether it leads to a trust anchor.
+    pub trusted: bool,
+    /// Whether now lies within the validity of the whole chain.
+    pub in_date: bool,
+    /// Whether it covers the server name.
+    pub name_matches: bool,
+}
+
+/// Where the trust anchors came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TrustSource {
+    /// The configured file, and nothing else.
+    CaFile,
+    /// The platform's certificate store.
+    Platform,
+    /// The Mozilla roots compiled in, where the platform has no store.
+    CompiledIn,
+}
+
+/// How the handshake failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TlsFailure {
+    /// Silence until the phase's limit.
+    Timeout {
+        /// How many bytes had come.
+        bytes_received: u64,
+    },
+    /// The peer closed the connection.
+    Closed {
+        /// How many bytes had come.
+        bytes_received: u64,
+    },
+    /// The peer reset the connection.
+    Reset {
+        /// How many bytes had come.
+        bytes_received: u64,
+    },
+    /// What came is not TLS.
+    NotTls {
+        /// Its beginning, escaped; or what a plain `PING` was answered with.
+        received: String,
+        /// Whether plain Redis was recognized.
+        plain_redis: bool,
+    },
+    /// The certificate does not cover the name.
+    NameMismatch {
+        /// The name expected.
+        expected: String,
+        /// The names the certificate covers.
+        presented: Vec<String>,
+    },
+    /// The certificate's time is over.
+    CertificateExpired {
+        /// The end of its validity.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_after: Option<Timestamp>,
+    },
+    /// The certificate's time has not begun.
+    CertificateNotYetValid {
+        /// The beginning of its validity.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_before: Option<Timestamp>,
+    },
+    /// The certificate leads to no trust anchor.
+    UntrustedIssuer {
+        /// The issuer as the certificate names it.
+        issuer: String,
+    },
+    /// The certificate is broken in another way.
+    BadCertificate {
+        /// What is wrong with it.
+        error: String,
+    },
+    /// The peer speaks no version of TLS that is spoken here (1.2 and 1.3).
+    NoSharedVersion,
+    /// The peer has no cipher suite in common with this client.
+    NoSharedCipher,
+    /// The peer wants a client certificate.
+    ClientCertificateRequired,
+    /// Another alert of the peer.
+    Alert {
+        /// Its name (RFC 8446, 6).
+        alert: String,
+    },
+    /// There is nothing to verify a certificate with.
+    NoTrustAnchors {
+        /// Why.
+        error: String,
+    },
+    /// Anything else.
+    Other {
+        /// What the TLS library says.
+        error: String,
+    },
+}
+
+impl fmt::Display for TlsFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout { bytes_received: 0 } => f.write_str("no answer to the ClientHello in time"),
+            Self::Timeout { bytes_received } => write!(f, "the handshake stalled after {bytes_received} bytes"),
+            Self::Closed { bytes_received: 0 } => f.write_str("the peer closed before a byte of TLS"),
+            Self::Closed { bytes_received } => {
+                write!(f, "the peer closed after {bytes_received} bytes of the handshake")
+            }
+            Self::Reset { bytes_received } => write!(f, "the peer reset after {bytes_received} bytes of the handshake"),
+            Self::NotTls { plain_redis: true, .. } => f.write_str("the port answers Redis without TLS"),
+            Self::NotTls { received, .. } => write!(f, "the peer does not speak TLS: it sent \"{received}\""),
+            Self::NameMismatch { expected, presented } => {
+                write!(f, "the certificate covers {}, not {expected}", listed(presented))
+            }
+            Self::CertificateExpired { not_after: Some(time) } => {
+                write!(f, "the certificate expired on {}", time.date())
+            }
+            Self::CertificateExpired { not_after: None } => f.write_str("a certificate of the chain has expired"),
+            Self::CertificateNotYetValid { not_before: Some(time) } => {
+                write!(f, "the certificate is not valid before {}", time.date())
+            }
+            Self::CertificateNotYetValid { not_before: None } => {
+                f.write_str("a certificate of the chain is not valid yet")
+            }
+            Self::UntrustedIssuer { issuer } => write!(f, "the issuer \"{issuer}\" is not trusted here"),
+            Self::BadCertificate { error } => write!(f, "the certificate is invalid: {error}"),
+            Self::NoSharedVersion => f.write_str("no TLS version in common (1.2 and 1.3 are offered)"),
+            Self::NoSharedCipher => f.write_str("no cipher suite in common"),
+            Self::ClientCertificateRequired => f.write_str("the peer wants a client certificate"),
+            Self::Alert { alert } => write!(f, "the peer sent the alert {alert}"),
+            Self::NoTrustAnchors { error } => write!(f, "no trust anchors: {error}"),
+            Self::Other { error } => f.write_str(error),
+        }
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "no name at all".to_owned() } else { names.join(", ") }
+}

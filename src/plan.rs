@@ -1,0 +1,137 @@
+//! What one probe of one target is to do, all of it decided before anything is sent.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::expectation::Expectation;
+use crate::secret::Secret;
+use crate::target::Target;
+
+/// The most targets that one process probes at a time, whatever their number.
+pub const MAX_CONCURRENT_PROBES: usize = 64;
+
+/// A probe's plan. Equal plans are the same probe: a reload keeps the series of unchanged ones.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// What is probed.
+    pub target: Target,
+    /// What is expected of it.
+    pub expectation: Expectation,
+    /// The configured resolvers, each a view of its own.
+    pub resolvers: Vec<Resolver>,
+    /// Which views are asked.
+    pub views: ViewSelection,
+    /// The address to connect to in place of what was resolved.
+    pub connect: Option<IpAddr>,
+    /// Which of the resolved addresses are connected to.
+    pub addresses: Addresses,
+    /// The limit of the whole probe.
+    pub timeout: Duration,
+    /// How many `PING`s are sent, at least one.
+    pub samples: u16,
+    /// Who the probe says it is.
+    pub auth: Auth,
+    /// The file with the certificates to trust, PEM; the platform's where `None`.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Plan {
+    /// A plan with every default, for `target`.
+    pub fn new(target: Target) -> Self {
+        Self {
+            target,
+            expectation: Expectation::default(),
+            resolvers: Vec::new(),
+            views: ViewSelection::All,
+            connect: None,
+            addresses: Addresses::First,
+            timeout: DEFAULT_TIMEOUT,
+            samples: 1,
+            auth: Auth::None,
+            ca_file: None,
+        }
+    }
+}
+
+/// The limit of a probe where none is given.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A resolver that is asked beside the system's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolver {
+    /// The view's name.
+    pub name: String,
+    /// Where it listens; port 53 unless said.
+    pub address: SocketAddr,
+}
+
+/// Which views are asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ViewSelection {
+    /// `libc`, one per name server of resolv.conf, and every configured resolver.
+    All,
+    /// Only these, by name: `libc`, `system` (every name server), `system:ADDRESS`, or a resolver's name.
+    Only(Vec<String>),
+}
+
+impl ViewSelection {
+    /// Whether the view called `name` is asked.
+    pub fn includes(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => {
+                names.iter().any(|wanted| wanted == name || (wanted == "system" && name.starts_with("system:")))
+            }
+        }
+    }
+}
+
+/// Which of the resolved addresses are connected to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Addresses {
+    /// The first one that answers, in the resolver's order, as a client does.
+    #[default]
+    First,
+    /// Every one, each with its own phases.
+    All,
+}
+
+/// Who the probe says it is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Auth {
+    /// Nobody: `NOAUTH` proves path, TLS and that authentication is enforced.
+    None,
+    /// A user name and a password.
+    Password {
+        /// The user name; Redis' `default` where it is `None`.
+        username: Option<String>,
+        /// Where the password comes from.
+        source: PasswordSource,
+    },
+}
+
+/// Where a password comes from. It is read for every probe, so that a rotated file is taken up.
+#[derive(Clone)]
+pub enum PasswordSource {
+    /// A file that holds nothing else; one trailing line break is not part of it.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+    /// Given in a URL.
+    Given(Arc<Secret>),
+}
+
+impl PartialEq for PasswordSource {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(a), Self::File(b)) => a == b,
+            (Self::Environment(a), Self::Environment(b)) => a == b,
+            (Self::Given(a), Self::Given(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for PasswordSource {}

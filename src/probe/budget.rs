@@ -1,0 +1,120 @@
+//! Every time limit of a probe, with its arithmetic.
+//!
+//! A probe has one deadline, `timeout` after its beginning (5 s unless configured). A phase may
+//! take half of that timeout, and never more than what is left of it: with 5 s, a silent name
+//! server costs 2.5 s, a silent endpoint another 2.5 s, and the whole never more than 5 s.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+/// Why a phase ended before its work did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Its limit has passed.
+    Timeout,
+    /// The probe was interrupted.
+    Interrupt,
+}
+
+/// The deadline of a probe, and the wish to end it early.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    deadline: Instant,
+    phase: Duration,
+    interrupt: Interrupt,
+}
+
+impl Budget {
+    /// A budget that begins now.
+    pub fn new(timeout: Duration, interrupt: Interrupt) -> Self {
+        Self { deadline: Instant::now() + timeout, phase: timeout / 2, interrupt }
+    }
+
+    /// The longest that a phase that begins now may take.
+    pub fn phase_limit(&self) -> Duration {
+        self.phase.min(self.deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Runs a phase's work within its limit.
+    ///
+    /// # Errors
+    /// [`Cut`] where the limit passed, or the probe was interrupted, before the work was done.
+    pub async fn phase<T>(&self, work: impl Future<Output = T>) -> Result<T, Cut> {
+        self.within(self.phase_limit(), work).await
+    }
+
+    /// Runs work within `limit`, and never beyond the deadline.
+    ///
+    /// # Errors
+    /// [`Cut`], as for [`Budget::phase`].
+    pub async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, Cut> {
+        let limit = limit.min(self.deadline.saturating_duration_since(Instant::now()));
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            () = self.interrupt.raised() => Err(Cut::Interrupt),
+            () = tokio::time::sleep(limit) => Err(Cut::Timeout),
+        }
+    }
+}
+
+/// The wish of the operator to end what is under way, shared by all probes.
+#[derive(Clone, Debug)]
+pub struct Interrupt(watch::Receiver<bool>);
+
+impl Interrupt {
+    /// An interrupt and the handle that raises it; it is never raised once the handle is gone.
+    pub fn new() -> (InterruptHandle, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (InterruptHandle(sender), Self(receiver))
+    }
+
+    /// Waits until it is raised.
+    pub async fn raised(&self) {
+        let mut receiver = self.0.clone();
+        if receiver.wait_for(|raised| *raised).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether it has been raised.
+    pub fn is_raised(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+/// Raises an [`Interrupt`].
+#[derive(Debug)]
+pub struct InterruptHandle(watch::Sender<bool>);
+
+impl InterruptHandle {
+    /// Ends what is under way; whatever is known by then is kept.
+    pub fn raise(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_phase_has_half_and_the_whole_has_the_deadline() {
+        let (_handle, interrupt) = Interrupt::new();
+        let budget = Budget::new(Duration::from_secs(4), interrupt);
+        assert!(budget.phase_limit() <= Duration::from_secs(2));
+        assert_eq!(budget.phase(std::future::pending::<()>()).await, Err(Cut::Timeout));
+        assert_eq!(budget.phase(async { 7 }).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn an_interrupt_ends_it() {
+        let (handle, interrupt) = Interrupt::new();
+        let budget = Budget::new(Duration::from_secs(60), interrupt.clone());
+        handle.raise();
+        assert_eq!(budget.phase(std::future::pending::<()>()).await, Err(Cut::Interrupt));
+        assert!(interrupt.is_raised());
+    }
+}

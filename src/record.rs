@@ -1,0 +1,121 @@
+//! The record: all that an output receives, and enough to be diagnosed again.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Seconds, Timestamp};
+use crate::diagnosis::{self, Finding, Status, Verdict};
+use crate::expectation::Expectation;
+use crate::observation::Observation;
+use crate::target::Target;
+use crate::vantage::Vantage;
+
+/// The schema of a record, as it stands in its field `schema`.
+pub const RECORD_SCHEMA: &str = "redpath.record/v1";
+
+/// The schema of a report.
+pub const REPORT_SCHEMA: &str = "redpath.report/v1";
+
+/// One probe of one target: what was expected, what was seen and what it means.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Record {
+    /// `redpath.record/v1`.
+    pub schema: String,
+    /// When the probe began.
+    pub started_at: Timestamp,
+    /// How long the whole probe took.
+    pub took_seconds: Seconds,
+    /// What was probed.
+    pub target: Target,
+    /// Where from.
+    pub vantage: Vantage,
+    /// What was expected.
+    pub expectation: Expectation,
+    /// What was seen.
+    #[serde(flatten)]
+    pub observation: Observation,
+    /// What it means, causes before what is merely worth knowing.
+    pub findings: Vec<Finding>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+impl Record {
+    /// Diagnoses an observation and keeps all of it.
+    pub fn new(
+        started_at: Timestamp,
+        took: impl Into<Seconds>,
+        target: Target,
+        mut vantage: Vantage,
+        expectation: Expectation,
+        observation: Observation,
+    ) -> Self {
+        let diagnosis = diagnosis::diagnose(&target, &expectation, &observation, started_at);
+        if let Some(source) = observation.connection.as_ref().and_then(|connection| connection.source) {
+            vantage.source_addresses = vec![source];
+        }
+        Self {
+            schema: RECORD_SCHEMA.to_owned(),
+            started_at,
+            took_seconds: took.into(),
+            target,
+            vantage,
+            expectation,
+            observation,
+            findings: diagnosis.findings,
+            verdict: diagnosis.verdict,
+        }
+    }
+}
+
+/// The document of `check --output json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// `redpath.report/v1`.
+    pub schema: String,
+    /// What made it.
+    pub tool: Tool,
+    /// Where from.
+    pub vantage: Vantage,
+    /// When it was made.
+    pub generated_at: Timestamp,
+    /// One record per target, in the order of the command line.
+    pub records: Vec<Record>,
+    /// The worst of the records' verdicts; its cause is that of the first record that has it.
+    pub verdict: Verdict,
+}
+
+impl Report {
+    /// A report of `records`.
+    pub fn new(mut vantage: Vantage, generated_at: Timestamp, records: Vec<Record>) -> Self {
+        let mut worst: Option<&Verdict> = None;
+        for record in &records {
+            if worst.is_none_or(|worst| record.verdict.status > worst.status) {
+                worst = Some(&record.verdict);
+            }
+            for source in &record.vantage.source_addresses {
+                if !vantage.source_addresses.contains(source) {
+                    vantage.source_addresses.push(*source);
+                }
+            }
+        }
+        let verdict = worst.cloned().unwrap_or(Verdict { status: Status::Unknown, cause: diagnosis::Cause::Unknown });
+        Self { schema: REPORT_SCHEMA.to_owned(), tool: Tool::this(), vantage, generated_at, records, verdict }
+    }
+}
+
+/// A program and its version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tool {
+    /// `redpath`.
+    pub name: String,
+    /// The version, as in the changelog.
+    pub version: String,
+}
+
+impl Tool {
+    /// This program.
+    pub fn this() -> Self {
+        Self { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+}

@@ -1,0 +1,45 @@
+//! A secret that cannot be printed, serialized, compared or copied by accident.
+//!
+//! It has no `Debug`, `Display`, `Serialize` or `Clone`, and is wiped from memory when dropped.
+
+use zeroize::Zeroizing;
+
+/// A password or token. The one way to its text is [`Secret::expose`], which is easy to search for.
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the text over.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text itself, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `text` repeats the secret, whole or in a piece of six characters or more: servers
+    /// and proxies quote the arguments of a command that they do not know.
+    pub fn is_repeated_in(&self, text: &str) -> bool {
+        const PIECE: usize = 6;
+        let secret = self.0.as_bytes();
+        if secret.is_empty() {
+            return false;
+        }
+        let piece = PIECE.min(secret.len());
+        secret.windows(piece).any(|window| text.as_bytes().windows(piece).any(|part| part == window))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_piece_is_noticed() {
+        let secret = Secret::new("hunter2-canary".into());
+        assert!(secret.is_repeated_in("ERR unknown command 'AUTH', with args beginning with: 'hunter2-'"));
+        assert!(!secret.is_repeated_in("WRONGPASS invalid username-password pair"));
+        assert!(!Secret::new(String::new()).is_repeated_in("anything"));
+    }
+}
