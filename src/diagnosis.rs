@@ -6,6 +6,13 @@
 
 pub mod code;
 
+mod advice;
+mod dns;
+mod latency;
+mod redis;
+mod tcp;
+mod tls;
+
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -13,8 +20,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clock::Timestamp;
 use crate::expectation::Expectation;
-use crate::observation::Observation;
-use crate::phase::PhaseName;
+use crate::observation::{Observation, StoppedBy};
+use crate::phase::{PhaseName, PhaseOutcome};
 use crate::target::Target;
 
 pub use code::Code;
@@ -181,6 +188,122 @@ impl JsonSchema for Cause {
 
 /// Diagnoses `observation`; `now` is the wall-clock time of the observation, for certificates.
 pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observation, now: Timestamp) -> Diagnosis {
-    let _ = (target, expectation, observation, now);
-    Diagnosis { findings: Vec::new(), verdict: Verdict { status: Status::Unknown, cause: Cause::Unknown } }
+    let case = Case { target, expectation, observation, now };
+    let mut findings = dns::diagnose(&case);
+    let later = connection_findings(&case);
+    // What a peer does that is not the one meant says nothing about the one meant.
+    let wrong_peer =
+        findings.iter().any(|finding| finding.severity == Severity::Error) && !case.is_at_expected_address();
+    findings.extend(later.into_iter().filter(|finding| !wrong_peer || finding.severity == Severity::Info));
+    silence(&mut findings);
+    findings.sort_by_key(|finding| (finding.severity, finding.phase, finding.code));
+    let verdict = verdict(&case, &findings);
+    Diagnosis { findings, verdict }
+}
+
+/// What is diagnosed: one observation and what was expected of it.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    target: &'a Target,
+    expectation: &'a Expectation,
+    observation: &'a Observation,
+    now: Timestamp,
+}
+
+impl Case<'_> {
+    /// Whether the connection in use went to an address that meets the expectation.
+    fn is_at_expected_address(&self) -> bool {
+        self.observation
+            .connection
+            .as_ref()
+            .is_some_and(|connection| self.expectation.is_met_by(connection.address.ip()))
+    }
+}
+
+impl Finding {
+    /// A finding in its code's own phase; what to do about it is added to it.
+    fn new(code: Code, severity: Severity, summary: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity,
+            phase: code.phase(),
+            summary: summary.into(),
+            detail: detail.into(),
+            hint: String::new(),
+            commands: Vec::new(),
+        }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
+    fn commands(mut self, commands: impl IntoIterator<Item = String>) -> Self {
+        self.commands.extend(commands);
+        self
+    }
+
+    fn phase(mut self, phase: PhaseName) -> Self {
+        self.phase = phase;
+        self
+    }
+}
+
+fn connection_findings(case: &Case<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let in_use = case.observation.connection.iter().map(|connection| (&case.observation.phases.connection, connection));
+    let others = case.observation.other_connections.iter().map(|other| (&other.phases, &other.connection));
+    for (index, (phases, connection)) in in_use.chain(others).enumerate() {
+        let mut here = tcp::diagnose(case, phases, connection);
+        here.extend(tls::diagnose(case, phases, connection));
+        here.extend(redis::diagnose(case, phases, connection));
+        if index > 0 {
+            for finding in &mut here {
+                finding.summary =
+                    format!("{} (at {}, another address of the name)", finding.summary, connection.address);
+            }
+        }
+        for finding in here {
+            // The same at every address is told once.
+            if !findings.iter().any(|known: &Finding| known.code == finding.code && known.severity <= finding.severity)
+            {
+                findings.push(finding);
+            }
+        }
+    }
+    findings.extend(latency::diagnose(case));
+    findings
+}
+
+/// A deeper cause silences what follows from it.
+fn silence(findings: &mut Vec<Finding>) {
+    let has = |code: Code| findings.iter().any(|finding| finding.code == code && finding.severity == Severity::Error);
+    let name = has(Code::PrivatelinkNameConfigured);
+    findings.retain(|finding| !(name && finding.code == Code::TlsNameMismatch));
+}
+
+fn verdict(case: &Case<'_>, findings: &[Finding]) -> Verdict {
+    let first = |severity| findings.iter().find(|finding| finding.severity == severity).map(|finding| finding.code);
+    if !dns::could_look(case) {
+        let cause = first(Severity::Error).map_or(Cause::Unknown, Cause::Code);
+        return Verdict { status: Status::Unknown, cause };
+    }
+    if let Some(code) = first(Severity::Error) {
+        return Verdict { status: Status::Fail, cause: Cause::Code(code) };
+    }
+    if was_interrupted(case.observation) {
+        return Verdict { status: Status::Unknown, cause: Cause::Unknown };
+    }
+    match first(Severity::Warning) {
+        Some(code) => Verdict { status: Status::Warn, cause: Cause::Code(code) },
+        None => Verdict { status: Status::Pass, cause: Cause::Healthy },
+    }
+}
+
+fn was_interrupted(observation: &Observation) -> bool {
+    PhaseName::ALL.into_iter().any(|phase| {
+        let summary = observation.phases.get(phase);
+        summary.outcome == PhaseOutcome::NotReached && summary.reason == Some(StoppedBy::Interrupt.as_str())
+    })
 }

@@ -23,3 +23,6 @@ pub mod probe;
 pub mod diagnosis;
 pub mod observation;
 pub mod record;
+
+// The neighbours, connected.
+pub mod check;

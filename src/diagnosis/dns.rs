@@ -1,0 +1,94 @@
+//! What the resolution means: the comparison of the views is the heart of redpath.
+//!
+//! One cause decides (the first rule of [`decide`] that holds); remarks on servers that failed or
+//! differ without harm follow it. Which rule reads which facts is told in `docs/codes.md`.
+
+mod absent;
+mod path;
+mod remarks;
+mod servers;
+mod views;
+
+use self::views::{Reading, Views};
+use super::{Case, Code, Finding, Severity};
+use crate::azure;
+use crate::observation::dns::ViewKind;
+use crate::observation::{Phase, ResolveFailure, ViewOutcome};
+
+/// What the resolution shows.
+pub(super) fn diagnose(case: &Case<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(configured_name(case));
+    match Views::of(case) {
+        Some(views) => {
+            let cause = decide(case, &views);
+            let remarks = remarks::all(case, &views, cause.as_ref());
+            findings.extend(cause);
+            findings.extend(remarks);
+        }
+        None => findings.extend(servers::no_view(case)),
+    }
+    findings
+}
+
+/// Whether there was anything to ask: with no name server configured, the C library's failure says
+/// nothing about the name.
+pub(super) fn could_look(case: &Case<'_>) -> bool {
+    if case.observation.connection.is_some() {
+        return true;
+    }
+    let resolution = &case.observation.resolution;
+    let no_view = matches!(case.observation.phases.resolve, Phase::Failed { failure: ResolveFailure::NoView, .. });
+    let blind = resolution.resolv_conf_error.is_some()
+        && resolution.views.iter().all(|view| view.kind == ViewKind::Libc && !view.outcome.is_final());
+    !(no_view || blind)
+}
+
+/// The first rule that holds names the cause. The order is from the deepest cause outwards: what
+/// this machine does to DNS, what its servers do, what the zones hold, what the resource has.
+fn decide(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+    match views.reading(views.in_use) {
+        Reading::Interrupted => None,
+        Reading::Failed => Some(servers::failed(case, views)),
+        Reading::Absent => Some(absent::diagnose(case, views)),
+        Reading::Expected => path::another_server_is_wrong(case, views),
+        Reading::WrongEndpoint | Reading::Mixed | Reading::Public | Reading::OtherKind => path::overridden(case, views)
+            .or_else(|| path::mixed(case, views))
+            .or_else(|| path::servers_disagree(case, views))
+            .or_else(|| path::stale_forwarder(case, views))
+            .or_else(|| Some(path::zone_or_endpoint(case, views))),
+    }
+}
+
+fn configured_name(case: &Case<'_>) -> Option<Finding> {
+    let host = &case.target.host;
+    let endpoint = azure::endpoint(host.as_str()).filter(|endpoint| endpoint.is_privatelink_name)?;
+    let suffix = endpoint.zone.trim_start_matches(azure::PRIVATELINK);
+    let public = format!("{}{suffix}", endpoint.record);
+    let verified_as_itself = case.target.tls && case.target.server_name == *host;
+    Some(
+        Finding::new(
+            Code::PrivatelinkNameConfigured,
+            if verified_as_itself { Severity::Error } else { Severity::Warning },
+            format!("{host} is the privatelink name, not the cache's own"),
+            "No certificate covers privatelink names, so clients that verify fail. The cache's own name leads through the privatelink name by a CNAME wherever the private zone is seen.".to_owned(),
+        )
+        .hint(format!("configure {public} in the application and here")),
+    )
+}
+
+/// What is said of an outcome that is no word on the name.
+fn failure_code(outcome: ViewOutcome) -> Option<Code> {
+    match outcome {
+        ViewOutcome::Timeout => Some(Code::DnsTimeout),
+        ViewOutcome::Unreachable | ViewOutcome::Failed => Some(Code::DnsUnreachable),
+        ViewOutcome::ServerFailure | ViewOutcome::OtherRcode | ViewOutcome::TryAgain => Some(Code::DnsServerFailure),
+        ViewOutcome::Refused => Some(Code::DnsRefused),
+        ViewOutcome::BadAnswer => Some(Code::DnsBadAnswer),
+        ViewOutcome::Answered
+        | ViewOutcome::NoData
+        | ViewOutcome::NameNotFound
+        | ViewOutcome::NoAddress
+        | ViewOutcome::Interrupted => None,
+    }
+}

@@ -1,0 +1,146 @@
+//! The view in use gave a final word: there is no address.
+
+use super::views::{Reading, Views, called, said};
+use crate::azure::AZURE_DNS;
+use crate::diagnosis::advice::{self, Resource};
+use crate::diagnosis::{Case, Code, Finding, Severity};
+use crate::observation::dns::ViewKind;
+use crate::observation::{View, ViewOutcome};
+
+pub(super) fn diagnose(case: &Case<'_>, views: &Views<'_>) -> Finding {
+    servers_split(case, views)
+        .or_else(|| library_alone(case, views))
+        .or_else(|| elsewhere_present(case, views))
+        .or_else(|| record_missing(case, views))
+        .unwrap_or_else(|| nothing_there(case, views))
+}
+
+fn is_negative(view: &View) -> bool {
+    matches!(view.outcome, ViewOutcome::NoData | ViewOutcome::NameNotFound)
+}
+
+/// One name server has the address, another says that there is none; glibc believes the first.
+fn servers_split(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+    let good = views.system.iter().copied().find(|view| view.outcome == ViewOutcome::Answered)?;
+    let bad = views.system.iter().copied().find(|view| is_negative(view))?;
+    let host = case.target.host.as_str();
+    Some(
+        Finding::new(
+            Code::ResolverDisagreement,
+            Severity::Error,
+            format!("{} answers {}, and {} answers {}", called(bad), said(bad), called(good), said(good)),
+            "resolv.conf names both. The C library takes the first final word, and \"no such address\" is one: it does not ask the next server.".to_owned(),
+        )
+        .hint(format!("make {} serve the same zones as {}", called(bad), called(good)))
+        .commands([advice::ask(bad, host), advice::ask(good, host)]),
+    )
+}
+
+/// Every name server has the address, and programs get none.
+fn library_alone(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+    if views.in_use.kind != ViewKind::Libc {
+        return None;
+    }
+    let server = views.system.iter().copied().find(|view| view.outcome == ViewOutcome::Answered)?;
+    let host = &case.target.host;
+    Some(
+        Finding::new(
+            Code::OverriddenLocally,
+            Severity::Error,
+            format!("programs here get no address for {host}, although DNS has one"),
+            format!(
+                "The C library says {}; {} answers {}. The sources or their order in nsswitch.conf, nscd or sssd keep it from programs; or the server answers differently from one question to the next.",
+                views.in_use.reason.as_deref().unwrap_or("no address"),
+                called(server),
+                said(server)
+            ),
+        )
+        .hint("compare what programs get with what the server says, a few times each; then look at the hosts line of nsswitch.conf")
+        .commands([
+            format!("getent ahosts {host}"),
+            advice::ask(server, host.as_str()),
+            "grep ^hosts: /etc/nsswitch.conf".to_owned(),
+        ]),
+    )
+}
+
+/// The servers in use have no address, and a configured resolver gives the expected one.
+fn elsewhere_present(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+    let good = views.references().into_iter().find(|view| views.reading(view) == Reading::Expected)?;
+    let bad = views.system.iter().copied().find(|view| is_negative(view)).unwrap_or(views.in_use);
+    let host = case.target.host.as_str();
+    let zone = good.privatelink_zone.clone().unwrap_or_else(|| "the zone".to_owned());
+    let at = bad.server.map_or_else(|| "the name server in use".to_owned(), |server| server.ip().to_string());
+    Some(
+        Finding::new(
+            Code::ResolverDisagreement,
+            Severity::Error,
+            format!("{} answers {}, and {} answers {}", called(bad), said(bad), called(good), said(good)),
+            format!(
+                "The record exists where {} looks. Between here and there stands a server with an old negative answer, an own zone of that name without the record, or a forwarder that asks elsewhere.",
+                called(good)
+            ),
+        )
+        .hint(format!("forward {zone} at {at} to {}, and flush its cache", good.server.map_or(AZURE_DNS, |server| server.ip())))
+        .commands([advice::ask(bad, host), advice::ask(good, host)]),
+    )
+}
+
+/// The chain goes into the privatelink zone and ends there: the zone is linked, and has no record.
+fn record_missing(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+    let own = std::iter::once(views.in_use).chain(views.system.iter().copied());
+    let view = own
+        .chain(views.configured.iter().copied().filter(|view| !views.is_public_resolver(view)))
+        .find(|view| is_negative(view) && view.privatelink_zone.is_some())?;
+    let host = &case.target.host;
+    let zone = view.privatelink_zone.clone().unwrap_or_default();
+    let name = view.privatelink_name().unwrap_or("the privatelink name").to_owned();
+    let record = name.strip_suffix(&format!(".{zone}")).unwrap_or(&name).to_owned();
+    let what = match view.outcome {
+        ViewOutcome::NoData => "exists without an address",
+        _ => "does not exist",
+    };
+    let resource =
+        Resource::of(case).map(|resource| Resource { zone: zone.clone(), record: record.clone(), ..resource });
+    Some(
+        Finding::new(
+            Code::PrivateRecordMissing,
+            Severity::Error,
+            format!("{name} {what}: the private zone is seen from here, and has no record for {host}"),
+            format!(
+                "{host} is a CNAME to {name}, and {} answers {} for that. A network without the zone would get the public address instead, so the zone link is right. The DNS zone group of the private endpoint is missing, the record was deleted, or it has another name (it must be \"{record}\").",
+                called(view),
+                said(view)
+            ),
+        )
+        .hint(format!("create the private endpoint's DNS zone group, or the A record \"{record}\" in {zone}"))
+        .commands(
+            resource
+                .iter()
+                .flat_map(|resource| [resource.show_record(), resource.list_zone_groups(), resource.create_zone_group()]),
+        ),
+    )
+}
+
+/// Nobody has an address, and no privatelink name is in sight.
+fn nothing_there(case: &Case<'_>, views: &Views<'_>) -> Finding {
+    let host = &case.target.host;
+    let view = views.dns().find(|view| is_negative(view)).unwrap_or(views.in_use);
+    let resource = Resource::of(case);
+    let (code, summary) = match view.outcome {
+        ViewOutcome::NameNotFound => (Code::NameNotFound, format!("{host} does not exist")),
+        _ => (Code::NoAddress, format!("{host} has no address")),
+    };
+    let detail = match view.kind {
+        ViewKind::Libc => "The C library says that there is no address; it does not tell a name that does not exist from one without an address, and no DNS server was asked.".to_owned(),
+        ViewKind::System | ViewKind::Resolver => format!(
+            "{} answers {}. The name is misspelt, the resource was deleted, or an own copy of its parent zone lacks it.",
+            called(view),
+            said(view)
+        ),
+    };
+    Finding::new(code, Severity::Error, summary, detail)
+        .hint("compare the name with the resource's host name")
+        .commands(resource.map(|resource| format!("{} --query hostName", resource.show())))
+        .commands([advice::ask(view, host.as_str())])
+}

@@ -1,0 +1,242 @@
+//! What Redis' answers mean.
+
+use super::advice::Resource;
+use super::{Case, Code, Finding, Severity};
+use crate::observation::redis::{AuthFacts, PingReply};
+use crate::observation::{Connection, ConnectionPhases, Phase, RedisFailure, SkipReason};
+use crate::phase::PhaseName;
+
+pub(super) fn diagnose(case: &Case<'_>, phases: &ConnectionPhases, connection: &Connection) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let auth = connection.auth.as_ref();
+    if let Some(error) = auth.and_then(|auth| auth.credential_error.as_deref()) {
+        findings.push(credential_unavailable(error));
+    }
+    if let Some(failure) = phases.auth.failure() {
+        findings.push(of_auth_failure(case, failure, auth));
+    }
+    if let Some(failure) = phases.ping.failure() {
+        findings.push(of_failure(case, failure, PhaseName::Ping));
+    }
+    if let Some(ping) = &connection.ping {
+        findings.extend(of_reply(case, ping.reply, phases));
+    }
+    findings
+}
+
+fn credential_unavailable(error: &str) -> Finding {
+    Finding::new(
+        Code::CredentialUnavailable,
+        Severity::Error,
+        format!("the credential cannot be read: {error}"),
+        "The probe went on without it, so path and TLS are proven as far as they go.".to_owned(),
+    )
+    .hint("set the file, the variable or its permissions right")
+}
+
+fn of_auth_failure(case: &Case<'_>, failure: &RedisFailure, auth: Option<&AuthFacts>) -> Finding {
+    let RedisFailure::ErrorReply { code, message } = failure else {
+        return of_failure(case, failure, PhaseName::Auth);
+    };
+    let who = auth.and_then(|auth| auth.username.as_deref()).unwrap_or("default");
+    let none_configured = message.contains("without any password configured") || message.contains("no password is set");
+    match code.as_str() {
+        "ERR" if none_configured => not_enforced(case, "The server says that no password is set."),
+        "WRONGPASS" => Finding::new(
+            Code::AuthRejected,
+            Severity::Error,
+            format!("Redis rejects the credential of user \"{who}\" (WRONGPASS)"),
+            "The path is proven: the address, TLS and Redis are right. By likelihood: the key was rotated and the probe has the old one; the user name is not the one the password belongs to; access keys are disabled (Managed Redis does so by default), or the identity is not assigned.".to_owned(),
+        )
+        .hint("give the probe the present key, or check the user name")
+        .commands(Resource::of(case).iter().map(Resource::list_keys)),
+        _ => of_failure(case, failure, PhaseName::Auth),
+    }
+}
+
+fn of_reply(case: &Case<'_>, reply: PingReply, phases: &ConnectionPhases) -> Option<Finding> {
+    match (reply, &phases.auth) {
+        (PingReply::Pong, Phase::Skipped { reason: SkipReason::NoCredentials }) => {
+            Some(not_enforced(case, "PING was answered with PONG, and no credentials were sent."))
+        }
+        (PingReply::Pong, Phase::Skipped { reason: SkipReason::CredentialUnavailable | SkipReason::WithheldUnexpectedAddress }) => {
+            Some(not_enforced(case, "PING was answered with PONG although the credentials were not sent."))
+        }
+        (PingReply::Pong, _) => None,
+        (PingReply::Noauth, Phase::Done { .. } | Phase::Failed { .. }) => Some(
+            Finding::new(
+                Code::AuthRequired,
+                Severity::Error,
+                "Redis demands authentication although AUTH succeeded",
+                "NOAUTH came in reply to PING after an accepted AUTH: a proxy in between spreads commands over several connections, or the reply is forged.".to_owned(),
+            )
+            .hint("look for a proxy between here and the cache"),
+        ),
+        (PingReply::Noauth, Phase::Skipped { .. } | Phase::NotReached { .. }) => Some(
+            Finding::new(
+                Code::AuthEnforced,
+                Severity::Info,
+                "Redis answers and demands authentication (NOAUTH)",
+                "That proves the path, TLS and that authentication is enforced, without any secret. It does not prove that the application's own credential is accepted.".to_owned(),
+            ),
+        ),
+        (PingReply::Noperm, _) => Some(
+            Finding::new(
+                Code::PermissionDenied,
+                Severity::Warning,
+                "Redis knows the user and does not allow it to PING (NOPERM)",
+                "The path is proven and the credential accepted; the user's access policy is narrower than a probe needs.".to_owned(),
+            )
+            .hint("allow the probe's user the command PING (+ping)"),
+        ),
+    }
+}
+
+fn not_enforced(case: &Case<'_>, seen: &str) -> Finding {
+    let severity = if case.expectation.require_auth { Severity::Error } else { Severity::Info };
+    Finding::new(
+        Code::AuthNotEnforced,
+        severity,
+        "Redis answers without authentication",
+        format!("{seen} Anyone who reaches the address can read and change the data: a private endpoint restricts the network path, and authenticates nobody."),
+    )
+    .hint("switch authentication on; if an open server is meant, say so with --require-auth false (posture.require_auth: false)")
+    .commands(Resource::of(case).iter().map(Resource::show))
+}
+
+fn of_failure(case: &Case<'_>, failure: &RedisFailure, phase: PhaseName) -> Finding {
+    let error = |code: Code, summary: String, detail: &str, hint: &str| {
+        Finding::new(code, Severity::Error, summary, detail).hint(hint).phase(phase)
+    };
+    match failure {
+        RedisFailure::ErrorReply { code, message } => of_error_reply(case, code, message, phase),
+        RedisFailure::UnexpectedReply { reply } => error(
+            Code::NotRedis,
+            format!("the peer answers {} with {reply}, which Redis does not", command(phase)),
+            "It speaks the protocol, and is not the server that is meant.",
+            "find what answers at that address and port",
+        ),
+        RedisFailure::NotRedis { error: reason } => error(
+            Code::NotRedis,
+            format!("the peer does not speak Redis: {reason}"),
+            "What came in reply is not the Redis protocol.",
+            "find what answers at that address and port",
+        ),
+        RedisFailure::TooLong { limit } => error(
+            Code::NotRedis,
+            format!("the reply to {} is longer than {limit} bytes", command(phase)),
+            "No reply to this command is nearly that long; the rest was not read.",
+            "find what answers at that address and port",
+        ),
+        RedisFailure::Timeout => error(
+            Code::RedisTimeout,
+            format!("Redis does not reply to {}", command(phase)),
+            "TCP and TLS are done, and nothing comes back. By likelihood: the server is blocked by a slow command, overloaded or failing over; a firewall drops the established connection.",
+            "look at the server's load, slow log and failover events",
+        ),
+        RedisFailure::Closed => error(
+            Code::RedisClosed,
+            format!("the peer closes the connection in place of a reply to {}", command(phase)),
+            "By likelihood: the server is restarting or failing over; it has no room for another client; a proxy in front lost it.",
+            "look at the server's connected clients against its limit, and at its restart and failover events",
+        ),
+        RedisFailure::Reset => error(
+            Code::RedisClosed,
+            format!("the peer resets the connection in place of a reply to {}", command(phase)),
+            "By likelihood: the server is restarting or failing over; a firewall ends the connection.",
+            "look at the server's restart and failover events, and at the firewalls in between",
+        ),
+        RedisFailure::Other { error: reason } => error(
+            Code::RedisError,
+            format!("the connection failed during {}: {reason}", command(phase)),
+            "The operating system or the TLS library gives no closer reason.",
+            "probe again; if it stays, capture the connection",
+        ),
+    }
+}
+
+fn of_error_reply(case: &Case<'_>, code: &str, message: &str, phase: PhaseName) -> Finding {
+    let said = if message.is_empty() { code.to_owned() } else { format!("{code} {message}") };
+    let proven = "The path is proven: the address, TLS and Redis are right.";
+    let finding = |code: Code, severity: Severity, summary: String, detail: String, hint: &str| {
+        Finding::new(code, severity, summary, detail).hint(hint).phase(phase)
+    };
+    match code {
+        "WRONGPASS" => finding(
+            Code::AuthRejected,
+            Severity::Error,
+            format!("Redis rejects the credential: {said}"),
+            proven.to_owned(),
+            "give the probe the present key, or check the user name",
+        ),
+        "NOAUTH" => finding(
+            Code::AuthRequired,
+            Severity::Error,
+            format!("Redis demands authentication: {said}"),
+            proven.to_owned(),
+            "configure a credential",
+        ),
+        "NOPERM" => finding(
+            Code::PermissionDenied,
+            Severity::Warning,
+            format!("Redis does not allow {} to this user: {said}", command(phase)),
+            format!("{proven} The user's access policy is narrower than a probe needs."),
+            "allow the probe's user the commands AUTH and PING",
+        ),
+        "LOADING" => finding(
+            Code::RedisLoading,
+            Severity::Error,
+            "Redis is loading its data and serves nobody yet (LOADING)".to_owned(),
+            format!("{proven} It happens after a restart or failover, and lasts as long as the data takes to load."),
+            "wait and probe again; if it stays, look at the server's memory and restarts",
+        ),
+        "MASTERDOWN" => finding(
+            Code::RedisMasterDown,
+            Severity::Error,
+            "the replica that answers has lost its master (MASTERDOWN)".to_owned(),
+            proven.to_owned(),
+            "look at the server's replication and failover events",
+        ),
+        "CLUSTERDOWN" => finding(
+            Code::RedisClusterDown,
+            Severity::Error,
+            format!("the Redis cluster is down: {said}"),
+            format!("{proven} Some slots are served by no node."),
+            "look at the cluster's nodes and failover events",
+        ),
+        "MOVED" | "ASK" => finding(
+            Code::RedisMoved,
+            Severity::Error,
+            format!("Redis redirects: {said}"),
+            format!(
+                "{proven} A redirection in reply to {} is unusual: a proxy or another cluster answers.",
+                command(phase)
+            ),
+            "compare the node it names with the cluster that is meant",
+        ),
+        "ERR" if message.contains("max number of clients") => finding(
+            Code::RedisMaxClients,
+            Severity::Error,
+            "Redis has no room for another client".to_owned(),
+            format!("{proven} It says \"{said}\"."),
+            "find who holds the connections (CLIENT LIST), or take a tier with a higher limit",
+        ),
+        _ => finding(
+            Code::RedisError,
+            Severity::Error,
+            format!("Redis replies to {} with an error: {said}", command(phase)),
+            proven.to_owned(),
+            "look the error up in the server's log",
+        ),
+    }
+    .commands(
+        matches!(code, "WRONGPASS" | "NOAUTH").then(|| Resource::of(case)).flatten().iter().map(Resource::list_keys),
+    )
+}
+
+fn command(phase: PhaseName) -> &'static str {
+    match phase {
+        PhaseName::Auth => "AUTH",
+        PhaseName::Resolve | PhaseName::Connect | PhaseName::Tls | PhaseName::Ping => "PING",
+    }
+}

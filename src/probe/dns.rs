@@ -1,0 +1,241 @@
+//! The resolve phase: one name, asked of every view side by side, with no cache between.
+//!
+//! The only module that resolves a name. What the answers mean is not decided here.
+
+mod chain;
+mod libc;
+mod query;
+mod resolv_conf;
+mod search;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::sync::oneshot;
+
+use self::chain::Answer;
+use self::libc::LibcPool;
+use self::resolv_conf::ResolvConf;
+use self::search::Walk;
+use super::budget::{Budget, Cut};
+use crate::azure;
+use crate::clock::Seconds;
+use crate::expectation::Expectation;
+use crate::observation::dns::{Question, Resolution, ResolveFailure, ResolvedAddress, View, ViewKind, ViewOutcome};
+use crate::observation::{Phase, StoppedBy};
+use crate::plan::Plan;
+
+/// The most addresses of one answer that are kept.
+const MAX_ADDRESSES: usize = 64;
+
+/// Asks names of views. One for the whole process: it keeps count of the C library's calls.
+pub(crate) struct Resolver {
+    libc: LibcPool,
+    resolv_conf: PathBuf,
+}
+
+impl Resolver {
+    pub(crate) fn new() -> Self {
+        Self { libc: LibcPool::new(), resolv_conf: PathBuf::from("/etc/resolv.conf") }
+    }
+
+    /// Asks every view that the plan selects. The answer of the view in use is sent on at once, so
+    /// that a slow view beside it delays nothing.
+    pub(crate) async fn resolve(
+        &self,
+        plan: &Plan,
+        budget: &Budget,
+        in_use: oneshot::Sender<View>,
+    ) -> (Resolution, Phase<ResolveFailure>) {
+        let conf = ResolvConf::read(&self.resolv_conf);
+        let views = selected(plan, &conf);
+        let mut resolution = Resolution {
+            views: Vec::new(),
+            view_in_use: views.first().map(|view| view.view.clone()),
+            search: conf.search.clone(),
+            ndots: Some(conf.ndots),
+            resolv_conf_error: conf.error.clone(),
+        };
+        let mut in_use = Some(in_use);
+        let asked = views.into_iter().map(|view| {
+            let sender = in_use.take();
+            let conf = &conf;
+            async move {
+                let view = self.ask(view, plan, conf, budget).await;
+                if let Some(sender) = sender {
+                    let _ = sender.send(view.clone()); // the connection may not be waiting for it
+                }
+                view
+            }
+        });
+        resolution.views = join_all(asked).await;
+        let phase = phase_of(resolution.in_use());
+        (resolution, phase)
+    }
+
+    async fn ask(&self, mut view: View, plan: &Plan, conf: &ResolvConf, budget: &Budget) -> View {
+        let began = Instant::now();
+        let host = &plan.target.host;
+        match view.kind {
+            ViewKind::Libc => {
+                let cut = budget.phase(self.libc.ask(&mut view, host)).await;
+                record_cut(&mut view, cut, began);
+                let addresses: Vec<_> = view.addresses.iter().map(|address| address.ip).collect();
+                view.addresses = classified(addresses.into_iter().map(|ip| (ip, None)), &plan.expectation);
+            }
+            ViewKind::System | ViewKind::Resolver => {
+                let Some(server) = view.server else { return view };
+                let style = Style {
+                    tcp_only: view.kind == ViewKind::System && conf.use_tcp,
+                    with_aaaa: view.kind != ViewKind::System || !conf.no_aaaa,
+                };
+                let limit = budget.phase_limit();
+                let walk = Walk::new(host, &conf.search, conf.ndots);
+                // The limit is kept inside, so that what was asked until then is kept too.
+                let cut = budget.within(limit + GRACE, walk_view(&mut view, walk, server, style, limit)).await;
+                record_cut(&mut view, cut, began);
+                for address in &mut view.addresses {
+                    address.class = plan.expectation.class(address.ip);
+                }
+            }
+        }
+        view
+    }
+}
+
+/// How long the walk's own limit may be late before it is cut from outside.
+const GRACE: Duration = Duration::from_millis(50);
+
+#[derive(Clone, Copy)]
+struct Style {
+    tcp_only: bool,
+    with_aaaa: bool,
+}
+
+fn record_cut(view: &mut View, cut: Result<(), Cut>, began: Instant) {
+    let outcome = match cut {
+        Ok(()) => return,
+        Err(Cut::Timeout) => ViewOutcome::Timeout,
+        Err(Cut::Interrupt) => ViewOutcome::Interrupted,
+    };
+    view.outcome = outcome;
+    if outcome == ViewOutcome::Timeout {
+        let took = Seconds(began.elapsed());
+        view.took_seconds = Some(took);
+        view.reason = Some(format!("no answer after {took}"));
+    }
+}
+
+/// The views that the plan selects, the one in use first.
+fn selected(plan: &Plan, conf: &ResolvConf) -> Vec<View> {
+    let libc = View::new("libc", ViewKind::Libc, None);
+    let system = conf
+        .servers
+        .iter()
+        .map(|server| View::new(format!("system:{}", server_name(*server)), ViewKind::System, Some(*server)));
+    let configured =
+        plan.resolvers.iter().map(|resolver| View::new(&*resolver.name, ViewKind::Resolver, Some(resolver.address)));
+    let mut views: Vec<View> = Vec::new();
+    for view in std::iter::once(libc).chain(system).chain(configured) {
+        if plan.views.includes(&view.view) && !views.iter().any(|known| known.view == view.view) {
+            views.push(view);
+        }
+    }
+    views
+}
+
+/// The address alone where the port is the usual one.
+fn server_name(server: SocketAddr) -> String {
+    if server.port() == 53 { server.ip().to_string() } else { server.to_string() }
+}
+
+fn phase_of(view: Option<&View>) -> Phase<ResolveFailure> {
+    let Some(view) = view else {
+        return Phase::failed(Duration::ZERO, ResolveFailure::NoView);
+    };
+    match (view.outcome, view.took_seconds) {
+        (ViewOutcome::Answered, Some(took)) => Phase::done(took),
+        (ViewOutcome::Interrupted, _) | (_, None) => Phase::NotReached { stopped_by: StoppedBy::Interrupt },
+        (outcome, Some(took)) => Phase::failed(
+            took,
+            ResolveFailure::NoAddress {
+                view: view.view.clone(),
+                view_outcome: outcome,
+                detail: view.reason.clone().or_else(|| view.rcode.clone()),
+            },
+        ),
+    }
+}
+
+/// Walks the search list at one server, as the C library would, until a name is answered.
+async fn walk_view(view: &mut View, mut walk: Walk, server: SocketAddr, style: Style, limit: Duration) {
+    let began = Instant::now();
+    let mut deciding: Option<Answer> = None;
+    while let Some(candidate) = walk.next_name() {
+        let left = limit.saturating_sub(began.elapsed());
+        // A silent server must leave time for the bare name, which the C library still asks for.
+        let share = if walk.has_more() { left / 2 } else { left };
+        let asked = query::ask(server, &candidate, style.with_aaaa, style.tcp_only, share).await;
+        view.questions.extend(asked.questions.iter().cloned());
+        view.took_seconds = Some(began.elapsed().into());
+        let found = walk.note(&asked);
+        // Where nothing is found, the bare name's answer says most about it.
+        if found || deciding.is_none() || walk.was_bare_name() {
+            deciding = Some(Answer::of(&asked));
+        }
+    }
+    let Some(answer) = deciding else {
+        view.outcome = ViewOutcome::Failed;
+        view.reason = Some("the name is too long for a DNS question".into());
+        return;
+    };
+    view.outcome = answer.outcome;
+    view.transport = answer.transport;
+    view.rcode = answer.rcode;
+    view.reason = answer.reason;
+    view.answered_name = answer.name.filter(|name| *name != walk.bare_name());
+    view.privatelink_zone = answer.chain.iter().find_map(|record| {
+        azure::privatelink_zone(&record.name)
+            .or_else(|| if record.record_type == "CNAME" { azure::privatelink_zone(&record.data) } else { None })
+    });
+    view.addresses = answer
+        .addresses
+        .into_iter()
+        .take(MAX_ADDRESSES)
+        .map(|(ip, ttl)| ResolvedAddress { ip, class: crate::address::AddressClass::Public, ttl: Some(ttl) })
+        .collect();
+    view.chain = answer.chain;
+}
+
+fn classified(
+    addresses: impl Iterator<Item = (IpAddr, Option<u32>)>,
+    expectation: &Expectation,
+) -> Vec<ResolvedAddress> {
+    addresses.take(MAX_ADDRESSES).map(|(ip, ttl)| ResolvedAddress { ip, class: expectation.class(ip), ttl }).collect()
+}
+
+/// What one name's questions to one server gave.
+pub(crate) struct Asked {
+    /// A and, unless switched off, AAAA.
+    pub(crate) questions: Vec<Question>,
+    /// The answers' records, question by question; empty where none came.
+    pub(crate) sections: Vec<Result<chain::Section, String>>,
+}
+
+impl Asked {
+    /// The name was asked, and nothing came of it: the same for each question.
+    fn is_found(&self) -> bool {
+        // glibc ends the walk at the first NOERROR with a record in it, a lone CNAME included.
+        self.questions.iter().any(|question| {
+            question.outcome == ViewOutcome::Answered
+                || (question.outcome == ViewOutcome::NoData && question.answers > 0)
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn host(name: &str) -> crate::target::HostName {
+    crate::target::HostName::parse(name).expect("a test name")
+}

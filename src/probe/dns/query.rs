@@ -1,0 +1,302 @@
+//! One name's questions to one server: UDP with EDNS, retries on loss, TCP on truncation.
+//!
+//! The socket is connected, so that the kernel drops datagrams of any other source and an ICMP
+//! "port unreachable" is known at once. Ids come from the operating system's random source, ports
+//! from the kernel's ephemeral range; an answer must carry both and the question itself
+//! (RFC 5452, 9.1).
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::{Name, RecordType};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::timeout;
+
+use super::Asked;
+use super::chain::{self, Section};
+use crate::observation::ViewOutcome;
+use crate::observation::dns::{Question, Transport};
+
+/// The EDNS payload size that passes without fragments (DNS Flag Day 2020).
+const PAYLOAD: u16 = 1232;
+
+/// When a lost question is sent again, in parts of its limit: three attempts in all, and the last
+/// has half of the time. An answer to any of them counts.
+const RESEND_AT: [f64; 2] = [0.2, 0.5];
+
+/// Asks `server` for the A and, with `with_aaaa`, the AAAA records of `name`, within `limit`.
+pub(super) async fn ask(server: SocketAddr, name: &str, with_aaaa: bool, tcp_only: bool, limit: Duration) -> Asked {
+    let began = Instant::now();
+    let types: &[RecordType] = if with_aaaa { &[RecordType::A, RecordType::AAAA] } else { &[RecordType::A] };
+    let mut pending: Vec<Pending> = Vec::new();
+    for record_type in types {
+        match Pending::new(name, *record_type, true) {
+            Ok(question) => pending.push(question),
+            Err(reason) => return failed(name, types, ViewOutcome::Failed, &reason, began),
+        }
+    }
+    if !tcp_only {
+        if let Err(end) = over_udp(server, &mut pending, began, limit).await {
+            for question in pending.iter_mut().filter(|question| question.end.is_none()) {
+                question.end = Some(end.clone());
+            }
+        }
+        without_edns(server, &mut pending, began, limit).await;
+    }
+    over_tcp(server, &mut pending, tcp_only, began, limit).await;
+    let (questions, sections) = pending.into_iter().map(|question| question.finish(name, began)).unzip();
+    Asked { questions, sections }
+}
+
+fn failed(name: &str, types: &[RecordType], outcome: ViewOutcome, reason: &str, began: Instant) -> Asked {
+    let questions = types
+        .iter()
+        .map(|record_type| Question {
+            name: name.to_owned(),
+            record_type: record_type.to_string(),
+            outcome,
+            rcode: None,
+            transport: Transport::Udp,
+            attempts: 0,
+            truncated: false,
+            stray_datagrams: 0,
+            answers: 0,
+            took_seconds: began.elapsed().into(),
+        })
+        .collect();
+    Asked { questions, sections: types.iter().map(|_| Err(reason.to_owned())).collect() }
+}
+
+/// A question on its way.
+struct Pending {
+    name: Name,
+    record_type: RecordType,
+    id: u16,
+    wire: Vec<u8>,
+    attempts: u32,
+    truncated: bool,
+    strays: u32,
+    transport: Transport,
+    took: Option<Duration>,
+    end: Option<End>,
+}
+
+/// How a question ended.
+#[derive(Clone)]
+enum End {
+    Response(Box<Message>),
+    Timeout(&'static str),
+    Unreachable(String),
+    Bad(String),
+    Failed(String),
+}
+
+impl Pending {
+    fn new(name: &str, record_type: RecordType, edns: bool) -> Result<Self, String> {
+        let mut name = Name::from_ascii(name).map_err(|error| format!("{name} cannot be asked for: {error}"))?;
+        name.set_fqdn(true);
+        let id = random_id()?;
+        let mut message = Message::new(id, MessageType::Query, OpCode::Query);
+        message.metadata.recursion_desired = true;
+        message.add_query(Query::query(name.clone(), record_type));
+        if edns {
+            let mut extension = Edns::new();
+            extension.set_max_payload(PAYLOAD).set_version(0);
+            message.set_edns(extension);
+        }
+        let wire = message.to_vec().map_err(|error| format!("{name} cannot be asked for: {error}"))?;
+        Ok(Self {
+            name,
+            record_type,
+            id,
+            wire,
+            attempts: 0,
+            truncated: false,
+            strays: 0,
+            transport: Transport::Udp,
+            took: None,
+            end: None,
+        })
+    }
+
+    /// Whether `message` answers this question: id, direction, and the question itself.
+    fn is_answered_by(&self, message: &Message) -> bool {
+        message.metadata.id == self.id
+            && message.metadata.message_type == MessageType::Response
+            && matches!(message.queries.as_slice(), [query]
+                if query.name == self.name && query.query_type == self.record_type)
+    }
+
+    fn finish(self, name: &str, began: Instant) -> (Question, Result<Section, String>) {
+        let took = self.took.unwrap_or_else(|| began.elapsed());
+        let (outcome, rcode, answers, section) = match self.end {
+            Some(End::Response(message)) => {
+                let section = chain::follow(&message, &self.name, self.record_type);
+                let outcome = chain::outcome_of(&message, &section);
+                let rcode = chain::rcode_name(message.metadata.response_code);
+                (outcome, Some(rcode), message.answers.len(), section)
+            }
+            Some(End::Timeout(_)) | None if self.strays > 0 => {
+                let reason = format!("{} datagrams came, none of them an answer to the question", self.strays);
+                (ViewOutcome::BadAnswer, None, 0, Err(reason))
+            }
+            Some(End::Timeout(what)) => (ViewOutcome::Timeout, None, 0, Err(what.to_owned())),
+            Some(End::Unreachable(reason)) => (ViewOutcome::Unreachable, None, 0, Err(reason)),
+            Some(End::Bad(reason)) => (ViewOutcome::BadAnswer, None, 0, Err(reason)),
+            Some(End::Failed(reason)) => (ViewOutcome::Failed, None, 0, Err(reason)),
+            None => (ViewOutcome::Timeout, None, 0, Err(SILENT.to_owned())),
+        };
+        let question = Question {
+            name: name.to_owned(),
+            record_type: self.record_type.to_string(),
+            outcome,
+            rcode,
+            transport: self.transport,
+            attempts: self.attempts,
+            truncated: self.truncated,
+            stray_datagrams: self.strays,
+            answers,
+            took_seconds: took.into(),
+        };
+        (question, section)
+    }
+}
+
+const SILENT: &str = "no answer";
+
+/// Sends every question and takes in answers until all have theirs or the limit has passed.
+async fn over_udp(server: SocketAddr, pending: &mut [Pending], began: Instant, limit: Duration) -> Result<(), End> {
+    let any = if server.is_ipv4() {
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
+    } else {
+        SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
+    };
+    let socket = UdpSocket::bind(any).await.map_err(|error| End::Failed(format!("no socket: {error}")))?;
+    socket.connect(server).await.map_err(|error| unreachable(&error))?;
+    let mut resends = RESEND_AT.iter().map(|part| limit.mul_f64(*part));
+    let mut buffer = [0u8; 4096];
+    loop {
+        for question in pending.iter_mut().filter(|question| question.end.is_none()) {
+            question.attempts += 1;
+            socket.send(&question.wire).await.map_err(|error| unreachable(&error))?;
+        }
+        let next = resends.next();
+        let until = next.unwrap_or(limit);
+        loop {
+            let Ok(received) = timeout(until.saturating_sub(began.elapsed()), socket.recv(&mut buffer)).await else {
+                break;
+            };
+            let length = received.map_err(|error| unreachable(&error))?;
+            take_in(pending, &buffer[..length], began);
+            if pending.iter().all(|question| question.end.is_some()) {
+                return Ok(());
+            }
+        }
+        if next.is_none() {
+            return Err(End::Timeout(SILENT));
+        }
+    }
+}
+
+fn take_in(pending: &mut [Pending], datagram: &[u8], began: Instant) {
+    let message = Message::from_vec(datagram);
+    match message {
+        Ok(message) => {
+            let found = pending.iter().position(|question| question.end.is_none() && question.is_answered_by(&message));
+            if let Some(question) = found.and_then(|index| pending.get_mut(index)) {
+                question.took = Some(began.elapsed());
+                question.truncated = message.metadata.truncation;
+                question.end = Some(End::Response(Box::new(message)));
+                return;
+            }
+        }
+        Err(error) => {
+            // It may be forged, so the question stays open for a better one.
+            tracing::trace!(%error, "undecodable DNS answer");
+        }
+    }
+    if let Some(question) = pending.iter_mut().find(|question| question.end.is_none()) {
+        question.strays += 1;
+    }
+}
+
+/// Servers older than EDNS answer FORMERR or NOTIMP to it (RFC 6891, 7): ask them without.
+async fn without_edns(server: SocketAddr, pending: &mut [Pending], began: Instant, limit: Duration) {
+    for question in pending.iter_mut() {
+        let refuses_edns = matches!(&question.end, Some(End::Response(message)) if matches!(
+            message.metadata.response_code,
+            ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS
+        ));
+        if !refuses_edns {
+            continue;
+        }
+        let Ok(mut again) = Pending::new(&question.name.to_ascii(), question.record_type, false) else { continue };
+        let again = std::slice::from_mut(&mut again);
+        let _ = over_udp(server, again, began, limit).await; // without an answer the first one stands
+        if let Some(answered) = again.iter_mut().find(|again| matches!(again.end, Some(End::Response(_)))) {
+            question.end = answered.end.take();
+            question.truncated = answered.truncated;
+            question.took = answered.took;
+            question.attempts += answered.attempts;
+            question.wire = std::mem::take(&mut answered.wire);
+            question.id = answered.id;
+        }
+    }
+}
+
+/// Asks again over TCP what was truncated (RFC 7766, 5), or everything where the system says so.
+async fn over_tcp(server: SocketAddr, pending: &mut [Pending], all: bool, began: Instant, limit: Duration) {
+    for question in pending.iter_mut().filter(|question| all || question.truncated) {
+        question.transport = Transport::Tcp;
+        let left = limit.saturating_sub(began.elapsed());
+        let end = match timeout(left, exchange_tcp(server, question)).await {
+            Ok(end) => end,
+            Err(_) if question.truncated => End::Timeout("truncated over UDP, and no answer over TCP"),
+            Err(_) => End::Timeout("no answer over TCP"),
+        };
+        question.attempts = question.attempts.max(1);
+        question.end = Some(end);
+        question.took = Some(began.elapsed());
+    }
+}
+
+async fn exchange_tcp(server: SocketAddr, question: &Pending) -> End {
+    let exchange = async {
+        let mut stream = TcpStream::connect(server).await?;
+        let length = u16::try_from(question.wire.len()).map_err(io::Error::other)?;
+        let mut framed = length.to_be_bytes().to_vec();
+        framed.extend_from_slice(&question.wire);
+        stream.write_all(&framed).await?;
+        let length = stream.read_u16().await?;
+        let mut answer = vec![0; usize::from(length)]; // at most 64 KiB
+        stream.read_exact(&mut answer).await?;
+        Ok::<_, io::Error>(answer)
+    };
+    match exchange.await {
+        Ok(answer) => match Message::from_vec(&answer) {
+            Ok(message) if question.is_answered_by(&message) => End::Response(Box::new(message)),
+            Ok(_) => End::Bad("the answer over TCP is for another question".into()),
+            Err(error) => End::Bad(format!("the answer over TCP cannot be decoded: {error}")),
+        },
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            End::Bad("the server closed the TCP connection before a whole answer".into())
+        }
+        Err(error) => End::Unreachable(format!("TCP to {server}: {error}")),
+    }
+}
+
+fn unreachable(error: &io::Error) -> End {
+    End::Unreachable(match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nothing listens on the port (ICMP port unreachable)".to_owned(),
+        _ => error.to_string(),
+    })
+}
+
+fn random_id() -> Result<u16, String> {
+    let mut id = [0; 2];
+    getrandom::fill(&mut id).map_err(|error| format!("no random numbers: {error}"))?;
+    Ok(u16::from_ne_bytes(id))
+}
