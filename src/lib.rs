@@ -23,3 +23,7 @@ pub mod probe;
 pub mod diagnosis;
 pub mod observation;
 pub mod record;
+
+// What the operator configures, and what goes out.
+pub mod config;
+pub mod output;
