@@ -1,9 +1,9 @@
 //! redpath proves, from where a workload runs, that its Redis traffic takes the private path,
 //! and names the cause and the fix when it does not.
 //!
-//! The modules are listed in the direction of the data: vocabulary, what was seen, what it means,
-//! the record of it, and the outputs. `ARCHITECTURE.md` has the picture; `tests/integration/house.rs`
-//! holds the direction.
+//! The modules are listed in the direction of the data: vocabulary, doing it, what was seen, what it
+//! means, the record of it, and the outputs. `ARCHITECTURE.md` has the picture;
+//! `tests/integration/house.rs` holds the direction.
 
 // Vocabulary: pure, imports nothing below.
 pub mod address;
@@ -16,6 +16,9 @@ pub mod secret;
 pub mod target;
 pub mod vantage;
 
+// The file's mirror, and what it resolves to.
+pub mod config;
+
 // Doing it.
 pub mod probe;
 
@@ -23,6 +26,9 @@ pub mod probe;
 pub mod diagnosis;
 pub mod observation;
 pub mod record;
+
+// What comes of a record.
+pub mod output;
 
 // The neighbours, connected.
 pub mod check;

@@ -1,0 +1,179 @@
+//! What one record says in gauges: a pure function, so that nothing of an older record can linger.
+//!
+//! A phase that did not run has no number here, and where a probe could not see something, there is
+//! no series that claims it.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::family::{self, Family};
+use crate::address::{self, AddressClass};
+use crate::diagnosis::Status;
+use crate::observation::{Resolution, View};
+use crate::phase::{PhaseName, PhaseOutcome};
+use crate::record::Record;
+
+/// The most series of `redpath_resolution_info` of one target: an answer's length is the server's choice.
+pub(crate) const RESOLUTION_INFO_LIMIT: usize = 32;
+
+/// A gauge of a target, without the label `target`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fact {
+    pub(crate) family: &'static Family,
+    pub(crate) labels: Vec<(&'static str, String)>,
+    pub(crate) value: f64,
+}
+
+impl Fact {
+    fn new(family: &'static Family, value: f64) -> Self {
+        Self { family, labels: Vec::new(), value }
+    }
+
+    fn truth(family: &'static Family, holds: bool) -> Self {
+        Self::new(family, f64::from(u8::from(holds)))
+    }
+
+    fn with(mut self, label: &'static str, value: impl Into<String>) -> Self {
+        self.labels.push((label, value.into()));
+        self
+    }
+}
+
+/// Whether the probe counts as a success.
+pub(crate) fn is_success(record: &Record) -> bool {
+    match record.verdict.status {
+        Status::Pass | Status::Warn => true,
+        Status::Unknown | Status::Fail => false,
+    }
+}
+
+/// The facts of a target that has not been probed yet: every state is there, and none holds.
+pub(crate) fn before_the_first_probe() -> Vec<Fact> {
+    verdict(None).chain(outcomes(|_| None)).collect()
+}
+
+/// The facts of a record, `redpath_resolution_info` left out unless wanted.
+pub(crate) fn of(record: &Record, resolution_info: bool) -> Vec<Fact> {
+    let observation = &record.observation;
+    let connected_to = observation.connection.as_ref();
+    let tls = connected_to.and_then(|connection| connection.tls.as_ref());
+    let not_after = tls.and_then(|tls| tls.certificate.as_ref()?.not_after);
+
+    let mut facts = vec![
+        Fact::truth(&family::PROBE_SUCCESS, is_success(record)),
+        Fact::new(&family::LAST_PROBE, record.started_at.unix_seconds()),
+        // No address is no private path: an alert on 0 must not fall silent with the name.
+        Fact::truth(&family::PATH_PRIVATE, connected_to.is_some_and(|to| to.class == AddressClass::Private)),
+        Fact::truth(
+            &family::ADDRESS_EXPECTED,
+            connected_to.is_some_and(|to| record.expectation.is_met_by(to.address.ip())),
+        ),
+    ];
+    facts.extend(verdict(Some(record.verdict.status)));
+    facts.extend(outcomes(|phase| Some(observation.phases.get(phase).outcome)));
+    facts.extend(not_after.map(|time| Fact::new(&family::CERTIFICATE_NOT_AFTER, time.unix_seconds())));
+    if let Some((version, cipher)) = tls.and_then(|tls| tls.version.as_ref().zip(tls.cipher.as_ref())) {
+        facts.push(Fact::new(&family::TLS_INFO, 1.0).with("version", version).with("cipher", cipher));
+    }
+    for finding in &record.findings {
+        let fact = Fact::new(&family::FINDING_ACTIVE, 1.0).with("code", finding.code.as_str());
+        facts.push(fact.with("severity", finding.severity.as_str()));
+    }
+    if let Some(agree) = agreement(record) {
+        facts.push(Fact::truth(&family::RESOLVER_AGREEMENT, agree));
+    }
+    for view in &observation.resolution.views {
+        facts.extend(ttl(view));
+        facts.extend(classes(view));
+    }
+    if resolution_info {
+        facts.extend(addresses(&observation.resolution));
+    }
+    without_duplicates(facts)
+}
+
+fn verdict(status: Option<Status>) -> impl Iterator<Item = Fact> {
+    Status::ALL
+        .into_iter()
+        .map(move |each| Fact::truth(&family::VERDICT, status == Some(each)).with("status", each.as_str()))
+}
+
+fn outcomes(of: impl Fn(PhaseName) -> Option<PhaseOutcome>) -> impl Iterator<Item = Fact> {
+    PhaseName::ALL.into_iter().flat_map(move |phase| {
+        let outcome = of(phase);
+        PhaseOutcome::ALL.map(|each| {
+            let fact = Fact::truth(&family::PHASE_OUTCOME, outcome == Some(each));
+            fact.with("phase", phase.as_str()).with("outcome", each.as_str())
+        })
+    })
+}
+
+fn ttl(view: &View) -> Option<Fact> {
+    let of_chain = view.chain.iter().map(|record| record.ttl);
+    let lowest = of_chain.chain(view.addresses.iter().filter_map(|address| address.ttl)).min()?;
+    Some(Fact::new(&family::RESOLUTION_TTL, f64::from(lowest)).with("view", &view.view))
+}
+
+fn classes(view: &View) -> impl Iterator<Item = Fact> + '_ {
+    AddressClass::ALL
+        .into_iter()
+        .filter(|class| view.addresses.iter().any(|address| address.class == *class))
+        .map(|class| Fact::new(&family::ADDRESS_CLASS, 1.0).with("view", &view.view).with("class", class.as_str()))
+}
+
+fn addresses(resolution: &Resolution) -> impl Iterator<Item = Fact> + '_ {
+    let each = resolution.views.iter().flat_map(|view| {
+        view.addresses.iter().map(|address| {
+            Fact::new(&family::RESOLUTION_INFO, 1.0)
+                .with("view", &view.view)
+                .with("path", path(view))
+                .with("address", address.ip.to_string())
+                .with("address_class", address.class.as_str())
+        })
+    });
+    each.take(RESOLUTION_INFO_LIMIT)
+}
+
+/// The kind of path that a view's addresses lead to, taken together.
+fn path(view: &View) -> &'static str {
+    let is = |class| view.addresses.iter().filter(|address| address.class == class).count();
+    let (private, public, all) = (is(AddressClass::Private), is(AddressClass::Public), view.addresses.len());
+    if private == all {
+        "private"
+    } else if public == all {
+        "public"
+    } else if private > 0 && public > 0 {
+        "mixed"
+    } else {
+        "other"
+    }
+}
+
+/// Whether every view that gave a final answer gave the addresses of the view in use; `None` where
+/// that one gave none, since there is nothing to compare with then.
+fn agreement(record: &Record) -> Option<bool> {
+    let resolution = &record.observation.resolution;
+    let in_use = resolution.in_use().filter(|view| view.outcome.is_final())?;
+    let compared = resolution.views.iter().filter(|view| view.outcome.is_final() && !is_outside(record, view));
+    Some(compared.map(addresses_of).all(|addresses| addresses == addresses_of(in_use)))
+}
+
+/// Whether a view's server stands in the public internet, where a private zone is never seen, so
+/// that another answer is no disagreement. Azure's own resolver has a public-looking address.
+fn is_outside(record: &Record, view: &View) -> bool {
+    let private_ranges = &record.expectation.private_ranges;
+    !view.is_azure_dns()
+        && view.server.is_some_and(|server| address::classify(server.ip(), private_ranges) == AddressClass::Public)
+}
+
+/// A view's addresses, in no order.
+pub(crate) fn addresses_of(view: &View) -> BTreeSet<IpAddr> {
+    view.ips().map(|ip| ip.to_canonical()).collect()
+}
+
+/// One series each: an answer may repeat an address, and resolv.conf a name server.
+fn without_duplicates(mut facts: Vec<Fact>) -> Vec<Fact> {
+    let mut seen = BTreeSet::new();
+    facts.retain(|fact| seen.insert((fact.family.name, fact.labels.clone())));
+    facts
+}

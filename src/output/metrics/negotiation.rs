@@ -1,0 +1,95 @@
+//! The two formats of a page, and which of them a request wants.
+
+/// The formats of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpositionFormat {
+    /// The Prometheus text format 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.0.
+    OpenMetrics,
+}
+
+impl ExpositionFormat {
+    /// The value of `Content-Type`.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// The format that an `Accept` header prefers (RFC 9110, 12.5.1). OpenMetrics must be named:
+    /// `*/*` gets text, and so does who accepts neither, since a text is more use than a refusal.
+    pub fn negotiate(accept: Option<&str>) -> Self {
+        let (mut open_metrics, mut text, mut any) = (0.0_f64, None, 0.0_f64);
+        for range in accept.unwrap_or_default().to_ascii_lowercase().split(',').map(MediaRange::read) {
+            match range.media_type {
+                "application/openmetrics-text" if range.version.is_none_or(|version| version == "1.0.0") => {
+                    open_metrics = open_metrics.max(range.quality);
+                }
+                "text/plain" => text = Some(range.quality.max(text.unwrap_or(0.0))),
+                "text/*" | "*/*" => any = any.max(range.quality),
+                _ => {}
+            }
+        }
+        if open_metrics > 0.0 && open_metrics >= text.unwrap_or(any) { Self::OpenMetrics } else { Self::Text }
+    }
+}
+
+/// One element of an `Accept` header.
+struct MediaRange<'a> {
+    media_type: &'a str,
+    version: Option<&'a str>,
+    quality: f64,
+}
+
+impl<'a> MediaRange<'a> {
+    fn read(text: &'a str) -> Self {
+        let mut parts = text.split(';').map(str::trim);
+        let mut range = Self { media_type: parts.next().unwrap_or_default(), version: None, quality: 1.0 };
+        for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+            match name.trim() {
+                "version" => range.version = Some(value.trim().trim_matches('"')),
+                "q" => range.quality = value.trim().parse().ok().filter(|q| (0.0..=1.0).contains(q)).unwrap_or(0.0),
+                _ => {}
+            }
+        }
+        range
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scrapers_and_browsers_get_what_they_prefer() {
+        for (accept, expected) in [
+            // Prometheus 2.42, 3.5, and one told to scrape text first.
+            (
+                "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                ExpositionFormat::OpenMetrics,
+            ),
+            (
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+                ExpositionFormat::OpenMetrics,
+            ),
+            (
+                "text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1",
+                ExpositionFormat::Text,
+            ),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", ExpositionFormat::Text),
+            ("*/*", ExpositionFormat::Text),
+            ("application/*", ExpositionFormat::Text),
+            ("Application/OpenMetrics-Text; Version=\"1.0.0\"", ExpositionFormat::OpenMetrics),
+            ("application/openmetrics-text;version=2.0.0", ExpositionFormat::Text),
+            ("application/openmetrics-text;q=0, text/plain;q=0", ExpositionFormat::Text),
+            ("application/openmetrics-text;q=0.5, */*;q=0.8", ExpositionFormat::Text),
+            ("application/openmetrics-text;q=NaN", ExpositionFormat::Text),
+            (";;q=,=,q", ExpositionFormat::Text),
+        ] {
+            assert_eq!(ExpositionFormat::negotiate(Some(accept)), expected, "{accept}");
+        }
+        assert_eq!(ExpositionFormat::negotiate(None), ExpositionFormat::Text);
+    }
+}

@@ -1,0 +1,93 @@
+//! The process as the kernel sees it, under the names that every Prometheus client gives it.
+//!
+//! Source: proc(5). What cannot be read is left out.
+
+use std::fs;
+
+use super::family;
+use super::page::Page;
+
+/// `USER_HZ`, the unit of times in `/proc/PID/stat`: 100 on every architecture of today (proc(5)
+/// sends to `sysconf(_SC_CLK_TCK)`; the kernel's own `HZ` never shows here).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Adds `process_*` to a page.
+pub(crate) fn add_to(page: &mut Page) {
+    let stat = fs::read_to_string("/proc/self/stat").ok();
+    let stat = stat.as_deref().and_then(Stat::read);
+    if let Some(stat) = &stat {
+        page.add(&family::PROCESS_CPU, [], stat.cpu_ticks / TICKS_PER_SECOND);
+        page.add(&family::PROCESS_THREADS, [], stat.threads);
+        page.add(&family::PROCESS_VIRTUAL, [], stat.virtual_bytes);
+    }
+    let start = stat.and_then(|stat| Some(boot_time()? + stat.start_ticks / TICKS_PER_SECOND));
+    let values = [
+        (&family::PROCESS_START, start),
+        (&family::PROCESS_RESIDENT, resident_bytes()),
+        (&family::PROCESS_OPEN_FDS, open_fds()),
+        (&family::PROCESS_MAX_FDS, max_fds()),
+    ];
+    for (family, value) in values {
+        if let Some(value) = value {
+            page.add(family, [], value);
+        }
+    }
+}
+
+/// The fields of `/proc/self/stat` that are of use.
+#[derive(Debug, PartialEq)]
+struct Stat {
+    cpu_ticks: f64,
+    threads: f64,
+    start_ticks: f64,
+    virtual_bytes: f64,
+}
+
+impl Stat {
+    fn read(text: &str) -> Option<Self> {
+        // The second field is the program's name in parentheses, and may hold both.
+        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+        let field = |number: usize| fields.get(number - 3)?.parse::<f64>().ok();
+        Some(Self {
+            cpu_ticks: field(14)? + field(15)?,
+            threads: field(20)?,
+            start_ticks: field(22)?,
+            virtual_bytes: field(23)?,
+        })
+    }
+}
+
+fn resident_bytes() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    kibibytes.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|value| value * 1024.0)
+}
+
+fn boot_time() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+}
+
+fn open_fds() -> Option<f64> {
+    let entries = fs::read_dir("/proc/self/fd").ok()?.count();
+    u32::try_from(entries.saturating_sub(1)).ok().map(f64::from) // less the one that reads the directory
+}
+
+fn max_fds() -> Option<f64> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?;
+    soft.parse().ok() // "unlimited" is no number, and left out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_called_like_a_field_misleads_nobody() {
+        let text = "42 (a) b (c) S 1 42 42 0 -1 4194304 9 0 0 0 150 50 0 0 20 0 7 0 4242 1048576 99 1844";
+        let expected = Stat { cpu_ticks: 200.0, threads: 7.0, start_ticks: 4242.0, virtual_bytes: 1_048_576.0 };
+        assert_eq!(Stat::read(text), Some(expected));
+        assert_eq!(Stat::read("42 (cut"), None);
+    }
+}

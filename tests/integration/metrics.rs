@@ -1,0 +1,357 @@
+//! The metrics page: as a whole, over the life of a target, and held to its documentation.
+
+mod contract;
+mod records;
+
+use redpath::clock::Timestamp;
+use redpath::config::MetricsSettings;
+use redpath::diagnosis::{Code, Severity};
+use redpath::output::metrics::{ExpositionFormat, Metrics};
+use redpath::output::prometheus::{blackbox_exposition, exposition_of};
+use redpath::plan::{Addresses, Plan};
+use redpath::record::Record;
+
+use records::{PUBLIC, answer, finding, gone, healthy, interrupted, plan, silent, unlinked};
+
+/// Metrics with the default settings, for these plans.
+fn metrics_for(plans: &[Plan]) -> Metrics {
+    let metrics = Metrics::new(&MetricsSettings::default(), &records::vantage());
+    metrics.set_targets(plans);
+    metrics
+}
+
+fn text(metrics: &Metrics) -> String {
+    String::from_utf8(metrics.encode(ExpositionFormat::Text)).expect("UTF-8")
+}
+
+/// The value of a series, written out as on the page; `None` where there is none.
+fn value(page: &str, series: &str) -> Option<f64> {
+    let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+    Some(line.parse().expect("a number"))
+}
+
+/// The lines of a page that begin like this.
+fn lines<'a>(page: &'a str, begin: &str) -> Vec<&'a str> {
+    page.lines().filter(|line| line.starts_with(begin)).collect()
+}
+
+/// The page after these records of one target.
+fn page_after(plan: &Plan, records: &[Record]) -> String {
+    let metrics = metrics_for(std::slice::from_ref(plan));
+    records.iter().for_each(|record| metrics.observe(record));
+    text(&metrics)
+}
+
+#[test]
+fn before_the_first_probe_there_are_states_and_counters_and_no_claims() {
+    let page = page_after(&plan("cache1"), &[]);
+    let outcomes = lines(&page, "redpath_phase_outcome{");
+    assert_eq!(outcomes.len(), 20);
+    assert!(outcomes.iter().all(|line| line.ends_with(" 0")), "{outcomes:?}");
+    assert_eq!(lines(&page, "redpath_verdict{").len(), 4);
+    assert_eq!(lines(&page, "redpath_phase_failures_total{").len(), 5);
+    for series in [
+        "redpath_probes_total{target=\"cache1\"}",
+        "redpath_probe_failures_total{target=\"cache1\"}",
+        "redpath_phase_duration_seconds_count{target=\"cache1\",phase=\"auth\"}",
+        "redpath_resolution_changes_total{target=\"cache1\",view=\"libc\"}",
+        "redpath_resolution_changes_total{target=\"cache1\",view=\"azure\"}",
+    ] {
+        assert_eq!(value(&page, series), Some(0.0), "{series}");
+    }
+    for name in [
+        "redpath_probe_success",
+        "redpath_path_private",
+        "redpath_address_expected",
+        "redpath_resolver_agreement",
+        "redpath_last_probe_timestamp_seconds",
+        "redpath_verdict_since_timestamp_seconds",
+        "redpath_probe_failures_by_cause_total",
+        "redpath_finding_active",
+    ] {
+        assert_eq!(lines(&page, name), Vec::<&str>::new());
+    }
+}
+
+#[test]
+fn a_healthy_target_costs_about_150_series() {
+    let plan = plan("cache1");
+    let count = |records: &[Record]| page_after(&plan, records).matches("{target=\"cache1\"").count();
+    let (before, healthy_once) = (count(&[]), count(&[healthy(&plan, 0)]));
+    let after_trouble = count(&[healthy(&plan, 0), unlinked(&plan, 15), silent(&plan, 30), gone(&plan, 45)]);
+    // 95 of them are the phases' histograms: (16 buckets, +Inf, sum and count) of 5 phases.
+    assert_eq!((before, healthy_once, after_trouble), (136, 154, 147));
+}
+
+#[test]
+fn a_phase_that_did_not_run_has_no_number() {
+    let plan = plan("cache1");
+    let record = silent(&plan, 0);
+    let page = page_after(&plan, std::slice::from_ref(&record));
+    for (phase, count, failures) in
+        [("resolve", 1.0, 0.0), ("connect", 1.0, 1.0), ("tls", 0.0, 0.0), ("auth", 0.0, 0.0), ("ping", 0.0, 0.0)]
+    {
+        let labels = format!("{{target=\"cache1\",phase=\"{phase}\"}}");
+        assert_eq!(value(&page, &format!("redpath_phase_duration_seconds_count{labels}")), Some(count), "{phase}");
+        assert_eq!(value(&page, &format!("redpath_phase_failures_total{labels}")), Some(failures), "{phase}");
+    }
+    assert_eq!(
+        value(&page, "redpath_phase_outcome{target=\"cache1\",phase=\"tls\",outcome=\"not_reached\"}"),
+        Some(1.0)
+    );
+    let on_demand = blackbox_exposition(&record);
+    assert_eq!(value(&on_demand, "probe_phase_duration_seconds{phase=\"connect\"}"), Some(2.5));
+    assert_eq!(value(&on_demand, "probe_phase_duration_seconds{phase=\"tls\"}"), None);
+}
+
+#[test]
+fn a_name_that_vanishes_takes_its_claims_along() {
+    let plan = plan("cache1");
+    let private = "redpath_path_private{target=\"cache1\"}";
+    let expected = "redpath_address_expected{target=\"cache1\"}";
+    let before = page_after(&plan, &[healthy(&plan, 0)]);
+    assert_eq!((value(&before, private), value(&before, expected)), (Some(1.0), Some(1.0)));
+
+    let page = page_after(&plan, &[healthy(&plan, 0), gone(&plan, 15)]);
+    assert_eq!((value(&page, private), value(&page, expected)), (Some(0.0), Some(0.0)));
+    for name in [
+        "redpath_address_class",
+        "redpath_resolution_info",
+        "redpath_resolution_ttl_seconds",
+        "redpath_tls_info",
+        "redpath_tls_certificate_not_after_timestamp_seconds",
+    ] {
+        assert!(!lines(&before, name).is_empty(), "{name}");
+        assert_eq!(lines(&page, name), Vec::<&str>::new());
+    }
+    assert_eq!(
+        lines(&page, "redpath_finding_active{"),
+        ["redpath_finding_active{target=\"cache1\",code=\"name_not_found\",severity=\"error\"} 1"]
+    );
+    assert_eq!(
+        value(&page, "redpath_probe_failures_by_cause_total{target=\"cache1\",cause=\"name_not_found\"}"),
+        Some(1.0)
+    );
+    assert_eq!(value(&page, "redpath_resolver_agreement{target=\"cache1\"}"), Some(1.0), "none has an address");
+}
+
+#[test]
+fn an_interrupted_probe_proves_nothing() {
+    let plan = plan("cache1");
+    let page = page_after(&plan, &[healthy(&plan, 0), interrupted(&plan, 15)]);
+    assert_eq!(value(&page, "redpath_probe_success{target=\"cache1\"}"), Some(0.0));
+    assert_eq!(value(&page, "redpath_path_private{target=\"cache1\"}"), Some(0.0));
+    assert_eq!(value(&page, "redpath_verdict{target=\"cache1\",status=\"unknown\"}"), Some(1.0));
+    assert_eq!(value(&page, "redpath_resolver_agreement{target=\"cache1\"}"), None);
+    assert_eq!(
+        value(&page, "redpath_resolution_changes_total{target=\"cache1\",view=\"system:10.10.0.53\"}"),
+        Some(0.0)
+    );
+}
+
+#[test]
+fn the_verdict_is_dated_by_the_first_probe_that_had_it() {
+    let plan = plan("cache1");
+    let since = |records: &[Record]| {
+        value(&page_after(&plan, records), "redpath_verdict_since_timestamp_seconds{target=\"cache1\"}")
+    };
+    let first = healthy(&plan, 0).started_at.unix_seconds();
+    assert_eq!(since(&[healthy(&plan, 0), healthy(&plan, 15)]), Some(first));
+    assert_eq!(since(&[healthy(&plan, 0), silent(&plan, 15), silent(&plan, 30)]), Some(first + 15.0));
+    assert_eq!(since(&[silent(&plan, 0), gone(&plan, 15)]), Some(first + 15.0), "failing still, of another cause");
+}
+
+#[test]
+fn a_change_of_answer_counts_and_silence_does_not() {
+    let plan = plan("cache1");
+    let changes = |records: &[Record]| {
+        value(&page_after(&plan, records), "redpath_resolution_changes_total{target=\"cache1\",view=\"azure\"}")
+    };
+    let with_azure = |change: &dyn Fn(&mut redpath::observation::View)| {
+        let mut record = healthy(&plan, 15);
+        change(&mut record.observation.resolution.views[2]);
+        record
+    };
+    let both = with_azure(&|view| answer(view, &plan, &["10.60.4.5", "10.60.4.6"]));
+    let turned = with_azure(&|view| answer(view, &plan, &["10.60.4.6", "10.60.4.5"]));
+    let older = with_azure(&|view| view.addresses.iter_mut().for_each(|address| address.ttl = Some(3)));
+    let other_chain = with_azure(&|view| view.chain[0].data = "cache1.westeurope.cloudapp.azure.com".into());
+    let silence = with_azure(&|view| {
+        *view = redpath::observation::View::new(view.view.clone(), view.kind, view.server);
+        view.outcome = redpath::observation::ViewOutcome::Timeout;
+    });
+    let first = healthy(&plan, 0);
+    assert_eq!(changes(&[first.clone(), older, first.clone()]), Some(0.0), "a TTL runs down");
+    assert_eq!(changes(&[both.clone(), turned]), Some(0.0), "servers rotate");
+    assert_eq!(changes(&[first.clone(), silence.clone(), first.clone()]), Some(0.0));
+    assert_eq!(changes(&[first.clone(), silence, both.clone()]), Some(1.0));
+    assert_eq!(changes(&[first.clone(), other_chain]), Some(1.0), "another chain to the same address");
+    assert_eq!(changes(&[first.clone(), gone(&plan, 15), first]), Some(2.0));
+}
+
+#[test]
+fn name_servers_that_come_and_go_leave_no_series() {
+    let plan = plan("cache1");
+    let records: Vec<Record> = (0..50)
+        .map(|number| {
+            let mut record = healthy(&plan, number);
+            record.observation.resolution.views[1].view = format!("system:10.10.0.{number}");
+            record
+        })
+        .collect();
+    let page = page_after(&plan, &records);
+    assert_eq!(lines(&page, "redpath_resolution_changes_total{").len(), 3);
+}
+
+#[test]
+fn resolvers_outside_are_not_asked_for_agreement() {
+    let plan = plan("cache1");
+    let agreement = |views: [&str; 2], server: &str| {
+        let mut record = healthy(&plan, 0);
+        let resolution = &mut record.observation.resolution;
+        answer(&mut resolution.views[1], &plan, &[views[0]]);
+        answer(&mut resolution.views[2], &plan, &[views[1]]);
+        resolution.views[2].server = Some(server.parse().expect("an address"));
+        value(&page_after(&plan, &[record]), "redpath_resolver_agreement{target=\"cache1\"}")
+    };
+    let private = records::PRIVATE;
+    assert_eq!(agreement([private, private], "168.63.129.16:53"), Some(1.0));
+    assert_eq!(agreement([private, PUBLIC], "168.63.129.16:53"), Some(0.0), "Azure's own stands inside");
+    assert_eq!(agreement([private, PUBLIC], "8.8.8.8:53"), Some(1.0));
+    assert_eq!(agreement([PUBLIC, PUBLIC], "8.8.8.8:53"), Some(0.0));
+}
+
+#[test]
+fn an_absurd_answer_is_capped_and_never_doubled() {
+    let plan = plan("cache1");
+    let mut record = healthy(&plan, 0);
+    let many: Vec<String> = (0..500).map(|number| format!("20.50.{}.{}", number / 250, number % 250)).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let views = &mut record.observation.resolution.views;
+    answer(&mut views[0], &plan, &["10.60.4.5", "10.60.4.5", PUBLIC]);
+    answer(&mut views[2], &plan, &many);
+    views.push(views[1].clone());
+    record.findings.push(finding(Code::MixedAddresses, Severity::Error));
+    record.findings.push(finding(Code::MixedAddresses, Severity::Error));
+    let page = page_after(&plan, &[record]);
+    let info = lines(&page, "redpath_resolution_info{");
+    assert_eq!(info.len(), 32 - 1, "32, of which one was there twice");
+    assert_eq!(
+        info[0],
+        "redpath_resolution_info{target=\"cache1\",view=\"libc\",path=\"mixed\",address=\"10.60.4.5\",address_class=\"private\"} 1"
+    );
+    let mut series: Vec<&str> = page.lines().filter_map(|line| Some(line.rsplit_once(' ')?.0)).collect();
+    let all = series.len();
+    series.sort_unstable();
+    series.dedup();
+    assert_eq!(series.len(), all, "a series stands twice on the page");
+}
+
+#[test]
+fn the_resolution_can_be_left_out() {
+    let plan = plan("cache1");
+    let settings = MetricsSettings { resolution_info: false, phase_buckets: vec![0.1, 1.0] };
+    let metrics = Metrics::new(&settings, &records::vantage());
+    metrics.set_targets(std::slice::from_ref(&plan));
+    metrics.observe(&healthy(&plan, 0));
+    let page = text(&metrics);
+    assert!(!page.contains("10.60.4.5"), "an address in {page}");
+    assert_eq!(lines(&page, "redpath_phase_duration_seconds_bucket{target=\"cache1\",phase=\"tls\"").len(), 3);
+}
+
+#[test]
+fn a_reload_keeps_what_is_unchanged() {
+    let [kept, changed, removed, added] = ["kept", "changed", "removed", "added"].map(plan);
+    let metrics = metrics_for(&[kept.clone(), changed.clone(), removed.clone()]);
+    for plan in [&kept, &changed, &removed] {
+        metrics.observe(&healthy(plan, 0));
+    }
+    let otherwise = Plan { addresses: Addresses::All, ..changed };
+    metrics.set_targets(&[added, otherwise, kept.clone()]);
+    metrics.observe(&healthy(&removed, 15)); // it was under way during the reload
+    let page = text(&metrics);
+    let probes = |name: &str| value(&page, &format!("redpath_probes_total{{target=\"{name}\"}}"));
+    assert_eq!(["kept", "changed", "removed", "added"].map(probes), [Some(1.0), Some(0.0), None, Some(0.0)]);
+    assert!(!page.contains("\"removed\""));
+    assert_eq!(value(&page, "redpath_path_private{target=\"changed\"}"), None);
+}
+
+#[test]
+fn a_bad_reload_keeps_the_time_of_the_good_one() {
+    let metrics = metrics_for(&[]);
+    let successful = "redpath_config_last_reload_successful";
+    let time = "redpath_config_last_reload_success_timestamp_seconds";
+    let at = |seconds| Timestamp::from_unix(seconds).expect("a time");
+    metrics.reload(true, at(1_000));
+    metrics.reload(false, at(2_000));
+    let page = text(&metrics);
+    assert_eq!((value(&page, successful), value(&page, time)), (Some(0.0), Some(1_000.0)));
+    metrics.reload(true, at(3_000));
+    let page = text(&metrics);
+    assert_eq!((value(&page, successful), value(&page, time)), (Some(1.0), Some(3_000.0)));
+}
+
+#[test]
+fn a_page_shows_whole_probes_while_probes_end() {
+    let plan = plan("cache1");
+    let metrics = metrics_for(std::slice::from_ref(&plan));
+    let (good, bad) = (healthy(&plan, 0), unlinked(&plan, 15));
+    metrics.observe(&good);
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..2_000).for_each(|number| metrics.observe(if number % 2 == 0 { &bad } else { &good })));
+        for _ in 0..50 {
+            let page = text(&metrics);
+            let private = value(&page, "redpath_path_private{target=\"cache1\"}");
+            assert_eq!(value(&page, "redpath_verdict{target=\"cache1\",status=\"pass\"}"), private);
+            assert_eq!(value(&page, "redpath_resolver_agreement{target=\"cache1\"}"), private);
+        }
+    });
+}
+
+#[test]
+fn a_check_has_the_agents_series_without_the_process() {
+    let plan = plan("cache1");
+    let page = exposition_of(&[healthy(&plan, 0)]);
+    let agent = page_after(&plan, &[healthy(&plan, 0)]);
+    let of_target = |page: &str| page.lines().filter(|line| line.contains("cache1")).map(str::to_owned).collect();
+    let (check, agent): (Vec<String>, Vec<String>) = (of_target(&page), of_target(&agent));
+    assert_eq!(check, agent);
+    for name in ["process_", "redpath_config", "redpath_schedule"] {
+        assert!(!page.contains(name), "{name}");
+    }
+    assert!(page.contains("redpath_vantage_info{"));
+}
+
+#[test]
+fn two_ports_of_one_host_are_two_targets_of_a_check() {
+    let plan = plan("cache1");
+    let mut plain = gone(&plan, 0);
+    plain.target.port = 6379;
+    let page = exposition_of(&[healthy(&plan, 0), plain]);
+    assert_eq!(value(&page, "redpath_probe_success{target=\"cache1:6380\"}"), Some(1.0));
+    assert_eq!(value(&page, "redpath_probe_success{target=\"cache1:6379\"}"), Some(0.0));
+}
+
+#[test]
+fn a_probe_on_demand_speaks_as_the_blackbox_exporter_does() {
+    let plan = plan("cache1");
+    let page = blackbox_exposition(&unlinked(&plan, 0));
+    for (series, expected) in [
+        ("probe_success", 0.0),
+        ("probe_duration_seconds", 0.012),
+        ("probe_dns_lookup_time_seconds", 0.004),
+        ("probe_ip_protocol", 4.0),
+        ("probe_phase_duration_seconds{phase=\"tls\"}", 0.005),
+        ("probe_ssl_earliest_cert_expiry", 1_800_489_600.0),
+        ("probe_tls_version_info{version=\"TLS 1.3\"}", 1.0),
+        ("probe_tls_cipher_info{cipher=\"TLS_AES_256_GCM_SHA384\"}", 1.0),
+        ("redpath_path_private", 0.0),
+        ("redpath_finding_active{code=\"private_zone_not_seen\",severity=\"error\"}", 1.0),
+    ] {
+        assert_eq!(value(&page, series), Some(expected), "{series} in {page}");
+    }
+    assert!(!page.contains("target="), "{page}");
+
+    let page = blackbox_exposition(&gone(&plan, 0));
+    assert_eq!(lines(&page, "probe_ip_protocol").len() + lines(&page, "probe_tls").len(), 0, "{page}");
+}

@@ -1,0 +1,194 @@
+//! What others rely on: the page as a reviewed fixture, the documentation, and promtool's opinion.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use redpath::clock::Timestamp;
+use redpath::output::metrics::ExpositionFormat;
+use redpath::output::metrics::family::{ALL, Family, ON_DEMAND};
+use redpath::output::prometheus::{blackbox_exposition, exposition_of};
+
+use super::records::{healthy, plan, silent, unlinked};
+use super::{metrics_for, text};
+
+const FIXTURE: &str = include_str!("../../fixtures/metrics.txt");
+const DOCUMENTATION: &str = include_str!("../../../docs/metrics.md");
+
+/// A healthy target, one on the public path after a silent endpoint, and one not probed yet.
+fn page() -> redpath::output::metrics::Metrics {
+    let plans = ["sessions", "baskets", "reports"].map(plan);
+    let metrics = metrics_for(&plans);
+    metrics.reload(true, Timestamp::from_unix(1_795_305_500).expect("a time"));
+    metrics.schedule_lag(Duration::from_millis(250));
+    metrics.observe(&healthy(&plans[0], 0));
+    metrics.observe(&silent(&plans[1], 5));
+    metrics.observe(&unlinked(&plans[1], 20));
+    metrics
+}
+
+/// The page with `0` for the process' own values and names in place of the build's.
+fn normalised(page: &str) -> String {
+    let build =
+        [("version", env!("CARGO_PKG_VERSION")), ("os", std::env::consts::OS), ("arch", std::env::consts::ARCH)];
+    let mut lines = Vec::new();
+    for line in page.lines() {
+        lines.push(match line.split_once(' ') {
+            Some((series, _)) if series.starts_with("process_") => format!("{series} 0"),
+            Some((series, value)) if series.starts_with("redpath_build_info") => {
+                let named = |text: String, (label, value): (&str, &str)| {
+                    text.replace(&format!("{label}=\"{value}\""), &format!("{label}=\"{}\"", label.to_uppercase()))
+                };
+                format!("{} {value}", build.into_iter().fold(series.to_owned(), named))
+            }
+            _ => line.to_owned(),
+        });
+    }
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn the_page_is_the_reviewed_one() {
+    let actual = normalised(&text(&page()));
+    if actual != FIXTURE {
+        let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/metrics.txt");
+        std::fs::write(file, &actual).expect("the actual page is kept");
+        let differs = actual.lines().zip(FIXTURE.lines()).find(|(actual, expected)| actual != expected);
+        panic!(
+            "the page is not tests/fixtures/metrics.txt, first at {differs:?}; \
+             compare with `diff tests/fixtures/metrics.txt {file}`, and copy it over if that is as it should be"
+        );
+    }
+}
+
+/// Name, type and labels of what a page has, from its `# TYPE` lines and its series.
+fn families_of(page: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let mut families: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
+    for line in page.lines() {
+        if let Some(declared) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = declared.split_once(' ').expect("a name and a type");
+            assert!(families.insert(name.to_owned(), (kind.to_owned(), BTreeSet::new())).is_none(), "{name} twice");
+        } else if !line.starts_with('#') {
+            let (name, rest) = line.split_once(['{', ' ']).expect("a name and a value");
+            let family = ["_bucket", "_sum", "_count"].into_iter().find_map(|suffix| {
+                name.strip_suffix(suffix)
+                    .filter(|name| families.get(*name).is_some_and(|(kind, _)| kind == "histogram"))
+            });
+            let (_, labels) = families.get_mut(family.unwrap_or(name)).expect("a type before the series");
+            let Some((pairs, _)) = rest.rsplit_once("} ") else { continue };
+            let names = pairs.split("\",").filter_map(|pair| Some(pair.split_once('=')?.0.to_owned()));
+            labels.extend(names.filter(|name| name != "le"));
+        }
+    }
+    families
+}
+
+fn declared(families: &[&Family]) -> BTreeMap<String, (String, BTreeSet<String>)> {
+    let labels = |family: &Family| family.labels.iter().map(|label| (*label).to_owned()).collect();
+    families.iter().map(|family| (family.name.to_owned(), (family.kind.as_str().to_owned(), labels(family)))).collect()
+}
+
+#[test]
+fn the_fixture_has_every_metric_as_declared() {
+    let mut in_fixture = families_of(FIXTURE);
+    let mut in_code = declared(ALL);
+    for families in [&mut in_fixture, &mut in_code] {
+        // Its labels are the operator's; those of the fixture are read in the test of their names.
+        families.get_mut("redpath_vantage_info").expect("it is there").1.clear();
+    }
+    assert_eq!(in_fixture, in_code);
+    for family in ALL {
+        assert!(FIXTURE.contains(&format!("# HELP {} {}\n", family.name, family.help)), "{}", family.name);
+    }
+}
+
+#[test]
+fn a_probe_on_demand_has_every_metric_as_declared() {
+    let on_page: BTreeMap<_, _> = families_of(&blackbox_exposition(&healthy(&plan("sessions"), 0)))
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("probe_"))
+        .collect();
+    assert_eq!(on_page, declared(ON_DEMAND));
+}
+
+/// The tables of the documentation: `| `name` | type | labels | unit | meaning | when it exists |`.
+#[test]
+fn the_documentation_has_every_metric_once() {
+    let mut documented = BTreeMap::new();
+    for line in DOCUMENTATION.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [name, kind, labels, unit, meaning, exists] = cells.as_slice() else { panic!("six columns: {line}") };
+        assert!(!meaning.is_empty() && !exists.is_empty() && !unit.is_empty(), "{line}");
+        let labels: BTreeSet<String> = labels.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        let name = name.trim_matches('`').to_owned();
+        assert!(documented.insert(name.clone(), ((*kind).to_owned(), labels)).is_none(), "{name} stands there twice");
+        if name.ends_with("_timestamp_seconds") {
+            assert_eq!(*unit, "seconds since 1970", "{name}");
+        }
+    }
+    let mut in_code = declared(ALL);
+    in_code.extend(declared(ON_DEMAND));
+    assert_eq!(documented, in_code);
+}
+
+#[test]
+fn promtool_has_no_objection() {
+    let plan = plan("sessions");
+    let records = [healthy(&plan, 0), unlinked(&plan, 15)];
+    for page in [text(&page()), exposition_of(&records[1..]), blackbox_exposition(&records[0])] {
+        let mut promtool = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("promtool is missing ({error}): apt-get install prometheus"));
+        promtool.stdin.take().expect("a pipe").write_all(page.as_bytes()).expect("promtool reads");
+        let output = promtool.wait_with_output().expect("promtool ends");
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success() && said.is_empty(), "promtool says: {said}\nof {page}");
+    }
+}
+
+/// OpenMetrics 1.0.0, the rules that a scrape fails on, and the same numbers as in the text format.
+#[test]
+fn open_metrics_says_the_same() {
+    let metrics = page();
+    let page = String::from_utf8(metrics.encode(ExpositionFormat::OpenMetrics)).expect("UTF-8");
+    let body = page.strip_suffix("# EOF\n").expect("the end is marked");
+    assert!(!body.contains("# EOF") && body.lines().all(|line| !line.is_empty()));
+
+    let (mut family, mut kind, mut seen) = ("", "", BTreeSet::new());
+    let mut as_text = Vec::new();
+    for line in body.lines() {
+        if let Some(rest) = line.strip_prefix("# ") {
+            let (word, rest) = rest.split_once(' ').expect("a word");
+            let (name, rest) = rest.split_once(' ').expect("a name");
+            if word == "TYPE" {
+                (family, kind) = (name, rest);
+                assert!(seen.insert(name), "{name} is interleaved");
+                assert!(kind != "counter" || !name.ends_with("_total"), "{line}");
+            }
+            continue;
+        }
+        let name = line.split(['{', ' ']).next().expect("a name");
+        let suffix = name.strip_prefix(family).unwrap_or_else(|| panic!("{line} stands under {family}"));
+        let allowed: &[&str] = match kind {
+            "counter" => &["_total"],
+            "histogram" => &["_bucket", "_sum", "_count"],
+            _ => &[""],
+        };
+        assert!(allowed.contains(&suffix), "{line} in a {kind}");
+        if let Some((_, bound)) = line.split_once("le=\"") {
+            let bound = bound.split('"').next().expect("a bound");
+            assert!(bound == "+Inf" || bound.contains('.'), "{line}");
+        }
+        as_text.push(line.replace(".0\"} ", "\"} "));
+    }
+    let text = text(&metrics);
+    let stable = |line: &&str| !line.starts_with('#') && !line.starts_with("process_");
+    let expected: Vec<&str> = text.lines().filter(stable).collect();
+    let actual: Vec<&str> = as_text.iter().map(String::as_str).filter(stable).collect();
+    assert_eq!(actual, expected);
+}

@@ -1,0 +1,207 @@
+//! Records made by hand, findings and verdict included: what the metrics make of them is the question here.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use redpath::address::parse_range;
+use redpath::clock::Timestamp;
+use redpath::diagnosis::{Cause, Code, Finding, Severity, Status, Verdict};
+use redpath::expectation::Expectation;
+use redpath::observation::dns::{ChainRecord, ResolvedAddress, ViewKind};
+use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
+use redpath::observation::tls::CertificateFacts;
+use redpath::observation::{
+    Connection, ConnectionPhases, Observation, Phase, Phases, Resolution, ResolveFailure, SkipReason, StoppedBy,
+    TlsFacts, View, ViewOutcome,
+};
+use redpath::plan::{Plan, Resolver};
+use redpath::record::Record;
+use redpath::target::{HostName, Target};
+use redpath::vantage::Vantage;
+
+pub(crate) const PRIVATE: &str = "10.60.4.5";
+pub(crate) const PUBLIC: &str = "20.50.1.10";
+const NOVEMBER_2026: i64 = 1_795_305_600;
+
+pub(crate) fn vantage() -> Vantage {
+    Vantage {
+        hostname: "aks-app-7".into(),
+        pod: Some("agent-x2x".into()),
+        namespace: Some("redpath".into()),
+        subnet: Some("app-a".into()),
+        labels: [("vnet", "spoke-1"), ("subnet", "app-a")].map(|(name, value)| (name.into(), value.into())).into(),
+        ..Vantage::default()
+    }
+}
+
+pub(crate) fn plan(name: &str) -> Plan {
+    let host = HostName::parse(&format!("{name}.redis.cache.windows.net")).expect("a host name");
+    let azure = Resolver { name: "azure".into(), address: "168.63.129.16:53".parse().expect("an address") };
+    Plan {
+        expectation: Expectation { endpoints: vec![parse_range(PRIVATE).expect("an address")], ..Default::default() },
+        resolvers: vec![azure],
+        ..Plan::new(Target { name: name.into(), ..Target::new(host, None, true) })
+    }
+}
+
+/// A record as the diagnosis would have made it; `seconds` dates it.
+pub(crate) fn record(plan: &Plan, seconds: i64, observation: Observation, findings: Vec<Finding>) -> Record {
+    let deciding = findings.iter().find(|finding| finding.severity != Severity::Info);
+    let verdict = match deciding.map(|finding| (finding.severity, finding.code)) {
+        None | Some((Severity::Info, _)) => Verdict { status: Status::Pass, cause: Cause::Healthy },
+        Some((Severity::Warning, code)) => Verdict { status: Status::Warn, cause: Cause::Code(code) },
+        Some((Severity::Error, code)) => Verdict { status: Status::Fail, cause: Cause::Code(code) },
+    };
+    let started_at = Timestamp::from_unix(NOVEMBER_2026 + seconds).expect("a time");
+    let took = Duration::from_millis(12);
+    let (target, expectation) = (plan.target.clone(), plan.expectation.clone());
+    Record { findings, verdict, ..Record::new(started_at, took, target, vantage(), expectation, observation) }
+}
+
+/// Every view leads to the private endpoint, and authentication is enforced.
+pub(crate) fn healthy(plan: &Plan, seconds: i64) -> Record {
+    let observation = connected(plan, [PRIVATE; 3], true);
+    record(plan, seconds, observation, vec![finding(Code::AuthEnforced, Severity::Info)])
+}
+
+/// The zone is linked to the hub alone: this machine goes the public way, and all else works.
+pub(crate) fn unlinked(plan: &Plan, seconds: i64) -> Record {
+    let observation = connected(plan, [PUBLIC, PUBLIC, PRIVATE], true);
+    let zone = finding(Code::PrivateZoneNotSeen, Severity::Error);
+    record(plan, seconds, observation, vec![zone, finding(Code::AuthEnforced, Severity::Info)])
+}
+
+/// The private endpoint does not answer.
+pub(crate) fn silent(plan: &Plan, seconds: i64) -> Record {
+    let observation = connected(plan, [PRIVATE; 3], false);
+    record(plan, seconds, observation, vec![finding(Code::ConnectTimeout, Severity::Error)])
+}
+
+/// The name does not exist any more.
+pub(crate) fn gone(plan: &Plan, seconds: i64) -> Record {
+    let views = views(plan, [None; 3]);
+    let failure = ResolveFailure::NoAddress { view: "libc".into(), view_outcome: ViewOutcome::NoAddress, detail: None };
+    let observation = Observation {
+        resolution: Resolution { views, view_in_use: Some("libc".into()), ..Default::default() },
+        phases: Phases {
+            resolve: Phase::failed(Duration::from_millis(3), failure),
+            connection: ConnectionPhases::not_reached(StoppedBy::Resolve),
+        },
+        ..Default::default()
+    };
+    record(plan, seconds, observation, vec![finding(Code::NameNotFound, Severity::Error)])
+}
+
+/// The probe was interrupted before it saw anything.
+pub(crate) fn interrupted(plan: &Plan, seconds: i64) -> Record {
+    let verdict = Verdict { status: Status::Unknown, cause: Cause::Unknown };
+    Record { verdict, ..record(plan, seconds, Observation::default(), Vec::new()) }
+}
+
+pub(crate) fn finding(code: Code, severity: Severity) -> Finding {
+    Finding {
+        code,
+        severity,
+        phase: code.phase(),
+        summary: code.title().into(),
+        detail: String::new(),
+        hint: String::new(),
+        commands: Vec::new(),
+    }
+}
+
+/// `libc`, a name server of resolv.conf and Azure's resolver, each with its address or NXDOMAIN.
+pub(crate) fn views(plan: &Plan, addresses: [Option<&str>; 3]) -> Vec<View> {
+    let server = |text: &str| Some(text.parse().expect("an address"));
+    let kinds = [
+        ("libc", ViewKind::Libc, None),
+        ("system:10.10.0.53", ViewKind::System, server("10.10.0.53:53")),
+        ("azure", ViewKind::Resolver, server("168.63.129.16:53")),
+    ];
+    let each = kinds.into_iter().zip(addresses);
+    each.map(|((name, kind, server), address)| {
+        let mut view = View::new(name, kind, server);
+        match address {
+            Some(address) => answer(&mut view, plan, &[address]),
+            None if kind == ViewKind::Libc => view.outcome = ViewOutcome::NoAddress,
+            None => view.outcome = ViewOutcome::NameNotFound,
+        }
+        view
+    })
+    .collect()
+}
+
+/// Has a view answer with these addresses, and a server with the chain to them.
+pub(crate) fn answer(view: &mut View, plan: &Plan, addresses: &[&str]) {
+    let has_chain = view.kind != ViewKind::Libc;
+    view.outcome = ViewOutcome::Answered;
+    let ips = addresses.iter().map(|address| address.parse::<IpAddr>().expect("an address"));
+    let address = |ip| ResolvedAddress { ip, class: plan.expectation.class(ip), ttl: has_chain.then_some(10) };
+    view.addresses = ips.map(address).collect();
+    if has_chain {
+        view.chain = vec![ChainRecord {
+            name: plan.target.host.to_string(),
+            record_type: "CNAME".into(),
+            ttl: 300,
+            data: plan.target.host.as_str().replace(".redis", ".privatelink.redis"),
+        }];
+    }
+}
+
+fn connected(plan: &Plan, addresses: [&str; 3], answers: bool) -> Observation {
+    let milliseconds = Duration::from_millis;
+    let address = SocketAddr::new(addresses[0].parse().expect("an address"), plan.target.port);
+    let mut connection = Connection::new(address, plan.expectation.class(address.ip()));
+    let mut phases = ConnectionPhases::not_reached(StoppedBy::Connect);
+    if answers {
+        connection.source = Some("10.20.0.7".parse().expect("an address"));
+        connection.tls = Some(tls(plan));
+        connection.auth = Some(AuthFacts { method: AuthMethod::None, username: None, credential_error: None });
+        let took = milliseconds(1).into();
+        connection.ping = Some(PingFacts {
+            reply: PingReply::Noauth,
+            samples: 1,
+            min_seconds: took,
+            median_seconds: took,
+            max_seconds: took,
+        });
+        phases = ConnectionPhases {
+            connect: Phase::done(milliseconds(1)),
+            tls: Phase::done(milliseconds(5)),
+            auth: Phase::Skipped { reason: SkipReason::NoCredentials },
+            ping: Phase::done(milliseconds(1)),
+        };
+    } else {
+        phases.connect = Phase::failed(milliseconds(2_500), redpath::observation::ConnectFailure::Timeout);
+    }
+    Observation {
+        resolution: Resolution {
+            views: views(plan, addresses.map(Some)),
+            view_in_use: Some("libc".into()),
+            ..Default::default()
+        },
+        phases: Phases { resolve: Phase::done(milliseconds(4)), connection: phases },
+        connection: Some(connection),
+        other_connections: Vec::new(),
+    }
+}
+
+fn tls(plan: &Plan) -> TlsFacts {
+    let certificate = CertificateFacts {
+        subject: "CN=*.redis.cache.windows.net".into(),
+        sans: vec!["*.redis.cache.windows.net".into()],
+        issuer: "CN=Microsoft Azure RSA TLS Issuing CA 07".into(),
+        not_before: Timestamp::from_unix(NOVEMBER_2026 - 86_400 * 30),
+        not_after: Timestamp::from_unix(NOVEMBER_2026 + 86_400 * 60),
+        sha256: "00".repeat(32),
+        unreadable: None,
+    };
+    TlsFacts {
+        server_name: plan.target.server_name.to_string(),
+        version: Some("TLSv1.3".into()),
+        cipher: Some("TLS_AES_256_GCM_SHA384".into()),
+        certificate: Some(certificate),
+        verified: true,
+        ..TlsFacts::default()
+    }
+}
