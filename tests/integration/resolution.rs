@@ -1,0 +1,320 @@
+//! The resolve phase against a scripted DNS server and against BIND: what each view keeps, and how long it takes.
+//!
+//! Only configured resolvers are asked here; the C library and resolv.conf have their turn in `paths`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::RecordType;
+use redpath::observation::dns::Transport as Seen;
+use redpath::observation::{Observation, Phase, PhaseName, View, ViewOutcome};
+use redpath::plan::{Plan, Resolver, ViewSelection};
+use redpath::probe::Prober;
+use redpath::probe::budget::Interrupt;
+use redpath::target::{HostName, Target};
+
+use crate::support::bind::{self, Bind};
+use crate::support::dns::{Action, DnsServer, Reply, Transport, closed_port};
+use crate::support::zone::{Zone, address, long_chain, many_addresses};
+
+const HOST: &str = "cache1.redis.cache.windows.net";
+const ENDPOINT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 10));
+
+/// The limit of a probe whose server is silent: short, since half of it is waited for.
+const IMPATIENT: Duration = Duration::from_millis(600);
+
+fn plan(host: &str, servers: &[SocketAddr]) -> Plan {
+    let mut plan = Plan::new(Target::new(HostName::parse(host).unwrap(), Some(closed_port(ENDPOINT).port()), true));
+    plan.expectation.endpoints = vec![ENDPOINT.into()];
+    plan.resolvers = servers
+        .iter()
+        .enumerate()
+        .map(|(index, address)| Resolver { name: format!("r{index}"), address: *address })
+        .collect();
+    plan.views = ViewSelection::Only(plan.resolvers.iter().map(|resolver| resolver.name.clone()).collect());
+    plan
+}
+
+async fn probe(plan: &Plan) -> Observation {
+    let (_handle, interrupt) = Interrupt::new();
+    Prober::new().probe(plan, &interrupt).await
+}
+
+async fn ask(host: &str, server: SocketAddr) -> View {
+    probe(&plan(host, &[server])).await.resolution.views.remove(0)
+}
+
+async fn ask_impatiently(host: &str, server: SocketAddr) -> View {
+    let mut plan = plan(host, &[server]);
+    plan.timeout = IMPATIENT;
+    probe(&plan).await.resolution.views.remove(0)
+}
+
+#[tokio::test]
+async fn the_whole_chain_is_kept_with_its_ttls() {
+    let server = DnsServer::start(Zone::unlinked(HOST, Ipv4Addr::new(127, 0, 0, 20)).script());
+    let view = ask(HOST, server.address()).await;
+    assert_eq!(view.outcome, ViewOutcome::Answered);
+    let types: Vec<&str> = view.chain.iter().map(|record| record.record_type.as_str()).collect();
+    assert_eq!(types, ["CNAME", "CNAME", "A"]);
+    assert_eq!(view.privatelink_zone.as_deref(), Some("privatelink.redis.cache.windows.net"));
+    assert_eq!(view.privatelink_name(), Some("cache1.privatelink.redis.cache.windows.net"));
+    assert!(view.chain.iter().all(|record| record.ttl > 0));
+    assert_eq!(view.transport, Some(Seen::Udp));
+    assert_eq!(view.rcode.as_deref(), Some("NOERROR"));
+}
+
+#[tokio::test]
+async fn dns_time_is_dns_time() {
+    let delay = Duration::from_millis(150);
+    let zone = Zone::healthy(HOST, ENDPOINT);
+    let server = DnsServer::start(move |asked| Action::Reply(zone.answer(asked)).after(delay));
+    let observation = probe(&plan(HOST, &[server.address()])).await;
+    let resolve = observation.phases.get(PhaseName::Resolve).took.unwrap().0;
+    assert!(resolve >= delay && resolve < delay * 2, "{resolve:?}");
+    let connect = observation.phases.get(PhaseName::Connect);
+    assert!(connect.took.unwrap().0 < delay / 2, "{connect:?}");
+    // Nothing listens there, so what follows was not reached and has no number.
+    for phase in [PhaseName::Tls, PhaseName::Auth, PhaseName::Ping] {
+        assert_eq!(observation.phases.get(phase).took, None);
+    }
+}
+
+#[tokio::test]
+async fn a_silent_resolver_delays_nothing_beside_it() {
+    let good = DnsServer::start(Zone::healthy(HOST, ENDPOINT).script());
+    let silent = DnsServer::start(|_| Action::Drop);
+    let mut plan = plan(HOST, &[good.address(), silent.address()]);
+    plan.timeout = IMPATIENT;
+    let began = Instant::now();
+    let observation = probe(&plan).await;
+    assert!(began.elapsed() < IMPATIENT, "half of the probe's time is the most that resolving may take");
+    assert!(observation.phases.get(PhaseName::Resolve).took.unwrap().0 < IMPATIENT / 3);
+    assert!(matches!(observation.phases.connection.connect, Phase::Failed { .. }), "{observation:?}");
+    let [good, silent] = observation.resolution.views.as_slice() else { panic!("two views") };
+    assert_eq!((good.outcome, silent.outcome), (ViewOutcome::Answered, ViewOutcome::Timeout));
+}
+
+#[tokio::test]
+async fn a_lost_question_is_sent_again() {
+    let zone = Zone::healthy(HOST, ENDPOINT);
+    let server = DnsServer::start(move |asked| {
+        if asked.attempt == 1 { Action::Drop } else { Action::Reply(zone.answer(asked)) }
+    });
+    let view = ask_impatiently(HOST, server.address()).await;
+    assert_eq!(view.outcome, ViewOutcome::Answered);
+    assert!(view.questions.iter().all(|question| question.attempts == 2), "{:?}", view.questions);
+}
+
+#[tokio::test]
+async fn a_late_answer_to_the_first_attempt_counts() {
+    let zone = Zone::healthy(HOST, ENDPOINT);
+    let server = DnsServer::start(move |asked| {
+        if asked.attempt == 1 {
+            Action::Reply(zone.answer(asked)).after(IMPATIENT / 5)
+        } else {
+            Action::Drop
+        }
+    });
+    let view = ask_impatiently(HOST, server.address()).await;
+    assert_eq!(view.outcome, ViewOutcome::Answered);
+}
+
+#[tokio::test]
+async fn a_truncated_answer_is_fetched_over_tcp() {
+    let zone = Zone::healthy(HOST, ENDPOINT);
+    let server = DnsServer::start(move |asked| match asked.transport {
+        Transport::Udp => Action::truncated(),
+        Transport::Tcp => Action::Reply(zone.answer(asked)),
+    });
+    let view = ask(HOST, server.address()).await;
+    assert_eq!((view.outcome, view.transport), (ViewOutcome::Answered, Some(Seen::Tcp)));
+    assert!(view.questions.iter().all(|question| question.truncated));
+}
+
+#[tokio::test]
+async fn truncation_without_tcp_is_named() {
+    let server = DnsServer::start_without_tcp(|_| Action::truncated());
+    let view = ask(HOST, server.address()).await;
+    assert_eq!((view.outcome, view.transport), (ViewOutcome::Unreachable, Some(Seen::Tcp)));
+    assert!(view.reason.unwrap().contains("TCP"));
+}
+
+#[tokio::test]
+async fn tcp_that_dribbles_is_cut_off() {
+    let reply = Reply { answers: vec![address(HOST, 10, ENDPOINT)], ..Reply::empty() };
+    let server = DnsServer::start(move |asked| match asked.transport {
+        Transport::Udp => Action::truncated(),
+        Transport::Tcp => Action::Dribble(Duration::from_secs(1), reply.clone()),
+    });
+    let began = Instant::now();
+    let view = ask_impatiently(HOST, server.address()).await;
+    assert!(began.elapsed() < IMPATIENT);
+    assert_eq!(view.outcome, ViewOutcome::Timeout);
+}
+
+#[tokio::test]
+async fn response_codes_and_transport_errors_are_told_apart() {
+    for (rcode, outcome, name) in [
+        (ResponseCode::ServFail, ViewOutcome::ServerFailure, "SERVFAIL"),
+        (ResponseCode::Refused, ViewOutcome::Refused, "REFUSED"),
+        (ResponseCode::NXDomain, ViewOutcome::NameNotFound, "NXDOMAIN"),
+        (ResponseCode::NotImp, ViewOutcome::OtherRcode, "NOTIMP"),
+    ] {
+        let server = DnsServer::start(move |_| Action::rcode(rcode));
+        let view = ask(HOST, server.address()).await;
+        assert_eq!((view.outcome, view.rcode.as_deref()), (outcome, Some(name)));
+    }
+    let closed = ask(HOST, closed_port(ENDPOINT)).await;
+    assert_eq!((closed.outcome, closed.rcode), (ViewOutcome::Unreachable, None));
+    assert!(closed.took_seconds.unwrap().0 < Duration::from_secs(1), "ICMP says it at once");
+}
+
+#[tokio::test]
+async fn forged_and_broken_answers_are_not_taken() {
+    let forged = Reply { answers: vec![address(HOST, 10, Ipv4Addr::new(127, 0, 0, 66))], ..Reply::empty() };
+    type Script = Box<dyn Fn(Reply) -> Action + Send + Sync>;
+    let scripts: [Script; 4] = [
+        Box::new(Action::WrongId),
+        Box::new(Action::WrongQuestion),
+        Box::new(|_| Action::Garbage),
+        Box::new(|_| Action::RawBytes(vec![0xc0; 512])),
+    ];
+    for script in scripts {
+        let action = script(forged.clone());
+        let alone = action.clone();
+        let server = DnsServer::start(move |_| alone.clone());
+        let view = ask_impatiently(HOST, server.address()).await;
+        assert_eq!(view.outcome, ViewOutcome::BadAnswer, "{action:?}");
+        assert!(view.addresses.is_empty());
+        // The right answer behind it is taken.
+        let zone = Zone::healthy(HOST, ENDPOINT);
+        let server =
+            DnsServer::start(move |asked| Action::Each(vec![action.clone(), Action::Reply(zone.answer(asked))]));
+        let view = ask(HOST, server.address()).await;
+        assert_eq!(view.ips().collect::<Vec<_>>(), [ENDPOINT]);
+        assert!(view.questions.iter().any(|question| question.stray_datagrams > 0));
+    }
+}
+
+#[tokio::test]
+async fn loops_and_absurd_answers_are_bounded() {
+    let server = DnsServer::start(Zone::looping(HOST).script());
+    let view = ask(HOST, server.address()).await;
+    assert_eq!(view.outcome, ViewOutcome::BadAnswer);
+    assert!(view.reason.unwrap().contains("loops"));
+
+    let server = DnsServer::start(long_chain(HOST, 40, Ipv4Addr::LOCALHOST).script());
+    let view = ask(HOST, server.address()).await;
+    assert_eq!(view.outcome, ViewOutcome::BadAnswer);
+    assert!(view.chain.len() <= 16);
+
+    let server = DnsServer::start(many_addresses(HOST, 3_000).script());
+    let view = ask(HOST, server.address()).await;
+    assert_eq!((view.outcome, view.transport), (ViewOutcome::Answered, Some(Seen::Tcp)));
+    assert_eq!(view.addresses.len(), 64);
+}
+
+#[tokio::test]
+async fn records_that_are_not_on_the_chain_are_not_taken() {
+    let server = DnsServer::start(|_| {
+        Action::answers(vec![
+            address("somebody.else.example", 10, Ipv4Addr::new(127, 0, 0, 66)),
+            address(HOST, 10, ENDPOINT),
+        ])
+    });
+    let view = ask(HOST, server.address()).await;
+    assert_eq!(view.ips().collect::<Vec<_>>(), [ENDPOINT]);
+}
+
+#[tokio::test]
+async fn a_server_older_than_edns_is_asked_without() {
+    let zone = Zone::healthy(HOST, ENDPOINT);
+    let server = DnsServer::start(move |asked| match asked.edns_payload {
+        Some(_) => Action::rcode(ResponseCode::FormErr),
+        None => Action::Reply(zone.answer(asked)),
+    });
+    let view = ask(HOST, server.address()).await;
+    assert_eq!(view.outcome, ViewOutcome::Answered);
+    assert!(server.asked().iter().any(|asked| asked.edns_payload == Some(1232)));
+}
+
+#[tokio::test]
+async fn ids_and_ports_are_random() {
+    let server = DnsServer::start(Zone::healthy(HOST, ENDPOINT).script());
+    for _ in 0..8 {
+        ask(HOST, server.address()).await;
+    }
+    let asked = server.asked();
+    assert_eq!(asked.len(), 16, "A and AAAA, eight times");
+    let distinct = |mut values: Vec<u16>| {
+        values.sort_unstable();
+        values.dedup();
+        values.len()
+    };
+    assert!(distinct(asked.iter().map(|asked| asked.id).collect()) >= 14);
+    assert!(distinct(asked.iter().map(|asked| asked.source.port()).collect()) >= 7);
+    let ids: Vec<u16> = asked.iter().map(|asked| asked.id).collect();
+    assert!(ids.windows(2).filter(|pair| pair[1] == pair[0].wrapping_add(1)).count() < 3, "they count up: {ids:?}");
+    assert_eq!(server.names_asked(RecordType::AAAA).len(), 8);
+}
+
+#[tokio::test]
+async fn an_interrupt_keeps_what_is_known() {
+    let good = DnsServer::start(Zone::healthy(HOST, ENDPOINT).script());
+    let silent = DnsServer::start(|_| Action::Drop);
+    let plan = plan(HOST, &[good.address(), silent.address()]);
+    let (handle, interrupt) = Interrupt::new();
+    let prober = Prober::new();
+    let asked = async {
+        while silent.asked().is_empty() || good.asked().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        // The good answers are on their way; the connection that follows is the sign that they came.
+        tokio::time::timeout(Duration::from_millis(200), std::future::pending::<()>()).await.unwrap_err();
+        handle.raise();
+    };
+    let (observation, ()) = tokio::join!(prober.probe(&plan, &interrupt), asked);
+    let outcomes: Vec<ViewOutcome> = observation.resolution.views.iter().map(|view| view.outcome).collect();
+    assert_eq!(outcomes, [ViewOutcome::Answered, ViewOutcome::Interrupted]);
+    assert!(observation.resolution.views[1].took_seconds.is_none_or(|took| took.0 < Duration::from_secs(2)));
+}
+
+#[tokio::test]
+async fn bind_with_a_split_view() {
+    let public = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 20));
+    let bind = Bind::start(ENDPOINT, public);
+    let observation = probe(&plan(bind::CACHE, &[bind.linked(), bind.unlinked()])).await;
+    let [linked, unlinked] = observation.resolution.views.as_slice() else { panic!("two views") };
+    assert_eq!(linked.ips().collect::<Vec<_>>(), [ENDPOINT]);
+    assert_eq!(unlinked.ips().collect::<Vec<_>>(), [public]);
+    assert!(linked.privatelink_zone.is_some() && unlinked.privatelink_zone.is_some());
+
+    for (host, outcome) in [
+        (bind::RECORD_MISSING, ViewOutcome::NameNotFound),
+        (bind::RECORD_EMPTY, ViewOutcome::NoData),
+        (bind::BROKEN, ViewOutcome::ServerFailure),
+        (bind::REFUSED, ViewOutcome::Refused),
+        (bind::LOOP, ViewOutcome::BadAnswer),
+        (bind::NO_ENDPOINT, ViewOutcome::Answered),
+        (bind::MANY_ADDRESSES, ViewOutcome::Answered),
+        (bind::DUAL_STACK, ViewOutcome::Answered),
+    ] {
+        let view = ask(host, bind.linked()).await;
+        assert_eq!(view.outcome, outcome, "{host}: {view:?}");
+        match host {
+            bind::RECORD_MISSING | bind::RECORD_EMPTY => {
+                assert!(view.privatelink_zone.is_some(), "the chain of a dangling name is kept: {view:?}");
+            }
+            bind::MANY_ADDRESSES => {
+                assert_eq!(view.transport, Some(Seen::Tcp));
+                assert_eq!(view.addresses.len(), 64);
+            }
+            bind::DUAL_STACK => {
+                assert!(view.ips().any(|ip| ip.is_ipv6()) && view.ips().any(|ip| ip.is_ipv4()));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Servers for the tests, real and scripted, on loopback alone: started here, stopped when dropped.
+
+#[path = "support/background.rs"]
+pub(crate) mod background;
+#[path = "support/bind.rs"]
+pub(crate) mod bind;
+#[path = "support/dns.rs"]
+pub(crate) mod dns;
+#[path = "support/fake_redis.rs"]
+pub(crate) mod fake_redis;
+#[path = "support/lab.rs"]
+pub(crate) mod lab;
+#[path = "support/zone.rs"]
+pub(crate) mod zone;
