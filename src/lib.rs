@@ -23,3 +23,12 @@ pub mod probe;
 pub mod diagnosis;
 pub mod observation;
 pub mod record;
+
+// What goes out.
+pub mod output;
+
+// The commands, which connect all of it.
+pub mod check;
+pub mod cli;
+pub mod commands;
+pub mod exit_code;

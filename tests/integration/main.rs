@@ -1,1 +1,5 @@
-fn main() {}
+//! Every integration test, in one binary.
+
+mod command_line;
+mod output;
+mod schema;
