@@ -30,5 +30,8 @@ pub mod record;
 // What comes of a record.
 pub mod output;
 
-// The neighbours, connected.
+// The neighbours, connected, and the commands.
 pub mod check;
+pub mod cli;
+pub mod commands;
+pub mod exit_code;

@@ -119,7 +119,7 @@ pub enum PasswordSource {
     File(PathBuf),
     /// An environment variable.
     Environment(String),
-    /// Given in a URL.
+    /// Given in a URL, or read once from the file of a command line.
     Given(Arc<Secret>),
 }
 

@@ -20,6 +20,7 @@ pub const REPORT_SCHEMA: &str = "redpath.report/v1";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
     /// `redpath.record/v1`.
+    #[schemars(extend("const" = RECORD_SCHEMA))]
     pub schema: String,
     /// When the probe began.
     pub started_at: Timestamp,
@@ -72,6 +73,7 @@ impl Record {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// `redpath.report/v1`.
+    #[schemars(extend("const" = REPORT_SCHEMA))]
     pub schema: String,
     /// What made it.
     pub tool: Tool,

@@ -157,12 +157,22 @@ impl TargetArgument {
             };
             return Self::parse_url(rest, tls);
         }
+        if text.contains('@') {
+            // Not quoted: what stands before the '@' is likely a password.
+            return Err("a user or password is read from a redis:// or rediss:// URL alone".into());
+        }
         let (host, port) = split_port(text)?;
         Ok(Self { host: HostName::parse(host)?, port, tls: None, username: None, password: None })
     }
 
     fn parse_url(rest: &str, tls: bool) -> Result<Self, String> {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if rest[authority.len()..].contains('@') {
+            // Azure's access keys are base64, so this is a key cut at its first '/'.
+            return Err(
+                "the URL's user or password holds a '/', '?' or '#', which must be written %2F, %3F or %23".into()
+            );
+        }
         let (userinfo, host_port) = match authority.rsplit_once('@') {
             Some((userinfo, host_port)) => (Some(userinfo), host_port),
             None => (None, authority),
@@ -278,7 +288,14 @@ mod tests {
             let error = refused(text);
             assert!(error.contains(says), "{text}: {error}");
         }
-        assert!(!refused("rediss://user:hunter2@bad host").contains("hunter2"));
+        for text in [
+            "rediss://user:hunter2@bad host",
+            "user:hunter2@cache1",
+            "rediss://:hunter2/x=@cache1",
+            "redis://hunter2?@h",
+        ] {
+            assert!(!refused(text).contains("hunter2"), "{text}");
+        }
         assert!(refused(&"a".repeat(300)).len() < 250);
     }
 

@@ -1,7 +1,10 @@
 //! The integration tests: one program, so that they are linked once.
 
+mod command_line;
 mod metrics;
+mod output;
 mod resolution;
+mod schema;
 mod stand_ins;
 #[path = "../support.rs"]
 mod support;

@@ -1,0 +1,307 @@
+//! The command line: what can be said, and nothing of what is done about it.
+//!
+//! No secret is ever the value of a flag. Targets stay text here, since the parser quotes what it
+//! refuses and a URL may hold a password.
+
+pub mod values;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
+
+use crate::exit_code::ExitCode;
+use crate::output::printable;
+use crate::phase::PhaseName;
+use crate::plan::Resolver;
+use crate::target::HostName;
+
+/// Proves, from where a workload runs, that its Redis traffic takes the private path
+#[derive(Parser)]
+#[command(name = "redpath", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit status:
+  0  every target passes (warnings allowed, unless --strict)
+  1  at least one target fails
+  2  the command line or the configuration is wrong
+  3  it could not be told: interrupted, or nothing could be looked at";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  redpath check cache1.redis.cache.windows.net
+  redpath check cache1.redis.cache.windows.net --endpoint 10.60.4.5 --resolver azure
+  redpath check cache1.redis.cache.windows.net --connect 10.60.4.5   # before DNS is changed
+  redpath check amr1.westeurope.redis.azure.net --password-file key --samples 20 --latency ping=5ms
+
+Exit status:
+  0  every target passes (warnings allowed, unless --strict)
+  1  at least one target fails
+  2  the command line is wrong
+  3  it could not be told: interrupted, or nothing could be looked at";
+
+impl Cli {
+    /// Reads the command line. Help and version go to standard output, a mistake becomes one
+    /// sentence on standard error.
+    ///
+    /// # Errors
+    /// The exit status, where there is nothing to run.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
+        let error = match Self::try_parse_from(arguments) {
+            Ok(cli) => return Ok(cli),
+            Err(error) => error,
+        };
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                let _ = error.print(); // a closed pipe is the reader's choice
+                Err(ExitCode::Pass)
+            }
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                let _ = error.print();
+                Err(ExitCode::Usage)
+            }
+            _ => {
+                complain(&one_sentence(&error));
+                Err(ExitCode::Usage)
+            }
+        }
+    }
+}
+
+/// One sentence on standard error, whatever is in it made harmless to a terminal.
+pub fn complain(sentence: &str) {
+    let line = format!("redpath: {}\n", printable(sentence));
+    let _ = io::stderr().write_all(line.as_bytes()); // there is no one left to tell
+}
+
+/// What the parser says, without its usage block and on one line.
+fn one_sentence(error: &clap::Error) -> String {
+    let rendered = error.render().to_string();
+    let paragraphs = rendered
+        .split("\n\n")
+        .take_while(|paragraph| !paragraph.starts_with("Usage:") && !paragraph.starts_with("For more information"));
+    let words = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentence = paragraphs.map(words).collect::<Vec<_>>().join("; ");
+    format!("{} (see --help)", sentence.strip_prefix("error: ").unwrap_or(&sentence))
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Probe each target once: path, phases, verdict, cause, hint
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Box<CheckArgs>),
+    /// Probe on a schedule, and serve metrics, status page and API
+    Agent(AgentArgs),
+    /// Check, print or describe the agent's configuration
+    #[command(subcommand, arg_required_else_help = true)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, of a command where one is named
+    Man {
+        /// The command, such as check
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+}
+
+/// `redpath check`.
+#[derive(Args)]
+pub struct CheckArgs {
+    /// HOST[:PORT], or a redis:// (plain) or rediss:// (TLS) URL; port and zone of an Azure name are known
+    #[arg(value_name = "TARGET", required = true)]
+    pub targets: Vec<String>,
+
+    /// The path that is expected
+    #[arg(long, value_enum, value_name = "PATH", default_value_t, help_heading = EXPECTED)]
+    pub expect: Expect,
+    /// The address or range that the name must lead to (repeatable)
+    #[arg(long = "endpoint", value_name = "IP|CIDR", value_parser = values::range, help_heading = EXPECTED)]
+    pub endpoints: Vec<IpNet>,
+    /// A range that is private here, whatever the registries say (repeatable)
+    #[arg(long = "private-range", value_name = "CIDR", value_parser = values::range, help_heading = EXPECTED)]
+    pub private_ranges: Vec<IpNet>,
+    /// Warn where a phase takes longer: resolve, connect, tls, auth or ping (repeatable)
+    #[arg(long, value_name = "PHASE=TIME", value_parser = values::latency, help_heading = EXPECTED)]
+    pub latency: Vec<(PhaseName, Duration)>,
+    /// Whether a server that answers without credentials fails
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, help_heading = EXPECTED)]
+    pub require_auth: bool,
+    /// Take a warning for a failure
+    #[arg(long, help_heading = EXPECTED)]
+    pub strict: bool,
+
+    /// A DNS server to ask beside the system's, `azure` for 168.63.129.16 (repeatable)
+    #[arg(long = "resolver", value_name = "NAME=ADDRESS[:PORT]", value_parser = values::resolver, help_heading = LOOKS)]
+    pub resolvers: Vec<Resolver>,
+    /// The views that are asked: libc, system, system:ADDRESS, a resolver's name, or all
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "all", help_heading = LOOKS)]
+    pub views: Vec<String>,
+    /// Connect to this address, and keep the name for TLS
+    #[arg(long, value_name = "ADDRESS", value_parser = values::address, help_heading = LOOKS)]
+    pub connect: Option<IpAddr>,
+    /// Which addresses of the name are connected to
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t, help_heading = LOOKS)]
+    pub addresses: WhichAddresses,
+    /// Trust the certificates of this PEM file, and no others
+    #[arg(long, value_name = "FILE", help_heading = LOOKS)]
+    pub ca_file: Option<PathBuf>,
+    /// The name for SNI and the certificate [default: the host name]
+    #[arg(long, value_name = "NAME", value_parser = HostName::parse, help_heading = LOOKS)]
+    pub server_name: Option<HostName>,
+    /// Speak without TLS
+    #[arg(long, conflicts_with_all = ["ca_file", "server_name"], help_heading = LOOKS)]
+    pub plaintext: bool,
+    /// The limit of a target's whole probe
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::timeout, help_heading = LOOKS)]
+    pub timeout: Duration,
+    /// How many PINGs to send
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::samples, help_heading = LOOKS)]
+    pub samples: u16,
+
+    /// How to authenticate [default: password where one is given, else none]
+    #[arg(long, value_enum, value_name = "HOW", help_heading = WHO)]
+    pub auth: Option<AuthChoice>,
+    /// The user name [env: REDPATH_USERNAME] [default: Redis' own `default`]
+    #[arg(long, value_name = "NAME", help_heading = WHO)]
+    pub username: Option<String>,
+    /// A file that holds the password [or env: REDPATH_PASSWORD, REDISCLI_AUTH]
+    #[arg(long, value_name = "FILE", help_heading = WHO)]
+    pub password_file: Option<PathBuf>,
+
+    /// How the result is written
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t, help_heading = WRITTEN)]
+    pub output: OutputFormat,
+    /// Whether the text is coloured
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = WRITTEN)]
+    pub color: ColorChoice,
+}
+
+const EXPECTED: &str = "What is expected";
+const LOOKS: &str = "How it looks";
+const WHO: &str = "Who it is";
+const WRITTEN: &str = "How it is written";
+
+/// `--expect`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Expect {
+    /// A private address
+    #[default]
+    Private,
+    /// A public address
+    Public,
+    /// Any address
+    Any,
+}
+
+/// `--addresses`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum WhichAddresses {
+    /// The first that answers, as a client does
+    #[default]
+    First,
+    /// Every one, each with its own phases
+    All,
+}
+
+/// `--auth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuthChoice {
+    /// Keyless, whatever the environment says
+    None,
+    /// User name and password
+    Password,
+}
+
+/// `--output`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One document, redpath.report/v1
+    Json,
+    /// One redpath.record/v1 per line, as each target finishes
+    Ndjson,
+    /// The Prometheus text format
+    Prometheus,
+    /// For a change record or a pull request
+    Markdown,
+}
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// `redpath agent`.
+#[derive(Args)]
+pub struct AgentArgs {
+    /// The configuration, YAML
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// TLS, client certificates and users of the web server, in the exporter toolkit's format
+    #[arg(long, value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
+    /// Listen here, whatever the configuration says
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = values::socket_address)]
+    pub listen: Option<SocketAddr>,
+    /// How the log is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, trace, or a filter by module
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub log_level: String,
+}
+
+/// `--log-format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people
+    #[default]
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
+/// `redpath config`.
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether a configuration is good
+    Check {
+        /// The configuration, YAML
+        file: PathBuf,
+    },
+    /// Print a configuration with every default filled in, secrets redacted
+    Print {
+        /// The configuration, YAML
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of the configuration
+    Schema,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+use clap::CommandFactory;
+
+use super::*;
+
+fn check(arguments: &[&str]) -> CheckArgs {
+    let all = ["redpath", "check"].iter().chain(arguments);
+    match Cli::try_parse_from(all).map(|cli| cli.command) {
+        Ok(Command::Check(args)) => *args,
+        Ok(_) => panic!("another command"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn the_declaration_holds_together() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn defaults_are_those_of_the_contract() {
+    let args = check(&["cache1"]);
+    assert_eq!((args.expect, args.output, args.color), (Expect::Private, OutputFormat::Text, ColorChoice::Auto));
+    assert_eq!((args.timeout, args.samples, args.require_auth), (Duration::from_secs(5), 1, true));
+    assert_eq!((args.addresses, args.auth), (WhichAddresses::First, None));
+    assert_eq!(args.views, ["all"]);
+    assert!(!args.strict && !args.plaintext);
+}
+
+#[test]
+fn flags_are_read_and_repeated() {
+    let args = check(&[
+        "cache1",
+        "--endpoint",
+        "10.60.4.5",
+        "--endpoint",
+        "10.60.5.0/24",
+        "cache2",
+        "--views",
+        "libc,hub",
+        "--resolver",
+        "hub=10.10.0.53",
+        "--latency",
+        "ping=5ms",
+        "--require-auth",
+        "false",
+        "--samples",
+        "1000",
+    ]);
+    assert_eq!(args.targets, ["cache1", "cache2"]);
+    assert_eq!((args.endpoints.len(), args.resolvers.len(), args.samples), (2, 1, 1000));
+    assert_eq!(args.views, ["libc", "hub"]);
+    assert_eq!(args.latency, [(PhaseName::Ping, Duration::from_millis(5))]);
+    assert!(!args.require_auth);
+}
+
+#[test]
+fn a_mistake_is_one_sentence() {
+    for (arguments, says) in [
+        (&["redpath", "check"][..], "the following required arguments were not provided: <TARGET>... (see --help)"),
+        (
+            &["redpath", "check", "x", "--samples", "0"],
+            "invalid value '0' for '--samples <N>': a number from 1 to 1000 is expected (see --help)",
+        ),
+        (
+            &["redpath", "check", "x", "--output", "jsn"],
+            "invalid value 'jsn' for '--output <FORMAT>' [possible values: text, json, ndjson, prometheus, markdown]; \
+             tip: a similar value exists: 'json' (see --help)",
+        ),
+    ] {
+        let error = Cli::try_parse_from(arguments).err().expect("a mistake");
+        assert_eq!(one_sentence(&error), says);
+    }
+}
+
+#[test]
+fn no_flag_takes_a_secret_and_no_later_version_is_announced() {
+    let command = Cli::command();
+    let check = command.find_subcommand("check").expect("a command");
+    for flag in ["password", "token", "tries", "cluster", "from-az", "public-access"] {
+        assert!(check.get_arguments().all(|argument| argument.get_long() != Some(flag)), "--{flag}");
+    }
+    for later in ["watch", "report", "gate", "explain"] {
+        assert!(command.find_subcommand(later).is_none(), "{later}");
+    }
+}

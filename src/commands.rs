@@ -1,0 +1,46 @@
+//! The commands: each connects its neighbours and answers with an exit status.
+
+pub mod agent;
+pub mod check;
+pub mod completions;
+pub mod config;
+pub mod man;
+
+use std::io::{self, Write};
+
+use crate::cli::{Cli, Command, complain};
+use crate::exit_code::ExitCode;
+
+/// Runs what the command line asks for.
+pub async fn run(cli: Cli) -> ExitCode {
+    match cli.command {
+        Command::Check(args) => check::run(*args).await,
+        Command::Agent(args) => agent::run(args).await,
+        Command::Config(command) => config::run(command).await,
+        Command::Completions { shell } => completions::run(shell),
+        Command::Man { command } => man::run(&command),
+    }
+}
+
+/// Writes to standard output. That the reader has gone away is no error: it has what it wanted.
+///
+/// # Errors
+/// Whatever else keeps the output from being written, such as a full disk.
+pub(crate) fn write_out(text: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Writes to standard output all that a command has to say.
+pub(crate) fn print(text: &[u8]) -> ExitCode {
+    match write_out(text) {
+        Ok(()) => ExitCode::Pass,
+        Err(error) => {
+            complain(&format!("cannot write the output: {error}"));
+            ExitCode::Unknown
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! `redpath check`: probes each target once, all at the same time, and writes the result.
+
+mod plans;
+mod progress;
+mod terminal;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use self::progress::Progress;
+use super::write_out;
+use crate::check;
+use crate::cli::{CheckArgs, OutputFormat, complain};
+use crate::clock::Timestamp;
+use crate::exit_code::ExitCode;
+use crate::observation::Observation;
+use crate::output::{json, markdown, prometheus, text};
+use crate::plan::{MAX_CONCURRENT_PROBES, Plan};
+use crate::probe::Prober;
+use crate::probe::budget::{Interrupt, InterruptHandle};
+use crate::record::{Record, Report};
+use crate::vantage::Vantage;
+
+/// Probes the targets of the command line.
+pub async fn run(args: CheckArgs) -> ExitCode {
+    let plans = match plans::plans(&args, &|name| std::env::var_os(name)) {
+        Ok(plans) => plans,
+        Err(sentence) => {
+            complain(&sentence);
+            return ExitCode::Usage;
+        }
+    };
+    for warning in &plans.warnings {
+        complain(&format!("warning: {warning}"));
+    }
+    let (handle, interrupt) = Interrupt::new();
+    if let Err(error) = interrupt_on_signals(handle) {
+        complain(&format!("cannot listen for signals: {error}"));
+        return ExitCode::Unknown;
+    }
+    let vantage = Vantage::here(Default::default());
+    let probed = probe_all(plans.plans, &vantage, &interrupt, args.output).await;
+    let statuses: Vec<_> = probed.records.iter().map(|record| record.verdict.status).collect();
+    let written = match probed.written {
+        Ok(()) if args.output == OutputFormat::Ndjson => Ok(()), // line by line already
+        Ok(()) => {
+            let report = Report::new(vantage, Timestamp::now(), probed.records);
+            rendered(&report, &args).and_then(|text| write_out(text.as_bytes()))
+        }
+        Err(error) => Err(error),
+    };
+    match (written, ExitCode::of(statuses, args.strict)) {
+        (Ok(()), exit_code) => exit_code,
+        (Err(error), exit_code) => {
+            complain(&format!("cannot write the output: {error}"));
+            if exit_code == ExitCode::Fail { ExitCode::Fail } else { ExitCode::Unknown }
+        }
+    }
+}
+
+fn rendered(report: &Report, args: &CheckArgs) -> io::Result<String> {
+    match args.output {
+        OutputFormat::Text => Ok(text::render(report, &terminal::style(args.color))),
+        OutputFormat::Json => json::report(report).map_err(io::Error::from),
+        OutputFormat::Ndjson => Ok(String::new()),
+        OutputFormat::Prometheus => Ok(prometheus::exposition_of(&report.records)),
+        OutputFormat::Markdown => Ok(markdown::render(report)),
+    }
+}
+
+/// The first SIGINT or SIGTERM ends the probes, which say what they know; the second the program.
+fn interrupt_on_signals(handle: InterruptHandle) -> io::Result<()> {
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let mut terminations = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        for count in 0.. {
+            tokio::select! {
+                _ = interrupts.recv() => {}
+                _ = terminations.recv() => {}
+            }
+            if count > 0 {
+                std::process::exit(ExitCode::Unknown as i32);
+            }
+            handle.raise();
+        }
+    });
+    Ok(())
+}
+
+struct Probed {
+    /// One record per plan, in the order of the plans.
+    records: Vec<Record>,
+    /// Whether the lines that were due in between could be written.
+    written: io::Result<()>,
+}
+
+async fn probe_all(plans: Vec<Plan>, vantage: &Vantage, interrupt: &Interrupt, format: OutputFormat) -> Probed {
+    let prober = Arc::new(Prober::new());
+    let mut progress = Progress::new(plans.iter().map(|plan| plan.target.name.clone()).collect());
+    let mut records: Vec<Option<Record>> = plans.iter().map(|_| None).collect();
+    let mut written = Ok(());
+    let mut waiting: VecDeque<_> = plans.iter().cloned().enumerate().collect();
+    let mut running = JoinSet::new();
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.tick().await; // the first is at once
+    loop {
+        while running.len() < MAX_CONCURRENT_PROBES
+            && let Some((at, plan)) = waiting.pop_front()
+        {
+            let (prober, vantage, interrupt) = (prober.clone(), vantage.clone(), interrupt.clone());
+            running.spawn(async move { (at, check::check(&prober, &plan, &vantage, &interrupt).await) });
+        }
+        tokio::select! {
+            finished = running.join_next() => match finished {
+                None => break,
+                Some(Ok((at, record))) => {
+                    progress.finished(at);
+                    if format == OutputFormat::Ndjson && written.is_ok() {
+                        progress.erase();
+                        written = json::line(&record).map_err(io::Error::from)
+                            .and_then(|line| write_out(line.as_bytes()));
+                    }
+                    records[at] = Some(record);
+                }
+                Some(Err(_)) => {} // a panic, which has said so itself; its target is filled in below
+            },
+            _ = tick.tick() => progress.draw(),
+        }
+    }
+    progress.erase();
+    let records = plans.into_iter().zip(records).map(|(plan, record)| {
+        record.unwrap_or_else(|| {
+            let Plan { target, expectation, .. } = plan;
+            let (now, nothing) = (Timestamp::now(), Observation::default());
+            Record::new(now, Duration::ZERO, target, vantage.clone(), expectation, nothing)
+        })
+    });
+    Probed { records: records.collect(), written }
+}

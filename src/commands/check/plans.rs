@@ -1,0 +1,233 @@
+//! From the command line and the environment to plans, or to one sentence on what is wrong.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cli::values::azure_resolver;
+use crate::cli::{AuthChoice, CheckArgs, Expect, WhichAddresses};
+use crate::clock::Seconds;
+use crate::expectation::{Expectation, ExpectedPath};
+use crate::plan::{Addresses, Auth, PasswordSource, Plan, Resolver, ViewSelection};
+use crate::secret::Secret;
+use crate::target::{Target, TargetArgument};
+
+/// Where a password is looked for in the environment; the first that is set wins.
+const PASSWORD_VARIABLES: [&str; 2] = ["REDPATH_PASSWORD", "REDISCLI_AUTH"];
+
+/// What is to be probed, and what the operator should know beforehand.
+pub(super) struct Plans {
+    pub(super) plans: Vec<Plan>,
+    pub(super) warnings: Vec<String>,
+}
+
+type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// One plan per target, in the order given.
+pub(super) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, String> {
+    let mut resolvers = args.resolvers.clone();
+    let views = views(args, &mut resolvers)?;
+    no_name_twice(&resolvers)?;
+    let expectation = expectation(args)?;
+    if let Some(file) = &args.ca_file {
+        check_certificates(file)?;
+    }
+    let credentials = Credentials::new(args, variable)?;
+    let mut plans = Vec::with_capacity(args.targets.len());
+    let mut is_password_visible = false;
+    for text in &args.targets {
+        let argument = TargetArgument::parse(text)?;
+        let tls = match (argument.tls, args.plaintext) {
+            (Some(true), true) => {
+                return Err(format!("rediss:// asks for TLS for {}, and --plaintext for none", argument.host));
+            }
+            (Some(tls), _) => tls,
+            (None, plaintext) => !plaintext,
+        };
+        is_password_visible |= argument.password.is_some();
+        let mut target = Target::new(argument.host, argument.port, tls);
+        if let Some(name) = &args.server_name {
+            target.server_name = name.clone();
+        }
+        plans.push(Plan {
+            expectation: expectation.clone(),
+            resolvers: resolvers.clone(),
+            views: views.clone(),
+            connect: args.connect,
+            addresses: match args.addresses {
+                WhichAddresses::First => Addresses::First,
+                WhichAddresses::All => Addresses::All,
+            },
+            timeout: args.timeout,
+            samples: args.samples,
+            auth: credentials.auth(argument.username, argument.password)?,
+            ca_file: args.ca_file.clone(),
+            ..Plan::new(target)
+        });
+    }
+    let warning = "a password in a URL can be seen by others on this machine (process list, shell history); \
+                   --password-file and REDPATH_PASSWORD keep it to yourself";
+    Ok(Plans { plans, warnings: is_password_visible.then(|| warning.to_owned()).into_iter().collect() })
+}
+
+fn expectation(args: &CheckArgs) -> Result<Expectation, String> {
+    let mut latency = BTreeMap::new();
+    for (phase, budget) in &args.latency {
+        if latency.insert(*phase, Seconds(*budget)).is_some() {
+            return Err(format!("--latency names {phase} twice; one time per phase is expected"));
+        }
+    }
+    Ok(Expectation {
+        path: match args.expect {
+            Expect::Private => ExpectedPath::Private,
+            Expect::Public => ExpectedPath::Public,
+            Expect::Any => ExpectedPath::Any,
+        },
+        endpoints: args.endpoints.clone(),
+        private_ranges: args.private_ranges.clone(),
+        require_auth: args.require_auth,
+        latency,
+        ..Expectation::default()
+    })
+}
+
+/// The selection of `--views`; `azure` needs no `--resolver` of its own.
+fn views(args: &CheckArgs, resolvers: &mut Vec<Resolver>) -> Result<ViewSelection, String> {
+    if args.views.iter().any(|name| name == "all") {
+        return Ok(ViewSelection::All);
+    }
+    for name in &args.views {
+        let is_server = |address: &str| address.parse::<IpAddr>().is_ok() || address.parse::<SocketAddr>().is_ok();
+        let is_system = name == "system" || name.strip_prefix("system:").is_some_and(is_server);
+        if name == "libc" || is_system || resolvers.iter().any(|resolver| resolver.name == *name) {
+            continue;
+        }
+        if name == "azure" {
+            resolvers.push(azure_resolver());
+            continue;
+        }
+        let named: String = resolvers.iter().map(|resolver| format!("{}, ", resolver.name)).collect();
+        return Err(format!(
+            "--views names {name:?}, which is no view: {named}libc, system, system:ADDRESS, azure or all are, \
+             and --resolver NAME=ADDRESS adds another"
+        ));
+    }
+    Ok(ViewSelection::Only(args.views.clone()))
+}
+
+fn no_name_twice(resolvers: &[Resolver]) -> Result<(), String> {
+    for (at, resolver) in resolvers.iter().enumerate() {
+        if resolvers[..at].iter().any(|earlier| earlier.name == resolver.name) {
+            return Err(format!("two resolvers are called {}; each needs a name of its own", resolver.name));
+        }
+    }
+    Ok(())
+}
+
+/// A file of trust anchors that holds none is a mistake of the command line, not of the target.
+fn check_certificates(file: &Path) -> Result<(), String> {
+    const LONGEST: u64 = 16 << 20;
+    let refuse = |why: String| format!("cannot read the certificates of --ca-file {}: {why}", file.display());
+    let opened = File::open(file).map_err(|error| refuse(error.to_string()))?;
+    let metadata = opened.metadata().map_err(|error| refuse(error.to_string()))?;
+    if metadata.is_dir() {
+        return Err(refuse("it is a directory".into()));
+    }
+    if !metadata.is_file() {
+        return Ok(()); // a pipe is read once, and not here
+    }
+    let mut pem = Vec::new();
+    opened.take(LONGEST).read_to_end(&mut pem).map_err(|error| refuse(error.to_string()))?;
+    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    if pem.windows(BEGIN.len()).any(|window| window == BEGIN) {
+        Ok(())
+    } else {
+        Err(refuse("it holds no PEM certificate (-----BEGIN CERTIFICATE-----)".into()))
+    }
+}
+
+/// Who the probes say they are, the part that is the same for every target.
+struct Credentials<'a> {
+    args: &'a CheckArgs,
+    file: Option<Arc<Secret>>,
+    username: Option<String>,
+    variable: Option<&'static str>,
+}
+
+impl<'a> Credentials<'a> {
+    fn new(args: &'a CheckArgs, variable: Variable<'_>) -> Result<Self, String> {
+        let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+        if args.auth == Some(AuthChoice::None) {
+            for (flag, given) in
+                [("--password-file", args.password_file.is_some()), ("--username", args.username.is_some())]
+            {
+                if given {
+                    return Err(format!("--auth none asks for no credentials, and {flag} gives some"));
+                }
+            }
+        }
+        let username = match variable("REDPATH_USERNAME").filter(|name| !name.is_empty()).map(OsString::into_string) {
+            Some(Ok(name)) => Some(name),
+            Some(Err(_)) => return Err("the user name in REDPATH_USERNAME is not UTF-8".into()),
+            None => None,
+        };
+        Ok(Self {
+            args,
+            file: args.password_file.as_deref().map(read_password).transpose()?.map(Arc::new),
+            username,
+            variable: PASSWORD_VARIABLES.into_iter().find(|name| is_set(name)),
+        })
+    }
+
+    /// For one target, whose URL may name a user and a password.
+    fn auth(&self, url_username: Option<String>, url_password: Option<Secret>) -> Result<Auth, String> {
+        let source = match (&self.file, url_password, self.variable) {
+            (Some(secret), _, _) => Some(PasswordSource::Given(secret.clone())),
+            (None, Some(secret), _) => Some(PasswordSource::Given(Arc::new(secret))),
+            (None, None, Some(name)) => Some(PasswordSource::Environment(name.to_owned())),
+            (None, None, None) => None,
+        };
+        let names = || format!("--password-file, a rediss:// URL, {}", PASSWORD_VARIABLES.join(" or "));
+        match (self.args.auth, source) {
+            (Some(AuthChoice::None), _) => Ok(Auth::None),
+            (None | Some(AuthChoice::Password), Some(source)) => {
+                let username = self.args.username.clone().or(url_username).or_else(|| self.username.clone());
+                Ok(Auth::Password { username, source })
+            }
+            (Some(AuthChoice::Password), None) => Err(format!("--auth password needs a password, from {}", names())),
+            (None, None) if self.args.username.is_some() => {
+                Err(format!("--username needs a password, from {}", names()))
+            }
+            (None, None) => Ok(Auth::None),
+        }
+    }
+}
+
+/// The password in a file, without one line break at its end. It is read once, so that a pipe
+/// (`<(...)`) serves every target.
+fn read_password(file: &Path) -> Result<Secret, String> {
+    const LONGEST: u64 = 64 << 10;
+    let refuse = |why: String| format!("cannot read the password of --password-file {}: {why}", file.display());
+    if fs::metadata(file).is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(refuse("it is a directory".into()));
+    }
+    let opened = File::open(file).map_err(|error| refuse(error.to_string()))?;
+    let mut text = String::with_capacity(4096); // a text that grows leaves copies of itself behind
+    opened.take(LONGEST + 1).read_to_string(&mut text).map_err(|error| refuse(error.to_string()))?;
+    let length = text.strip_suffix('\n').map_or(text.len(), |text| text.strip_suffix('\r').unwrap_or(text).len());
+    if text.len() as u64 > LONGEST {
+        return Err(refuse("it is longer than 64 KiB".into()));
+    }
+    text.truncate(length);
+    if text.is_empty() {
+        return Err(refuse("it is empty".into()));
+    }
+    Ok(Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+use std::io::Write;
+
+use clap::Parser;
+
+use super::*;
+use crate::cli::{Cli, Command};
+
+fn planned(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Plans, String> {
+    let all = ["redpath", "check"].iter().chain(arguments);
+    let Ok(Command::Check(args)) = Cli::try_parse_from(all).map(|cli| cli.command) else {
+        panic!("{arguments:?} does not parse");
+    };
+    plans(&args, &|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
+}
+
+fn auth(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<String>, String) {
+    let plans = planned(arguments, variables).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
+    match &plans.plans[0].auth {
+        Auth::None => (None, "keyless".into()),
+        Auth::Password { username, source } => {
+            let source = match source {
+                PasswordSource::File(file) => file.display().to_string(),
+                PasswordSource::Environment(name) => name.clone(),
+                PasswordSource::Given(secret) => secret.expose().to_owned(),
+            };
+            (username.clone(), source)
+        }
+    }
+}
+
+#[test]
+fn the_name_alone_is_a_plan() {
+    let plans = planned(&["cache1.redis.cache.windows.net", "amr1.westeurope.redis.azure.net"], &[]).expect("plans");
+    let ports: Vec<_> = plans.plans.iter().map(|plan| (plan.target.port, plan.target.tls)).collect();
+    assert_eq!(ports, [(6380, true), (10_000, true)]);
+    assert!(plans.plans[0] == Plan::new(plans.plans[0].target.clone()), "every default is the plan's own");
+    assert!(plans.warnings.is_empty());
+}
+
+#[test]
+fn the_scheme_and_plaintext_say_whether_tls_is_spoken() {
+    let spoken = |arguments: &[&str]| {
+        planned(arguments, &[]).map(|plans| (plans.plans[0].target.tls, plans.plans[0].target.port))
+    };
+    assert_eq!(spoken(&["cache1.redis.cache.windows.net", "--plaintext"]), Ok((false, 6379)));
+    assert_eq!(spoken(&["redis://cache1.redis.cache.windows.net"]), Ok((false, 6379)));
+    assert_eq!(spoken(&["redis://cache1", "--plaintext"]).map(|(tls, _)| tls), Ok(false));
+    let error = spoken(&["rediss://cache1", "--plaintext"]).expect_err("a contradiction");
+    assert!(error.contains("rediss://") && error.contains("--plaintext") && error.contains("cache1"), "{error}");
+}
+
+#[test]
+fn passwords_are_taken_in_order() {
+    let directory = std::env::temp_dir().join(format!("redpath-plans-{}", std::process::id()));
+    fs::create_dir_all(&directory).expect("a directory");
+    let file = directory.join("key");
+    File::create(&file).and_then(|mut file| file.write_all(b"from-file\r\n")).expect("a file");
+    let file = file.to_str().expect("a path");
+    let both = [("REDPATH_PASSWORD", "a"), ("REDISCLI_AUTH", "b"), ("REDPATH_USERNAME", "env")];
+    let user = |name: &str| Some(name.to_owned());
+    let url = "rediss://url:from-url@h";
+    assert_eq!(auth(&[url, "--password-file", file], &both), (user("url"), "from-file".into()));
+    assert_eq!(auth(&[url, "--username", "flag"], &both), (user("flag"), "from-url".into()));
+    assert_eq!(auth(&["h"], &both), (user("env"), "REDPATH_PASSWORD".into()));
+    assert_eq!(auth(&["h"], &both[1..2]), (None, "REDISCLI_AUTH".into()));
+    assert_eq!(auth(&["h"], &[("REDPATH_PASSWORD", ""), ("REDISCLI_AUTH", "b")]), (None, "REDISCLI_AUTH".into()));
+    assert_eq!(auth(&["h"], &both[2..]), (None, "keyless".into()), "a name alone is no credential");
+    assert_eq!(auth(&[url, "--auth", "none"], &both), (None, "keyless".into()));
+    fs::remove_dir_all(&directory).expect("removed again");
+}
+
+#[test]
+fn a_password_in_a_url_is_warned_of_once_and_not_shown() {
+    let plans = planned(&["rediss://:canary-7f3@a", "rediss://:canary-7f3@b"], &[]).expect("plans");
+    assert_eq!(plans.warnings.len(), 1);
+    assert!(plans.warnings[0].contains("seen by others") && !plans.warnings[0].contains("canary"));
+}
+
+#[test]
+fn views_are_held_to_what_there_is() {
+    let selected = |arguments: &[&str]| planned(arguments, &[]).map(|plans| plans.plans[0].clone());
+    assert!(selected(&["h", "--views", "all,libc"]).is_ok_and(|plan| plan.views == ViewSelection::All));
+    let azure = selected(&["h", "--views", "azure,system:10.0.0.2"]).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(azure.resolvers, [azure_resolver()], "asked for by name, so it is there");
+    let error = selected(&["h", "--resolver", "hub=10.0.0.1", "--views", "hbu"]).err().expect("unknown");
+    assert!(error.contains("\"hbu\"") && error.contains("hub, libc, system"), "{error}");
+}

@@ -1,0 +1,121 @@
+//! JSON: the report as one document, a record as one line, and the schema of both.
+
+use std::io;
+
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
+
+use super::is_harmless;
+use crate::record::{Record, Report};
+
+/// The report, indented, with a line break at its end.
+///
+/// # Errors
+/// Where a value has no JSON form; no value of a report is such.
+pub fn report(report: &Report) -> serde_json::Result<String> {
+    written(report, PrettyFormatter::new())
+}
+
+/// The record on a line of its own.
+///
+/// # Errors
+/// As for [`report`].
+pub fn line(record: &Record) -> serde_json::Result<String> {
+    written(record, CompactFormatter)
+}
+
+/// The JSON Schema of a record, as it is committed in `docs/schema/`.
+pub fn record_schema() -> Schema {
+    schema::<Record>("redpath.record/v1")
+}
+
+/// The JSON Schema of a report.
+pub fn report_schema() -> Schema {
+    schema::<Report>("redpath.report/v1")
+}
+
+fn schema<T: schemars::JsonSchema>(title: &str) -> Schema {
+    // What is always written is required, though older records may be read without it.
+    let mut schema = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
+    schema.insert("title".into(), title.into());
+    schema
+}
+
+fn written(value: &impl Serialize, formatter: impl Formatter) -> serde_json::Result<String> {
+    let mut bytes = Vec::new();
+    value.serialize(&mut Serializer::with_formatter(&mut bytes, Printable(formatter)))?;
+    bytes.push(b'\n');
+    String::from_utf8(bytes).map_err(|error| serde::ser::Error::custom(error.to_string()))
+}
+
+/// A formatter that writes as `\uXXXX` what JSON allows in a string and a terminal would act on:
+/// C1 control characters, bidirectional overrides. The value stays the same.
+struct Printable<F>(F);
+
+impl<F: Formatter> Formatter for Printable<F> {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        for piece in fragment.split_inclusive(|c| !is_harmless(c)) {
+            match piece.char_indices().next_back().filter(|(_, c)| !is_harmless(*c)) {
+                None => self.0.write_string_fragment(writer, piece)?,
+                Some((at, c)) => {
+                    self.0.write_string_fragment(writer, &piece[..at])?;
+                    for unit in c.encode_utf16(&mut [0; 2]) {
+                        write!(writer, "\\u{unit:04x}")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_acts_on_is_escaped_and_reads_back() {
+        let hostile = "a\u{9b}31m \u{202e}b \x1b[2J \u{e0041} ü \"q\"";
+        let text = written(&[hostile], CompactFormatter).expect("text serializes");
+        assert!(text.trim_end().chars().all(is_harmless), "{text}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&text).expect("it is JSON"), [hostile]);
+    }
+}

@@ -1,0 +1,168 @@
+//! Markdown, fit for pasting into a change record or a pull request.
+
+use super::printable;
+use super::text::{Style, chain_lines};
+use super::words::{self, Standing};
+use crate::diagnosis::{Finding, Severity};
+use crate::observation::PhaseName;
+use crate::record::{Record, Report};
+
+/// The report: where from, then a section per target.
+pub fn render(report: &Report) -> String {
+    let mut out = format!("## redpath, {}\n\n", words::counts(&report.records));
+    out.push_str(&format!("From {}", code(&report.vantage.hostname)));
+    for (key, value) in &report.vantage.labels {
+        out.push_str(&format!(", {} {}", escaped(key), code(value)));
+    }
+    let tool = &report.tool;
+    out.push_str(&format!(", at {}, by {} {}.\n", report.generated_at, escaped(&tool.name), escaped(&tool.version)));
+    for record in &report.records {
+        section(&mut out, record);
+    }
+    out
+}
+
+fn section(out: &mut String, record: &Record) {
+    let resolution = &record.observation.resolution;
+    let connection = record.observation.connection.as_ref();
+    let verdict = &record.verdict;
+    out.push_str(&format!(
+        "\n### {} {}: {}\n",
+        words::status(verdict.status),
+        code(&words::target(&record.target)),
+        code(verdict.cause.as_str())
+    ));
+    for finding in record.findings.iter().filter(|finding| finding.severity != Severity::Info) {
+        describe(out, finding);
+    }
+    let plain = Style { color: false, width: 100, unicode: true };
+    let path = chain_lines(record, &plain);
+    if !path.is_empty() {
+        out.push('\n');
+        fenced(out, "text", &path.join("\n"));
+    }
+    if !resolution.views.is_empty() {
+        out.push_str("\n| View | Answer | Took | |\n|---|---|---:|---|\n");
+    }
+    for view in &resolution.views {
+        let took = view.took_seconds.map(|took| took.to_string()).unwrap_or_default();
+        let standing = match words::standing(resolution, view) {
+            Standing::InUse => "in use",
+            Standing::Agrees => "agrees",
+            Standing::Differs => "**differs**",
+            Standing::Unknown => "",
+        };
+        let (name, answer) = (code_in_table(&words::view_name(view)), escaped(&words::view_answer(view)));
+        out.push_str(&format!("| {name} | {answer} | {took} | {standing} |\n"));
+    }
+    out.push_str("\n| Phase | Took | Outcome |\n|---|---:|---|\n");
+    for phase in PhaseName::ALL {
+        let state = words::phase_state(&record.observation.phases, phase);
+        let took = state.took().map(|took| took.to_string()).unwrap_or_default();
+        let note = words::phase_note(phase, connection).filter(|_| state.took().is_some());
+        let note = note.map(|note| format!(" ({})", escaped(&note))).unwrap_or_default();
+        out.push_str(&format!("| {phase} | {took} | {}{note} |\n", escaped(&state.outcome())));
+    }
+    out.push('\n');
+    out.push_str(&format!("- Expected: {}\n", escaped(&expectation(record))));
+    if let Some(connection) = connection {
+        let given = if connection.address_given { ", the address given" } else { "" };
+        let from = connection.source.map(|source| format!(", from {}", code(&source.to_string()))).unwrap_or_default();
+        let address = code(&connection.address.to_string());
+        out.push_str(&format!("- Connection: {address} {}{given}{from}\n", connection.class));
+        for other in &record.observation.other_connections {
+            let (address, class) = (code(&other.connection.address.to_string()), other.connection.class);
+            let phases = escaped(&words::phases_in_a_row(&other.phases));
+            out.push_str(&format!("- Further address: {address} {class}: {phases}\n"));
+        }
+        if let Some(tls) = connection.tls.as_ref().and_then(|facts| words::tls(facts, record.started_at)) {
+            out.push_str(&format!("- TLS: {}\n", escaped(&tls)));
+        }
+    }
+    for finding in record.findings.iter().filter(|finding| finding.severity == Severity::Info) {
+        out.push_str(&format!("- {}: {}\n", code(finding.code.as_str()), escaped(&finding.summary)));
+    }
+}
+
+fn describe(out: &mut String, finding: &Finding) {
+    let (severity, name) = (finding.severity.as_str(), code(finding.code.as_str()));
+    out.push_str(&format!("\n**{severity}** {name}: {}\n", escaped(&finding.summary)));
+    for paragraph in [&finding.detail, &finding.hint] {
+        if !paragraph.is_empty() {
+            out.push_str(&format!("\n{}\n", escaped(paragraph)));
+        }
+    }
+    if !finding.commands.is_empty() {
+        let commands: Vec<_> = finding.commands.iter().map(|command| printable(command)).collect();
+        out.push('\n');
+        fenced(out, "sh", &commands.join("\n"));
+    }
+}
+
+fn expectation(record: &Record) -> String {
+    let endpoints: Vec<_> = record.expectation.endpoints.iter().map(super::text::range).collect();
+    match endpoints.as_slice() {
+        [] => format!("path {}", record.expectation.path),
+        _ => format!("path {}, to {}", record.expectation.path, endpoints.join(", ")),
+    }
+}
+
+/// Prose on one line, with nothing in it that Markdown or HTML would act on: no markup, no mention,
+/// no link.
+fn escaped(text: &str) -> String {
+    let text = printable(&text.split_whitespace().collect::<Vec<_>>().join(" ")).into_owned();
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '@' => out.push_str("&#64;"),
+            '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '#' | '~' | '!' => out.extend(['\\', c]),
+            _ => out.push(c),
+        }
+    }
+    out.replace("://", "&#58;//").replace("www.", "www&#46;")
+}
+
+/// A code span, whose fence is longer than any in it (CommonMark 6.1).
+fn code(text: &str) -> String {
+    let text = printable(text);
+    if text.trim().is_empty() {
+        return "(none)".into();
+    }
+    let fence = "`".repeat(longest_run(&text) + 1);
+    let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+/// A code span in a table, where `|` ends the cell even so (GFM 4.10).
+fn code_in_table(text: &str) -> String {
+    code(text).replace('|', "\\|")
+}
+
+fn fenced(out: &mut String, language: &str, text: &str) {
+    let fence = "`".repeat(longest_run(text).max(2) + 1);
+    out.push_str(&format!("{fence}{language}\n{text}\n{fence}\n"));
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_outside_is_markup() {
+        assert_eq!(escaped("a|b `c` <img src=x> @team\n# x"), "a\\|b \\`c\\` &lt;img src=x&gt; &#64;team \\# x");
+        assert_eq!(escaped("[x](https://evil)"), "\\[x\\](https&#58;//evil)");
+        assert_eq!(code("a``b"), "```a``b```");
+        assert_eq!(code("`"), "`` ` ``");
+        assert_eq!(code_in_table("a|b"), "`a\\|b`");
+        let mut out = String::new();
+        fenced(&mut out, "sh", "```\nrm");
+        assert!(out.starts_with("````sh\n"));
+    }
+}

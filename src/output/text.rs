@@ -1,0 +1,285 @@
+//! Text for people: what an SRE reads at a glance, at three in the morning, on 80 to 100 columns.
+//!
+//! Colour and box characters adorn it and never carry the meaning.
+
+mod path;
+mod style;
+
+use ipnet::IpNet;
+
+use super::words::{self, PhaseState, Standing};
+use crate::diagnosis::{Finding, Severity, Status};
+use crate::observation::{Connection, PhaseName, PhaseOutcome};
+use crate::record::{Record, Report};
+
+pub(crate) use path::chain_lines;
+pub use style::Style;
+use style::{Paint, wrap};
+
+/// The width of the labels, and what follows them.
+const LABEL: usize = 8;
+const MARGIN: usize = 2 + LABEL;
+
+/// The report. A target alone is shown in full; beside others, a healthy one is three lines.
+pub fn render(report: &Report, style: &Style) -> String {
+    let mut page = Page { out: String::new(), style };
+    let several = report.records.len() > 1;
+    for (at, record) in report.records.iter().enumerate() {
+        if at > 0 {
+            page.out.push('\n');
+        }
+        page.header(record);
+        if several && record.verdict.status == Status::Pass {
+            page.in_brief(record);
+        } else {
+            page.in_full(record);
+        }
+    }
+    if several {
+        page.closing(&report.records);
+    }
+    page.out
+}
+
+/// A range as people write it: a single address without its `/32`.
+pub(crate) fn range(range: &IpNet) -> String {
+    if range.prefix_len() == range.max_prefix_len() { range.addr().to_string() } else { range.to_string() }
+}
+
+struct Page<'a> {
+    out: String,
+    style: &'a Style,
+}
+
+impl Page<'_> {
+    fn header(&mut self, record: &Record) {
+        let status = record.verdict.status;
+        let paint = match status {
+            Status::Pass => Paint::Good,
+            Status::Warn | Status::Unknown => Paint::Warning,
+            Status::Fail => Paint::Bad,
+        };
+        let word = self.style.paint(paint, &format!("{:<4}", words::status(status)));
+        let target = self.style.paint(Paint::Strong, &self.style.clean(&words::target(&record.target)));
+        let cause = self.style.paint(paint, record.verdict.cause.as_str());
+        self.out.push_str(&format!("{word}  {target}  {cause}\n"));
+    }
+
+    fn in_brief(&mut self, record: &Record) {
+        let resolution = &record.observation.resolution;
+        let mut path = match (&record.observation.connection, resolution.in_use()) {
+            (Some(connection), _) => vec![self.style.address(record, connection.address.ip())],
+            (None, Some(view)) => vec![self.style.clean(&words::view_answer(view))],
+            (None, None) => Vec::new(),
+        };
+        if let Some(end) = words::chain_view(resolution).and_then(|view| view.privatelink_name()) {
+            path.push(format!("through {}", self.style.clean(end)));
+        }
+        self.block("path", vec![path.join(", ")]);
+        let phases: Vec<_> = PhaseName::ALL
+            .into_iter()
+            .filter_map(|phase| {
+                let took = words::phase_state(&record.observation.phases, phase).took()?;
+                Some(format!("{phase} {}", self.style.clean(&took.to_string())))
+            })
+            .collect();
+        self.block("phases", vec![phases.join(", ")]);
+    }
+
+    fn in_full(&mut self, record: &Record) {
+        self.out.push('\n');
+        self.block("path", chain_lines(record, self.style));
+        self.block("views", self.views(record));
+        if let Some(connection) = &record.observation.connection {
+            self.block("to", self.connection(record, connection));
+        }
+        self.block("phases", self.phases(record));
+        let connection = record.observation.connection.as_ref();
+        if let Some(facts) = connection.and_then(|connection| connection.tls.as_ref())
+            && let Some(tls) = words::tls(facts, record.started_at)
+        {
+            self.block("tls", wrap(&tls, self.room(), self.style));
+        }
+        for finding in &record.findings {
+            self.finding(finding);
+        }
+    }
+
+    fn views(&self, record: &Record) -> Vec<String> {
+        let resolution = &record.observation.resolution;
+        let names: Vec<_> = resolution.views.iter().map(|view| self.style.clean(&words::view_name(view))).collect();
+        let name_width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        // A long reason goes on below; the times and marks stay in their columns.
+        let room = self.room().saturating_sub(name_width + 22).max(24);
+        let answers: Vec<_> =
+            resolution.views.iter().map(|view| wrap(&words::view_answer(view), room, self.style)).collect();
+        let answer_width = answers.iter().flatten().map(|line| line.chars().count()).max().unwrap_or(0).min(room);
+        let mut lines = Vec::new();
+        for ((view, name), answer) in resolution.views.iter().zip(names).zip(answers) {
+            let (paint, mark) = match words::standing(resolution, view) {
+                Standing::InUse => (Paint::Dim, if self.style.unicode { "◂ in use" } else { "<- in use" }),
+                Standing::Differs => (Paint::Bad, if self.style.unicode { "≠ differs" } else { "!= differs" }),
+                Standing::Agrees | Standing::Unknown => (Paint::Dim, ""),
+            };
+            let met = view.ips().all(|ip| record.expectation.is_met_by(ip)) && !view.addresses.is_empty();
+            let answer_paint = if met { Paint::Good } else { Paint::Warning };
+            let took = view.took_seconds.map(|took| self.style.clean(&took.to_string())).unwrap_or_default();
+            for (at, part) in answer.iter().enumerate() {
+                let (name, took, mark) = if at == 0 { (name.as_str(), took.as_str(), mark) } else { ("", "", "") };
+                // Padded only where something follows: spaces at the end of a colour cannot be trimmed.
+                let width = if took.is_empty() && mark.is_empty() { 0 } else { answer_width };
+                let part = self.style.paint(answer_paint, &format!("{part:<width$}"));
+                let mark = self.style.paint(paint, mark);
+                lines.push(format!("{name:<name_width$}  {part}  {took:>7}  {mark}").trim_end().to_owned());
+            }
+        }
+        lines
+    }
+
+    fn connection(&self, record: &Record, connection: &Connection) -> Vec<String> {
+        let mut lines = Vec::new();
+        for attempt in &connection.earlier_attempts {
+            let address = self.style.address(record, attempt.address.ip());
+            let outcome = format!("{} after {}, so the next was tried", attempt.failure, attempt.took_seconds);
+            lines.push(format!("{address}, {}", self.style.clean(&outcome)));
+        }
+        let mut line = self.style.address(record, connection.address.ip());
+        if connection.address_given {
+            line.push_str(", the address given");
+        }
+        if let Some(source) = connection.source {
+            line.push_str(&format!(", from {source}"));
+        }
+        let expectation = &record.expectation;
+        if !expectation.is_met_by(connection.address.ip()) {
+            let endpoints: Vec<_> = expectation.endpoints.iter().map(range).collect();
+            let expected = [vec![expectation.path.to_string()], endpoints].concat().join(" ");
+            line.push_str(&self.style.paint(Paint::Bad, &format!("  (expected: {expected})")));
+        }
+        lines.push(line);
+        for other in &record.observation.other_connections {
+            let address = self.style.address(record, other.connection.address.ip());
+            let phases = self.style.clean(&words::phases_in_a_row(&other.phases));
+            lines.push(format!("also {address}: {phases}"));
+        }
+        lines
+    }
+
+    /// The waterfall: each phase's bar begins where the one before ended.
+    fn phases(&self, record: &Record) -> Vec<String> {
+        const BAR: usize = 28;
+        let phases = &record.observation.phases;
+        let states = PhaseName::ALL.map(|phase| (phase, words::phase_state(phases, phase)));
+        let total: f64 = states.iter().filter_map(|(_, state)| state.took()).map(|took| took.as_f64()).sum();
+        let column = |seconds: f64| -> usize {
+            // Never beyond BAR, so the cast loses nothing; 0.0 / 0.0 becomes 0.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let column = (seconds / total * BAR as f64).round() as usize;
+            column.min(BAR)
+        };
+        let shared = shared_reason(record);
+        let reached = shared.as_ref().map_or(states.len(), |(first, _)| *first);
+        let mut lines = Vec::new();
+        let mut begun = 0.0;
+        for (phase, state) in &states[..reached] {
+            let name = format!("{:<8}", phase.as_str());
+            let Some(took) = state.took() else {
+                lines.push(format!("{name}  {}", self.style.paint(Paint::Dim, &state.outcome())));
+                continue;
+            };
+            let from = column(begun).min(BAR - 1);
+            begun += took.as_f64();
+            let to = column(begun).max(from + 1);
+            let cell = if self.style.unicode { "█" } else { "#" };
+            let failed = matches!(state, PhaseState::Failed(..));
+            let cells = if total > 0.0 { to - from } else { 0 };
+            let bar = self.style.paint(if failed { Paint::Bad } else { Paint::Bar }, &cell.repeat(cells));
+            let mut line = format!("{name}  {:>7}  {}{bar}", self.style.clean(&took.to_string()), " ".repeat(from));
+            let note = if failed {
+                Some(state.outcome())
+            } else {
+                words::phase_note(*phase, record.observation.connection.as_ref())
+            };
+            let room = self.room().saturating_sub(8 + 2 + 7 + 2 + to + 2);
+            match note.map(|note| self.style.clean(&note)) {
+                Some(note) if note.chars().count() <= room => {
+                    line.push_str(&format!("  {note}"));
+                    lines.push(line);
+                }
+                Some(note) => {
+                    lines.push(line);
+                    let indent = 10;
+                    let wrapped = wrap(&note, self.room() - indent, self.style);
+                    lines.extend(wrapped.into_iter().map(|part| format!("{:indent$}{part}", "")));
+                }
+                None => lines.push(line),
+            }
+        }
+        lines.extend(shared.map(|(_, words)| self.style.paint(Paint::Dim, &words)));
+        lines
+    }
+
+    fn finding(&mut self, finding: &Finding) {
+        let (label, paint) = match finding.severity {
+            Severity::Error => ("error", Paint::Bad),
+            Severity::Warning => ("warning", Paint::Warning),
+            Severity::Info => ("note", Paint::Dim),
+        };
+        let summary = wrap(&format!("{}: {}", finding.code, finding.summary), self.room(), self.style);
+        if finding.severity == Severity::Info {
+            self.block_painted(label, paint, summary);
+            return;
+        }
+        self.out.push('\n');
+        let mut lines: Vec<_> = summary.iter().map(|line| self.style.paint(Paint::Strong, line)).collect();
+        lines.extend(wrap(&finding.detail, self.room(), self.style));
+        self.block_painted(label, paint, lines);
+        self.block("hint", wrap(&finding.hint, self.room(), self.style));
+        // Never wrapped, so that they can be pasted.
+        self.block("run", finding.commands.iter().map(|command| self.style.clean(command)).collect());
+    }
+
+    fn closing(&mut self, records: &[Record]) {
+        const REPEATED_FROM: usize = 5;
+        self.out.push_str(&format!("\n{}\n", self.style.paint(Paint::Strong, &words::counts(records))));
+        if records.len() < REPEATED_FROM {
+            return;
+        }
+        // The first ones have left the screen by now.
+        for record in records.iter().filter(|record| record.verdict.status != Status::Pass) {
+            self.out.push_str("  ");
+            self.header(record);
+        }
+    }
+
+    /// What is left of the line beside a label.
+    fn room(&self) -> usize {
+        self.style.width.clamp(60, 200) - MARGIN
+    }
+
+    fn block(&mut self, label: &str, lines: Vec<String>) {
+        self.block_painted(label, Paint::Dim, lines);
+    }
+
+    fn block_painted(&mut self, label: &str, paint: Paint, lines: Vec<String>) {
+        for (at, line) in lines.iter().enumerate() {
+            let label = self.style.paint(paint, &format!("{:<LABEL$}", if at == 0 { label } else { "" }));
+            let line = format!("  {label}{line}");
+            self.out.push_str(line.trim_end());
+            self.out.push('\n');
+        }
+    }
+}
+
+/// Where the last phases share one reason for not being reached, the first of them and the line
+/// that stands for them all.
+fn shared_reason(record: &Record) -> Option<(usize, String)> {
+    let phases = &record.observation.phases;
+    let reached = |phase: &PhaseName| phases.get(*phase).outcome != PhaseOutcome::NotReached;
+    let first = PhaseName::ALL.iter().rposition(reached).map_or(0, |last| last + 1);
+    let rest = PhaseName::ALL.get(first..).filter(|rest| rest.len() > 1)?;
+    let outcomes: Vec<_> = rest.iter().map(|phase| words::phase_state(phases, *phase).outcome()).collect();
+    let same = outcomes.iter().all(|outcome| outcome == &outcomes[0]);
+    let names: Vec<_> = rest.iter().map(|phase| phase.as_str()).collect();
+    same.then(|| (first, format!("{}  {}", names.join(", "), outcomes[0])))
+}

@@ -1,0 +1,298 @@
+//! Outcomes in the words of the outputs for people, each closed list matched in full.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::clock::{Seconds, Timestamp};
+use crate::diagnosis::Status;
+use crate::observation::dns::{Resolution, ResolvedAddress, View, ViewKind, ViewOutcome};
+use crate::observation::redis::{PingFacts, PingReply};
+use crate::observation::tls::{CertificateFacts, TlsFacts};
+use crate::observation::{Connection, ConnectionPhases, Phase, PhaseName, Phases, SkipReason, StoppedBy};
+use crate::record::Record;
+use crate::target::Target;
+
+/// The verdict's first word.
+pub(crate) fn status(status: Status) -> &'static str {
+    match status {
+        Status::Pass => "PASS",
+        Status::Warn => "WARN",
+        Status::Unknown => "UNKNOWN",
+        Status::Fail => "FAIL",
+    }
+}
+
+/// `HOST:PORT`, with the configured name in front where there is one.
+pub(crate) fn target(target: &Target) -> String {
+    let place = format!("{}:{}", target.host, target.port);
+    if target.name == target.host.as_str() { place } else { format!("{} ({place})", target.name) }
+}
+
+/// `3 targets: 1 pass, 2 fail`.
+pub(crate) fn counts(records: &[Record]) -> String {
+    let count = |status: Status| records.iter().filter(|record| record.verdict.status == status).count();
+    let counts: Vec<_> = Status::ALL
+        .into_iter()
+        .map(|status| (count(status), status))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, status)| format!("{count} {status}"))
+        .collect();
+    let targets = if records.len() == 1 { "1 target".to_owned() } else { format!("{} targets", records.len()) };
+    format!("{targets}: {}", if counts.is_empty() { "nothing probed".to_owned() } else { counts.join(", ") })
+}
+
+/// A phase, whatever its kind of failure.
+pub(crate) enum PhaseState<'a> {
+    Done(Seconds),
+    Failed(Seconds, &'a str),
+    Skipped(SkipReason),
+    NotReached(StoppedBy),
+}
+
+impl PhaseState<'_> {
+    /// How long it took, if it ran.
+    pub(crate) fn took(&self) -> Option<Seconds> {
+        match self {
+            Self::Done(took) | Self::Failed(took, _) => Some(*took),
+            Self::Skipped(_) | Self::NotReached(_) => None,
+        }
+    }
+
+    /// What is said of it in place of a time.
+    pub(crate) fn outcome(&self) -> String {
+        match self {
+            Self::Done(_) => "done".into(),
+            Self::Failed(_, reason) => format!("failed: {reason}"),
+            Self::Skipped(reason) => format!("skipped: {}", skipped(*reason)),
+            Self::NotReached(StoppedBy::Interrupt) => "not reached: interrupted".into(),
+            Self::NotReached(stopped_by) => format!("not reached: stopped by {}", stopped_by.as_str()),
+        }
+    }
+}
+
+/// The state of one phase of the connection in use.
+pub(crate) fn phase_state(phases: &Phases, phase: PhaseName) -> PhaseState<'_> {
+    match phase {
+        PhaseName::Resolve => state(&phases.resolve),
+        PhaseName::Connect => state(&phases.connection.connect),
+        PhaseName::Tls => state(&phases.connection.tls),
+        PhaseName::Auth => state(&phases.connection.auth),
+        PhaseName::Ping => state(&phases.connection.ping),
+    }
+}
+
+fn state<F>(phase: &Phase<F>) -> PhaseState<'_> {
+    match phase {
+        Phase::Done { took_seconds } => PhaseState::Done(*took_seconds),
+        Phase::Failed { took_seconds, reason, .. } => PhaseState::Failed(*took_seconds, reason),
+        Phase::Skipped { reason } => PhaseState::Skipped(*reason),
+        Phase::NotReached { stopped_by } => PhaseState::NotReached(*stopped_by),
+    }
+}
+
+fn skipped(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::Plaintext => "plaintext target",
+        SkipReason::NoCredentials => "no credentials",
+        SkipReason::WithheldUnexpectedAddress => "credentials withheld, the address is not the expected one",
+        SkipReason::CredentialUnavailable => "the credential cannot be read",
+    }
+}
+
+/// What a phase that is done is worth saying beside its time.
+pub(crate) fn phase_note(phase: PhaseName, connection: Option<&Connection>) -> Option<String> {
+    match phase {
+        PhaseName::Resolve | PhaseName::Connect | PhaseName::Tls => None,
+        PhaseName::Auth => {
+            let username = connection?.auth.as_ref()?.username.as_deref();
+            Some(format!("as {}", username.unwrap_or("default")))
+        }
+        PhaseName::Ping => connection?.ping.as_ref().map(ping),
+    }
+}
+
+fn ping(facts: &PingFacts) -> String {
+    let reply = match facts.reply {
+        PingReply::Pong => "PONG",
+        PingReply::Noauth => "NOAUTH",
+        PingReply::Noperm => "NOPERM",
+    };
+    if facts.samples <= 1 {
+        return reply.into();
+    }
+    let PingFacts { samples, min_seconds, median_seconds, max_seconds, .. } = facts;
+    format!("{reply} {samples}x: min {min_seconds}, median {median_seconds}, max {max_seconds}")
+}
+
+/// A connection's phases in a row: `connect 40.1 ms, tls 82.0 ms, ping 40.2 ms`.
+pub(crate) fn phases_in_a_row(phases: &ConnectionPhases) -> String {
+    let phases = Phases { connection: phases.clone(), ..Phases::default() };
+    let mut words = Vec::new();
+    for phase in PhaseName::ALL.into_iter().skip(1) {
+        match phase_state(&phases, phase) {
+            PhaseState::Done(took) => words.push(format!("{phase} {took}")),
+            failed @ PhaseState::Failed(..) => words.push(format!("{phase} {}", failed.outcome())),
+            PhaseState::Skipped(_) | PhaseState::NotReached(_) => {}
+        }
+    }
+    if words.is_empty() { "not reached".into() } else { words.join(", ") }
+}
+
+/// The view's name, with its server where the name does not say it.
+pub(crate) fn view_name(view: &View) -> String {
+    match (view.kind, view.server) {
+        (ViewKind::Resolver, Some(server)) if server.port() == 53 => format!("{} ({})", view.view, server.ip()),
+        (ViewKind::Resolver, Some(server)) => format!("{} ({server})", view.view),
+        (ViewKind::Libc | ViewKind::System | ViewKind::Resolver, _) => view.view.clone(),
+    }
+}
+
+/// What a view gave: `10.60.4.5 private`, or why there is no address.
+pub(crate) fn view_answer(view: &View) -> String {
+    if !view.addresses.is_empty() {
+        return addresses(&view.addresses);
+    }
+    let rcode = view.rcode.as_deref();
+    let words = match view.outcome {
+        ViewOutcome::Answered => "answered, without an address".into(),
+        ViewOutcome::NoData => "NODATA, the name has no address".into(),
+        ViewOutcome::NameNotFound => format!("{}, the name does not exist", rcode.unwrap_or("NXDOMAIN")),
+        ViewOutcome::NoAddress => "no address".into(),
+        ViewOutcome::ServerFailure => rcode.unwrap_or("SERVFAIL").into(),
+        ViewOutcome::Refused => rcode.unwrap_or("REFUSED").into(),
+        ViewOutcome::OtherRcode => format!("response code {}", rcode.unwrap_or("unknown")),
+        ViewOutcome::TryAgain => "no server gave a usable answer".into(),
+        ViewOutcome::Timeout => "no answer in time".into(),
+        ViewOutcome::Unreachable => "unreachable".into(),
+        ViewOutcome::BadAnswer => "an answer that makes no sense".into(),
+        ViewOutcome::Failed => "could not be asked".into(),
+        ViewOutcome::Interrupted => "interrupted".into(),
+    };
+    match view.reason.as_deref() {
+        Some(reason) if reason != words => format!("{words} ({reason})"),
+        Some(_) | None => words,
+    }
+}
+
+/// Addresses in order, each run of one class said once, the first few only.
+fn addresses(addresses: &[ResolvedAddress]) -> String {
+    const SHOWN: usize = 4;
+    let mut words = String::new();
+    for (at, address) in addresses.iter().take(SHOWN).enumerate() {
+        if at > 0 {
+            words.push_str(", ");
+        }
+        words.push_str(&address.ip.to_string());
+        let next = addresses.get(at + 1).filter(|_| at + 1 < SHOWN);
+        if next.is_none_or(|next| next.class != address.class) {
+            words.push(' ');
+            words.push_str(address.class.as_str());
+        }
+    }
+    if addresses.len() > SHOWN {
+        words.push_str(&format!(", and {} more", addresses.len() - SHOWN));
+    }
+    words
+}
+
+/// How a view stands to the one in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is the one in use.
+    InUse,
+    /// It gives the same.
+    Agrees,
+    /// It gives something else.
+    Differs,
+    /// It gave no final word, or there is nothing to hold it against.
+    Unknown,
+}
+
+/// How `view` stands to the view in use. Addresses of a family that one of them lacks do not
+/// count: the C library asks for the families that this machine has (RFC 3493, AI_ADDRCONFIG).
+pub(crate) fn standing(resolution: &Resolution, view: &View) -> Standing {
+    let Some(in_use) = resolution.in_use() else { return Standing::Unknown };
+    if in_use.view == view.view {
+        return Standing::InUse;
+    }
+    if !view.outcome.is_final() || !in_use.outcome.is_final() {
+        return Standing::Unknown;
+    }
+    let family = |view: &View, v4: bool| -> BTreeSet<IpAddr> {
+        view.ips().map(|ip| ip.to_canonical()).filter(|ip| ip.is_ipv4() == v4).collect()
+    };
+    let mut common = view.addresses.is_empty() && in_use.addresses.is_empty();
+    for v4 in [true, false] {
+        let (ours, theirs) = (family(in_use, v4), family(view, v4));
+        if ours.is_empty() || theirs.is_empty() {
+            continue;
+        }
+        if ours != theirs {
+            return Standing::Differs;
+        }
+        common = true;
+    }
+    if common { Standing::Agrees } else { Standing::Differs }
+}
+
+/// The view whose chain shows how the name leads to the addresses in use: a DNS view that agrees
+/// with the one in use, else the first DNS view that has a chain, since `libc` shows none.
+pub(crate) fn chain_view(resolution: &Resolution) -> Option<&View> {
+    let shows = |view: &&View| !view.chain.is_empty();
+    resolution.in_use().filter(shows).or_else(|| {
+        let mut dns = resolution.views.iter().filter(shows);
+        dns.clone().find(|view| standing(resolution, view) == Standing::Agrees).or_else(|| dns.next())
+    })
+}
+
+/// What TLS showed: version, suite, certificate; and what failed of its verification.
+pub(crate) fn tls(facts: &TlsFacts, at: Timestamp) -> Option<String> {
+    let agreed: Vec<_> = [&facts.version, &facts.cipher].into_iter().flatten().map(String::as_str).collect();
+    let mut parts = Vec::new();
+    if !agreed.is_empty() {
+        parts.push(agreed.join(" "));
+    }
+    if let Some(certificate) = &facts.certificate {
+        parts.push(certificate_name(certificate, &facts.server_name));
+        if let Some(not_after) = certificate.not_after {
+            parts.push(match at.until(not_after).map(|left| left.as_secs() / 86_400) {
+                Some(1) => format!("expires {} (in 1 day)", not_after.date()),
+                Some(days) => format!("expires {} (in {days} days)", not_after.date()),
+                None => format!("expired {}", not_after.date()),
+            });
+        }
+        if !facts.verified {
+            parts.push(format!("not verified{}", failed_checks(facts)));
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn failed_checks(facts: &TlsFacts) -> String {
+    let Some(checks) = facts.checks else { return String::new() };
+    let failed: Vec<_> =
+        [(checks.trusted, "untrusted issuer"), (checks.in_date, "out of date"), (checks.name_matches, "another name")]
+            .into_iter()
+            .filter(|(passed, _)| !passed)
+            .map(|(_, words)| words)
+            .collect();
+    if failed.is_empty() { String::new() } else { format!(" ({})", failed.join(", ")) }
+}
+
+/// The name of the certificate that covers `server_name`, else the first of its names.
+fn certificate_name(certificate: &CertificateFacts, server_name: &str) -> String {
+    let covers = |san: &&String| {
+        let parent = server_name.split_once('.').map(|(_, parent)| parent);
+        san.eq_ignore_ascii_case(server_name)
+            || san.strip_prefix("*.").is_some_and(|rest| parent.is_some_and(|parent| rest.eq_ignore_ascii_case(parent)))
+    };
+    let sans = &certificate.sans;
+    match sans.iter().find(covers) {
+        Some(san) => san.clone(),
+        None => match sans.as_slice() {
+            [] => certificate.subject.clone(),
+            [only] => only.clone(),
+            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+        },
+    }
+}

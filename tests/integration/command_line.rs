@@ -1,0 +1,217 @@
+//! The binary itself: what it refuses, how it ends, what it writes.
+//!
+//! Every probe asks a name server on loopback alone (`--resolver`, `--views`), so that no name
+//! ever reaches the system's resolver.
+
+use std::net::UdpSocket;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::schema::assert_valid;
+
+const ENVIRONMENT: [&str; 6] =
+    ["REDPATH_USERNAME", "REDPATH_PASSWORD", "REDISCLI_AUTH", "CLICOLOR_FORCE", "NO_COLOR", "RUST_BACKTRACE"];
+
+fn redpath(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redpath"));
+    ENVIRONMENT.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    redpath(arguments).output().expect("the binary starts")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("output is UTF-8")
+}
+
+/// A name server that hears every question and answers none.
+fn silent_server() -> (UdpSocket, String) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port on loopback");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
+    let resolver = format!("lab={}", socket.local_addr().expect("an address"));
+    (socket, resolver)
+}
+
+#[test]
+fn bad_input_is_one_clear_sentence() {
+    let directory = env!("CARGO_MANIFEST_DIR");
+    let not_pem = format!("{directory}/Cargo.toml");
+    for (arguments, says) in [
+        (&["check"][..], "<TARGET>"),
+        (&["check", "ca che"], "\"ca che\" is not a host name"),
+        (&["check", "10.60.4.5"], "--connect"),
+        (&["check", "cache1:99999"], "1 to 65535"),
+        (&["check", "http://cache1"], "rediss://"),
+        (&["check", "cache1", "--frobnicate"], "'--frobnicate'"),
+        (&["check", "cache1", "--pasword-file", "x"], "'--password-file'"),
+        (&["check", "cache1", "--output", "yaml"], "possible values: text, json, ndjson, prometheus, markdown"),
+        (&["check", "cache1", "--expect", "secret"], "private, public, any"),
+        (&["check", "cache1", "--endpoint", "10.60.4.300"], "10.60.4.0/24"),
+        (&["check", "cache1", "--private-range", "x"], "CIDR"),
+        (&["check", "cache1", "--connect", "cache2"], "IP address"),
+        (&["check", "cache1", "--resolver", "hub"], "NAME=ADDRESS"),
+        (&["check", "cache1", "--resolver", "libc=10.0.0.1"], "taken"),
+        (&["check", "cache1", "--resolver", "azure", "--resolver", "azure=10.0.0.1"], "two resolvers are called azure"),
+        (&["check", "cache1", "--views", "hub"], "--views names \"hub\""),
+        (&["check", "cache1", "--views", "system:hub"], "system:ADDRESS"),
+        (&["check", "cache1", "--latency", "ping=5"], "unit"),
+        (&["check", "cache1", "--latency", "ping=5ms", "--latency", "ping=6ms"], "ping twice"),
+        (&["check", "cache1", "--timeout", "0s"], "such as 5s"),
+        (&["check", "cache1", "--samples", "0"], "from 1 to 1000"),
+        (&["check", "cache1", "--samples", "1001"], "from 1 to 1000"),
+        (&["check", "cache1", "--server-name", "a..b"], "empty label"),
+        (&["check", "cache1", "--ca-file", "/nonexistent/ca.pem"], "/nonexistent/ca.pem: No such file"),
+        (&["check", "cache1", "--ca-file", &not_pem], "no PEM certificate"),
+        (&["check", "cache1", "--password-file", "/nonexistent/key"], "/nonexistent/key: No such file"),
+        (&["check", "cache1", "--password-file", directory], "directory"),
+        (&["check", "cache1", "--password-file", "/dev/null"], "empty"),
+        (&["check", "cache1", "--auth", "password"], "REDPATH_PASSWORD or REDISCLI_AUTH"),
+        (&["check", "cache1", "--username", "probe"], "--username needs a password"),
+        (&["check", "cache1", "--auth", "none", "--password-file", "/dev/null"], "--auth none"),
+        (&["check", "rediss://cache1", "--plaintext"], "--plaintext"),
+        (&["check", "cache1", "--plaintext", "--ca-file", "x"], "--ca-file"),
+        (&["chek", "cache1"], "'check'"),
+        (&["man", "chek"], "check, agent"),
+        (&["completions", "tcsh"], "bash"),
+        (&["agent"], "--config"),
+    ] {
+        let output = run(arguments);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.starts_with("redpath: ") && stderr.contains(says), "{arguments:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        assert!(!stderr.contains("panicked") && !stderr.contains("RUST_BACKTRACE"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_refused_target_never_shows_its_password() {
+    for target in [
+        "rediss://u:canary-7f3@bad host",
+        "u:canary-7f3@cache1",
+        "rediss://:canary-7f3/x=@h",
+        "rediss://u:canary-7f3@h:x",
+    ] {
+        let output = run(&["check", target]);
+        assert_eq!(output.status.code(), Some(2), "{target}");
+        assert!(!text(&output.stderr).contains("canary"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_hostile_argument_does_not_reach_the_terminal_raw() {
+    for argument in ["\x1b]0;owned\x07", "--\x1b[2J", "a\u{202e}b"] {
+        let output = run(&["check", argument]);
+        assert_eq!(output.status.code(), Some(2));
+        let stderr = text(&output.stderr).trim_end();
+        assert!(!stderr.contains(|c: char| c.is_control() || c == '\u{202e}'), "{stderr:?}");
+    }
+}
+
+#[test]
+fn help_is_no_mistake() {
+    for arguments in [&["--help"][..], &["check", "--help"], &["--version"]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{arguments:?}");
+    }
+    let alone = run(&[]);
+    assert_eq!(alone.status.code(), Some(2));
+    assert!(alone.stdout.is_empty() && text(&alone.stderr).contains("Usage: redpath <COMMAND>"));
+}
+
+#[test]
+fn real_output_is_valid_in_the_order_given() {
+    let (_server, resolver) = silent_server();
+    let url = "rediss://probe:canary-7f3@cache1.example";
+    let common = ["--resolver", &resolver, "--views", "lab", "--timeout", "200ms"];
+    let output = run(&[&["check", "cache2.example", url, "cache2.example", "--output", "json"], &common[..]].concat());
+    assert_eq!(output.status.code(), Some(exit_code_of(&output)), "{}", text(&output.stderr));
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    assert_valid("report.v1.json", &document);
+    let hosts: Vec<_> = (0..3).map(|at| document["records"][at]["target"]["host"].clone()).collect();
+    assert_eq!(hosts, ["cache2.example", "cache1.example", "cache2.example"]);
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("warning: a password in a URL can be seen"), "{stderr}");
+    assert!(!stderr.contains("canary") && !text(&output.stdout).contains("canary"));
+
+    let output = run(&[&["check", "cache1.example", "cache2.example", "--output", "ndjson"], &common[..]].concat());
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    let lines: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("a record per line")).collect();
+    assert_eq!(lines.len(), 2);
+    lines.iter().for_each(|line| assert_valid("record.v1.json", line));
+}
+
+/// What the exit status has to be, by the verdict in the document.
+fn exit_code_of(output: &Output) -> i32 {
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+    match document["verdict"]["status"].as_str() {
+        Some("pass" | "warn") => 0,
+        Some("fail") => 1,
+        _ => 3,
+    }
+}
+
+#[test]
+fn an_interrupt_gives_what_is_known_at_once() {
+    for name in ["INT", "TERM"] {
+        let (server, resolver) = silent_server();
+        let child = redpath(&[
+            "check",
+            "cache1.example",
+            "--resolver",
+            &resolver,
+            "--views",
+            "lab",
+            "--timeout",
+            "10m",
+            "--output",
+            "json",
+        ])
+        .spawn()
+        .expect("the binary starts");
+        server.recv(&mut [0; 512]).expect("the probe has begun");
+        let sent = Instant::now();
+        signal(&child, name);
+        let output = child.wait_with_output().expect("it ends");
+        assert!(sent.elapsed() < Duration::from_secs(10), "at once, not at the end of its ten minutes");
+        assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+        let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+        assert_eq!(document["verdict"]["status"], "unknown");
+        assert_valid("report.v1.json", &document);
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", child.id())).status();
+    assert!(status.expect("sh starts").success());
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_panic() {
+    for arguments in [&["completions", "bash"][..], &["man", "check"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = redpath(arguments).stdout(writer).output().expect("the binary starts");
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_said() {
+    let full = PathBuf::from("/dev/full");
+    let full = std::fs::OpenOptions::new().write(true).open(full).expect("Linux has it");
+    let output = redpath(&["completions", "bash"]).stdout(full).output().expect("the binary starts");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).contains("cannot write the output: No space left"), "{}", text(&output.stderr));
+}

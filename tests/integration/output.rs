@@ -1,0 +1,180 @@
+//! The renderings for people against `tests/fixtures/output/`, which are there to be read.
+//!
+//! `REWRITE_FIXTURES=1 cargo test` writes them anew; the change is then reviewed like any other.
+
+pub(crate) mod records;
+
+use std::path::{Path, PathBuf};
+
+use redpath::output::text::{self, Style};
+use redpath::output::{json, markdown};
+use redpath::record::{Record, Report};
+
+/// Holds `rendered` to the committed file, or writes it where that is asked for.
+pub(crate) fn assert_fixture(path: &Path, rendered: &str) {
+    if std::env::var_os("REWRITE_FIXTURES").is_some() {
+        std::fs::write(path, rendered).expect("the fixture can be written");
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == rendered,
+        "{} differs from what is rendered now (REWRITE_FIXTURES=1 writes it anew):\n{rendered}",
+        path.display()
+    );
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/output").join(name)
+}
+
+const WIDE: Style = Style { color: false, width: 100, unicode: true };
+const NARROW: Style = Style { color: false, width: 80, unicode: false };
+
+fn stories() -> Vec<(&'static str, Record)> {
+    vec![
+        ("healthy", records::healthy()),
+        ("unlinked_zone", records::unlinked_zone()),
+        ("silent_endpoint", records::silent_endpoint()),
+        ("overridden", records::overridden()),
+        ("slow", records::slow()),
+        ("interrupted", records::interrupted()),
+        ("no_view", records::no_view()),
+        ("hostile", records::hostile()),
+    ]
+}
+
+fn several() -> Report {
+    let mut other = records::healthy();
+    other.target.name = "sessions".into();
+    records::report(vec![
+        records::healthy(),
+        other,
+        records::slow(),
+        records::unlinked_zone(),
+        records::healthy(),
+        records::interrupted(),
+    ])
+}
+
+#[test]
+fn text_is_as_reviewed() {
+    for (name, record) in stories() {
+        let report = records::report(vec![record]);
+        assert_fixture(&fixture(&format!("{name}.txt")), &text::render(&report, &WIDE));
+    }
+    assert_fixture(&fixture("several.txt"), &text::render(&several(), &WIDE));
+    let unlinked = records::report(vec![records::unlinked_zone()]);
+    assert_fixture(&fixture("unlinked_zone.ascii.txt"), &text::render(&unlinked, &NARROW));
+    assert_fixture(&fixture("unlinked_zone.color.txt"), &text::render(&unlinked, &Style { color: true, ..WIDE }));
+}
+
+#[test]
+fn markdown_is_as_reviewed() {
+    for (name, record) in stories() {
+        assert_fixture(&fixture(&format!("{name}.md")), &markdown::render(&records::report(vec![record])));
+    }
+    assert_fixture(&fixture("several.md"), &markdown::render(&several()));
+}
+
+#[test]
+fn colour_carries_nothing() {
+    for (name, record) in stories() {
+        let report = records::report(vec![record]);
+        let colored = text::render(&report, &Style { color: true, ..WIDE });
+        assert!(colored.contains("\x1b["), "{name}");
+        assert_eq!(without_colour(&colored), text::render(&report, &WIDE), "{name}");
+    }
+}
+
+#[test]
+fn nothing_from_outside_reaches_the_terminal_raw() {
+    let report = records::report(vec![records::hostile()]);
+    for style in [WIDE, NARROW, Style { color: true, ..NARROW }] {
+        let text = without_colour(&text::render(&report, &style));
+        assert_harmless(&text);
+        assert!(text.lines().count() < 120, "a hostile chain is cut short");
+        assert!(style.unicode || text.is_ascii());
+    }
+    let markdown = markdown::render(&report);
+    assert_harmless(&markdown);
+    assert_harmless(&json::report(&report).expect("a report serializes"));
+    let prose = without_code(&markdown);
+    assert!(prose.contains("&lt;script&gt;"), "the test sees the prose: {prose}");
+    assert!(
+        !prose.contains("<script") && !prose.contains("@team") && !prose.replace("\\]", "").contains("]("),
+        "{prose}"
+    );
+}
+
+#[test]
+fn prose_keeps_to_the_width_and_commands_are_whole() {
+    let report = records::report(vec![records::unlinked_zone()]);
+    let text = text::render(&report, &NARROW);
+    let commands: Vec<_> = report.records[0].findings[0].commands.iter().map(String::as_str).collect();
+    for line in text.lines() {
+        let is_command = commands.iter().any(|command| line.ends_with(command));
+        assert!(is_command || line.chars().count() <= 80, "{line}");
+    }
+    assert!(commands.iter().all(|command| text.contains(command)));
+}
+
+#[test]
+fn a_phase_that_did_not_run_has_no_number() {
+    let text = text::render(&records::report(vec![records::silent_endpoint()]), &WIDE);
+    let line = text.lines().find(|line| line.contains("stopped by connect")).expect("a line for what was not reached");
+    assert!(line.contains("tls, auth, ping") && !line.contains(|c: char| c.is_ascii_digit()), "{line}");
+}
+
+fn assert_harmless(text: &str) {
+    let bad = text.chars().find(|c| (c.is_control() && *c != '\n') || matches!(c, '\u{202a}'..='\u{202e}'));
+    assert_eq!(bad, None, "{text:?}");
+}
+
+/// What is left of Markdown without its fenced blocks and code spans, as CommonMark finds them.
+fn without_code(markdown: &str) -> String {
+    let mut prose = String::new();
+    let mut fence: Option<&str> = None;
+    for line in markdown.lines() {
+        let ticks = &line[..line.len() - line.trim_start_matches('`').len()];
+        match fence {
+            Some(open) if line == open => fence = None,
+            Some(_) => {}
+            None if ticks.len() >= 3 => fence = Some(ticks),
+            None => prose.push_str(&without_spans(line)),
+        }
+    }
+    assert_eq!(fence, None, "every block is closed");
+    prose
+}
+
+fn without_spans(line: &str) -> String {
+    let mut prose = String::new();
+    let mut rest = line;
+    while let Some(at) = rest.find('`') {
+        prose.push_str(&rest[..at]);
+        if rest[..at].ends_with('\\') {
+            prose.push('`');
+            rest = &rest[at + 1..];
+            continue;
+        }
+        let run = rest[at..].len() - rest[at..].trim_start_matches('`').len();
+        let inside = &rest[at + run..];
+        let end = inside
+            .match_indices(&"`".repeat(run))
+            .map(|(end, _)| end)
+            .find(|&end| !inside[..end].ends_with('`') && !inside[end + run..].starts_with('`'));
+        let end = end.expect("every code span is closed");
+        rest = &inside[end + run..];
+    }
+    prose + rest + "\n"
+}
+
+fn without_colour(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\x1b[") {
+        out.push_str(before);
+        rest = after.split_once('m').map(|(_, rest)| rest).expect("a colour ends in m");
+    }
+    out + rest
+}
