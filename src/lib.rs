@@ -23,3 +23,8 @@ pub mod probe;
 pub mod diagnosis;
 pub mod observation;
 pub mod record;
+
+// The agent's configuration file, and what the commands do with it.
+pub mod commands;
+pub mod config;
+pub mod exit_code;

@@ -1,0 +1,3 @@
+//! What each command does: it connects the parts, and nothing imports it but the program itself.
+
+pub mod config;
