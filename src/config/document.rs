@@ -51,7 +51,7 @@ pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
         with_snippet: false,
         duplicate_keys: DuplicateKeyPolicy::Error,
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 200_000, max_replay_stack_depth: 8 },
-        budget: serde_saphyr::budget! { max_depth: 32, flow_nesting_limit: 32, max_nodes: 250_000, max_documents: 2 },
+        budget: serde_saphyr::budget! { max_depth: 32, max_nodes: 250_000, max_documents: 2 },
     };
     let node: Node = serde_saphyr::from_str_with_options(text, options).map_err(|error| refusal(&error))?;
     match &node.value {

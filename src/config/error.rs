@@ -93,6 +93,16 @@ impl<'a> Problems<'a> {
         value.map_err(|message| self.add(path, message)).ok()
     }
 
+    /// What `read` makes of `text`, or nothing and a note: `read` says what is wrong with the text, to stand behind it.
+    pub(super) fn read<T>(
+        &mut self,
+        path: &Path,
+        text: &str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        read(text).map_err(|message| self.add(path, format!("{} {message}", path.shown(text)))).ok()
+    }
+
     /// Whether enough have been found: a hostile file could have one per byte.
     pub(super) fn is_full(&self) -> bool {
         self.found.len() > MOST_TOLD

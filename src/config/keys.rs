@@ -22,15 +22,30 @@ const LATER: &[&[&str]] = &[
 const LATER_WORDS: &[(&[&str], &str)] = &[(&["auth", "method"], "entra")];
 
 /// Keys that would put a secret into the file.
-const SECRETS: &[&str] =
-    &["password", "passwd", "pass", "secret", "token", "access_key", "primary_key", "secondary_key", "connection_string"];
+const SECRETS: &[&str] = &[
+    "password",
+    "passwd",
+    "pass",
+    "secret",
+    "token",
+    "access_key",
+    "primary_key",
+    "secondary_key",
+    "connection_string",
+];
 
 /// Mistakes that are worth their own advice, by the last keys of their path.
 const MISTAKES: &[(&[&str], &str)] = &[
     (&["url"], "give the host name as `host` and the port as `port`"),
     (&["tls", "enabled"], "TLS is spoken unless `plaintext: true` is given"),
-    (&["tls", "insecure"], "certificates are always verified: give the issuer as `ca_file`, or the certificate's name as `server_name`"),
-    (&["tls", "insecure_skip_verify"], "certificates are always verified: give the issuer as `ca_file`, or the certificate's name as `server_name`"),
+    (
+        &["tls", "insecure"],
+        "certificates are always verified: give the issuer as `ca_file`, or the certificate's name as `server_name`",
+    ),
+    (
+        &["tls", "insecure_skip_verify"],
+        "certificates are always verified: give the issuer as `ca_file`, or the certificate's name as `server_name`",
+    ),
 ];
 
 /// What to say about the key at the end of `path`, which `schema` does not have.
@@ -39,7 +54,8 @@ pub(super) fn about_unknown(path: &Path, key: &str, schema: &Json) -> String {
         return not_yet();
     }
     if SECRETS.contains(&key.to_ascii_lowercase().as_str()) {
-        return "a secret cannot stand in the configuration: give `auth.password_file` or `auth.password_env`".to_owned();
+        return "a secret cannot stand in the configuration: give `auth.password_file` or `auth.password_env`"
+            .to_owned();
     }
     if let Some((_, advice)) = MISTAKES.iter().find(|(keys, _)| path.ends_with(keys)) {
         return format!("unknown key; {advice}");

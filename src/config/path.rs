@@ -42,7 +42,17 @@ impl Path {
         own.ends_with(keys)
     }
 
-    /// Whether the value is inside `auth`, where nothing is ever quoted: a password may have been put in the wrong place.
+    /// The text that stands here, for a message: in quotes and cut, or not at all where it may hold a secret.
+    pub(super) fn shown(&self, text: &str) -> String {
+        const SHOWN: usize = 80;
+        if self.is_about_secrets() || text.contains('@') || text.contains("://") {
+            return "the text given".to_owned();
+        }
+        let cut: String = text.chars().take(SHOWN).collect();
+        if cut.len() < text.len() { format!("{cut:?}…") } else { format!("{cut:?}") }
+    }
+
+    /// Whether the value is inside `auth`, where nothing is ever repeated: a password may have been put in the wrong place.
     pub(super) fn is_about_secrets(&self) -> bool {
         self.keys().any(|key| key == "auth")
     }
@@ -78,7 +88,9 @@ impl fmt::Display for Path {
 
 /// Whether a key can be repeated in a message: `password hunter2`, written without its colon, is a key too.
 fn is_plain(key: &str) -> bool {
-    !key.is_empty() && key.len() <= 63 && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+    !key.is_empty()
+        && key.len() <= 63
+        && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }
 
 #[cfg(test)]

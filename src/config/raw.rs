@@ -324,7 +324,8 @@ pub(super) fn schema() -> Schema {
 
 /// A key without a value is refused: a template that came out empty must not switch a check off.
 fn without_null(schema: &mut Schema) {
-    let null = |value: &serde_json::Value| *value == serde_json::Value::Null || *value == "null" || value["type"] == "null";
+    let null =
+        |value: &serde_json::Value| *value == serde_json::Value::Null || *value == "null" || value["type"] == "null";
     for keyword in ["type", "enum", "anyOf"] {
         let Some(serde_json::Value::Array(values)) = schema.get_mut(keyword) else { continue };
         values.retain(|value| !null(value));

@@ -122,7 +122,7 @@ impl Layer<'_> {
     /// way to a shorter interval; one that was is held to it.
     fn times(&self, settings: &mut Settings, path: &Path, problems: &mut Problems<'_>) {
         let mut read = |raw: Option<&RawDuration>, key: &str, bounds| {
-            raw.and_then(|raw| problems.take(&path.key(key), values::duration(&raw.0, bounds)))
+            raw.and_then(|raw| problems.read(&path.key(key), &raw.0, |text| values::duration(text, bounds)))
         };
         let interval = read(self.interval, "interval", &INTERVAL);
         let timeout = read(self.timeout, "timeout", &TIMEOUT);
@@ -146,7 +146,8 @@ fn labels(raw: &RawConfig, problems: &mut Problems<'_>) -> BTreeMap<String, Stri
     let path = Path::top().key("vantage").key("labels");
     for (name, value) in &labels {
         let path = path.key(name);
-        problems.take(&path, values::label_name(name).and_then(|()| values::label_value(value)));
+        problems.read(&path, name, values::label_name);
+        problems.read(&path, value, values::label_value);
     }
     labels
 }
@@ -158,8 +159,8 @@ fn resolvers(raw: &[RawResolver], path: &Path, problems: &mut Problems<'_>) -> V
         let (name, address) = match raw {
             RawResolver::Known(KnownResolver::Azure) => (Some("azure".to_owned()), Some((AZURE_DNS, 53).into())),
             RawResolver::Full(raw) => (
-                problems.take(&path.key("name"), values::resolver_name(&raw.name)),
-                problems.take(&path.key("address"), values::resolver_address(&raw.address)),
+                problems.read(&path.key("name"), &raw.name, values::resolver_name),
+                problems.read(&path.key("address"), &raw.address, values::resolver_address),
             ),
         };
         let (Some(name), Some(address)) = (name, address) else { continue };
@@ -175,8 +176,9 @@ fn resolvers(raw: &[RawResolver], path: &Path, problems: &mut Problems<'_>) -> V
 fn ranges(raw: &[RawRange], path: &Path, problems: &mut Problems<'_>) -> Vec<IpNet> {
     let mut ranges = Vec::new();
     for (index, raw) in raw.iter().enumerate() {
-        let wanted = || "it is not an IP address or CIDR range, such as 10.60.4.5 or 10.60.4.0/24".to_owned();
-        ranges.extend(problems.take(&path.index(index), address::parse_range(&raw.0).map_err(|_| wanted())));
+        let wanted = "is not an IP address or CIDR range, such as 10.60.4.5 or 10.60.4.0/24";
+        let range = |text: &str| address::parse_range(text).map_err(|_| wanted.to_owned());
+        ranges.extend(problems.read(&path.index(index), &raw.0, range));
     }
     ranges
 }
@@ -190,9 +192,13 @@ fn views(raw: &RawViews, resolvers: &[Resolver], path: &Path, problems: &mut Pro
     for (index, name) in names.iter().enumerate() {
         let is_server = name.strip_prefix("system:").is_some_and(|address| values::resolver_address(address).is_ok());
         if !is_server && !known().any(|known| known == name) {
-            let near = keys::nearest(name, known()).map(|near| format!("; did you mean `{near}`?")).unwrap_or(":".into());
+            let near =
+                keys::nearest(name, known()).map(|near| format!("; did you mean `{near}`?")).unwrap_or(":".into());
             let known = known().collect::<Vec<_>>().join(", ");
-            problems.add(&path.index(index), format!("no view has this name{near} {known} or system:ADDRESS is expected"));
+            problems.add(
+                &path.index(index),
+                format!("{} is not the name of a view{near} {known} or system:ADDRESS is expected", path.shown(name)),
+            );
         }
     }
     ViewSelection::Only(names.clone())
@@ -204,8 +210,8 @@ fn expectation(raw: &RawExpect, expectation: &mut Expectation, path: &Path, prob
         expectation.endpoints = ranges(endpoints, &path.key("endpoints"), problems);
     }
     if let Some(warning) = &raw.certificate_warning {
-        let warning = values::duration(&warning.0, &CERTIFICATE_WARNING);
-        if let Some(warning) = problems.take(&path.key("certificate_warning"), warning) {
+        let read = |text: &str| values::duration(text, &CERTIFICATE_WARNING);
+        if let Some(warning) = problems.read(&path.key("certificate_warning"), &warning.0, read) {
             expectation.certificate_warning_seconds = Seconds(warning);
         }
     }
@@ -220,7 +226,7 @@ fn expectation(raw: &RawExpect, expectation: &mut Expectation, path: &Path, prob
         };
         let Some(limit) = limit else { continue };
         let path = path.key("latency").key(phase.as_str());
-        if let Some(limit) = problems.take(&path, values::duration(&limit.0, &LATENCY)) {
+        if let Some(limit) = problems.read(&path, &limit.0, |text| values::duration(text, &LATENCY)) {
             expectation.latency.insert(phase, Seconds(limit));
         }
     }
@@ -249,13 +255,14 @@ fn auth(raw: &RawAuth, path: &Path, problems: &mut Problems<'_>) -> Option<Auth>
             };
             let source = match (&raw.password_file, &raw.password_env) {
                 (Some(file), None) => {
-                    PasswordSource::File(problems.take(&path.key("password_file"), values::file(file))?)
+                    PasswordSource::File(problems.read(&path.key("password_file"), file, values::file)?)
                 }
                 (None, Some(name)) => {
-                    PasswordSource::Environment(problems.take(&path.key("password_env"), values::variable(name))?)
+                    PasswordSource::Environment(problems.read(&path.key("password_env"), name, values::variable)?)
                 }
                 (None, None) => {
-                    problems.add(path, "the password's source is missing: `password_file` or `password_env` is expected");
+                    problems
+                        .add(path, "the password's source is missing: `password_file` or `password_env` is expected");
                     return None;
                 }
                 (Some(_), Some(_)) => {
@@ -278,7 +285,7 @@ fn tls(raw: &RawTls, settings: &mut Settings, path: &Path, problems: &mut Proble
         }
     }
     if let Some(file) = &raw.ca_file {
-        settings.ca_file = problems.take(&path.key("ca_file"), values::file(file));
+        settings.ca_file = problems.read(&path.key("ca_file"), file, values::file);
     }
     if let Some(name) = &raw.server_name {
         settings.server_name = problems.take(&path.key("server_name"), values::server_name(name));
@@ -297,9 +304,8 @@ fn targets(
     for (index, raw) in raw.iter().enumerate() {
         let path = path.index(index);
         let settings = Layer::from(raw).over(defaults, resolvers, &path, problems);
-        let connect =
-            raw.connect.as_ref().and_then(|text| problems.take(&path.key("connect"), values::connect(text)));
-        let name = raw.name.as_ref().map(|name| problems.take(&path.key("name"), values::display_name(name)));
+        let connect = raw.connect.as_ref().and_then(|text| problems.read(&path.key("connect"), text, values::connect));
+        let name = raw.name.as_ref().map(|name| problems.read(&path.key("name"), name, values::display_name));
         let Some(host) = problems.take(&path.key("host"), values::host(&raw.host)) else { continue };
         let mut plan = settings.plan(host, raw.port, resolvers);
         plan.connect = connect;
@@ -308,10 +314,8 @@ fn targets(
         }
         if let Some(other) = names.insert(plan.target.name.clone(), index) {
             let key = if raw.name.is_some() { "name" } else { "host" };
-            let message = format!(
-                "{:?} is the name of targets[{other}] too: a `name` of its own is expected",
-                plan.target.name
-            );
+            let message =
+                format!("{:?} is the name of targets[{other}] too: a `name` of its own is expected", plan.target.name);
             problems.add(&path.key(key), message);
         }
         targets.push(TargetConfig { plan, interval: settings.interval });
@@ -323,12 +327,12 @@ fn web(raw: Option<&RawWeb>, path: &Path, problems: &mut Problems<'_>) -> WebSet
     let mut web = WebSettings::default();
     let Some(raw) = raw else { return web };
     if let Some(listen) = &raw.listen {
-        web.listen = problems.take(&path.key("listen"), values::listen(listen)).unwrap_or(web.listen);
+        web.listen = problems.read(&path.key("listen"), listen, values::listen).unwrap_or(web.listen);
     }
     let suffixes = raw.probe.as_ref().and_then(|probe| probe.allowed_suffixes.as_deref()).unwrap_or_default();
     let path = path.key("probe").key("allowed_suffixes");
     for (index, suffix) in suffixes.iter().enumerate() {
-        web.probe_allowed_suffixes.extend(problems.take(&path.index(index), values::suffix(suffix)));
+        web.probe_allowed_suffixes.extend(problems.read(&path.index(index), suffix, values::suffix));
     }
     web
 }
@@ -342,7 +346,8 @@ fn metrics(raw: Option<&RawMetrics>, path: &Path, problems: &mut Problems<'_>) -
         let mut before = 0.0;
         for (index, bucket) in buckets.iter().enumerate() {
             if *bucket <= before || !bucket.is_finite() {
-                problems.add(&path.index(index), format!("{bucket} is not above {before}: seconds that rise are expected"));
+                problems
+                    .add(&path.index(index), format!("{bucket} is not above {before}: seconds that rise are expected"));
                 break;
             }
             before = *bucket;

@@ -22,44 +22,55 @@ pub(super) fn check(node: &Node, schema: &Json, path: &Path, problems: &mut Prob
     match &node.value {
         Value::Map(_) => mapping(node, schema, path, problems),
         Value::List(items) => {
-            count(items.len(), "entries", schema, ["minItems", "maxItems"], path, problems);
+            count(items.len(), ["entry", "entries"], schema, ["minItems", "maxItems"], path, problems);
             for (index, item) in items.iter().enumerate() {
                 check(item, &schema["items"], &path.index(index), problems);
             }
         }
-        Value::Text(text) => count(text.chars().count(), "characters", schema, ["minLength", "maxLength"], path, problems),
+        Value::Text(text) => {
+            count(text.chars().count(), ["character", "characters"], schema, ["minLength", "maxLength"], path, problems)
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
 /// What is accepted where `schema` holds, to stand before "is expected".
-pub(super) fn expected(schema: &Json) -> String {
+fn expected(schema: &Json) -> String {
     let words = words(schema);
     if !words.is_empty() {
-        return words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ");
+        return one_of(words.iter().map(|word| format!("`{word}`")).collect());
     }
     if let Some(alternatives) = alternatives(schema) {
-        return alternatives.iter().map(expected).collect::<Vec<_>>().join(" or ");
+        return one_of(alternatives.iter().map(expected).collect());
     }
     match schema["type"].as_str().unwrap_or_default() {
-        "string" => match schema["examples"].as_array() {
-            Some(examples) => {
-                format!("text such as {}", examples.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(" or "))
-            }
+        "string" => match examples(schema) {
+            Some(examples) => format!("text such as {}", one_of(examples)),
             None => "text".to_owned(),
         },
         "integer" => format!("a whole number{}", range(schema)),
         "number" => "a number".to_owned(),
         "boolean" => "true or false".to_owned(),
-        "array" => format!("a list, each entry {},", expected(&schema["items"])),
+        "array" => match examples(&schema["items"]) {
+            Some(examples) => format!("a list such as [{}]", examples.join(", ")),
+            None => "a list".to_owned(),
+        },
         "object" => match schema["properties"].as_object() {
-            Some(known) => {
-                format!("a mapping with keys of {}", known.keys().map(String::as_str).collect::<Vec<_>>().join(", "))
-            }
+            Some(known) => format!("a mapping with keys of {}", known.keys().cloned().collect::<Vec<_>>().join(", ")),
             None => "a mapping".to_owned(),
         },
         _ => "another value".to_owned(),
     }
+}
+
+fn examples(schema: &Json) -> Option<Vec<String>> {
+    schema["examples"].as_array().map(|all| all.iter().filter_map(Json::as_str).map(str::to_owned).collect())
+}
+
+/// `a, b or c`.
+fn one_of(mut words: Vec<String>) -> String {
+    let last = words.pop().unwrap_or_default();
+    if words.is_empty() { last } else { format!("{} or {last}", words.join(", ")) }
 }
 
 fn mapping(node: &Node, schema: &Json, path: &Path, problems: &mut Problems<'_>) {
@@ -75,11 +86,11 @@ fn mapping(node: &Node, schema: &Json, path: &Path, problems: &mut Problems<'_>)
             None => problems.add(&path, keys::about_unknown(&path, &key.name, schema)),
         }
     }
-    count(entries.len(), "keys", schema, ["minProperties", "maxProperties"], path, problems);
+    count(entries.len(), ["key", "keys"], schema, ["minProperties", "maxProperties"], path, problems);
     for required in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
         if !entries.iter().any(|(key, _)| key.name == required) {
             let wanted = expected(&schema["properties"][required]);
-            problems.add(path, format!("the key `{required}` is missing: {} is expected", wanted.trim_end_matches(',')));
+            problems.add(path, format!("the key `{required}` is missing: {wanted} is expected"));
         }
     }
 }
@@ -110,7 +121,6 @@ fn fitting<'s>(node: &Node, schema: &'s Json) -> Option<&'s Json> {
 
 fn misfit(node: &Node, schema: &Json, path: &Path) -> String {
     let wanted = expected(schema);
-    let wanted = wanted.trim_end_matches(',');
     let text_is_wanted = schema["type"] == "string" && words(schema).is_empty();
     match &node.value {
         Value::Null => format!("it has no value: {wanted} is expected, or the key left out"),
@@ -124,33 +134,29 @@ fn misfit(node: &Node, schema: &Json, path: &Path) -> String {
         }
         Value::Number(number) => format!("{number} does not fit: {wanted} is expected"),
         Value::Bool(truth) => format!("{truth} does not fit: {wanted} is expected"),
+        Value::Text(text)
+            if text.parse::<f64>().is_ok() && (schema["type"] == "integer" || schema["type"] == "number") =>
+        {
+            format!("{} is text: {wanted}, without quotes, is expected", path.shown(text))
+        }
         Value::Text(text) => match keys::nearest(text, words(schema).into_iter()) {
-            Some(word) => format!("{} is not known; did you mean `{word}`? {wanted} is expected", shown(text, path)),
-            None => format!("{} does not fit: {wanted} is expected", shown(text, path)),
+            Some(word) => format!("{} is not known; did you mean `{word}`? {wanted} is expected", path.shown(text)),
+            None => format!("{} does not fit: {wanted} is expected", path.shown(text)),
         },
         Value::List(_) => format!("a list does not fit: {wanted} is expected"),
         Value::Map(_) => format!("a mapping does not fit: {wanted} is expected"),
     }
 }
 
-/// A text of the file, for a message: in quotes, cut, and not at all where it may hold a secret.
-pub(super) fn shown(text: &str, path: &Path) -> String {
-    const SHOWN: usize = 80;
-    if path.is_about_secrets() || text.contains('@') || text.contains("://") {
-        return "the text given".to_owned();
-    }
-    let cut: String = text.chars().take(SHOWN).collect();
-    if cut.len() < text.len() { format!("{cut:?}…") } else { format!("{cut:?}") }
-}
-
-fn count(found: usize, of: &str, schema: &Json, limits: [&str; 2], path: &Path, problems: &mut Problems<'_>) {
+fn count(found: usize, of: [&str; 2], schema: &Json, limits: [&str; 2], path: &Path, problems: &mut Problems<'_>) {
     let least = schema[limits[0]].as_u64().unwrap_or(0);
     let most = schema[limits[1]].as_u64().unwrap_or(u64::MAX);
     let found = u64::try_from(found).unwrap_or(u64::MAX);
+    let [one, many] = of;
     if found < least {
-        problems.add(path, format!("it is empty: at least {least} of its {of} are expected"));
+        problems.add(path, format!("it is empty: at least one {one} is expected"));
     } else if found > most {
-        problems.add(path, format!("it has {found} {of}: at most {most} are expected"));
+        problems.add(path, format!("it has {found} {many}: at most {most} are expected"));
     }
 }
 

@@ -1,8 +1,11 @@
-//! Single values of the file: durations, names, addresses. Each is read whole or refused with what would be accepted.
+//! Single values of the file: durations, names, addresses. Each is read whole or refused with what
+//! would be accepted. Unless it says otherwise, a refusal begins with its verb, to stand behind the
+//! text that it is about.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::path::Path;
 use crate::plan::Resolver;
 use crate::target::HostName;
 
@@ -15,15 +18,15 @@ pub(super) struct Bounds {
 /// Reads a number with a unit, within `bounds`.
 pub(super) fn duration(text: &str, bounds: &Bounds) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text)
-        .map_err(|_| "it is not a duration: a number with a unit, such as 5ms, 15s or 1m30s, is expected".to_owned())?;
+        .map_err(|_| "is not a duration: a number with a unit, such as 5ms, 15s or 1m30s, is expected".to_owned())?;
     if duration < bounds.least || duration > bounds.most {
         let [least, most] = [bounds.least, bounds.most].map(humantime::format_duration);
-        return Err(format!("{} is out of range: {least} to {most} is expected", humantime::format_duration(duration)));
+        return Err(format!("is out of range: {least} to {most} is expected"));
     }
     Ok(duration)
 }
 
-/// Reads a target's host name; its port and scheme are keys of their own.
+/// Reads a target's host name; its port and scheme are keys of their own. A refusal is a whole sentence.
 pub(super) fn host(text: &str) -> Result<HostName, String> {
     if text.contains("://") || text.contains('@') {
         return Err("a URL does not fit: give the host name as `host` and the port as `port`".to_owned());
@@ -42,9 +45,9 @@ pub(super) fn host(text: &str) -> Result<HostName, String> {
     HostName::parse(text)
 }
 
-/// Reads the name to verify a certificate by.
+/// Reads the name to verify a certificate by. A refusal is a whole sentence.
 pub(super) fn server_name(text: &str) -> Result<HostName, String> {
-    if text.contains('@') {
+    if text.contains('@') || text.contains("://") {
         return Err("it is not a host name: the name in the certificate is expected".to_owned());
     }
     HostName::parse(text)
@@ -53,10 +56,10 @@ pub(super) fn server_name(text: &str) -> Result<HostName, String> {
 /// Reads a name that people and dashboards see.
 pub(super) fn display_name(text: &str) -> Result<String, String> {
     if text.trim() != text {
-        return Err("it begins or ends with a space: printable characters are expected".to_owned());
+        return Err("begins or ends with a space: printable characters are expected".to_owned());
     }
     if text.chars().any(|c| c.is_control() || is_invisible(c)) {
-        return Err("it has characters that cannot be seen: printable ones are expected".to_owned());
+        return Err("has characters that cannot be seen: printable ones are expected".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -66,16 +69,20 @@ pub(super) fn display_name(text: &str) -> Result<String, String> {
 /// # Errors
 /// A sentence that names the text and what would be accepted.
 pub fn resolver(name: &str, address: &str) -> Result<Resolver, String> {
-    Ok(Resolver { name: resolver_name(name)?, address: resolver_address(address)? })
+    let sentence = |text: &str, message: String| format!("{} {message}", Path::top().shown(text));
+    Ok(Resolver {
+        name: resolver_name(name).map_err(|message| sentence(name, message))?,
+        address: resolver_address(address).map_err(|message| sentence(address, message))?,
+    })
 }
 
 pub(super) fn resolver_name(name: &str) -> Result<String, String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
     if name.is_empty() || name.len() > 63 || !name.bytes().all(plain) {
-        return Err("the name of a resolver is 1 to 63 letters, digits, '_', '.' and '-'".to_owned());
+        return Err("is not the name of a resolver: 1 to 63 letters, digits, '_', '.' and '-' are expected".to_owned());
     }
     if name == "libc" || name == "all" || name.starts_with("system") {
-        return Err(format!("{name:?} is taken: `libc`, `all` and all that begins with `system` are redpath's own"));
+        return Err("is taken: `libc`, `all` and whatever begins with `system` are redpath's own".to_owned());
     }
     Ok(name.to_owned())
 }
@@ -86,14 +93,14 @@ pub(super) fn resolver_address(text: &str) -> Result<SocketAddr, String> {
         Ok(ip) => SocketAddr::new(ip, 53),
         Err(_) => text
             .parse::<SocketAddr>()
-            .map_err(|_| "it is not an address: IP, IP:PORT or [IPV6]:PORT is expected".to_owned())?,
+            .map_err(|_| "is not an address: IP, IP:PORT or [IPV6]:PORT is expected".to_owned())?,
     };
     if address.port() == 0 {
-        return Err("port 0 is out of range: a number from 1 to 65535 is expected".to_owned());
+        return Err("has no port that can be sent to: a number from 1 to 65535 is expected".to_owned());
     }
     let ip = address.ip().to_canonical();
     if ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::from([255; 4]) {
-        return Err(format!("{ip} is not the address of one server"));
+        return Err("is not the address of one server".to_owned());
     }
     Ok(SocketAddr::new(ip, address.port()))
 }
@@ -102,10 +109,10 @@ pub(super) fn resolver_address(text: &str) -> Result<SocketAddr, String> {
 pub(super) fn connect(text: &str) -> Result<IpAddr, String> {
     let ip = text
         .parse::<IpAddr>()
-        .map_err(|_| "it is not an IP address: one without a port, such as 10.60.4.5, is expected".to_owned())?
+        .map_err(|_| "is not an IP address: one without a port, such as 10.60.4.5, is expected".to_owned())?
         .to_canonical();
     if ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::from([255; 4]) {
-        return Err(format!("{ip} is not the address of one server"));
+        return Err("is not the address of one server".to_owned());
     }
     Ok(ip)
 }
@@ -117,13 +124,13 @@ pub(super) fn label_name(name: &str) -> Result<(), String> {
         && name.bytes().next().is_some_and(first)
         && name.bytes().all(|b| first(b) || b.is_ascii_digit());
     if !fits {
-        return Err("it is not a label name: letters, digits and '_' are, beginning with no digit".to_owned());
+        return Err("is not a label name: letters, digits and '_' are, beginning with no digit".to_owned());
     }
     if name.starts_with("__") {
-        return Err("label names that begin with `__` belong to Prometheus".to_owned());
+        return Err("begins with `__`, as the labels of Prometheus itself do: another name is expected".to_owned());
     }
     if ["hostname", "pod", "namespace", "node"].contains(&name) {
-        return Err("redpath sets this label itself: another name is expected".to_owned());
+        return Err("is set by redpath itself: another name is expected".to_owned());
     }
     Ok(())
 }
@@ -131,7 +138,9 @@ pub(super) fn label_name(name: &str) -> Result<(), String> {
 /// Reads the value of an operator's label.
 pub(super) fn label_value(value: &str) -> Result<(), String> {
     if value.chars().count() > 256 || value.chars().any(char::is_control) {
-        return Err("a label's value is at most 256 characters, none of them a line break or other control".to_owned());
+        return Err(
+            "is not the value of a label: at most 256 characters, no line breaks among them, are expected".to_owned()
+        );
     }
     Ok(())
 }
@@ -141,9 +150,9 @@ pub(super) fn label_value(value: &str) -> Result<(), String> {
 pub(super) fn suffix(text: &str) -> Result<String, String> {
     let wanted = "a suffix of at least two labels, such as redis.cache.windows.net, is expected";
     let bare = text.strip_prefix("*.").or_else(|| text.strip_prefix('.')).unwrap_or(text);
-    let name = HostName::parse(bare).map_err(|_| format!("it is not a suffix of host names: {wanted}"))?;
+    let name = HostName::parse(bare).map_err(|_| format!("is not a suffix of host names: {wanted}"))?;
     if !name.as_str().contains('.') {
-        return Err(format!("{:?} holds too many names: {wanted}", name.as_str()));
+        return Err(format!("covers too much: {wanted}"));
     }
     Ok(name.as_str().to_owned())
 }
@@ -151,7 +160,7 @@ pub(super) fn suffix(text: &str) -> Result<String, String> {
 /// Reads the address to listen on.
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
-        "it is not an address and port: IP:PORT or [IPV6]:PORT, such as 0.0.0.0:9736 or [::]:9736, is expected".to_owned()
+        "is not an address and port: IP:PORT or [IPV6]:PORT, such as 0.0.0.0:9736 or [::]:9736, is expected".to_owned()
     })
 }
 
@@ -159,7 +168,7 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
 pub(super) fn variable(text: &str) -> Result<String, String> {
     let first = |b: u8| b.is_ascii_alphabetic() || b == b'_';
     if !text.bytes().next().is_some_and(first) || !text.bytes().all(|b| first(b) || b.is_ascii_digit()) {
-        return Err("it is not the name of an environment variable: letters, digits and '_' are expected".to_owned());
+        return Err("is not the name of an environment variable: letters, digits and '_' are expected".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -167,7 +176,7 @@ pub(super) fn variable(text: &str) -> Result<String, String> {
 /// Reads a path; the shell's and Kubernetes' forms of a variable are not expanded.
 pub(super) fn file(text: &str) -> Result<std::path::PathBuf, String> {
     if text.chars().any(char::is_control) {
-        return Err("it is not the path of a file: it has a line break or other control character".to_owned());
+        return Err("is not the path of a file: it has a line break or other control character".to_owned());
     }
     Ok(text.into())
 }
