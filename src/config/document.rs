@@ -69,6 +69,8 @@ pub(super) fn too_long() -> ConfigError {
     ConfigError::whole(format!("it is longer than {} MiB", MAX_BYTES / 1024 / 1024))
 }
 
+const TOO_MUCH: &str = "it is nested too deeply, or repeats too much by aliases";
+
 fn refusal(error: &Error) -> ConfigError {
     let error = match error.without_snippet() {
         Error::AliasError { error, .. } => error,
@@ -78,20 +80,22 @@ fn refusal(error: &Error) -> ConfigError {
     let message = match error {
         Error::Eof { .. } => "it is empty: `targets` with at least one target is expected".to_owned(),
         Error::MultipleDocuments { .. } => "a second document begins here (`---`): one is expected".to_owned(),
-        Error::DuplicateMappingKey { key, .. } => {
-            let key = key.as_ref().map(|key| Path::top().key(key).to_string());
-            format!("the key {} is given twice in one mapping", key.map_or(String::new(), |key| format!("`{key}`")))
+        Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key `{}` is given twice in one mapping", Path::top().key(key))
         }
+        Error::DuplicateMappingKey { key: None, .. } => "a key is given twice in one mapping".to_owned(),
+        Error::RecursiveReferencesRequireWeakTypes { .. } => "an alias stands inside of what it repeats".to_owned(),
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => {
-            "it is nested too deeply, or repeats too much by aliases".to_owned()
-        }
+        | Error::AliasReplayStackDepthExceeded { .. } => TOO_MUCH.to_owned(),
         Error::NonFiniteFloat { .. } => "infinity and NaN are not numbers that redpath can use".to_owned(),
         other => {
             let message = DefaultMessageFormatter.format_message(other);
-            format!("it is not valid YAML: {}", message.lines().next().unwrap_or_default())
+            match message.lines().next().unwrap_or_default() {
+                "recursion limit exceeded" => TOO_MUCH.to_owned(), // the scanner's own words, before any budget
+                message => format!("it is not valid YAML: {message}"),
+            }
         }
     };
     ConfigError::at_line(line, message)

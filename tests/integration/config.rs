@@ -220,8 +220,8 @@ fn print_and_schema_write_what_can_be_read() {
 #[test]
 fn ten_thousand_targets_are_taken_and_one_more_is_not() {
     let text = |count: usize| {
-        (0..count)
-            .fold("targets:\n".to_owned(), |text, number| format!("{text}  - host: cache{number}.redis.azure.net\n"))
+        let targets: String = (0..count).map(|number| format!("  - host: cache{number}.redis.azure.net\n")).collect();
+        format!("targets:\n{targets}")
     };
     assert!(config::parse(&text(10_000)).is_ok_and(|config| config.targets.len() == 10_000));
     let error = config::parse(&text(10_001)).err().expect("a refusal").to_string();
@@ -231,7 +231,7 @@ fn ten_thousand_targets_are_taken_and_one_more_is_not() {
 #[test]
 fn a_hostile_file_is_refused_within_bounds() {
     let most = 1024 * 1024;
-    let keys = (0..100_000).fold(String::new(), |text, number| format!("{text}k{number}: 1\n"));
+    let keys: String = (0..20_000).map(|number| format!("k{number}: 1\n")).collect();
     for text in [
         "[".repeat(most),
         "- ".repeat(most / 2),
@@ -242,7 +242,7 @@ fn a_hostile_file_is_refused_within_bounds() {
         format!("{}: 1", "x".repeat(most - 3)),
         "a: &a [*a]".to_owned(),
         format!("a: &a {{b: {}}}\nc: [{}]", "x".repeat(1000), "*a, ".repeat(200_000)),
-        format!("targets: [{}]", "{host: a.b}, ".repeat(70_000)),
+        format!("targets: [{}]", "{host: a.b}, ".repeat(20_000)),
         keys,
     ] {
         let error = config::parse(&text).err().expect("a refusal").to_string();
@@ -378,7 +378,8 @@ fn files(folder: &str) -> Vec<PathBuf> {
 }
 
 fn load(name: &str) -> Config {
-    config::load(&Path::new("tests/configs/valid").join(name)).unwrap_or_else(|error| panic!("{error}"))
+    let config = config::load(&Path::new("tests/configs/valid").join(name));
+    config.map_err(|error| error.to_string()).expect("a valid file")
 }
 
 /// What a command answers and writes to both of its streams.
