@@ -16,7 +16,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Check(args) => check::run(*args).await,
         Command::Agent(args) => agent::run(args).await,
-        Command::Config(command) => config::run(command).await,
+        Command::Config(command) => config::run(&command),
         Command::Completions { shell } => completions::run(shell),
         Command::Man { command } => man::run(&command),
     }

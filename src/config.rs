@@ -1,17 +1,271 @@
-//! The configuration of the agent.
+//! The agent's configuration: a YAML file in, a [`Config`] that cannot be wrong out.
+//!
+//! `document` reads YAML into a tree with lines, `shape` holds the tree against the JSON Schema of
+//! `raw` (keys, types, ranges), `resolve` gives the values their meaning, `print` is the way back.
+//! No secret ever stands in the file: it names where one comes from. Nothing here touches the network,
+//! and no file but the configuration itself is read.
 
-/// What the metrics page holds.
+mod document;
+mod error;
+mod keys;
+mod path;
+mod print;
+mod raw;
+mod resolve;
+mod shape;
+mod values;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use crate::expectation::Expectation;
+use crate::plan::{Addresses, Auth, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, Resolver, ViewSelection};
+use crate::target::{HostName, Target};
+
+pub use error::ConfigError;
+pub use values::resolver;
+
+/// The time from the beginning of one probe to the beginning of the next where none is given.
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
+
+/// The whole configuration, every default filled in.
+#[derive(Clone, PartialEq)]
+pub struct Config {
+    /// The operator's labels of this vantage.
+    pub labels: BTreeMap<String, String>,
+    /// The configured resolvers; every plan holds them too.
+    pub resolvers: Vec<Resolver>,
+    /// What holds for a target that says nothing else.
+    pub defaults: Settings,
+    /// What is probed, at least one, each with a name of its own.
+    pub targets: Vec<TargetConfig>,
+    /// What is served over HTTP.
+    pub web: WebSettings,
+    /// What the metrics look like.
+    pub metrics: MetricsSettings,
+    /// The most targets that are probed at the same time, at least one.
+    pub max_concurrent_probes: usize,
+}
+
+/// A target and how often it is probed.
+#[derive(Clone, PartialEq)]
+pub struct TargetConfig {
+    /// What one probe is to do. Its timeout is never longer than the interval.
+    pub plan: Plan,
+    /// The time from the beginning of one probe to the beginning of the next.
+    pub interval: Duration,
+}
+
+/// What holds for a target that says nothing else.
+#[derive(Clone, PartialEq)]
+pub struct Settings {
+    /// The time from the beginning of one probe to the beginning of the next.
+    pub interval: Duration,
+    /// The limit of a whole probe, never longer than the interval.
+    pub timeout: Duration,
+    /// How many `PING`s are sent, at least one.
+    pub samples: u16,
+    /// Which views are asked.
+    pub views: ViewSelection,
+    /// Which of the resolved addresses are connected to.
+    pub addresses: Addresses,
+    /// What is expected; the operator's private ranges are part of it.
+    pub expectation: Expectation,
+    /// Who the probe says it is.
+    pub auth: Auth,
+    /// Whether Redis is spoken without TLS.
+    pub plaintext: bool,
+    /// The file with the certificates to trust, PEM; the platform's where `None`.
+    pub ca_file: Option<PathBuf>,
+    /// The name for SNI and verification; the host name where `None`.
+    pub server_name: Option<HostName>,
+}
+
+/// What is served over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSettings {
+    /// The address and port to listen on; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Suffixes, in lower case and without the dot in front, under which any host may be probed on
+    /// demand; where empty, the configured targets only. `example.org` covers `a.example.org` and
+    /// `example.org`, not `anexample.org`: see [`WebSettings::allows`].
+    pub probe_allowed_suffixes: Vec<String>,
+}
+
+/// What the metrics look like.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricsSettings {
-    /// The upper bounds of `redpath_phase_duration_seconds`, in seconds, in ascending order.
+    /// The upper bounds of the histograms of times, in seconds, strictly rising.
     pub phase_buckets: Vec<f64>,
-    /// Whether `redpath_resolution_info`, the one metric with addresses in its labels, is there.
+    /// Whether `redpath_resolution_info` is exported.
     pub resolution_info: bool,
 }
 
-impl Default for MetricsSettings {
-    /// From 250 µs doubling to 8 s.
+/// Reads the file at `path`, at most 1 MiB of it.
+///
+/// # Errors
+/// Every problem found, each with its line; or why the file cannot be read.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    read(path).and_then(|text| parse(&text)).map_err(|error| error.in_file(path.to_owned()))
+}
+
+/// Reads the text of a configuration.
+///
+/// # Errors
+/// Every problem found, each with its line.
+pub fn parse(text: &str) -> Result<Config, ConfigError> {
+    let document = document::read(text)?;
+    let mut problems = error::Problems::of(&document);
+    shape::check(&document, &SCHEMA, &path::Path::top(), &mut problems);
+    if !problems.is_empty() {
+        return Err(problems.into_error());
+    }
+    let raw = serde_json::from_value(document.to_json())
+        .map_err(|error| ConfigError::whole(format!("it does not have the shape of a configuration: {error}")))?;
+    resolve::resolve(&raw, problems)
+}
+
+/// The JSON Schema of the file (draft 2020-12).
+pub fn schema() -> serde_json::Value {
+    SCHEMA.clone()
+}
+
+static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(|| raw::schema().to_value());
+
+impl Config {
+    /// The configuration as YAML with every default filled in. [`parse`] reads it back to an equal
+    /// one. It holds no secret.
+    ///
+    /// # Errors
+    /// None that a valid configuration is known to cause.
+    pub fn to_yaml(&self) -> Result<String, String> {
+        print::to_yaml(self)
+    }
+
+    /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials,
+    /// since a suffix covers other people's servers too.
+    pub fn on_demand(&self, host: HostName, port: Option<u16>) -> Plan {
+        let mut plan = self.defaults.plan(host, port, &self.resolvers);
+        plan.auth = Auth::None;
+        plan
+    }
+}
+
+impl Settings {
+    /// The plan of a target that says no more than its host and port.
+    fn plan(&self, host: HostName, port: Option<u16>, resolvers: &[Resolver]) -> Plan {
+        let mut target = Target::new(host, port, !self.plaintext);
+        if let Some(name) = self.server_name.as_ref().filter(|_| !self.plaintext) {
+            target.server_name = name.clone();
+        }
+        Plan {
+            expectation: self.expectation.clone(),
+            resolvers: resolvers.to_vec(),
+            views: self.views.clone(),
+            addresses: self.addresses,
+            timeout: self.timeout,
+            samples: self.samples,
+            auth: self.auth.clone(),
+            ca_file: self.ca_file.clone().filter(|_| !self.plaintext),
+            ..Plan::new(target)
+        }
+    }
+}
+
+impl Default for Settings {
     fn default() -> Self {
-        Self { phase_buckets: (0..16).map(|step| 0.000_25 * f64::from(1 << step)).collect(), resolution_info: true }
+        Self {
+            interval: DEFAULT_INTERVAL,
+            timeout: DEFAULT_TIMEOUT,
+            samples: 1,
+            views: ViewSelection::All,
+            addresses: Addresses::First,
+            expectation: Expectation::default(),
+            auth: Auth::None,
+            plaintext: false,
+            ca_file: None,
+            server_name: None,
+        }
+    }
+}
+
+impl WebSettings {
+    /// Whether `host`, which is no target, may be probed on demand.
+    pub fn allows(&self, host: &HostName) -> bool {
+        self.probe_allowed_suffixes.iter().any(|suffix| {
+            host.as_str().strip_suffix(suffix.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
+    }
+}
+
+impl Default for WebSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9736)), probe_allowed_suffixes: Vec::new() }
+    }
+}
+
+impl Default for MetricsSettings {
+    fn default() -> Self {
+        let phase_buckets = (0..16).map(|power| 0.000_25 * f64::from(1_u32 << power)).collect();
+        Self { phase_buckets, resolution_info: true }
+    }
+}
+
+/// The default of `max_concurrent_probes`.
+const fn default_concurrency() -> usize {
+    MAX_CONCURRENT_PROBES
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let cannot = |error: std::io::Error| {
+        ConfigError::whole(match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            std::io::ErrorKind::PermissionDenied => "it cannot be read: permission denied".to_owned(),
+            std::io::ErrorKind::IsADirectory => "it is a directory: a YAML file is expected".to_owned(),
+            _ => format!("it cannot be read: {error}"),
+        })
+    };
+    let mut bytes = Vec::new();
+    let most = u64::try_from(document::MAX_BYTES).unwrap_or(u64::MAX);
+    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(cannot)?;
+    if bytes.len() > document::MAX_BYTES {
+        return Err(document::too_long());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
+        ConfigError::at_line(u64::try_from(line).ok(), "it is not UTF-8 text")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suffix_ends_at_a_dot() {
+        let web = WebSettings { probe_allowed_suffixes: vec!["example.org".to_owned()], ..WebSettings::default() };
+        for (host, allowed) in [
+            ("cache1.example.org", true),
+            ("Cache1.Example.ORG.", true),
+            ("example.org", true),
+            ("anexample.org", false),
+            ("example.org.evil.net", false),
+        ] {
+            assert_eq!(web.allows(&HostName::parse(host).expect("a host name")), allowed, "{host}");
+        }
+        assert!(!WebSettings::default().allows(&HostName::parse("cache1.example.org").expect("a host name")));
+    }
+
+    #[test]
+    fn the_buckets_double_from_a_quarter_of_a_millisecond() {
+        let buckets = MetricsSettings::default().phase_buckets;
+        assert_eq!(buckets.first().zip(buckets.last()), Some((&0.000_25, &8.192)));
+        assert!(buckets.windows(2).all(|pair| pair[1] == 2.0 * pair[0]));
     }
 }

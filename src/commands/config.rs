@@ -1,9 +1,144 @@
-//! `redpath config`.
+//! `redpath config check|print|schema`: what is wrong with a configuration, what it comes to, and
+//! what one may look like. Nothing is probed, and of secrets it is only seen whether they are there.
 
-use crate::cli::ConfigCommand;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use super::write_out;
+use crate::cli::{ConfigCommand, complain};
+use crate::config::{self, Config, TargetConfig};
 use crate::exit_code::ExitCode;
+use crate::plan::{Auth, PasswordSource};
 
-/// Runs one of the configuration's commands.
-pub async fn run(_command: ConfigCommand) -> ExitCode {
-    ExitCode::Unknown
+/// Runs the command on standard output and standard error.
+pub fn run(command: &ConfigCommand) -> ExitCode {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let ended = match command {
+        ConfigCommand::Check { file } => check(file, &mut out, &mut err),
+        ConfigCommand::Print { file } => print(file, &mut out, &mut err),
+        ConfigCommand::Schema => schema(&mut out),
+    };
+    let _ = io::stderr().write_all(&err); // there is no one left to tell
+    match ended.and_then(|exit_code| write_out(&out).map(|()| exit_code)) {
+        Ok(exit_code) => exit_code,
+        Err(error) => {
+            complain(&format!("cannot write the output: {error}"));
+            ExitCode::Unknown
+        }
+    }
+}
+
+/// Writes `FILE: ok, N targets, M resolvers` to `out`, with a line per warning on `err`; or every
+/// problem on `err`.
+///
+/// # Errors
+/// Those of `out` and `err`.
+pub fn check(file: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<ExitCode> {
+    match config::load(file) {
+        Ok(config) => {
+            for warning in warnings(&config) {
+                writeln!(err, "{}: warning: {warning}", file.display())?;
+            }
+            let (targets, resolvers) = (config.targets.len(), config.resolvers.len());
+            writeln!(out, "{}: ok, {}, {}", file.display(), many(targets, "target"), many(resolvers, "resolver"))?;
+            Ok(ExitCode::Pass)
+        }
+        Err(error) => {
+            writeln!(err, "{error}")?;
+            Ok(ExitCode::Usage)
+        }
+    }
+}
+
+/// Writes the configuration to `out` as YAML with every default filled in and no secret in it; or
+/// every problem to `err`.
+///
+/// # Errors
+/// Those of `out` and `err`.
+pub fn print(file: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<ExitCode> {
+    match config::load(file).map_err(|error| error.to_string()).and_then(|config| config.to_yaml()) {
+        Ok(yaml) => {
+            out.write_all(yaml.as_bytes())?;
+            Ok(ExitCode::Pass)
+        }
+        Err(error) => {
+            writeln!(err, "{error}")?;
+            Ok(ExitCode::Usage)
+        }
+    }
+}
+
+/// Writes the JSON Schema of the configuration to `out`, for editors and pipelines.
+///
+/// # Errors
+/// Those of `out`.
+pub fn schema(out: &mut dyn Write) -> io::Result<ExitCode> {
+    writeln!(out, "{:#}", config::schema())?;
+    Ok(ExitCode::Pass)
+}
+
+/// What is valid and still unlikely to be meant. Files and variables are those of here and now,
+/// which need not be those of the agent.
+fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings: Vec<String> = config.targets.iter().flat_map(warnings_of).collect();
+    if !config.web.probe_allowed_suffixes.is_empty() && !config.web.listen.ip().is_loopback() {
+        warnings.push(format!(
+            "web.probe.allowed_suffixes: whoever reaches {} can have any host under these suffixes probed",
+            config.web.listen
+        ));
+    }
+    warnings
+}
+
+fn warnings_of(target: &TargetConfig) -> Vec<String> {
+    let plan = &target.plan;
+    let name = &plan.target.name;
+    let mut warnings = Vec::new();
+    let mut warn = |about: &str, why: String| warnings.push(format!("target {name:?}: {about}: {why}"));
+    if let Some(file) = &plan.ca_file {
+        if let Some(why) = unreadable(file) {
+            warn("tls.ca_file", why);
+        } else if !holds_certificate(file) {
+            warn("tls.ca_file", format!("{} holds no PEM certificate", file.display()));
+        }
+    }
+    let Auth::Password { source, .. } = &plan.auth else { return warnings };
+    match source {
+        PasswordSource::File(file) => {
+            if let Some(why) = unreadable(file) {
+                warn("auth.password_file", why);
+            }
+        }
+        PasswordSource::Environment(variable) => {
+            if std::env::var_os(variable).is_none_or(|value| value.is_empty()) {
+                warn("auth.password_env", format!("the variable {variable} is not set here"));
+            }
+        }
+        PasswordSource::Given(_) => {}
+    }
+    if !plan.target.tls {
+        warn("auth", "credentials go over verified TLS only, so that this target is probed without them".to_owned());
+    }
+    warnings
+}
+
+fn unreadable(file: &Path) -> Option<String> {
+    let why = match std::fs::metadata(file) {
+        Ok(metadata) if !metadata.is_file() => "it is not a file".to_owned(),
+        Ok(_) => File::open(file).err()?.to_string(),
+        Err(error) => error.to_string(),
+    };
+    Some(format!("{} cannot be read here: {why}", file.display()))
+}
+
+fn holds_certificate(file: &Path) -> bool {
+    const MOST: u64 = 4 * 1024 * 1024; // every platform's bundle is well below 1 MiB
+    let mut bytes = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
+    read.is_ok() && bytes.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----")
+}
+
+fn many(count: usize, of: &str) -> String {
+    if count == 1 { format!("1 {of}") } else { format!("{count} {of}s") }
 }

@@ -1,6 +1,7 @@
 //! The integration tests: one program, so that they are linked once.
 
 mod command_line;
+mod config;
 mod metrics;
 mod output;
 mod resolution;

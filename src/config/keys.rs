@@ -1,0 +1,112 @@
+//! What to say about a key or a word that this version does not take: it is planned, it is a known
+//! mistake, or something near it was meant. These lists live here alone.
+
+use serde_json::Value as Json;
+
+use super::document::Value;
+use super::path::Path;
+
+/// Keys of later versions, by the last keys of their path.
+const LATER: &[&[&str]] = &[
+    &["journal"],
+    &["cluster"],
+    &["expect_from"],
+    &["posture", "plaintext_port"],
+    &["posture", "public_access"],
+    &["posture", "public_address"],
+    &["auth", "source"],
+    &["auth", "client_id"],
+];
+
+/// Words of later versions, by the last keys of their path.
+const LATER_WORDS: &[(&[&str], &str)] = &[(&["auth", "method"], "entra")];
+
+/// Keys that would put a secret into the file.
+const SECRETS: &[&str] = &[
+    "password",
+    "passwd",
+    "pass",
+    "secret",
+    "token",
+    "access_key",
+    "primary_key",
+    "secondary_key",
+    "connection_string",
+];
+
+/// Mistakes that are worth their own advice, by the last keys of their path.
+const MISTAKES: &[(&[&str], &str)] = &[
+    (&["url"], "give the host name as `host` and the port as `port`"),
+    (&["tls", "enabled"], "TLS is spoken unless `plaintext: true` is given"),
+    (
+        &["tls", "insecure"],
+        "certificates are always verified: give the issuer as `ca_file`, or the certificate's name as `server_name`",
+    ),
+    (
+        &["tls", "insecure_skip_verify"],
+        "certificates are always verified: give the issuer as `ca_file`, or the certificate's name as `server_name`",
+    ),
+];
+
+/// What to say about the key at the end of `path`, which `schema` does not have.
+pub(super) fn about_unknown(path: &Path, key: &str, schema: &Json) -> String {
+    if LATER.iter().any(|keys| path.ends_with(keys)) {
+        return not_yet();
+    }
+    if SECRETS.contains(&key.to_ascii_lowercase().as_str()) {
+        return "a secret cannot stand in the configuration: give `auth.password_file` or `auth.password_env`"
+            .to_owned();
+    }
+    if let Some((_, advice)) = MISTAKES.iter().find(|(keys, _)| path.ends_with(keys)) {
+        return format!("unknown key; {advice}");
+    }
+    let empty = serde_json::Map::new();
+    let properties = schema["properties"].as_object().unwrap_or(&empty);
+    let known: Vec<&str> = properties.keys().map(String::as_str).collect();
+    let inside = || properties.iter().find(|(_, inner)| inner["properties"].get(key).is_some());
+    let meant = match nearest(key, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? "),
+        None => inside().map(|(outer, _)| format!("did you mean `{outer}.{key}`? ")).unwrap_or_default(),
+    };
+    format!("unknown key; {meant}known here: {}", known.join(", "))
+}
+
+/// What to say about a word that does not fit at `path`, where it is known to come.
+pub(super) fn about_value(path: &Path, value: &Value) -> Option<String> {
+    let Value::Text(text) = value else { return None };
+    LATER_WORDS.iter().any(|(keys, word)| path.ends_with(keys) && word == text).then(not_yet)
+}
+
+/// The one of `known` that `word` is most likely a slip of.
+pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    const LONGEST: usize = 64; // the comparison takes the square of the length
+    if word.len() > LONGEST {
+        return None;
+    }
+    let word = word.to_ascii_lowercase().replace('-', "_");
+    known
+        .map(|known| (known, strsim::damerau_levenshtein(&word, known)))
+        .filter(|(known, distance)| *distance <= known.len().max(word.len()) / 3)
+        .min_by_key(|(_, distance)| *distance)
+        .map(|(known, _)| known)
+}
+
+fn not_yet() -> String {
+    format!("not supported by this version of redpath ({})", env!("CARGO_PKG_VERSION"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_recognized_and_a_stranger_is_not() {
+        let known = ["path", "endpoints", "latency", "certificate_warning"];
+        let near = |word| nearest(word, known.into_iter());
+        assert_eq!(near("endpoint"), Some("endpoints"));
+        assert_eq!(near("Latnecy"), Some("latency"));
+        assert_eq!(near("certificate-warning"), Some("certificate_warning"));
+        assert_eq!(near("journal"), None);
+        assert_eq!(near(&"a".repeat(100_000)), None);
+    }
+}

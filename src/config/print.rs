@@ -1,0 +1,166 @@
+//! The way back: a [`Config`] as the YAML that reads to the same one, with every default filled in.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde_json::Value as Json;
+
+use super::raw::{
+    AllViews, RawAddresses, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawFullResolver, RawLatency,
+    RawMethod, RawMetrics, RawPosture, RawProbe, RawRange, RawResolver, RawTarget, RawTls, RawVantage, RawViews,
+    RawWeb,
+};
+use super::{Config, TargetConfig};
+use crate::expectation::Expectation;
+use crate::phase::PhaseName;
+use crate::plan::{Addresses, Auth, PasswordSource, ViewSelection};
+
+pub(super) fn to_yaml(config: &Config) -> Result<String, String> {
+    let unable = |error: &dyn std::fmt::Display| format!("the configuration cannot be written as YAML: {error}");
+    let mut tree = serde_json::to_value(raw(config)).map_err(|error| unable(&error))?;
+    drop_absent(&mut tree);
+    serde_saphyr::to_string(&tree).map_err(|error| unable(&error))
+}
+
+fn raw(config: &Config) -> RawConfig {
+    let defaults = &config.defaults;
+    RawConfig {
+        vantage: Some(RawVantage { labels: Some(config.labels.clone()) }),
+        resolvers: Some(
+            config
+                .resolvers
+                .iter()
+                .map(|resolver| {
+                    let (name, address) = (resolver.name.clone(), resolver.address.to_string());
+                    RawResolver::Full(RawFullResolver { name, address })
+                })
+                .collect(),
+        ),
+        private_ranges: Some(ranges(&defaults.expectation.private_ranges)),
+        defaults: Some(RawDefaults {
+            interval: Some(duration(defaults.interval)),
+            timeout: Some(duration(defaults.timeout)),
+            samples: Some(defaults.samples),
+            views: Some(views(&defaults.views)),
+            addresses: Some(addresses(defaults.addresses)),
+            expect: Some(expect(&defaults.expectation)),
+            auth: auth(&defaults.auth),
+            tls: Some(RawTls {
+                plaintext: Some(defaults.plaintext),
+                ca_file: defaults.ca_file.as_deref().map(file),
+                server_name: defaults.server_name.clone().map(String::from),
+            }),
+            posture: Some(RawPosture { require_auth: Some(defaults.expectation.require_auth) }),
+        }),
+        targets: config.targets.iter().map(target).collect(),
+        web: Some(RawWeb {
+            listen: Some(config.web.listen.to_string()),
+            probe: Some(RawProbe { allowed_suffixes: Some(config.web.probe_allowed_suffixes.clone()) }),
+        }),
+        metrics: Some(RawMetrics {
+            phase_buckets: Some(config.metrics.phase_buckets.clone()),
+            resolution_info: Some(config.metrics.resolution_info),
+        }),
+        max_concurrent_probes: u16::try_from(config.max_concurrent_probes).ok(),
+    }
+}
+
+fn target(config: &TargetConfig) -> RawTarget {
+    let plan = &config.plan;
+    RawTarget {
+        name: Some(plan.target.name.clone()),
+        host: plan.target.host.clone().into(),
+        port: Some(plan.target.port),
+        connect: plan.connect.map(|ip| ip.to_string()),
+        interval: Some(duration(config.interval)),
+        timeout: Some(duration(plan.timeout)),
+        samples: Some(plan.samples),
+        views: Some(views(&plan.views)),
+        addresses: Some(addresses(plan.addresses)),
+        expect: Some(expect(&plan.expectation)),
+        auth: auth(&plan.auth),
+        tls: Some(if plan.target.tls {
+            RawTls {
+                plaintext: Some(false),
+                ca_file: plan.ca_file.as_deref().map(file),
+                server_name: Some(plan.target.server_name.clone().into()),
+            }
+        } else {
+            RawTls { plaintext: Some(true), ..RawTls::default() }
+        }),
+        posture: Some(RawPosture { require_auth: Some(plan.expectation.require_auth) }),
+    }
+}
+
+fn expect(expectation: &Expectation) -> RawExpect {
+    let limit = |phase| expectation.latency.get(&phase).map(|limit| duration(limit.0));
+    RawExpect {
+        path: Some(expectation.path),
+        endpoints: Some(ranges(&expectation.endpoints)),
+        latency: Some(RawLatency {
+            resolve: limit(PhaseName::Resolve),
+            connect: limit(PhaseName::Connect),
+            tls: limit(PhaseName::Tls),
+            auth: limit(PhaseName::Auth),
+            ping: limit(PhaseName::Ping),
+        }),
+        certificate_warning: Some(duration(expectation.certificate_warning_seconds.0)),
+    }
+}
+
+/// Where the password comes from, never the password. One that was given in a URL, which no file
+/// can do, is left out.
+fn auth(auth: &Auth) -> Option<RawAuth> {
+    let none = RawAuth { method: RawMethod::None, username: None, password_file: None, password_env: None };
+    let Auth::Password { username, source } = auth else { return Some(none) };
+    let password = RawAuth { method: RawMethod::Password, username: username.clone(), ..none };
+    match source {
+        PasswordSource::File(path) => Some(RawAuth { password_file: Some(file(path)), ..password }),
+        PasswordSource::Environment(name) => Some(RawAuth { password_env: Some(name.clone()), ..password }),
+        PasswordSource::Given(_) => None,
+    }
+}
+
+fn views(views: &ViewSelection) -> RawViews {
+    match views {
+        ViewSelection::All => RawViews::All(AllViews::All),
+        ViewSelection::Only(names) => RawViews::Only(names.clone()),
+    }
+}
+
+fn addresses(addresses: Addresses) -> RawAddresses {
+    match addresses {
+        Addresses::First => RawAddresses::First,
+        Addresses::All => RawAddresses::All,
+    }
+}
+
+/// Single addresses without `/32` and `/128`.
+fn ranges(ranges: &[IpNet]) -> Vec<RawRange> {
+    let text = |range: &IpNet| match range.prefix_len() == range.max_prefix_len() {
+        true => range.addr().to_string(),
+        false => range.to_string(),
+    };
+    ranges.iter().map(|range| RawRange(text(range))).collect()
+}
+
+fn duration(duration: Duration) -> RawDuration {
+    RawDuration(humantime::format_duration(duration).to_string())
+}
+
+fn file(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Absent keys are left out, not written as `null`.
+fn drop_absent(tree: &mut Json) {
+    match tree {
+        Json::Object(entries) => {
+            entries.retain(|_, value| !value.is_null());
+            entries.values_mut().for_each(drop_absent);
+        }
+        Json::Array(items) => items.iter_mut().for_each(drop_absent),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+    }
+}

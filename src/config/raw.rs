@@ -1,0 +1,349 @@
+//! The mirror of the file: its keys, their shapes and the ranges of their numbers. The JSON Schema
+//! comes from here, and with it every check of shape. What the values mean is `resolve`'s.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use crate::expectation::ExpectedPath;
+
+/// The configuration of the agent.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfig {
+    /// Where this agent looks from.
+    pub(super) vantage: Option<RawVantage>,
+    /// Resolvers that are asked beside the system's own, each a view of its own. `azure` alone is short for `{name: azure, address: 168.63.129.16}`.
+    #[schemars(length(max = 32))]
+    pub(super) resolvers: Option<Vec<RawResolver>>,
+    /// Addresses and CIDR ranges that are private here whatever the registries say.
+    #[schemars(length(max = 1000))]
+    pub(super) private_ranges: Option<Vec<RawRange>>,
+    /// What holds for every target that does not say otherwise.
+    pub(super) defaults: Option<RawDefaults>,
+    /// What is probed.
+    #[schemars(length(min = 1, max = 10_000))]
+    pub(super) targets: Vec<RawTarget>,
+    /// What is served over HTTP.
+    pub(super) web: Option<RawWeb>,
+    /// What the metrics look like.
+    pub(super) metrics: Option<RawMetrics>,
+    /// The most targets that are probed at the same time.
+    #[schemars(range(min = 1, max = 1024), extend("default" = 64))]
+    pub(super) max_concurrent_probes: Option<u16>,
+}
+
+/// Where this agent looks from.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawVantage {
+    /// Labels of this vantage, such as `vnet`, `subnet` and `owner`. Names are those of Prometheus labels.
+    #[schemars(extend("maxProperties" = 32))]
+    pub(super) labels: Option<BTreeMap<String, String>>,
+}
+
+/// A resolver.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum RawResolver {
+    /// One that is known by its name.
+    Known(KnownResolver),
+    /// One with its address.
+    Full(RawFullResolver),
+}
+
+/// A resolver that needs no address.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum KnownResolver {
+    Azure,
+}
+
+/// A resolver with its address.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFullResolver {
+    /// The view's name: letters, digits, `_`, `.` and `-`; not `libc`, `all`, or one that begins with `system`.
+    #[schemars(length(min = 1, max = 63))]
+    pub(super) name: String,
+    /// Where it listens: `IP`, `IP:PORT` or `[IPV6]:PORT`; port 53 unless given.
+    #[schemars(extend("examples" = ["10.10.0.53", "[fd00::53]:53"]))]
+    pub(super) address: String,
+}
+
+/// What holds for every target that does not say otherwise.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDefaults {
+    /// The time from the beginning of one probe to the beginning of the next: 100ms to 1day.
+    #[schemars(extend("default" = "15s"))]
+    pub(super) interval: Option<RawDuration>,
+    /// The limit of a whole probe: 100ms to 5m, and at most the interval. 5s unless given, or the interval where that is shorter.
+    pub(super) timeout: Option<RawDuration>,
+    /// How many PINGs a probe sends.
+    #[schemars(range(min = 1, max = 1000), extend("default" = 1))]
+    pub(super) samples: Option<u16>,
+    /// The views that are asked.
+    #[schemars(extend("default" = "all"))]
+    pub(super) views: Option<RawViews>,
+    /// Which of the resolved addresses are connected to.
+    #[schemars(extend("default" = "first"))]
+    pub(super) addresses: Option<RawAddresses>,
+    /// What is expected.
+    pub(super) expect: Option<RawExpect>,
+    /// Who the probe says it is.
+    pub(super) auth: Option<RawAuth>,
+    /// How TLS is spoken, and whether.
+    pub(super) tls: Option<RawTls>,
+    /// What is held against the server's settings.
+    pub(super) posture: Option<RawPosture>,
+}
+
+/// What is probed.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTarget {
+    /// The name in metrics, reports and logs; the host name unless given. Unique.
+    #[schemars(length(min = 1, max = 128))]
+    pub(super) name: Option<String>,
+    /// The host name that is resolved, without port and scheme.
+    #[schemars(length(min = 1, max = 254), extend("examples" = ["cache1.redis.cache.windows.net"]))]
+    pub(super) host: String,
+    /// The port; the service's own unless given, known from the host name's suffix.
+    #[schemars(range(min = 1, max = 65535))]
+    pub(super) port: Option<u16>,
+    /// An IP address to connect to in place of what was resolved, with the host name kept for TLS.
+    #[schemars(extend("examples" = ["10.60.4.5"]))]
+    pub(super) connect: Option<String>,
+    /// The time from the beginning of one probe to the beginning of the next: 100ms to 1day.
+    pub(super) interval: Option<RawDuration>,
+    /// The limit of a whole probe: 100ms to 5m, and at most the interval.
+    pub(super) timeout: Option<RawDuration>,
+    /// How many PINGs a probe sends.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(super) samples: Option<u16>,
+    /// The views that are asked.
+    pub(super) views: Option<RawViews>,
+    /// Which of the resolved addresses are connected to.
+    pub(super) addresses: Option<RawAddresses>,
+    /// What is expected. Each key that is not given is that of `defaults`.
+    pub(super) expect: Option<RawExpect>,
+    /// Who the probe says it is. Replaces the whole of `defaults.auth`.
+    pub(super) auth: Option<RawAuth>,
+    /// How TLS is spoken, and whether. Each key that is not given is that of `defaults`.
+    pub(super) tls: Option<RawTls>,
+    /// What is held against the server's settings. Each key that is not given is that of `defaults`.
+    pub(super) posture: Option<RawPosture>,
+}
+
+/// What is expected of a target.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawExpect {
+    /// The kind of path.
+    #[schemars(extend("default" = "private"))]
+    pub(super) path: Option<ExpectedPath>,
+    /// The addresses or CIDR ranges that the name must lead to; any of the path's kind where the list is empty.
+    #[schemars(length(max = 100))]
+    pub(super) endpoints: Option<Vec<RawRange>>,
+    /// The longest that each phase may take before it is worth a warning: 1us to 5m.
+    pub(super) latency: Option<RawLatency>,
+    /// A certificate that expires sooner than this is worth a warning: 0s to 3650days.
+    #[schemars(extend("default" = "14days"))]
+    pub(super) certificate_warning: Option<RawDuration>,
+}
+
+/// The longest that each phase may take.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLatency {
+    /// Resolving the name.
+    pub(super) resolve: Option<RawDuration>,
+    /// Opening the TCP connection.
+    pub(super) connect: Option<RawDuration>,
+    /// The TLS handshake.
+    pub(super) tls: Option<RawDuration>,
+    /// `AUTH`.
+    pub(super) auth: Option<RawDuration>,
+    /// `PING`: the median of the samples.
+    pub(super) ping: Option<RawDuration>,
+}
+
+/// Who the probe says it is. A secret never stands in the file.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAuth {
+    /// `none` probes without credentials, which proves the path and that authentication is enforced.
+    #[schemars(extend("default" = "none"))]
+    pub(super) method: RawMethod,
+    /// The user name; Redis' own `default` unless given. For `method: password`.
+    #[schemars(length(min = 1, max = 256))]
+    pub(super) username: Option<String>,
+    /// The file that holds the password and nothing else, read for every probe. For `method: password`.
+    #[schemars(length(min = 1, max = 4096))]
+    pub(super) password_file: Option<String>,
+    /// The environment variable that holds the password. For `method: password`.
+    #[schemars(length(min = 1, max = 256))]
+    pub(super) password_env: Option<String>,
+}
+
+/// How a probe authenticates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawMethod {
+    None,
+    Password,
+}
+
+/// How TLS is spoken, and whether.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTls {
+    /// Whether Redis is spoken without TLS.
+    #[schemars(extend("default" = false))]
+    pub(super) plaintext: Option<bool>,
+    /// The file with the certificates to trust, PEM; the platform's unless given.
+    #[schemars(length(min = 1, max = 4096))]
+    pub(super) ca_file: Option<String>,
+    /// The name for SNI and for the verification of the certificate; the host name unless given.
+    #[schemars(length(min = 1, max = 254))]
+    pub(super) server_name: Option<String>,
+}
+
+/// What is held against the server's settings.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPosture {
+    /// Whether a server that answers without credentials is an error; otherwise it is a warning.
+    #[schemars(extend("default" = true))]
+    pub(super) require_auth: Option<bool>,
+}
+
+/// What is served over HTTP.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWeb {
+    /// The address and port to listen on.
+    #[schemars(extend("default" = "0.0.0.0:9736", "examples" = ["0.0.0.0:9736", "[::]:9736"]))]
+    pub(super) listen: Option<String>,
+    /// Probes on demand, `/probe?target=`.
+    pub(super) probe: Option<RawProbe>,
+}
+
+/// Probes on demand.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProbe {
+    /// Suffixes of host names that may be probed without being a target; none unless given. At least two labels each.
+    #[schemars(length(max = 100))]
+    pub(super) allowed_suffixes: Option<Vec<String>>,
+}
+
+/// What the metrics look like.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMetrics {
+    /// The upper bounds of the histograms of times, in seconds, rising; 0.00025 doubling to 8.192 unless given.
+    #[schemars(length(min = 1, max = 50))]
+    pub(super) phase_buckets: Option<Vec<f64>>,
+    /// Whether `redpath_resolution_info` is exported.
+    #[schemars(extend("default" = true))]
+    pub(super) resolution_info: Option<bool>,
+}
+
+/// The views that are asked.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum RawViews {
+    /// Every one.
+    All(AllViews),
+    /// These: `libc`, `system`, `system:ADDRESS`, or a resolver's name.
+    Only(#[schemars(length(min = 1, max = 64))] Vec<String>),
+}
+
+/// The word for every view.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AllViews {
+    All,
+}
+
+/// Which of the resolved addresses are connected to.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawAddresses {
+    /// The first that answers, as a client does.
+    First,
+    /// Every one.
+    All,
+}
+
+/// A number with a unit: `5ms`, `15s`, `1m 30s`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(transparent)]
+pub(super) struct RawDuration(pub(super) String);
+
+impl JsonSchema for RawDuration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[0-9].*[a-zA-Z]$", "examples": ["5ms", "15s", "1m30s"]})
+    }
+}
+
+/// An address or a CIDR range.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(transparent)]
+pub(super) struct RawRange(pub(super) String);
+
+impl JsonSchema for RawRange {
+    fn schema_name() -> Cow<'static, str> {
+        "Range".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "examples": ["10.60.4.5", "10.60.4.0/24"]})
+    }
+}
+
+/// The JSON Schema of the file.
+pub(super) fn schema() -> Schema {
+    let settings = SchemaSettings::draft2020_12()
+        .with(|settings| settings.inline_subschemas = true)
+        .with_transform(RecursiveTransform(without_null));
+    let mut schema = settings.into_generator().into_root_schema_for::<RawConfig>();
+    schema.insert("title".to_owned(), "redpath agent configuration".into());
+    schema
+}
+
+/// A key without a value is refused: a template that came out empty must not switch a check off.
+fn without_null(schema: &mut Schema) {
+    let null =
+        |value: &serde_json::Value| *value == serde_json::Value::Null || *value == "null" || value["type"] == "null";
+    for keyword in ["type", "enum", "anyOf"] {
+        let Some(serde_json::Value::Array(values)) = schema.get_mut(keyword) else { continue };
+        values.retain(|value| !null(value));
+        if values.len() == 1 && keyword != "enum" {
+            let only = values.remove(0);
+            schema.remove(keyword);
+            match only {
+                serde_json::Value::Object(only) => {
+                    for (key, value) in only {
+                        if schema.get(&key).is_none() {
+                            schema.insert(key, value);
+                        }
+                    }
+                }
+                word => {
+                    schema.insert(keyword.to_owned(), word);
+                }
+            }
+        }
+    }
+}

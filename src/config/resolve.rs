@@ -1,0 +1,358 @@
+//! The mirror of the file into a [`Config`]: what the values mean, and what they mean together.
+//! Shapes and ranges have been checked before; here it notes every problem it finds and goes on.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::error::Problems;
+use super::path::Path;
+use super::raw::{
+    KnownResolver, RawAddresses, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawMethod, RawMetrics,
+    RawPosture, RawRange, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
+};
+use super::values::{self, Bounds};
+use super::{Config, ConfigError, MetricsSettings, Settings, TargetConfig, WebSettings, default_concurrency, keys};
+use crate::address;
+use crate::azure::AZURE_DNS;
+use crate::clock::Seconds;
+use crate::expectation::Expectation;
+use crate::phase::PhaseName;
+use crate::plan::{Addresses, Auth, PasswordSource, Resolver, ViewSelection};
+
+const INTERVAL: Bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(24 * 3600) };
+const TIMEOUT: Bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(300) };
+const LATENCY: Bounds = Bounds { least: Duration::from_micros(1), most: Duration::from_secs(300) };
+const CERTIFICATE_WARNING: Bounds = Bounds { least: Duration::ZERO, most: Duration::from_secs(3650 * 24 * 3600) };
+
+/// Gives the values their meaning.
+pub(super) fn resolve(raw: &RawConfig, mut problems: Problems<'_>) -> Result<Config, ConfigError> {
+    let top = Path::top();
+    let labels = labels(raw, &mut problems);
+    let resolvers = resolvers(raw.resolvers.as_deref().unwrap_or_default(), &top.key("resolvers"), &mut problems);
+    let ranges = raw.private_ranges.as_deref().unwrap_or_default();
+    let built_in = Settings {
+        expectation: Expectation {
+            private_ranges: self::ranges(ranges, &top.key("private_ranges"), &mut problems),
+            ..Expectation::default()
+        },
+        ..Settings::default()
+    };
+    let defaults = match &raw.defaults {
+        Some(defaults) => Layer::from(defaults).over(&built_in, &resolvers, &top.key("defaults"), &mut problems),
+        None => built_in,
+    };
+    let targets = targets(&raw.targets, &defaults, &resolvers, &top.key("targets"), &mut problems);
+    let web = web(raw.web.as_ref(), &top.key("web"), &mut problems);
+    let metrics = metrics(raw.metrics.as_ref(), &top.key("metrics"), &mut problems);
+    let max_concurrent_probes = raw.max_concurrent_probes.map_or(default_concurrency(), usize::from);
+    if !problems.is_empty() {
+        return Err(problems.into_error());
+    }
+    Ok(Config { labels, resolvers, defaults, targets, web, metrics, max_concurrent_probes })
+}
+
+/// The settings that `defaults` and a target share.
+struct Layer<'a> {
+    interval: Option<&'a RawDuration>,
+    timeout: Option<&'a RawDuration>,
+    samples: Option<u16>,
+    views: Option<&'a RawViews>,
+    addresses: Option<RawAddresses>,
+    expect: Option<&'a RawExpect>,
+    auth: Option<&'a RawAuth>,
+    tls: Option<&'a RawTls>,
+    posture: Option<&'a RawPosture>,
+}
+
+/// `$raw` is `RawDefaults` or `RawTarget`: serde cannot both flatten a shared part and refuse unknown keys.
+macro_rules! layer_of {
+    ($raw:ty) => {
+        impl<'a> From<&'a $raw> for Layer<'a> {
+            fn from(raw: &'a $raw) -> Self {
+                Self {
+                    interval: raw.interval.as_ref(),
+                    timeout: raw.timeout.as_ref(),
+                    samples: raw.samples,
+                    views: raw.views.as_ref(),
+                    addresses: raw.addresses,
+                    expect: raw.expect.as_ref(),
+                    auth: raw.auth.as_ref(),
+                    tls: raw.tls.as_ref(),
+                    posture: raw.posture.as_ref(),
+                }
+            }
+        }
+    };
+}
+layer_of!(RawDefaults);
+layer_of!(RawTarget);
+
+impl Layer<'_> {
+    /// The settings of `base`, with whatever this layer says in their place.
+    fn over(&self, base: &Settings, resolvers: &[Resolver], path: &Path, problems: &mut Problems<'_>) -> Settings {
+        let mut settings = base.clone();
+        self.times(&mut settings, path, problems);
+        settings.samples = self.samples.unwrap_or(base.samples);
+        if let Some(views) = self.views {
+            settings.views = self::views(views, resolvers, &path.key("views"), problems);
+        }
+        match self.addresses {
+            Some(RawAddresses::First) => settings.addresses = Addresses::First,
+            Some(RawAddresses::All) => settings.addresses = Addresses::All,
+            None => {}
+        }
+        if let Some(expect) = self.expect {
+            expectation(expect, &mut settings.expectation, &path.key("expect"), problems);
+        }
+        if let Some(require_auth) = self.posture.and_then(|posture| posture.require_auth) {
+            settings.expectation.require_auth = require_auth;
+        }
+        if let Some(auth) = self.auth {
+            settings.auth = self::auth(auth, &path.key("auth"), problems).unwrap_or(Auth::None);
+        }
+        if let Some(tls) = self.tls {
+            self::tls(tls, &mut settings, &path.key("tls"), problems);
+        }
+        settings
+    }
+
+    /// A probe never overlaps the next one of its target. A timeout that was not given here gives
+    /// way to a shorter interval; one that was is held to it.
+    fn times(&self, settings: &mut Settings, path: &Path, problems: &mut Problems<'_>) {
+        let mut read = |raw: Option<&RawDuration>, key: &str, bounds| {
+            raw.and_then(|raw| problems.read(&path.key(key), &raw.0, |text| values::duration(text, bounds)))
+        };
+        let interval = read(self.interval, "interval", &INTERVAL);
+        let timeout = read(self.timeout, "timeout", &TIMEOUT);
+        settings.interval = interval.unwrap_or(settings.interval);
+        match timeout {
+            Some(timeout) if timeout > settings.interval => {
+                let [timeout, interval] = [timeout, settings.interval].map(humantime::format_duration);
+                let message = format!(
+                    "{timeout} is longer than the interval of {interval}: at most the interval is expected, so that a probe never overlaps the next"
+                );
+                problems.add(&path.key("timeout"), message);
+            }
+            Some(timeout) => settings.timeout = timeout,
+            None => settings.timeout = settings.timeout.min(settings.interval),
+        }
+    }
+}
+
+fn labels(raw: &RawConfig, problems: &mut Problems<'_>) -> BTreeMap<String, String> {
+    let labels = raw.vantage.as_ref().and_then(|vantage| vantage.labels.clone()).unwrap_or_default();
+    let path = Path::top().key("vantage").key("labels");
+    for (name, value) in &labels {
+        let path = path.key(name);
+        problems.read(&path, name, values::label_name);
+        problems.read(&path, value, values::label_value);
+    }
+    labels
+}
+
+fn resolvers(raw: &[RawResolver], path: &Path, problems: &mut Problems<'_>) -> Vec<Resolver> {
+    let mut resolvers: Vec<Resolver> = Vec::new();
+    for (index, raw) in raw.iter().enumerate() {
+        let path = path.index(index);
+        let (name, address) = match raw {
+            RawResolver::Known(KnownResolver::Azure) => (Some("azure".to_owned()), Some((AZURE_DNS, 53).into())),
+            RawResolver::Full(raw) => (
+                problems.read(&path.key("name"), &raw.name, values::resolver_name),
+                problems.read(&path.key("address"), &raw.address, values::resolver_address),
+            ),
+        };
+        let (Some(name), Some(address)) = (name, address) else { continue };
+        if resolvers.iter().any(|other| other.name == name) {
+            problems.add(&path, format!("a second resolver is called {name:?}: names of their own are expected"));
+        } else {
+            resolvers.push(Resolver { name, address });
+        }
+    }
+    resolvers
+}
+
+fn ranges(raw: &[RawRange], path: &Path, problems: &mut Problems<'_>) -> Vec<IpNet> {
+    let mut ranges = Vec::new();
+    for (index, raw) in raw.iter().enumerate() {
+        let wanted = "is not an IP address or CIDR range, such as 10.60.4.5 or 10.60.4.0/24";
+        let range = |text: &str| address::parse_range(text).map_err(|_| wanted.to_owned());
+        ranges.extend(problems.read(&path.index(index), &raw.0, range));
+    }
+    ranges
+}
+
+fn views(raw: &RawViews, resolvers: &[Resolver], path: &Path, problems: &mut Problems<'_>) -> ViewSelection {
+    let names = match raw {
+        RawViews::All(_) => return ViewSelection::All,
+        RawViews::Only(names) => names,
+    };
+    let known = || ["libc", "system"].into_iter().chain(resolvers.iter().map(|resolver| resolver.name.as_str()));
+    for (index, name) in names.iter().enumerate() {
+        let is_server = name.strip_prefix("system:").is_some_and(|address| values::resolver_address(address).is_ok());
+        if !is_server && !known().any(|known| known == name) {
+            let near =
+                keys::nearest(name, known()).map(|near| format!("; did you mean `{near}`?")).unwrap_or(":".into());
+            let known = known().collect::<Vec<_>>().join(", ");
+            problems.add(
+                &path.index(index),
+                format!("{} is not the name of a view{near} {known} or system:ADDRESS is expected", path.shown(name)),
+            );
+        }
+    }
+    ViewSelection::Only(names.clone())
+}
+
+fn expectation(raw: &RawExpect, expectation: &mut Expectation, path: &Path, problems: &mut Problems<'_>) {
+    expectation.path = raw.path.unwrap_or(expectation.path);
+    if let Some(endpoints) = &raw.endpoints {
+        expectation.endpoints = ranges(endpoints, &path.key("endpoints"), problems);
+    }
+    if let Some(warning) = &raw.certificate_warning {
+        let read = |text: &str| values::duration(text, &CERTIFICATE_WARNING);
+        if let Some(warning) = problems.read(&path.key("certificate_warning"), &warning.0, read) {
+            expectation.certificate_warning_seconds = Seconds(warning);
+        }
+    }
+    let Some(latency) = &raw.latency else { return };
+    for phase in PhaseName::ALL {
+        let limit = match phase {
+            PhaseName::Resolve => &latency.resolve,
+            PhaseName::Connect => &latency.connect,
+            PhaseName::Tls => &latency.tls,
+            PhaseName::Auth => &latency.auth,
+            PhaseName::Ping => &latency.ping,
+        };
+        let Some(limit) = limit else { continue };
+        let path = path.key("latency").key(phase.as_str());
+        if let Some(limit) = problems.read(&path, &limit.0, |text| values::duration(text, &LATENCY)) {
+            expectation.latency.insert(phase, Seconds(limit));
+        }
+    }
+}
+
+fn auth(raw: &RawAuth, path: &Path, problems: &mut Problems<'_>) -> Option<Auth> {
+    match raw.method {
+        RawMethod::None => {
+            let given = [
+                ("username", raw.username.is_some()),
+                ("password_file", raw.password_file.is_some()),
+                ("password_env", raw.password_env.is_some()),
+            ];
+            for (key, _) in given.into_iter().filter(|(_, given)| *given) {
+                problems.add(&path.key(key), "it has no meaning with `method: none`: `method: password` is expected");
+            }
+            Some(Auth::None)
+        }
+        RawMethod::Password => {
+            let username = match &raw.username {
+                Some(name) if name.chars().any(|c| c.is_whitespace() || c.is_control()) => {
+                    problems.add(&path.key("username"), "a user name has no spaces and no control characters");
+                    None
+                }
+                name => name.clone(),
+            };
+            let source = match (&raw.password_file, &raw.password_env) {
+                (Some(file), None) => {
+                    PasswordSource::File(problems.read(&path.key("password_file"), file, values::file)?)
+                }
+                (None, Some(name)) => {
+                    PasswordSource::Environment(problems.read(&path.key("password_env"), name, values::variable)?)
+                }
+                (None, None) => {
+                    problems
+                        .add(path, "the password's source is missing: `password_file` or `password_env` is expected");
+                    return None;
+                }
+                (Some(_), Some(_)) => {
+                    problems.add(path, "both `password_file` and `password_env` are given: one of them is expected");
+                    return None;
+                }
+            };
+            Some(Auth::Password { username, source })
+        }
+    }
+}
+
+fn tls(raw: &RawTls, settings: &mut Settings, path: &Path, problems: &mut Problems<'_>) {
+    settings.plaintext = raw.plaintext.unwrap_or(settings.plaintext);
+    if raw.plaintext == Some(true) {
+        for (key, given) in [("ca_file", raw.ca_file.is_some()), ("server_name", raw.server_name.is_some())] {
+            if given {
+                problems.add(&path.key(key), "it has no meaning with `plaintext: true`: one of the two is expected");
+            }
+        }
+    }
+    if let Some(file) = &raw.ca_file {
+        settings.ca_file = problems.read(&path.key("ca_file"), file, values::file);
+    }
+    if let Some(name) = &raw.server_name {
+        settings.server_name = problems.take(&path.key("server_name"), values::server_name(name));
+    }
+}
+
+fn targets(
+    raw: &[RawTarget],
+    defaults: &Settings,
+    resolvers: &[Resolver],
+    path: &Path,
+    problems: &mut Problems<'_>,
+) -> Vec<TargetConfig> {
+    let mut targets = Vec::with_capacity(raw.len());
+    let mut names: HashMap<String, usize> = HashMap::with_capacity(raw.len());
+    for (index, raw) in raw.iter().enumerate() {
+        let path = path.index(index);
+        let settings = Layer::from(raw).over(defaults, resolvers, &path, problems);
+        let connect = raw.connect.as_ref().and_then(|text| problems.read(&path.key("connect"), text, values::connect));
+        let name = raw.name.as_ref().map(|name| problems.read(&path.key("name"), name, values::display_name));
+        let Some(host) = problems.take(&path.key("host"), values::host(&raw.host)) else { continue };
+        let mut plan = settings.plan(host, raw.port, resolvers);
+        plan.connect = connect;
+        if let Some(Some(name)) = name {
+            plan.target.name = name;
+        }
+        if let Some(other) = names.insert(plan.target.name.clone(), index) {
+            let key = if raw.name.is_some() { "name" } else { "host" };
+            let message =
+                format!("{:?} is the name of targets[{other}] too: a `name` of its own is expected", plan.target.name);
+            problems.add(&path.key(key), message);
+        }
+        targets.push(TargetConfig { plan, interval: settings.interval });
+    }
+    targets
+}
+
+fn web(raw: Option<&RawWeb>, path: &Path, problems: &mut Problems<'_>) -> WebSettings {
+    let mut web = WebSettings::default();
+    let Some(raw) = raw else { return web };
+    if let Some(listen) = &raw.listen {
+        web.listen = problems.read(&path.key("listen"), listen, values::listen).unwrap_or(web.listen);
+    }
+    let suffixes = raw.probe.as_ref().and_then(|probe| probe.allowed_suffixes.as_deref()).unwrap_or_default();
+    let path = path.key("probe").key("allowed_suffixes");
+    for (index, suffix) in suffixes.iter().enumerate() {
+        web.probe_allowed_suffixes.extend(problems.read(&path.index(index), suffix, values::suffix));
+    }
+    web
+}
+
+fn metrics(raw: Option<&RawMetrics>, path: &Path, problems: &mut Problems<'_>) -> MetricsSettings {
+    let mut metrics = MetricsSettings::default();
+    let Some(raw) = raw else { return metrics };
+    metrics.resolution_info = raw.resolution_info.unwrap_or(metrics.resolution_info);
+    if let Some(buckets) = &raw.phase_buckets {
+        let path = path.key("phase_buckets");
+        let mut before = 0.0;
+        for (index, bucket) in buckets.iter().enumerate() {
+            if *bucket <= before || !bucket.is_finite() {
+                problems
+                    .add(&path.index(index), format!("{bucket} is not above {before}: seconds that rise are expected"));
+                break;
+            }
+            before = *bucket;
+        }
+        metrics.phase_buckets.clone_from(buckets);
+    }
+    metrics
+}
