@@ -23,3 +23,9 @@ pub mod probe;
 pub mod diagnosis;
 pub mod observation;
 pub mod record;
+
+// What is kept between probes, what is configured, and where it goes.
+pub mod config;
+pub mod history;
+pub mod output;
+pub mod server;
