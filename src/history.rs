@@ -119,7 +119,9 @@ impl TargetHistory {
 fn change(before: Option<&Record>, now: &Record) -> Option<Change> {
     let to = &now.verdict;
     let summary = match before {
-        None => format!("first verdict: {}{}", verdict(to), path(now).map_or(String::new(), |path| format!(": {path}"))),
+        None => {
+            format!("first verdict: {}{}", verdict(to), path(now).map_or(String::new(), |path| format!(": {path}")))
+        }
         Some(before) if before.verdict != *to => {
             let path = path(now).map_or(String::new(), |path| format!(": {path}"));
             format!("{} -> {}{path}", verdict(&before.verdict), verdict(to))
