@@ -13,7 +13,7 @@ use axum::http::header::{
 use axum::http::{Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use serde::Serialize;
 use tokio::time::timeout;
 use tower_service::Service;
@@ -93,12 +93,16 @@ impl Door {
             }
         }
         let (head, body) = request.into_parts();
+        let too_long = || {
+            let why = format!("the request's body is longer than {MAX_BODY_BYTES} bytes, or broke off\n");
+            (StatusCode::PAYLOAD_TOO_LARGE, why).into_response()
+        };
+        if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+            return too_long();
+        }
         let body = match timeout(self.limits.body, to_bytes(Body::new(body), MAX_BODY_BYTES)).await {
             Ok(Ok(body)) => body,
-            Ok(Err(_)) => {
-                let why = format!("the request's body is longer than {MAX_BODY_BYTES} bytes, or broke off\n");
-                return (StatusCode::PAYLOAD_TOO_LARGE, why).into_response();
-            }
+            Ok(Err(_)) => return too_long(),
             Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the request's body took too long\n").into_response(),
         };
         let request = Request::from_parts(head, Body::from(body));

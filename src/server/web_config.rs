@@ -152,3 +152,62 @@ fn read(path: &Path) -> Result<(WebConfig, Vec<FileState>), WebConfigError> {
     };
     Ok((WebConfig { tls, headers: settings.headers, users: settings.users }, files))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("unpoisoned").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_broken_change_keeps_what_was_and_says_so_once() {
+        let path = std::env::temp_dir().join(format!("redpath-web-config-{}.yaml", std::process::id()));
+        let users = |name: &str| format!("basic_auth_users:\n  {name}: {}\n", bcrypt::hash("x", 4).expect("a hash"));
+        std::fs::write(&path, users("anna")).expect("written");
+        let file = WebConfigFile::load(&path).expect("a good file");
+        let first = file.state().current.clone();
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            file.look();
+            assert!(Arc::ptr_eq(&file.state().current, &first), "nothing has changed");
+            for broken in [
+                "",
+                "basic_auth_users: {anna: plain}",
+                "basic_auth_users: {anna: plain}",
+                "tls_server_config: {cert_file: /nonexistent, key_file: b}",
+            ] {
+                std::fs::write(&path, broken).expect("written");
+                file.look();
+                file.look();
+                assert!(Arc::ptr_eq(&file.state().current, &first), "{broken}");
+            }
+            std::fs::remove_file(&path).expect("removed");
+            file.look();
+            assert!(Arc::ptr_eq(&file.state().current, &first), "no file");
+            std::fs::write(&path, users("ben")).expect("written");
+            file.look();
+            assert!(!Arc::ptr_eq(&file.state().current, &first), "taken up once it is whole again");
+        });
+        std::fs::remove_file(&path).expect("removed");
+        let log = String::from_utf8(log.0.lock().expect("unpoisoned").clone()).expect("UTF-8");
+        assert_eq!(log.matches("kept the web configuration").count(), 4, "once for each kind of failure:\n{log}");
+        assert_eq!(log.matches("took the changed").count(), 1, "{log}");
+        assert!(log.contains("/nonexistent") && !log.contains("plain"), "{log}");
+    }
+}

@@ -1,1 +1,3 @@
-fn main() {}
+//! The integration tests: real servers on loopback, one binary.
+
+mod server;
