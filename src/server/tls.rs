@@ -186,4 +186,46 @@ mod tests {
         assert!(error.contains("CurveP384"), "{error}");
         assert!(version("TLS10").expect_err("too old").contains("TLS12"));
     }
+
+    #[test]
+    fn files_that_do_not_fit_are_named() {
+        let directory = std::env::temp_dir().join(format!("redpath-tls-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a directory");
+        let write = |name: &str, text: &str| {
+            let path = directory.join(name);
+            std::fs::write(&path, text).expect("written");
+            path
+        };
+        let one = rcgen::generate_simple_self_signed(vec!["a.example".into()]).expect("a certificate");
+        let two = rcgen::generate_simple_self_signed(vec!["a.example".into()]).expect("a certificate");
+        let cert = write("one.crt", &one.cert.pem());
+        let (key, other_key) =
+            (write("one.key", &one.signing_key.serialize_pem()), write("two.key", &two.signing_key.serialize_pem()));
+        let tried = |cert_file: &Path, key_file: &Path| {
+            server_config(&TlsSettings {
+                cert_file: cert_file.into(),
+                key_file: key_file.into(),
+                client: ClientCertificates { policy: client::Policy::None, ca_file: None, allowed_sans: Vec::new() },
+                min_version: Version::Tls12,
+                max_version: Version::Tls13,
+                cipher_suites: Vec::new(),
+                prefer_server_cipher_suites: true,
+                curves: Vec::new(),
+            })
+            .map(|_| ())
+        };
+        assert_eq!(tried(&cert, &key), Ok(()));
+        for (cert, key, expected) in [
+            (&cert, &other_key, "cannot be used together"),
+            (&key, &key, "holds no certificate in PEM"),
+            (&cert, &cert, "holds no private key in PEM"),
+            (&write("empty", ""), &key, "holds no certificate"),
+            (&directory.join("none.crt"), &key, "none.crt cannot be read"),
+            (&directory, &key, "cannot be read"),
+        ] {
+            let error = tried(cert, key).expect_err("refused");
+            assert!(error.contains(expected) && !error.contains("PRIVATE KEY"), "{error}");
+        }
+        std::fs::remove_dir_all(&directory).expect("removed");
+    }
 }

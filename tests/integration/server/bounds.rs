@@ -127,7 +127,7 @@ async fn a_client_that_reads_nothing_gives_its_place_up() {
 
 #[tokio::test]
 async fn a_connection_is_kept_and_not_for_ever() {
-    let limits = Limits { connection: SOON, ..patient() };
+    let limits = Limits { connection: SOON * 5, ..patient() };
     let server = Setup { limits, ..Setup::default() }.start().await;
     let mut stream = TcpStream::connect(server.address).await.expect("accepted");
     let began = Instant::now();

@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use redpath::server::Limits;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -149,4 +152,15 @@ async fn a_rotated_certificate_is_taken_up() {
     write(&directory, &next.issue(&["redpath.example"]));
     let client = Client { trusts: &next, ..client };
     eventually("the new certificate is shown", || async { client.connect(server.address).await.is_ok() }).await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_begin_is_cut_off() {
+    let (directory, authority) = (Directory::new(), Authority::new());
+    write(&directory, &authority.issue(&["redpath.example"]));
+    let setup = Setup::with_web_config(&directory, "tls_server_config: {cert_file: tls.crt, key_file: tls.key}");
+    let limits = Limits { handshake: Duration::from_millis(200), ..Limits::default() };
+    let server = Setup { limits, ..setup }.start().await;
+    let mut silent = TcpStream::connect(server.address).await.expect("accepted");
+    assert_eq!(silent.read(&mut [0; 1]).await.expect("a clean end"), 0);
 }
