@@ -37,7 +37,7 @@ use crate::record::Record;
 use crate::vantage::Vantage;
 
 pub use limits::Limits;
-pub use web_config::{WebConfigError, WebConfigFile};
+pub use web_config::WebConfigFile;
 
 /// What the server serves and whom it asks.
 pub struct Backend {

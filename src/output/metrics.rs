@@ -50,8 +50,12 @@ pub enum ExpositionFormat {
 
 impl ExpositionFormat {
     /// The format that an `Accept` header asks for.
-    pub fn negotiate(accept: &str) -> Self {
-        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Text }
+    pub fn negotiate(accept: Option<&str>) -> Self {
+        if accept.is_some_and(|accept| accept.contains("application/openmetrics-text")) {
+            Self::OpenMetrics
+        } else {
+            Self::Text
+        }
     }
 
     /// The value of `Content-Type`.

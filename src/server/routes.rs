@@ -141,7 +141,7 @@ async fn root(State(backend): State<Arc<Backend>>, headers: HeaderMap) -> Respon
 }
 
 async fn metrics(State(backend): State<Arc<Backend>>, headers: HeaderMap) -> Response {
-    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     let format = ExpositionFormat::negotiate(accept);
     let mut response = body(&headers, format.content_type(), backend.metrics.encode(format));
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));

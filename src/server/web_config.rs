@@ -5,7 +5,6 @@
 
 mod parse;
 
-use std::fmt;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -28,18 +27,6 @@ pub struct WebConfigFile {
     state: Arc<Mutex<State>>,
 }
 
-/// Why a web configuration cannot be used: one sentence that names file, key and what is accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WebConfigError(String);
-
-impl fmt::Display for WebConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for WebConfigError {}
-
 /// What the server does differently because of the file.
 #[derive(Default)]
 pub(crate) struct WebConfig {
@@ -55,7 +42,7 @@ struct State {
     current: Arc<WebConfig>,
     files: Vec<FileState>,
     looked: Instant,
-    reported: Option<WebConfigError>,
+    reported: Option<String>,
 }
 
 /// A file, and by what its change is noticed. The change time is there because a copy that keeps
@@ -81,8 +68,8 @@ impl WebConfigFile {
     /// Reads the file and every file that it names.
     ///
     /// # Errors
-    /// The file, or one that it names, cannot be read or used.
-    pub fn load(path: &Path) -> Result<Self, WebConfigError> {
+    /// One sentence that names the file, the key and what is accepted, and quotes no user's hash.
+    pub fn load(path: &Path) -> Result<Self, String> {
         let (current, files) = read(path)?;
         let state = State { current: Arc::new(current), files, looked: Instant::now(), reported: None };
         Ok(Self { path: Arc::new(path.to_owned()), state: Arc::new(Mutex::new(state)) })
@@ -135,11 +122,11 @@ impl WebConfigFile {
     }
 }
 
-fn read(path: &Path) -> Result<(WebConfig, Vec<FileState>), WebConfigError> {
-    let explain = |why: String| WebConfigError(format!("web configuration file {}: {why}", path.display()));
+fn read(path: &Path) -> Result<(WebConfig, Vec<FileState>), String> {
+    let explain = |why: String| format!("web configuration file {}: {why}", path.display());
     // Marked before they are read: a change in between is noticed at the next look.
     let mut files = vec![FileState::of(path.to_owned())];
-    let bytes = tls::read("the file", path).map_err(|why| WebConfigError(format!("web configuration: {why}")))?;
+    let bytes = tls::read("the file", path).map_err(|why| format!("web configuration: {why}"))?;
     let text = std::str::from_utf8(&bytes).map_err(|_| explain("it is not UTF-8 text".into()))?;
     let settings = parse::parse(text, path.parent().unwrap_or(Path::new("."))).map_err(explain)?;
     let tls = match &settings.tls {
