@@ -28,7 +28,9 @@ pub mod observation;
 pub mod record;
 
 // What comes of a record.
+pub mod history;
 pub mod output;
+pub mod server;
 
 // The neighbours, connected, and the commands.
 pub mod check;

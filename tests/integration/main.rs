@@ -6,6 +6,7 @@ mod metrics;
 mod output;
 mod resolution;
 mod schema;
+mod server;
 mod stand_ins;
 #[path = "../support.rs"]
 mod support;

@@ -1,0 +1,266 @@
+//! What the agent remembers of its targets: the latest record, and the last changes.
+//!
+//! Memory is bounded by the number of configured targets. It decides nothing: a change is a change
+//! of what the records themselves say.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::clock::Timestamp;
+use crate::diagnosis::Verdict;
+use crate::observation::Connection;
+use crate::record::Record;
+
+/// The most changes that are kept of one target.
+pub const MAX_CHANGES: usize = 20;
+
+/// The targets' histories, shared between the schedule and the server.
+#[derive(Default)]
+pub struct History {
+    targets: RwLock<BTreeMap<String, TargetHistory>>,
+}
+
+/// What is known of one target.
+#[derive(Clone, Default)]
+pub struct TargetHistory {
+    /// Its latest record; `None` before the first.
+    pub latest: Option<Arc<Record>>,
+    /// When the record was begun with which the present verdict began.
+    pub since: Option<Timestamp>,
+    /// The last changes, newest first, at most [`MAX_CHANGES`].
+    pub changes: VecDeque<Change>,
+}
+
+/// A change of the verdict (its status or its cause), or of the address in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// When the record was begun that shows it.
+    pub at: Timestamp,
+    /// The verdict before; `None` for the first record.
+    pub from: Option<Verdict>,
+    /// The verdict since.
+    pub to: Verdict,
+    /// One sentence: `pass (healthy) -> fail (private_zone_not_seen): 20.50.1.10 public`.
+    pub summary: String,
+}
+
+impl Change {
+    /// Whether the verdict changed, and not the address alone.
+    pub fn is_of_verdict(&self) -> bool {
+        self.from.as_ref() != Some(&self.to)
+    }
+}
+
+impl History {
+    /// A history of no targets.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Remembers these targets from now on: known ones keep their history, others are forgotten.
+    pub fn set_targets(&self, names: &[String]) {
+        let mut targets = self.write();
+        targets.retain(|name, _| names.contains(name));
+        for name in names {
+            targets.entry(name.clone()).or_default();
+        }
+    }
+
+    /// Takes a record in and says what it changed. The record of a target that is not remembered
+    /// (a reload removed it while it was probed) is dropped.
+    pub fn observe(&self, record: Arc<Record>) -> Option<Change> {
+        let mut targets = self.write();
+        let target = targets.get_mut(&record.target.name)?;
+        let change = change(target.latest.as_deref(), &record);
+        if let Some(change) = &change {
+            if change.is_of_verdict() {
+                target.since = Some(record.started_at);
+            }
+            target.remember(change.clone());
+        }
+        target.latest = Some(record);
+        change
+    }
+
+    /// The history of one target; `None` where it is not remembered.
+    pub fn get(&self, name: &str) -> Option<TargetHistory> {
+        self.read().get(name).cloned()
+    }
+
+    /// Every target's history, in the order of the names.
+    pub fn all(&self) -> Vec<(String, TargetHistory)> {
+        self.read().iter().map(|(name, target)| (name.clone(), target.clone())).collect()
+    }
+
+    // A panic elsewhere leaves the map whole: every write is a single insertion.
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, TargetHistory>> {
+        self.targets.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<String, TargetHistory>> {
+        self.targets.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TargetHistory {
+    /// Makes room by the oldest change of address, so that a name whose addresses rotate does not
+    /// push the changes of verdict out.
+    fn remember(&mut self, change: Change) {
+        if self.changes.len() >= MAX_CHANGES {
+            let last = self.changes.len() - 1;
+            let of_address = self.changes.iter().rposition(|change| !change.is_of_verdict());
+            self.changes.remove(of_address.unwrap_or(last));
+        }
+        self.changes.push_front(change);
+    }
+}
+
+fn change(before: Option<&Record>, now: &Record) -> Option<Change> {
+    let to = &now.verdict;
+    let summary = match before {
+        None => {
+            format!("first verdict: {}{}", verdict(to), path(now).map_or(String::new(), |path| format!(": {path}")))
+        }
+        Some(before) if before.verdict != *to => {
+            let path = path(now).map_or(String::new(), |path| format!(": {path}"));
+            format!("{} -> {}{path}", verdict(&before.verdict), verdict(to))
+        }
+        Some(before) => match (address(before), address(now)) {
+            (Some(old), Some(new)) if old != new => {
+                let path = |record| path(record).unwrap_or_default();
+                format!("{}, path changed: {} -> {}", verdict(to), path(before), path(now))
+            }
+            (Some(_) | None, Some(_) | None) => return None,
+        },
+    };
+    Some(Change { at: now.started_at, from: before.map(|before| before.verdict.clone()), to: to.clone(), summary })
+}
+
+fn verdict(verdict: &Verdict) -> String {
+    format!("{} ({})", verdict.status, verdict.cause)
+}
+
+fn path(record: &Record) -> Option<String> {
+    let Connection { address, class, .. } = record.observation.connection.as_ref()?;
+    Some(format!("{} {class}", address.ip()))
+}
+
+fn address(record: &Record) -> Option<IpAddr> {
+    record.observation.connection.as_ref().map(|connection| connection.address.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::address::classify;
+    use crate::diagnosis::{Cause, Code, Status};
+    use crate::expectation::Expectation;
+    use crate::observation::Observation;
+    use crate::target::{HostName, Target};
+    use crate::vantage::Vantage;
+
+    const HEALTHY: (Status, Cause) = (Status::Pass, Cause::Healthy);
+    const NOT_SEEN: (Status, Cause) = (Status::Fail, Cause::Code(Code::PrivateZoneNotSeen));
+
+    fn record(at: i64, ip: &str, (status, cause): (Status, Cause)) -> Arc<Record> {
+        let address: SocketAddr = format!("{ip}:6380").parse().expect("an address");
+        let mut target = Target::new(HostName::parse("cache1.redis.cache.windows.net").expect("a name"), None, true);
+        target.name = "sessions".into();
+        let observation = Observation {
+            connection: Some(Connection::new(address, classify(address.ip(), &[]))),
+            ..Observation::default()
+        };
+        let mut record = Record::new(
+            Timestamp::from_unix(at).expect("a time"),
+            Duration::from_millis(1),
+            target,
+            Vantage::default(),
+            Expectation::default(),
+            observation,
+        );
+        record.verdict = Verdict { status, cause };
+        Arc::new(record)
+    }
+
+    fn history() -> History {
+        let history = History::new();
+        history.set_targets(&["sessions".into()]);
+        history
+    }
+
+    #[test]
+    fn a_change_of_verdict_is_told_once_and_dates_the_verdict() {
+        let history = history();
+        let first = history.observe(record(10, "10.60.4.5", HEALTHY)).expect("the first verdict is a change");
+        assert_eq!(first.summary, "first verdict: pass (healthy): 10.60.4.5 private");
+        assert_eq!(first.from, None);
+        assert_eq!(history.observe(record(20, "10.60.4.5", HEALTHY)), None);
+        let change = history.observe(record(30, "20.50.1.10", NOT_SEEN)).expect("a change");
+        assert_eq!(change.summary, "pass (healthy) -> fail (private_zone_not_seen): 20.50.1.10 public");
+        assert_eq!(history.observe(record(40, "20.50.1.10", NOT_SEEN)), None);
+
+        let target = history.get("sessions").expect("a known target");
+        assert_eq!(target.since, Timestamp::from_unix(30));
+        assert_eq!(target.latest.expect("a record").started_at, Timestamp::from_unix(40).expect("a time"));
+        assert_eq!(target.changes.iter().map(|change| change.at).collect::<Vec<_>>(), [change.at, first.at]);
+    }
+
+    #[test]
+    fn a_change_of_cause_is_a_change_of_verdict() {
+        let history = history();
+        history.observe(record(10, "20.50.1.10", NOT_SEEN));
+        let change = history
+            .observe(record(20, "20.50.1.10", (Status::Fail, Cause::Code(Code::PublicPath))))
+            .expect("another cause");
+        assert_eq!(change.summary, "fail (private_zone_not_seen) -> fail (public_path): 20.50.1.10 public");
+        assert_eq!(history.get("sessions").expect("known").since, Timestamp::from_unix(20));
+    }
+
+    #[test]
+    fn another_address_is_a_change_that_does_not_date_the_verdict() {
+        let history = history();
+        history.observe(record(10, "10.60.4.5", HEALTHY));
+        let change = history.observe(record(20, "10.60.4.6", HEALTHY)).expect("another address");
+        assert!(!change.is_of_verdict());
+        assert_eq!(change.summary, "pass (healthy), path changed: 10.60.4.5 private -> 10.60.4.6 private");
+        assert_eq!(history.get("sessions").expect("known").since, Timestamp::from_unix(10));
+    }
+
+    #[test]
+    fn changes_are_bounded_and_rotating_addresses_do_not_push_verdicts_out() {
+        let history = history();
+        history.observe(record(0, "20.50.1.1", NOT_SEEN));
+        history.observe(record(1, "10.60.4.1", HEALTHY));
+        for at in 2..100 {
+            history.observe(record(at, if at % 2 == 0 { "10.60.4.2" } else { "10.60.4.1" }, HEALTHY));
+        }
+        let changes = history.get("sessions").expect("known").changes;
+        assert_eq!(changes.len(), MAX_CHANGES);
+        assert_eq!(changes.iter().filter(|change| change.is_of_verdict()).count(), 2);
+        assert_eq!(changes[0].at, Timestamp::from_unix(99).expect("a time"), "newest first");
+
+        for at in 100..200 {
+            history.observe(record(at, "10.60.4.1", if at % 2 == 0 { NOT_SEEN } else { HEALTHY }));
+        }
+        let changes = history.get("sessions").expect("known").changes;
+        assert_eq!(changes.len(), MAX_CHANGES);
+        assert!(changes.iter().all(|change| change.at >= Timestamp::from_unix(180).expect("a time")));
+    }
+
+    #[test]
+    fn a_reload_keeps_what_it_keeps_and_forgets_the_rest() {
+        let history = history();
+        history.observe(record(10, "10.60.4.5", HEALTHY));
+        history.set_targets(&["sessions".into(), "carts".into()]);
+        assert!(history.get("sessions").expect("kept").latest.is_some());
+        assert!(history.get("carts").expect("new").latest.is_none());
+        history.set_targets(&["carts".into()]);
+        assert!(history.get("sessions").is_none());
+        assert_eq!(history.observe(record(20, "10.60.4.5", HEALTHY)), None, "its last probe came too late");
+        assert_eq!(history.all().len(), 1);
+    }
+}

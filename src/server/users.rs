@@ -1,0 +1,253 @@
+//! Who may ask: HTTP basic authentication (RFC 7617) against bcrypt hashes.
+//!
+//! It tells nobody, by words or by time, whether a user exists, and keeps no password: what is
+//! remembered of a success is a salted digest.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bcrypt::HashParts;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// The highest cost of a hash: one check of cost 15 already takes seconds of a processor.
+pub(crate) const MAX_COST: u32 = 15;
+
+/// The lowest cost that bcrypt knows.
+const MIN_COST: u32 = 4;
+
+/// The most checks at a time.
+const MAX_CHECKS: usize = 2;
+
+/// The longest that a check waits for its turn.
+const TURN: Duration = Duration::from_secs(5);
+
+/// The most successes that are remembered.
+const MAX_REMEMBERED: usize = 64;
+
+/// The users and their bcrypt hashes; nobody may ask without being one of them, unless there are none.
+#[derive(Default)]
+pub(crate) struct Users {
+    hashes: BTreeMap<String, String>,
+    decoy: String,
+}
+
+impl Users {
+    /// Reads users and hashes.
+    ///
+    /// # Errors
+    /// A sentence that names the user and never shows the hash: it may be a password by mistake.
+    pub(crate) fn new(hashes: BTreeMap<String, String>) -> Result<Self, String> {
+        let mut highest = MIN_COST;
+        for (user, hash) in &hashes {
+            if user.contains(':') {
+                return Err(format!("{user:?} cannot be a user name: basic authentication cuts it at the colon"));
+            }
+            let cost = HashParts::from_str(hash)
+                .map_err(|_| {
+                    format!("{user:?} has no bcrypt hash, such as `htpasswd -nBC 10 USER` prints ($2y$10$...)")
+                })?
+                .get_cost();
+            if !(MIN_COST..=MAX_COST).contains(&cost) {
+                return Err(format!("{user:?} has a bcrypt hash of cost {cost}: {MIN_COST} to {MAX_COST} is accepted"));
+            }
+            highest = highest.max(cost);
+        }
+        // Checked in place of an unknown user's hash, at the same cost; no password is known to match.
+        let decoy = format!("$2b${highest:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDe");
+        Ok(Self { hashes, decoy })
+    }
+
+    /// Whether nobody has to say who they are.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+}
+
+/// What came of a request's credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// They are right, or none are asked for.
+    Granted,
+    /// They are missing, malformed or wrong.
+    Denied,
+    /// Too many others are being checked.
+    Busy,
+}
+
+/// Checks credentials, a few at a time.
+pub(crate) struct Doorkeeper {
+    salt: [u8; 32],
+    remembered: Mutex<VecDeque<[u8; 32]>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Doorkeeper {
+    /// A doorkeeper that remembers nobody.
+    ///
+    /// # Errors
+    /// The operating system has no randomness.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let mut salt = [0; 32];
+        getrandom::fill(&mut salt).map_err(std::io::Error::other)?;
+        Ok(Self { salt, remembered: Mutex::default(), turns: Arc::new(Semaphore::new(MAX_CHECKS)) })
+    }
+
+    /// Checks the value of an `Authorization` header against `users`.
+    pub(crate) async fn admit(&self, users: &Users, authorization: Option<&[u8]>) -> Admission {
+        if users.is_empty() {
+            return Admission::Granted;
+        }
+        let Some((user, password)) = authorization.and_then(credentials) else {
+            return Admission::Denied;
+        };
+        let (hash, known) = match users.hashes.get(&user) {
+            Some(hash) => (hash, true),
+            None => (&users.decoy, false),
+        };
+        let mark = self.mark(&user, hash, &password);
+        if known && self.remembers(&mark) {
+            return Admission::Granted;
+        }
+        let Ok(Ok(turn)) = tokio::time::timeout(TURN, self.turns.clone().acquire_owned()).await else {
+            return Admission::Busy;
+        };
+        let hash = hash.clone();
+        let check = tokio::task::spawn_blocking(move || {
+            let _turn = turn; // held by the check, which outlives a request that is given up
+            bcrypt::verify(password.expose(), &hash).unwrap_or(false)
+        });
+        match check.await {
+            Ok(true) if known => {
+                self.remember(mark);
+                Admission::Granted
+            }
+            Ok(_) => Admission::Denied,
+            Err(_) => Admission::Busy,
+        }
+    }
+
+    fn mark(&self, user: &str, hash: &str, password: &Secret) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        digest.update(self.salt);
+        for part in [user, hash] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        digest.update(password.expose());
+        digest.finalize().into()
+    }
+
+    fn remembers(&self, mark: &[u8; 32]) -> bool {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).contains(mark)
+    }
+
+    fn remember(&self, mark: [u8; 32]) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if !remembered.contains(&mark) {
+            remembered.truncate(MAX_REMEMBERED - 1);
+            remembered.push_front(mark);
+        }
+    }
+}
+
+/// The user and password of an `Authorization` header; `None` where it is not well-formed.
+fn credentials(authorization: &[u8]) -> Option<(String, Secret)> {
+    let (scheme, rest) = authorization.split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return None;
+    }
+    let decoded = Zeroizing::new(STANDARD.decode(rest.trim_ascii()).ok()?);
+    let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some((user.to_owned(), Secret::new(password.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn users(entries: &[(&str, &str)]) -> Users {
+        let hashes = entries
+            .iter()
+            .map(|(user, password)| ((*user).to_owned(), bcrypt::hash(password, 4).expect("a hash")))
+            .collect();
+        Users::new(hashes).expect("good users")
+    }
+
+    fn basic(pair: &str) -> Vec<u8> {
+        format!("Basic {}", STANDARD.encode(pair)).into_bytes()
+    }
+
+    #[tokio::test]
+    async fn only_the_right_password_of_a_known_user_is_let_in() {
+        let doorkeeper = Doorkeeper::new().expect("randomness");
+        let users = users(&[("anna", "correct horse"), ("ben", "")]);
+        for (pair, expected) in [
+            ("anna:correct horse", Admission::Granted),
+            ("anna:correct horse", Admission::Granted),
+            ("anna:wrong", Admission::Denied),
+            ("anna:", Admission::Denied),
+            ("ben:", Admission::Granted),
+            ("ben:correct horse", Admission::Denied),
+            ("carl:correct horse", Admission::Denied),
+            ("Anna:correct horse", Admission::Denied),
+            ("anna", Admission::Denied),
+        ] {
+            assert_eq!(doorkeeper.admit(&users, Some(&basic(pair))).await, expected, "{pair}");
+        }
+        for header in [&b"Basic"[..], b"Basic !!!", b"Bearer abc", b"", b"Basic \xff\xfe"] {
+            assert_eq!(doorkeeper.admit(&users, Some(header)).await, Admission::Denied);
+        }
+        assert_eq!(doorkeeper.admit(&users, None).await, Admission::Denied);
+        assert_eq!(doorkeeper.remembered.lock().expect("unpoisoned").len(), 2, "successes alone");
+    }
+
+    #[tokio::test]
+    async fn a_remembered_success_ends_with_the_hash_it_was_for() {
+        let doorkeeper = Doorkeeper::new().expect("randomness");
+        let right = basic("anna:one");
+        assert_eq!(doorkeeper.admit(&users(&[("anna", "one")]), Some(&right)).await, Admission::Granted);
+        assert_eq!(doorkeeper.admit(&users(&[("anna", "two")]), Some(&right)).await, Admission::Denied);
+        assert_eq!(doorkeeper.admit(&users(&[("ben", "one")]), Some(&right)).await, Admission::Denied);
+        assert_eq!(doorkeeper.admit(&Users::default(), None).await, Admission::Granted, "no users, no credentials");
+    }
+
+    #[test]
+    fn the_decoy_is_a_hash_of_the_highest_cost() {
+        let mut hashes = BTreeMap::new();
+        hashes.insert("anna".to_owned(), bcrypt::hash("x", 5).expect("a hash"));
+        let users = Users::new(hashes).expect("good users");
+        assert_eq!(HashParts::from_str(&users.decoy).expect("well-formed").get_cost(), 5);
+        assert!(matches!(bcrypt::verify("x", &users.decoy), Ok(false)), "it is really computed");
+    }
+
+    #[test]
+    fn a_bad_hash_is_refused_by_user_and_never_shown() {
+        let refused =
+            |user: &str, hash: &str| Users::new([(user.to_owned(), hash.to_owned())].into()).err().expect("refused");
+        let tail = &bcrypt::hash("x", 4).expect("a hash")[7..];
+        for hash in ["canary-password", "", &format!("$2b$16${tail}"), &format!("$2b$03${tail}"), "$2b$10$short"] {
+            let error = refused("anna", hash);
+            assert!(error.contains("anna") && !error.contains("canary") && !error.contains(tail), "{error}");
+        }
+        assert!(refused("anna", &format!("$2b$16${tail}")).contains("4 to 15"));
+        assert!(refused("a:b", tail).contains("colon"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics(header in proptest::collection::vec(any::<u8>(), 0..200), text in ".{0,80}") {
+            let _ = credentials(&header);
+            let _ = credentials(&basic(&text));
+        }
+    }
+}

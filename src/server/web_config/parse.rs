@@ -1,0 +1,318 @@
+//! The text of a web configuration, read into settings.
+//!
+//! It is read as a plain tree and walked by hand, so that no error quotes a value: a password may
+//! stand where a hash belongs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use axum::http::{HeaderName, HeaderValue};
+use serde_json::Value;
+
+use crate::server::tls::client::{ClientCertificates, Policy};
+use crate::server::tls::{self, TlsSettings, Version};
+use crate::server::users::Users;
+
+/// What the file says.
+pub(super) struct Settings {
+    pub(super) tls: Option<TlsSettings>,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) users: Users,
+}
+
+/// Reads the text; relative paths start at `directory`.
+///
+/// # Errors
+/// A sentence that names the key and what is accepted.
+pub(super) fn parse(text: &str, directory: &Path) -> Result<Settings, String> {
+    // Closed by default: an editor may leave a file empty for a moment, and that must open nothing.
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Err("it is empty; {} says that neither TLS nor users are wanted".into());
+    }
+    let options = serde_saphyr::options! { with_snippet: false };
+    let tree: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let place =
+            error.location().map_or(String::new(), |at| format!("line {}, column {}: ", at.line(), at.column()));
+        format!("{place}it is not YAML that can be read, or a key stands twice")
+    })?;
+    let root = Section::of("", &tree, &["tls_server_config", "http_server_config", "basic_auth_users"])?;
+    Ok(Settings {
+        tls: root.get("tls_server_config").map(|value| tls_settings(value, directory)).transpose()?.flatten(),
+        headers: root.get("http_server_config").map(headers).transpose()?.unwrap_or_default(),
+        users: root.get("basic_auth_users").map(users).transpose()?.unwrap_or_default(),
+    })
+}
+
+fn tls_settings(value: &Value, directory: &Path) -> Result<Option<TlsSettings>, String> {
+    const KEYS: &[&str] = &[
+        "cert_file",
+        "key_file",
+        "client_auth_type",
+        "client_ca_file",
+        "client_allowed_sans",
+        "min_version",
+        "max_version",
+        "cipher_suites",
+        "prefer_server_cipher_suites",
+        "curve_preferences",
+    ];
+    let section = Section::of("tls_server_config", value, KEYS)?;
+    if section.map.is_empty() {
+        return Ok(None);
+    }
+    let path = |key: &str| {
+        Ok::<_, String>(section.text(key)?.filter(|text| !text.is_empty()).map(|text| directory.join(text)))
+    };
+    let needed = |key: &str| path(key)?.ok_or_else(|| format!("tls_server_config.{key} is missing"));
+    let version =
+        |key: &str, usual| section.text(key)?.map_or(Ok(usual), tls::version).map_err(|why| section.at(key, &why));
+
+    let min_version = version("min_version", Version::Tls12)?;
+    let max_version = version("max_version", Version::Tls13)?;
+    if min_version > max_version {
+        return Err("tls_server_config.min_version is above max_version".into());
+    }
+    Ok(Some(TlsSettings {
+        cert_file: needed("cert_file")?,
+        key_file: needed("key_file")?,
+        client: client_certificates(&section, path("client_ca_file")?)?,
+        min_version,
+        max_version,
+        cipher_suites: section.each("cipher_suites", tls::cipher_suite)?,
+        prefer_server_cipher_suites: section.switch("prefer_server_cipher_suites")?.unwrap_or(true),
+        curves: section.each("curve_preferences", tls::curve)?,
+    }))
+}
+
+fn client_certificates(section: &Section<'_>, ca_file: Option<PathBuf>) -> Result<ClientCertificates, String> {
+    let policy = match section.text("client_auth_type")?.filter(|text| !text.is_empty()) {
+        Some(name) => Policy::parse(name).map_err(|why| section.at("client_auth_type", &why))?,
+        None => Policy::None,
+    };
+    let allowed_sans = section.each("client_allowed_sans", |name| Ok(name.to_owned()))?;
+    if policy.verifies() && ca_file.is_none() {
+        return Err(section.at("client_auth_type", "verifying client certificates needs client_ca_file"));
+    }
+    if ca_file.is_some() && !policy.verifies() {
+        let why = "it has a meaning only with client_auth_type VerifyClientCertIfGiven or RequireAndVerifyClientCert";
+        return Err(section.at("client_ca_file", why));
+    }
+    if section.get("client_allowed_sans").is_some() && (allowed_sans.is_empty() || !policy.is_mandatory()) {
+        let why = "it needs at least one name, and client_auth_type RequireAnyClientCert or RequireAndVerifyClientCert";
+        return Err(section.at("client_allowed_sans", why));
+    }
+    Ok(ClientCertificates { policy, ca_file, allowed_sans })
+}
+
+fn headers(value: &Value) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    let section = Section::of("http_server_config", value, &["http2", "headers"])?;
+    section.switch("http2")?; // the toolkit's default is true; this server speaks HTTP/1.1 in any case
+    let Some(headers) = section.get("headers") else {
+        return Ok(Vec::new());
+    };
+    const NAMES: &[&str] = &[
+        "Content-Security-Policy",
+        "Strict-Transport-Security",
+        "X-Content-Type-Options",
+        "X-Frame-Options",
+        "X-XSS-Protection",
+    ];
+    let headers = Section::of("http_server_config.headers", headers, NAMES)?;
+    let mut read = Vec::new();
+    for name in NAMES {
+        let Some(text) = headers.text(name)? else { continue };
+        let accepted: &[&str] = match *name {
+            "X-Content-Type-Options" => &["nosniff"],
+            "X-Frame-Options" => &["deny", "sameorigin"],
+            _ => &[],
+        };
+        if !accepted.is_empty() && !accepted.contains(&text) {
+            return Err(headers.at(name, &format!("{} is accepted", accepted.join(" or "))));
+        }
+        let refused = || headers.at(name, "a header's value is of visible ASCII characters");
+        let value = HeaderValue::from_str(text).map_err(|_| refused())?;
+        read.push((HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?, value));
+    }
+    Ok(read)
+}
+
+fn users(value: &Value) -> Result<Users, String> {
+    let section = Section::of_any("basic_auth_users", value)?;
+    let mut hashes = BTreeMap::new();
+    for user in section.map.keys() {
+        hashes.insert((*user).to_owned(), section.text(user)?.unwrap_or_default().to_owned());
+    }
+    Users::new(hashes).map_err(|why| format!("basic_auth_users: {why}"))
+}
+
+/// A mapping, and where it stands. A key without a value counts as absent, as in the toolkit.
+struct Section<'a> {
+    path: &'static str,
+    map: BTreeMap<&'a str, &'a Value>,
+}
+
+impl<'a> Section<'a> {
+    fn of(path: &'static str, value: &'a Value, known: &[&str]) -> Result<Self, String> {
+        let section = Self::of_any(path, value)?;
+        match section.map.keys().find(|key| !known.contains(key)) {
+            Some(key) => Err(section.at(key, &format!("no such key is known here: {} are", known.join(", ")))),
+            None => Ok(section),
+        }
+    }
+
+    fn of_any(path: &'static str, value: &'a Value) -> Result<Self, String> {
+        let map = match value {
+            Value::Object(map) => map.iter().map(|(key, value)| (key.as_str(), value)).collect(),
+            Value::Null => BTreeMap::new(),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                let what = if path.is_empty() { "the file" } else { path };
+                return Err(format!("{what} must be a mapping of keys to values"));
+            }
+        };
+        Ok(Self { path, map })
+    }
+
+    fn at(&self, key: &str, why: &str) -> String {
+        // A key may be anything, of any length.
+        let key: String = key.chars().take(64).flat_map(char::escape_debug).collect();
+        if self.path.is_empty() { format!("{key}: {why}") } else { format!("{}.{key}: {why}", self.path) }
+    }
+
+    fn get(&self, key: &str) -> Option<&'a Value> {
+        self.map.get(key).copied().filter(|value| !value.is_null())
+    }
+
+    fn text(&self, key: &str) -> Result<Option<&'a str>, String> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.at(key, "a text is expected; quote it if it looks like something else")),
+        }
+    }
+
+    fn switch(&self, key: &str) -> Result<Option<bool>, String> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Bool(on)) => Ok(Some(*on)),
+            Some(_) => Err(self.at(key, "true or false is expected")),
+        }
+    }
+
+    fn each<T>(&self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+        let Some(value) = self.get(key) else {
+            return Ok(Vec::new());
+        };
+        let refused = || self.at(key, "a list of texts is expected");
+        let list = value.as_array().ok_or_else(refused)?;
+        list.iter()
+            .map(|item| item.as_str().ok_or_else(refused).and_then(|text| read(text).map_err(|why| self.at(key, &why))))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        parse(text, Path::new("/etc/redpath")).err().unwrap_or_else(|| panic!("accepted: {text}"))
+    }
+
+    #[test]
+    fn a_whole_file_is_read() {
+        let hash = bcrypt::hash("x", 4).expect("a hash");
+        let text = format!(
+            "tls_server_config:
+  cert_file: tls.crt
+  key_file: /run/tls.key
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: ca.crt
+  client_allowed_sans: [prometheus.example, 10.1.2.3]
+  min_version: TLS12
+  max_version: TLS13
+  cipher_suites: [TLS_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]
+  prefer_server_cipher_suites: false
+  curve_preferences: [CurveP256]
+http_server_config:
+  http2: true
+  headers:
+    Strict-Transport-Security: max-age=31536000
+    X-Frame-Options: deny
+basic_auth_users:
+  anna: {hash}
+"
+        );
+        let settings = parse(&text, Path::new("/etc/redpath")).expect("a good file");
+        let tls = settings.tls.expect("TLS");
+        assert_eq!(tls.cert_file, Path::new("/etc/redpath/tls.crt"), "relative to the file");
+        assert_eq!(tls.key_file, Path::new("/run/tls.key"));
+        assert_eq!(tls.client.policy, Policy::RequireAndVerify);
+        assert_eq!(tls.client.allowed_sans.len(), 2);
+        assert_eq!((tls.cipher_suites.len(), tls.curves.len()), (2, 1));
+        assert!(!tls.prefer_server_cipher_suites);
+        assert_eq!(settings.headers.len(), 2);
+        assert!(!settings.users.is_empty());
+
+        let nothing = parse("{}", Path::new(".")).expect("nothing is wanted");
+        assert!(nothing.tls.is_none() && nothing.users.is_empty() && nothing.headers.is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_is_accepted() {
+        let tls = |rest: &str| format!("tls_server_config: {{cert_file: a, key_file: b, {rest}}}");
+        for (text, expected) in [
+            ("".to_owned(), "it is empty"),
+            ("# nothing\n\n".to_owned(), "it is empty"),
+            ("[a]".to_owned(), "the file must be a mapping"),
+            ("basic_auth_user: {}".to_owned(), "basic_auth_user: no such key is known here: tls_server_config"),
+            ("rate_limit: {burst: 1}".to_owned(), "rate_limit: no such key"),
+            ("a: [".to_owned(), "line 1"),
+            ("basic_auth_users: {a: x}\nbasic_auth_users: {}".to_owned(), "stands twice"),
+            ("tls_server_config: {cert_file: a}".to_owned(), "tls_server_config.key_file is missing"),
+            ("tls_server_config: {client_auth_type: NoClientCert}".to_owned(), "cert_file is missing"),
+            (tls("cert: x"), "tls_server_config.cert: no such key"),
+            (tls("min_version: TLS10"), "TLS12 and TLS13"),
+            (tls("min_version: 1.2"), "min_version: a text"),
+            (tls("min_version: TLS13, max_version: TLS12"), "above max_version"),
+            (tls("cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]"), "is not a cipher suite"),
+            (tls("cipher_suites: TLS_AES_128_GCM_SHA256"), "a list"),
+            (tls("curve_preferences: [CurveP521]"), "X25519, CurveP256"),
+            (tls("client_auth_type: Always"), "RequireAndVerifyClientCert"),
+            (tls("client_auth_type: RequireAndVerifyClientCert"), "needs client_ca_file"),
+            (tls("client_ca_file: c"), "VerifyClientCertIfGiven"),
+            (tls("client_auth_type: RequestClientCert, client_allowed_sans: [a]"), "client_allowed_sans: it needs"),
+            (tls("prefer_server_cipher_suites: maybe"), "true or false"),
+            ("http_server_config: {headers: {X-Powered-By: x}}".to_owned(), "headers.X-Powered-By: no such key"),
+            ("http_server_config: {headers: {X-Frame-Options: no}}".to_owned(), "X-Frame-Options: "),
+            ("http_server_config: {headers: {X-XSS-Protection: \"a\\nb\"}}".to_owned(), "visible ASCII"),
+            ("basic_auth_users: {anna: canary}".to_owned(), "\"anna\" has no bcrypt hash"),
+            ("basic_auth_users: {anna: 12345}".to_owned(), "basic_auth_users.anna: a text"),
+            ("basic_auth_users: {anna: }".to_owned(), "no bcrypt hash"),
+            ("basic_auth_users: canary".to_owned(), "basic_auth_users must be a mapping"),
+            ("basic_auth_users: [canary]".to_owned(), "basic_auth_users must be a mapping"),
+        ] {
+            let error = refusal(&text);
+            assert!(error.contains(expected), "{text}: {error}");
+            assert!(!error.contains("canary") && !error.contains("12345"), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,200}") {
+            let _ = parse(&text, Path::new("."));
+        }
+
+        #[test]
+        fn no_tree_panics(
+            key in "tls_server_config|http_server_config|basic_auth_users",
+            inner in "cert_file|key_file|headers|http2|cipher_suites|client_allowed_sans|min_version|[a-z]{0,4}",
+            value in r#"\[\]|\{\}|"[^"\\]{0,20}"|-?[0-9]{1,20}|true|~|\[[a-z]{0,5}\]|\*a|&a x"#,
+        ) {
+            let _ = parse(&format!("{key}: {{{inner}: {value}}}"), Path::new("."));
+            let _ = parse(&format!("{key}: {value}"), Path::new("."));
+        }
+    }
+}

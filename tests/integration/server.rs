@@ -1,0 +1,8 @@
+//! The agent over HTTP: real connections on loopback, with and without TLS.
+
+mod access;
+mod bounds;
+mod client;
+mod harness;
+mod routes;
+mod tls;

@@ -1,0 +1,166 @@
+//! TLS and client certificates of the web configuration file.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redpath::server::Limits;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+
+use super::client::{Answer, ask_on};
+use super::harness::{Authority, Directory, Identity, Server, Setup, eventually};
+
+const BOTH: &[&SupportedProtocolVersion] = &[&TLS12, &TLS13];
+const ONLY_12: &[&SupportedProtocolVersion] = &[&TLS12];
+const ONLY_13: &[&SupportedProtocolVersion] = &[&TLS13];
+
+struct Client<'a> {
+    trusts: &'a Authority,
+    shows: Option<&'a Identity>,
+    versions: &'static [&'static SupportedProtocolVersion],
+}
+
+impl Client<'_> {
+    async fn connect(&self, server: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.trusts.pem.as_bytes()).expect("PEM")).expect("a root");
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(self.versions)
+            .expect("versions")
+            .with_root_certificates(roots);
+        let config = match self.shows {
+            None => builder.with_no_client_auth(),
+            Some(identity) => {
+                let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("PEM")];
+                let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("PEM");
+                builder.with_client_auth_cert(chain, key).expect("a key for its certificate")
+            }
+        };
+        let stream = TcpStream::connect(server).await?;
+        let name = ServerName::try_from("redpath.example").expect("a name");
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    }
+
+    /// The answer, where client and server agree on the connection.
+    async fn get(&self, server: SocketAddr, path: &str) -> Option<Answer> {
+        ask_on(self.connect(server).await.ok()?, "GET", path, "").await
+    }
+}
+
+fn write(directory: &Directory, identity: &Identity) {
+    directory.write("tls.crt", &identity.certificate);
+    directory.write("tls.key", &identity.key);
+}
+
+async fn start(directory: &Directory, authority: &Authority, rest: &str) -> Server {
+    write(directory, &authority.issue(&["redpath.example"]));
+    let text = format!("tls_server_config:\n  cert_file: tls.crt\n  key_file: tls.key\n{rest}");
+    Setup::with_web_config(directory, &text).start().await
+}
+
+#[tokio::test]
+async fn requests_are_answered_over_tls_and_over_nothing_else() {
+    let (directory, authority) = (Directory::new(), Authority::new());
+    let server = start(&directory, &authority, "").await;
+    let client = Client { trusts: &authority, shows: None, versions: BOTH };
+    assert_eq!(client.get(server.address, "/metrics").await.expect("an answer").status, 200);
+    let stream = TcpStream::connect(server.address).await.expect("accepted");
+    assert!(ask_on(stream, "GET", "/metrics", "").await.is_none(), "plain HTTP");
+    let other = Authority::new();
+    assert!(Client { trusts: &other, ..client }.get(server.address, "/metrics").await.is_none());
+}
+
+#[tokio::test]
+async fn versions_suites_and_curves_are_what_was_asked_for() {
+    let (directory, authority) = (Directory::new(), Authority::new());
+    let rest = "  min_version: TLS12\n  max_version: TLS12\n  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]\n  curve_preferences: [CurveP384]\n";
+    let server = start(&directory, &authority, rest).await;
+    let client = Client { trusts: &authority, shows: None, versions: ONLY_13 };
+    assert!(client.get(server.address, "/metrics").await.is_none(), "TLS 1.3 is not offered");
+    let stream = Client { versions: BOTH, ..client }.connect(server.address).await.expect("TLS 1.2");
+    let suite = stream.get_ref().1.negotiated_cipher_suite().expect("a suite").suite();
+    assert_eq!(format!("{suite:?}"), "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384");
+    let group = stream.get_ref().1.negotiated_key_exchange_group().expect("a group").name();
+    assert_eq!(format!("{group:?}"), "secp384r1");
+}
+
+#[tokio::test]
+async fn client_certificates_are_asked_for_as_configured() {
+    let authority = Authority::new();
+    let (clients, strangers) = (Authority::new(), Authority::new());
+    let known = clients.issue(&["prometheus.example"]);
+    let stranger = strangers.issue(&["prometheus.example"]);
+    let no = (false, false, false);
+    // Let in without a certificate, with one of the authority, with a stranger's.
+    for (policy, verifies, expected) in [
+        ("NoClientCert", false, (true, true, true)),
+        ("RequestClientCert", false, (true, true, true)),
+        ("RequireAnyClientCert", false, (false, true, true)),
+        ("VerifyClientCertIfGiven", true, (true, true, false)),
+        ("RequireAndVerifyClientCert", true, (false, true, false)),
+    ] {
+        for versions in [ONLY_12, ONLY_13] {
+            let directory = Directory::new();
+            directory.write("ca.crt", &clients.pem);
+            let ca = if verifies { "  client_ca_file: ca.crt\n" } else { "" };
+            let server = start(&directory, &authority, &format!("  client_auth_type: {policy}\n{ca}")).await;
+            let mut seen = no;
+            let client = |shows| Client { trusts: &authority, shows, versions };
+            seen.0 = client(None).get(server.address, "/metrics").await.is_some();
+            seen.1 = client(Some(&known)).get(server.address, "/metrics").await.is_some();
+            seen.2 = client(Some(&stranger)).get(server.address, "/metrics").await.is_some();
+            assert_eq!(seen, expected, "{policy} over {versions:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_allowed_names_are_let_in() {
+    let (directory, authority, clients) = (Directory::new(), Authority::new(), Authority::new());
+    directory.write("ca.crt", &clients.pem);
+    let rest = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n  client_allowed_sans: [prometheus.example, 10.1.2.3]\n";
+    let server = start(&directory, &authority, rest).await;
+    for (names, let_in) in [
+        (&["prometheus.example"][..], true),
+        (&["other.example", "prometheus.example"], true),
+        (&["10.1.2.3"], true),
+        (&["10.1.2.4"], false),
+        (&["sub.prometheus.example"], false),
+        (&[], false),
+    ] {
+        let identity = clients.issue(names);
+        let client = Client { trusts: &authority, shows: Some(&identity), versions: BOTH };
+        assert_eq!(client.get(server.address, "/metrics").await.is_some(), let_in, "{names:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_certificate_is_taken_up() {
+    let (directory, authority) = (Directory::new(), Authority::new());
+    let server = start(&directory, &authority, "").await;
+    let client = Client { trusts: &authority, shows: None, versions: BOTH };
+    assert!(client.connect(server.address).await.is_ok());
+    let next = Authority::new();
+    write(&directory, &next.issue(&["redpath.example"]));
+    let client = Client { trusts: &next, ..client };
+    eventually("the new certificate is shown", || async { client.connect(server.address).await.is_ok() }).await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_begin_is_cut_off() {
+    let (directory, authority) = (Directory::new(), Authority::new());
+    write(&directory, &authority.issue(&["redpath.example"]));
+    let setup = Setup::with_web_config(&directory, "tls_server_config: {cert_file: tls.crt, key_file: tls.key}");
+    let limits = Limits { handshake: Duration::from_millis(200), ..Limits::default() };
+    let server = Setup { limits, ..setup }.start().await;
+    let mut silent = TcpStream::connect(server.address).await.expect("accepted");
+    assert_eq!(silent.read(&mut [0; 1]).await.expect("a clean end"), 0);
+}
