@@ -23,3 +23,15 @@ pub mod probe;
 pub mod diagnosis;
 pub mod observation;
 pub mod record;
+
+// Stand-ins of the neighbours, and the agent.
+pub mod agent;
+pub mod check;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod exit_code;
+pub mod history;
+pub mod output;
+pub mod schedule;
+pub mod server;

@@ -5,3 +5,22 @@
 //! live connection of the one before.
 
 pub mod budget;
+
+use crate::observation::Observation;
+use crate::plan::Plan;
+
+/// Probes.
+#[derive(Default)]
+pub struct Prober;
+
+impl Prober {
+    /// What all probes share.
+    pub fn new() -> Self {
+        Self
+    }
+
+    /// Probes once.
+    pub async fn probe(&self, _: &Plan, _: &budget::Interrupt) -> Observation {
+        Observation::default()
+    }
+}

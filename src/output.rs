@@ -1,0 +1,4 @@
+//! The outputs.
+
+pub mod log;
+pub mod metrics;
