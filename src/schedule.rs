@@ -275,4 +275,6 @@ impl<W: World> Turns<W> {
 }
 
 #[cfg(test)]
-mod tests {}
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;
