@@ -27,6 +27,7 @@ use crate::history::History;
 use crate::output::metrics::Metrics;
 use crate::probe::Prober;
 use crate::probe::budget::{Interrupt, InterruptHandle};
+use crate::schedule::World;
 use crate::server::{self, Backend, ReloadRequest, WebConfigFile};
 use crate::vantage::Vantage;
 
@@ -207,7 +208,11 @@ async fn tend(agent: &mut Agent<RealWorld>, parts: &mut Parts, signals: &mut Sig
 
 /// Lets probes and requests under way come to their end, interrupts them after [`DRAIN`], and
 /// leaves behind what does not heed the interrupt. At most `DRAIN + INTERRUPTED`.
-async fn wind_down(agent: &mut Agent<RealWorld>, server: &mut JoinHandle<io::Result<()>>, interrupt: &InterruptHandle) {
+async fn wind_down<W: World>(
+    agent: &mut Agent<W>,
+    server: &mut JoinHandle<io::Result<()>>,
+    interrupt: &InterruptHandle,
+) {
     let mut all = Box::pin(async {
         agent.drain().await;
         // What became of it is of no interest any more.
@@ -235,4 +240,47 @@ fn reload_function(requests: mpsc::Sender<ReloadReply>) -> ReloadRequest {
             outcome.await.map_err(|_| stopping(()))?
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, sleep};
+
+    use super::reload::tests::{config, started};
+    use super::*;
+    use crate::schedule::fake::{Does, FakeWorld};
+
+    /// Winds down in the middle of a probe; how long that took, and whether the probe was interrupted.
+    async fn wound_down(does: Does, request: Duration) -> (Duration, bool) {
+        let world = FakeWorld::new(move |_, _| does);
+        let mut agent = started(&world, config(&[("sessions", "1h")]));
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(world.under_way("sessions"), 1);
+        let mut server = tokio::spawn(async move {
+            sleep(request).await;
+            Ok(())
+        });
+        let (handle, interrupt) = Interrupt::new();
+        let before = Instant::now();
+        wind_down(&mut agent, &mut server, &handle).await;
+        assert_eq!(world.all_begun(), 1);
+        (before.elapsed(), interrupt.is_raised())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn probes_and_requests_under_way_come_to_their_end() {
+        let (took, interrupted) = wound_down(Does::Take(Duration::from_secs(3)), Duration::from_secs(4)).await;
+        assert!(took <= Duration::from_millis(4_010) && !interrupted, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_holds_the_end_up_beyond_its_limit() {
+        let hour = Duration::from_secs(3600);
+        let short = Duration::from_secs(2);
+        for (does, request) in [(Does::Hang, short), (Does::Take(short), hour), (Does::Hang, hour)] {
+            let (took, interrupted) = wound_down(does, request).await;
+            assert!(took >= DRAIN && took <= DRAIN + INTERRUPTED + Duration::from_millis(10), "{took:?}");
+            assert!(interrupted);
+        }
+    }
 }

@@ -155,3 +155,96 @@ fn announce(config: &Config, metrics: &Metrics, history: &History) {
     metrics.set_targets(&plans);
     history.set_targets(&names);
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::config;
+    use crate::diagnosis::Status;
+    use crate::output::log::tests::{Captured, record};
+    use crate::output::log::{LogFormat, LogLevel};
+    use crate::output::metrics::ExpositionFormat;
+    use crate::schedule::fake::{Does, FakeWorld};
+
+    /// Longer than any test: a target is probed again only because it was started again.
+    const SELDOM: &str = "1h";
+
+    /// A configuration of these targets with their intervals.
+    pub(in super::super) fn config(targets: &[(&str, &str)]) -> Config {
+        let targets: String = targets
+            .iter()
+            .map(|(name, interval)| format!("  - {{name: {name}, host: localhost, interval: {interval}}}\n"))
+            .collect();
+        config::parse(&format!("targets:\n{targets}")).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    pub(in super::super) fn started(world: &Arc<FakeWorld>, config: Config) -> Agent<Arc<FakeWorld>> {
+        let vantage = Vantage { hostname: "vm1".to_owned(), ..Vantage::default() };
+        let metrics = Arc::new(Metrics::new(&config.metrics, &vantage));
+        let current = watch::Sender::new(Arc::new(Current::new(vantage, &config)));
+        Agent::start(Arc::clone(world), config, current, metrics, Arc::new(History::new()))
+    }
+
+    fn page(agent: &Agent<Arc<FakeWorld>>) -> String {
+        String::from_utf8(agent.metrics.encode(ExpositionFormat::Text)).expect("the page is UTF-8")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_unchanged_keeps_its_task_its_history_and_its_series() {
+        let world = FakeWorld::new(|_, _| Does::Take(Duration::from_millis(3)));
+        let mut agent = started(&world, config(&[("same", SELDOM), ("changed", SELDOM), ("removed", SELDOM)]));
+        sleep(Duration::from_secs(1)).await;
+        for name in ["same", "removed"] {
+            let mut record = record(Status::Pass);
+            record.target.name = name.to_owned();
+            agent.history.observe(Arc::new(record));
+        }
+        let next = config(&[("same", SELDOM), ("changed", "2h"), ("added", SELDOM)]);
+        agent.reload(Trigger::Signal, Ok(next)).await.expect("it is taken up");
+        sleep(Duration::from_secs(1)).await;
+        let begun = ["same", "changed", "removed", "added"].map(|name| world.begun(name).len());
+        assert_eq!(begun, [1, 2, 1, 1]);
+        assert!(agent.history.get("same").is_some_and(|history| history.latest.is_some()));
+        assert!(agent.history.get("removed").is_none());
+        assert!(agent.history.get("added").is_some());
+        let page = page(&agent);
+        assert!(page.contains("target=\"same\"") && page.contains("target=\"added\""), "{page}");
+        assert!(!page.contains("target=\"removed\""), "{page}");
+        assert_eq!(agent.current.borrow().plans.len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bad_file_changes_nothing_and_says_so() {
+        let log = Captured::start(LogFormat::Text, LogLevel::Info);
+        let world = FakeWorld::new(|_, _| Does::Take(Duration::from_millis(3)));
+        let mut agent = started(&world, config(&[("same", "10s")]));
+        assert!(page(&agent).contains("redpath_config_last_reload_successful 1\n"));
+        let refused = agent.reload(Trigger::FileChanged, Err("agent.yaml: no\ngood".to_owned())).await;
+        assert_eq!(refused, Err("agent.yaml: no\ngood".to_owned()));
+        assert!(page(&agent).contains("redpath_config_last_reload_successful 0\n"));
+        sleep(Duration::from_secs(60)).await;
+        assert!(world.kept("same") >= 6);
+        let lines = log.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("ERROR") && lines[0].contains(r"no\ngood"), "{lines:?}");
+
+        agent.reload(Trigger::Request, Ok(config(&[("same", "10s")]))).await.expect("it is taken up");
+        assert!(page(&agent).contains("redpath_config_last_reload_successful 1\n"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_a_restart_is_said() {
+        let log = Captured::start(LogFormat::Text, LogLevel::Warn);
+        let world = FakeWorld::new(|_, _| Does::Take(Duration::ZERO));
+        let mut agent = started(&world, config(&[("same", SELDOM)]));
+        let mut other = config(&[("same", SELDOM)]);
+        other.web.listen.set_port(1234);
+        agent.reload(Trigger::Signal, Ok(other)).await.expect("it is taken up");
+        let lines = log.lines();
+        assert!(lines.len() == 1 && lines[0].contains("web.listen") && lines[0].contains(":1234"), "{lines:?}");
+    }
+}

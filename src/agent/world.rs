@@ -17,6 +17,7 @@ use crate::probe::Prober;
 use crate::probe::budget::Interrupt;
 use crate::record::Record;
 use crate::schedule::{Loss, LossKind, World};
+use crate::vantage::Vantage;
 
 /// The network, the metrics and the history.
 pub(super) struct RealWorld {
@@ -63,11 +64,65 @@ impl World for RealWorld {
 }
 
 /// The record of a turn that brought none: nothing was seen, so nothing is known.
-fn unknown(loss: &Loss, vantage: crate::vantage::Vantage) -> Record {
+fn unknown(loss: &Loss, vantage: Vantage) -> Record {
     let plan = &loss.target.plan;
     let (target, expectation) = (plan.target.clone(), plan.expectation.clone());
     let mut record = Record::new(loss.began, loss.took, target, vantage, expectation, Observation::default());
     record.findings.clear();
     record.verdict = Verdict { status: Status::Unknown, cause: Cause::Unknown };
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::config::MetricsSettings;
+    use crate::output::log::tests::{Captured, record};
+    use crate::output::log::{LogFormat, LogLevel};
+    use crate::probe::budget::InterruptHandle;
+    use crate::schedule::fake::target;
+
+    fn world() -> (RealWorld, InterruptHandle) {
+        let vantage = Vantage::default();
+        let (handle, interrupt) = Interrupt::new();
+        let metrics = Arc::new(Metrics::new(&MetricsSettings::default(), &vantage));
+        let history = Arc::new(History::new());
+        history.set_targets(&["localhost".to_owned()]);
+        let current = Current { vantage, plans: BTreeMap::new(), allowed_suffixes: Vec::new() };
+        let current = watch::Sender::new(Arc::new(current)).subscribe();
+        (RealWorld { prober: Arc::new(Prober::new()), current, interrupt, metrics, history }, handle)
+    }
+
+    #[test]
+    fn one_line_per_change_and_none_for_the_agents_own_end() {
+        let log = Captured::start(LogFormat::Text, LogLevel::Debug);
+        let (world, interrupt) = world();
+        let changes = [Status::Pass, Status::Pass, Status::Pass, Status::Fail, Status::Fail, Status::Pass];
+        for status in changes {
+            world.keep(record(status));
+        }
+        assert_eq!(log.lines().len(), 3, "{:?}", log.lines());
+        interrupt.raise();
+        world.keep(record(Status::Unknown));
+        assert_eq!(log.lines().len(), 3, "{:?}", log.lines());
+        let latest = world.history.get("localhost").and_then(|history| history.latest).expect("it has a record");
+        assert_eq!(latest.verdict.status, Status::Pass);
+    }
+
+    #[test]
+    fn a_lost_turn_is_an_error_of_redpath_and_makes_the_verdict_unknown() {
+        let log = Captured::start(LogFormat::Text, LogLevel::Info);
+        let (world, _interrupt) = world();
+        for kind in [LossKind::Panicked, LossKind::Stuck] {
+            let target = Arc::new(target("localhost", Duration::from_secs(1)));
+            world.lose(Loss { target, began: Timestamp::now(), took: Duration::ZERO, kind });
+        }
+        let latest = world.history.get("localhost").and_then(|history| history.latest).expect("it has a record");
+        assert_eq!(latest.verdict.status, Status::Unknown);
+        let errors = log.lines().iter().filter(|line| line.contains("ERROR") && line.contains("localhost")).count();
+        assert_eq!((errors, log.lines().len()), (2, 3), "two errors and one change: {:?}", log.lines());
+    }
 }
