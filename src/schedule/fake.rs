@@ -19,9 +19,12 @@ pub(crate) enum Does {
     Hang,
 }
 
+/// What the probe of a target does, counted from 0.
+type Script = dyn Fn(&str, usize) -> Does + Send + Sync;
+
 /// The world, and what has happened in it.
 pub(crate) struct FakeWorld {
-    does: Box<dyn Fn(&str, usize) -> Does + Send + Sync>,
+    does: Box<Script>,
     seen: Mutex<Seen>,
 }
 
@@ -37,7 +40,7 @@ struct Seen {
 }
 
 impl FakeWorld {
-    /// A world in which `does` says what the probe of a target does, counted from 0.
+    /// A world in which probes do this.
     pub(crate) fn new(does: impl Fn(&str, usize) -> Does + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { does: Box::new(does), seen: Mutex::default() })
     }

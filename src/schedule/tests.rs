@@ -1,3 +1,5 @@
+//! The schedule on a paused clock, which jumps from timer to timer.
+
 use tokio::time::{advance, sleep};
 
 use super::fake::{Does, FakeWorld, target};
