@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use crate::exit_code::ExitCode;
+use crate::output::log::{LogFormat, LogLevel};
 use crate::output::printable;
 use crate::phase::PhaseName;
 use crate::plan::Resolver;
@@ -271,19 +272,9 @@ pub struct AgentArgs {
     /// How the log is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug, trace, or a filter by module
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    pub log_level: String,
-}
-
-/// `--log-format`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// A line for people
-    #[default]
-    Text,
-    /// A JSON object a line
-    Json,
+    /// The least severe lines that are logged
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
+    pub log_level: LogLevel,
 }
 
 /// `redpath config`.

@@ -30,9 +30,11 @@ pub mod record;
 // What comes of a record.
 pub mod history;
 pub mod output;
+pub mod schedule;
 pub mod server;
 
 // The neighbours, connected, and the commands.
+pub mod agent;
 pub mod check;
 pub mod cli;
 pub mod commands;

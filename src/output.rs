@@ -2,6 +2,7 @@
 //! an observation means.
 
 pub mod json;
+pub mod log;
 pub mod markdown;
 pub mod metrics;
 pub mod prometheus;

@@ -1,5 +1,6 @@
 //! The integration tests: one program, so that they are linked once.
 
+mod agent;
 mod command_line;
 mod config;
 mod metrics;

@@ -305,7 +305,9 @@ async fn bind_with_a_split_view() {
             bind::RECORD_MISSING | bind::RECORD_EMPTY => {
                 assert!(view.privatelink_zone.is_some(), "the chain of a dangling name is kept: {view:?}");
             }
-            bind::LOOP => assert!(view.reason.unwrap().contains("loops"), "BIND says SERVFAIL, and its answer shows why"),
+            bind::LOOP => {
+                assert!(view.reason.unwrap().contains("loops"), "BIND says SERVFAIL, and its answer shows why")
+            }
             bind::MANY_ADDRESSES => {
                 assert_eq!(view.transport, Some(Seen::Tcp));
                 assert_eq!(view.addresses.len(), 64);

@@ -1,0 +1,117 @@
+//! Probes that somebody asks for over HTTP: of configured targets, and of host names under the
+//! suffixes that the operator allows. Of nothing else: the agent is no port scanner for others.
+//!
+//! They count in no metric and no history, which belong to the schedule.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+
+use super::reload::Current;
+use crate::check::check;
+use crate::config::Config;
+use crate::plan::Plan;
+use crate::probe::Prober;
+use crate::probe::budget::Interrupt;
+use crate::record::Record;
+use crate::server::{ProbeOnDemand, ProbeRefused};
+use crate::target::TargetArgument;
+
+/// The most of them at a time, beside those of the schedule.
+const CONCURRENT: usize = 8;
+
+/// Probes on demand.
+pub(super) struct OnDemand {
+    prober: Arc<Prober>,
+    current: watch::Receiver<Arc<Current>>,
+    interrupt: Interrupt,
+    permits: Semaphore,
+}
+
+impl OnDemand {
+    pub(super) fn new(prober: Arc<Prober>, current: watch::Receiver<Arc<Current>>, interrupt: Interrupt) -> Self {
+        Self { prober, current, interrupt, permits: Semaphore::new(CONCURRENT) }
+    }
+
+    /// As the server calls it.
+    pub(super) fn into_function(self) -> ProbeOnDemand {
+        let this = Arc::new(self);
+        Arc::new(move |name| {
+            let this = Arc::clone(&this);
+            Box::pin(async move { this.probe(&name).await })
+        })
+    }
+
+    async fn probe(&self, name: &str) -> Result<Record, ProbeRefused> {
+        let current = Arc::clone(&self.current.borrow());
+        let plan = plan_for(&current.config, name)?;
+        let _permit = self.permits.try_acquire().map_err(|_| ProbeRefused::Busy)?;
+        Ok(check(&self.prober, &plan, &current.vantage, &self.interrupt).await)
+    }
+}
+
+/// The plan of the configured target called `name`, or that of the `HOST[:PORT]` that it is.
+fn plan_for(config: &Config, name: &str) -> Result<Plan, ProbeRefused> {
+    if let Some(target) = config.targets.iter().find(|target| target.plan.target.name == name) {
+        return Ok(target.plan.clone());
+    }
+    if config.web.probe_allowed_suffixes.is_empty() {
+        return Err(ProbeRefused::UnknownTarget);
+    }
+    if name.contains(['/', '@']) {
+        let error = "a target's name or HOST[:PORT] is expected: a URL could carry a secret into logs on the way";
+        return Err(ProbeRefused::BadTarget(error.to_owned()));
+    }
+    let TargetArgument { host, port, .. } = TargetArgument::parse(name).map_err(ProbeRefused::BadTarget)?;
+    if !config.web.allows(&host) {
+        return Err(ProbeRefused::UnknownTarget);
+    }
+    Ok(config.on_demand(host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::plan::Auth;
+
+    fn config(web: &str) -> Config {
+        let text = format!("targets: [{{name: sessions, host: localhost, port: 7}}]\n{web}");
+        config::parse(&text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn refusal(config: &Config, name: &str) -> ProbeRefused {
+        plan_for(config, name).err().unwrap_or_else(|| panic!("{name} is probed"))
+    }
+
+    #[test]
+    fn only_configured_targets_are_probed() {
+        let config = config("");
+        assert_eq!(plan_for(&config, "sessions").map(|plan| plan.target.port).ok(), Some(7));
+        for name in ["localhost", "localhost:7", "10.0.0.1", "cache1.redis.cache.windows.net", "", "SESSIONS", "a/b"] {
+            assert_eq!(refusal(&config, name), ProbeRefused::UnknownTarget, "{name}");
+        }
+    }
+
+    #[test]
+    fn host_names_under_an_allowed_suffix_are_probed_without_a_credential() {
+        let config = config(
+            "web: {probe: {allowed_suffixes: [redis.cache.windows.net]}}\n\
+             defaults: {auth: {method: password, password_env: KEY}}",
+        );
+        let plan = plan_for(&config, "Cache1.redis.cache.windows.net:7000").unwrap_or_else(|_| panic!("it is refused"));
+        assert_eq!((plan.target.host.as_str(), plan.target.port), ("cache1.redis.cache.windows.net", 7000));
+        assert!(plan.auth == Auth::None);
+        for name in
+            ["evilredis.cache.windows.net", "redis.cache.windows.net.evil.example", "localhost", "other.example"]
+        {
+            assert_eq!(refusal(&config, name), ProbeRefused::UnknownTarget, "{name}");
+        }
+        for name in
+            ["cache 1.redis.cache.windows.net", "rediss://:secret@cache1.redis.cache.windows.net", "10.0.0.1", ""]
+        {
+            let ProbeRefused::BadTarget(error) = refusal(&config, name) else { panic!("{name} is taken") };
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What a turn of the schedule does: a check, its metrics, its history, and a line where the verdict changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::reload::Current;
+use crate::check::check;
+use crate::config::TargetConfig;
+use crate::diagnosis::{Cause, Status, Verdict};
+use crate::history::{Change, History};
+use crate::observation::Observation;
+use crate::output::log;
+use crate::output::metrics::Metrics;
+use crate::probe::Prober;
+use crate::probe::budget::Interrupt;
+use crate::record::Record;
+use crate::schedule::{Loss, LossKind, World};
+use crate::vantage::Vantage;
+
+/// The network, the metrics and the history.
+pub(super) struct RealWorld {
+    pub(super) prober: Arc<Prober>,
+    pub(super) current: watch::Receiver<Arc<Current>>,
+    pub(super) interrupt: Interrupt,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) history: Arc<History>,
+}
+
+impl World for RealWorld {
+    async fn probe(&self, target: Arc<TargetConfig>) -> Record {
+        let current = Arc::clone(&self.current.borrow());
+        check(&self.prober, &target.plan, &current.vantage, &self.interrupt).await
+    }
+
+    fn keep(&self, record: Record) {
+        // A probe that was cut short by the agent's own end says nothing of its target.
+        if self.interrupt.is_raised() {
+            return;
+        }
+        self.metrics.observe(&record);
+        let record = Arc::new(record);
+        // Another address with the same verdict is for the status page; the log tells verdicts.
+        if let Some(change) = self.history.observe(Arc::clone(&record)).filter(Change::is_of_verdict) {
+            log::verdict_change(&record, &change);
+        }
+    }
+
+    fn lose(&self, loss: Loss) {
+        let target = loss.target.plan.target.name.as_str();
+        match loss.kind {
+            LossKind::Panicked => {
+                tracing::error!(target, "a probe panicked; its target is probed again when it is due")
+            }
+            LossKind::Stuck => tracing::error!(target, "a probe did not end at its time limit, and was cancelled"),
+        }
+        let vantage = self.current.borrow().vantage.clone();
+        self.keep(unknown(&loss, vantage));
+    }
+
+    fn lag(&self, lag: Duration) {
+        self.metrics.schedule_lag(lag);
+    }
+}
+
+/// The record of a turn that brought none: nothing was seen, so nothing is known.
+fn unknown(loss: &Loss, vantage: Vantage) -> Record {
+    let plan = &loss.target.plan;
+    let (target, expectation) = (plan.target.clone(), plan.expectation.clone());
+    let mut record = Record::new(loss.began, loss.took, target, vantage, expectation, Observation::default());
+    record.findings.clear();
+    record.verdict = Verdict { status: Status::Unknown, cause: Cause::Unknown };
+    record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::config::{self, MetricsSettings};
+    use crate::output::log::tests::{Captured, record};
+    use crate::output::log::{LogFormat, LogLevel};
+    use crate::probe::budget::InterruptHandle;
+    use crate::schedule::fake::target;
+
+    fn world() -> (RealWorld, InterruptHandle) {
+        let vantage = Vantage::default();
+        let (handle, interrupt) = Interrupt::new();
+        let metrics = Arc::new(Metrics::new(&MetricsSettings::default(), &vantage));
+        let history = Arc::new(History::new());
+        history.set_targets(&["localhost".to_owned()]);
+        let config = config::parse("targets: [{host: localhost}]").unwrap_or_else(|error| panic!("{error}"));
+        let current = Current { vantage, config };
+        let current = watch::Sender::new(Arc::new(current)).subscribe();
+        (RealWorld { prober: Arc::new(Prober::new()), current, interrupt, metrics, history }, handle)
+    }
+
+    #[test]
+    fn one_line_per_change_and_none_for_the_agents_own_end() {
+        let log = Captured::start(LogFormat::Text, LogLevel::Debug);
+        let (world, interrupt) = world();
+        let changes = [Status::Pass, Status::Pass, Status::Pass, Status::Fail, Status::Fail, Status::Pass];
+        for status in changes {
+            world.keep(record(status));
+        }
+        assert_eq!(log.lines().len(), 3, "{:?}", log.lines());
+        interrupt.raise();
+        world.keep(record(Status::Unknown));
+        assert_eq!(log.lines().len(), 3, "{:?}", log.lines());
+        let latest = world.history.get("localhost").and_then(|history| history.latest).expect("it has a record");
+        assert_eq!(latest.verdict.status, Status::Pass);
+    }
+
+    #[test]
+    fn a_lost_turn_is_an_error_of_redpath_and_makes_the_verdict_unknown() {
+        let log = Captured::start(LogFormat::Text, LogLevel::Info);
+        let (world, _interrupt) = world();
+        for kind in [LossKind::Panicked, LossKind::Stuck] {
+            let target = Arc::new(target("localhost", Duration::from_secs(1)));
+            world.lose(Loss { target, began: Timestamp::now(), took: Duration::ZERO, kind });
+        }
+        let latest = world.history.get("localhost").and_then(|history| history.latest).expect("it has a record");
+        assert_eq!(latest.verdict.status, Status::Unknown);
+        let errors = log.lines().iter().filter(|line| line.contains("ERROR") && line.contains("localhost")).count();
+        assert_eq!((errors, log.lines().len()), (2, 3), "two errors and one change: {:?}", log.lines());
+    }
+}

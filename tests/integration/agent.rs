@@ -1,0 +1,259 @@
+//! The agent as a process: its signals, its word with systemd, its log and its exit status.
+#![allow(clippy::panic, reason = "a test that fails says why")]
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::{TcpListener, TcpStream, UnixDatagram};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::time::{interval, timeout};
+
+/// Nothing here takes a tenth as long, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const ONE_TARGET: &str = "
+defaults: {interval: 1s, timeout: 500ms}
+web: {listen: '127.0.0.1:0'}
+targets:
+  - {name: sessions, host: localhost}
+";
+
+#[tokio::test]
+async fn systemd_is_told_each_step() {
+    let directory = Directory::new("systemd");
+    let socket = UnixDatagram::bind(directory.0.join("notify")).expect("a socket is bound");
+    let config = directory.file("agent.yaml", ONE_TARGET);
+    let mut command = agent(&config);
+    command.env("NOTIFY_SOCKET", directory.0.join("notify")).env("WATCHDOG_USEC", "400000");
+    let mut agent = Agent::start(command).await;
+
+    let ready = next(&socket, "READY=1").await;
+    assert!(ready.contains("STATUS=probing 1 target\n"), "{ready}");
+    for _ in 0..3 {
+        next(&socket, "WATCHDOG=1").await;
+    }
+    agent.signal("HUP").await;
+    let reloading = next(&socket, "RELOADING=1").await;
+    let since = reloading.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC=")).expect("it says since when");
+    assert!(since.parse::<u64>().is_ok_and(|micros| micros > 0), "{reloading}");
+    next(&socket, "READY=1").await;
+    agent.signal("TERM").await;
+    next(&socket, "STOPPING=1").await;
+    assert_eq!(agent.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_log_has_one_line_per_change_and_each_is_json() {
+    let directory = Directory::new("log");
+    let mut agent = Agent::start(agent(&directory.file("agent.yaml", ONE_TARGET))).await;
+    agent.page_with("/-/ready", "HTTP/1.1 200").await;
+    agent.has_probed("sessions", 3).await;
+    agent.signal("INT").await;
+    agent.next_line("agent stopped").await;
+    assert_eq!(agent.ended().await.code(), Some(0));
+    let changes: Vec<_> = agent.lines.iter().filter(|line| line["message"] == "verdict changed").collect();
+    assert_eq!(changes.len(), 1, "{:?}", agent.lines);
+    assert_eq!(changes[0]["target"], "sessions");
+}
+
+#[tokio::test]
+async fn a_bad_file_keeps_the_old_configuration_and_a_good_one_is_taken_up() {
+    let directory = Directory::new("reload");
+    let config = directory.file("agent.yaml", ONE_TARGET);
+    let mut agent = Agent::start(agent(&config)).await;
+    std::fs::write(&config, "targets: [{name: sessions, hots: localhost}]").expect("the file is spoilt");
+    let reply = agent.request("POST", "/-/reload").await;
+    assert!(!reply.starts_with("HTTP/1.1 2") && reply.contains("hots"), "{reply}");
+    assert_eq!(agent.next_line("reload failed; the old configuration stays").await["level"], "ERROR");
+    agent.page_with("/metrics", "redpath_config_last_reload_successful 0\n").await;
+    agent.has_probed("sessions", 2).await;
+
+    std::fs::write(&config, format!("{ONE_TARGET}  - {{name: carts, host: localhost}}\n")).expect("the file is mended");
+    let reply = agent.request("POST", "/-/reload").await;
+    assert!(reply.starts_with("HTTP/1.1 2"), "{reply}");
+    let line = agent.next_line("configuration reloaded").await;
+    assert_eq!((&line["trigger"], &line["targets"], &line["started"]), (&"request".into(), &2.into(), &1.into()));
+    agent.page_with("/metrics", "redpath_config_last_reload_successful 1\n").await;
+    agent.has_probed("carts", 1).await;
+
+    // And by itself, where nobody asks.
+    std::fs::write(&config, ONE_TARGET).expect("the file is changed");
+    let line = agent.next_line("configuration reloaded").await;
+    assert_eq!((&line["trigger"], &line["targets"], &line["ended"]), (&"file_changed".into(), &1.into(), &1.into()));
+    assert!(!agent.request("GET", "/metrics").await.contains("target=\"carts\""));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let directory = Directory::new("second");
+    let mut agent = Agent::start(agent(&directory.file("agent.yaml", ONE_TARGET))).await;
+    // Both arrive while it stands still, so that it sees the second before it has wound down.
+    for signal in ["STOP", "TERM", "INT", "CONT"] {
+        agent.signal(signal).await;
+    }
+    assert_eq!(agent.ended().await.code(), Some(3));
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_any_more_does_not_end_it() {
+    let directory = Directory::new("closed");
+    let mut agent = Agent::start(agent(&directory.file("agent.yaml", ONE_TARGET))).await;
+    agent.stderr = None;
+    assert!(agent.request("POST", "/-/reload").await.starts_with("HTTP/1.1 2"), "which logs a line");
+    agent.has_probed("sessions", 2).await;
+    agent.signal("TERM").await;
+    assert_eq!(agent.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_keeps_it_from_starting_is_one_sentence() {
+    let directory = Directory::new("start");
+    let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port is taken");
+    let address = taken.local_addr().expect("it has an address").to_string();
+    let in_use = ONE_TARGET.replace("127.0.0.1:0", &address);
+    for (config, says) in [
+        (directory.0.join("missing.yaml"), "missing.yaml"),
+        (directory.file("unknown.yaml", "targets: []\ntragets: []\n"), "tragets"),
+        (directory.file("in-use.yaml", &in_use), address.as_str()),
+    ] {
+        let output = agent_logging("text", &config).output().await.expect("it runs");
+        let error = String::from_utf8(output.stderr).expect("it is UTF-8");
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(says) && error.lines().count() == 1, "{error}");
+        let output = agent(&config).output().await.expect("it runs");
+        let line: Value = serde_json::from_slice(&output.stderr).expect("it is one JSON object");
+        assert!(line["error"].as_str().is_some_and(|error| error.contains(says)), "{line}");
+    }
+}
+
+fn agent(config: &Path) -> Command {
+    agent_logging("json", config)
+}
+
+fn agent_logging(format: &str, config: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redpath"));
+    command.args(["agent", "--config"]).arg(config).args(["--log-format", format]);
+    for variable in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+/// A running agent, and the lines of its log so far.
+struct Agent {
+    child: Child,
+    stderr: Option<Lines<BufReader<ChildStderr>>>,
+    lines: Vec<Value>,
+    listen: String,
+}
+
+impl Agent {
+    async fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the agent starts");
+        let stderr = child.stderr.take().map(|stderr| BufReader::new(stderr).lines());
+        let mut agent = Self { child, stderr, lines: Vec::new(), listen: String::new() };
+        let line = agent.next_line("agent started").await;
+        line["listen"].as_str().expect("it says where it listens").clone_into(&mut agent.listen);
+        agent
+    }
+
+    /// The next line of its log with this message.
+    async fn next_line(&mut self, message: &str) -> Value {
+        let stderr = self.stderr.as_mut().expect("the log is read");
+        loop {
+            let line = timeout(PATIENCE, stderr.next_line()).await.unwrap_or_else(|_| panic!("no {message:?}"));
+            let line = line.expect("it can be read").unwrap_or_else(|| panic!("the log ends without {message:?}"));
+            let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            self.lines.push(line.clone());
+            if line["message"] == message {
+                return line;
+            }
+        }
+    }
+
+    async fn signal(&self, name: &str) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let kill = format!("kill -{name} {pid}");
+        let status = Command::new("sh").args(["-c", &kill]).status().await.expect("a shell runs");
+        assert!(status.success());
+    }
+
+    async fn ended(&mut self) -> ExitStatus {
+        timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("it can be waited for")
+    }
+
+    async fn request(&self, method: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.listen).await.expect("it listens");
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            self.listen
+        );
+        stream.write_all(head.as_bytes()).await.expect("the request is sent");
+        let mut reply = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut reply)).await.expect("it replies").expect("the reply can be read");
+        String::from_utf8(reply).expect("the reply is UTF-8")
+    }
+
+    /// Waits until the page at `path` has this in it.
+    async fn page_with(&self, path: &str, text: &str) {
+        self.page_where(path, |page| page.contains(text)).await;
+    }
+
+    /// Waits until the target has been probed so many times or more.
+    async fn has_probed(&self, target: &str, times: u32) {
+        let series = format!("redpath_probes_total{{target=\"{target}\"}} ");
+        let count = |page: &str| page.lines().find_map(|line| line.strip_prefix(&series)?.parse::<u32>().ok());
+        self.page_where("/metrics", |page| count(page).is_some_and(|count| count >= times)).await;
+    }
+
+    async fn page_where(&self, path: &str, holds: impl Fn(&str) -> bool) {
+        let mut looks = interval(Duration::from_millis(50));
+        let found = async {
+            while !holds(&self.request("GET", path).await) {
+                looks.tick().await;
+            }
+        };
+        timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{path} never has what is waited for"));
+    }
+}
+
+/// The next message to systemd that has this line; a missing one would never come.
+async fn next(socket: &UnixDatagram, line: &str) -> String {
+    let mut buffer = [0; 4096];
+    loop {
+        let length = timeout(PATIENCE, socket.recv(&mut buffer)).await.unwrap_or_else(|_| panic!("no {line}"));
+        let message = String::from_utf8_lossy(&buffer[..length.expect("it can be read")]).into_owned();
+        if message.lines().any(|found| found == line) {
+            return message;
+        }
+        // Between the steps it says nothing but that it is alive.
+        assert_eq!(message, "WATCHDOG=1\n", "while waiting for {line}");
+    }
+}
+
+/// A directory of one test alone, removed at its end.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("redpath-agent-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a directory is made");
+        Self(path)
+    }
+
+    fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).expect("a file is written");
+        path
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
