@@ -5,3 +5,9 @@
 //! live connection of the one before.
 
 pub mod budget;
+pub mod connection;
+mod credential;
+mod excerpt;
+mod redis;
+mod tcp;
+mod tls;
