@@ -36,8 +36,8 @@ const FAREWELL: Duration = Duration::from_millis(200);
 
 /// Says who the probe is, where it may, and pings; writes both phases and their facts down.
 ///
-/// Returns the alert with which the peer took its side of the TLS handshake back, where it did so
-/// before the first reply; neither phase has had its turn then.
+/// Returns the TLS alert that came in place of a first reply, where one did: the peer's judgement of
+/// the handshake.
 pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     plan: &Plan,
@@ -45,13 +45,14 @@ pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     phases: &mut ConnectionPhases,
     connection: &mut Connection,
 ) -> Option<AlertDescription> {
-    let mut talk = Talk { conversation: Conversation::new(stream), secret: None, replied: false, usable: true };
-    let alert = talk.phases(plan, budget, phases, connection).await.err();
+    let mut talk = Talk::new(Conversation::new(stream));
+    talk.phases(plan, budget, phases, connection).await;
+    let refusal = talk.refusal.take();
     let polite = talk.replied && talk.usable;
     let stream = talk.conversation.stream();
     // Whoever just vanishes fills the server's log; whoever waits for a goodbye delays the next probe.
     let _ = budget.within(FAREWELL, farewell(stream, polite)).await;
-    alert
+    refusal
 }
 
 async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, polite: bool) -> io::Result<()> {
@@ -69,45 +70,41 @@ struct Talk<S> {
     conversation: Conversation<S>,
     /// The secret that was read, so that no reply that repeats it is kept.
     secret: Option<Arc<Secret>>,
-    /// Whether a Redis has answered: before that, a TLS alert belongs to the handshake.
+    /// Whether a Redis has answered.
     replied: bool,
     /// Whether the next reply would be the next command's.
     usable: bool,
-}
-
-/// Why a command did not do what it is for.
-enum Trouble {
-    Failure(RedisFailure),
-    LateAlert(AlertDescription),
+    /// The alert that came before the first answer.
+    refusal: Option<AlertDescription>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
+    fn new(conversation: Conversation<S>) -> Self {
+        Self { conversation, secret: None, replied: false, usable: true, refusal: None }
+    }
+
     async fn phases(
         &mut self,
         plan: &Plan,
         budget: &Budget,
         phases: &mut ConnectionPhases,
         connection: &mut Connection,
-    ) -> Result<(), AlertDescription> {
+    ) {
         let mut facts = AuthFacts { method: AuthMethod::None, username: None, credential_error: None };
-        phases.auth = match self.authenticate(plan, connection.address.ip(), budget, &mut facts).await {
-            Ok(phase) => phase,
-            Err(alert) => return Err(alert),
-        };
+        phases.auth = self.authenticate(plan, connection.address.ip(), budget, &mut facts).await;
         match phases.auth.summary().outcome {
             PhaseOutcome::Done | PhaseOutcome::Skipped => connection.auth = Some(facts),
             PhaseOutcome::Failed => {
                 connection.auth = Some(facts);
                 phases.ping = Phase::NotReached { stopped_by: StoppedBy::Auth };
-                return Ok(());
+                return;
             }
             PhaseOutcome::NotReached => {
                 phases.ping = Phase::NotReached { stopped_by: StoppedBy::Interrupt };
-                return Ok(());
+                return;
             }
         }
-        phases.ping = self.ping(plan.samples, budget, &mut connection.ping).await?;
-        Ok(())
+        phases.ping = self.ping(plan.samples, budget, &mut connection.ping).await;
     }
 
     async fn authenticate(
@@ -116,28 +113,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         address: IpAddr,
         budget: &Budget,
         facts: &mut AuthFacts,
-    ) -> Result<Phase<RedisFailure>, AlertDescription> {
+    ) -> Phase<RedisFailure> {
         let (username, source) = match &plan.auth {
-            Auth::None => return Ok(Phase::Skipped { reason: SkipReason::NoCredentials }),
+            Auth::None => return Phase::Skipped { reason: SkipReason::NoCredentials },
             Auth::Password { username, source } => (username, source),
         };
         facts.method = AuthMethod::Password;
         facts.username.clone_from(username);
         // A wildcard certificate covers other people's caches, too: the address has to be right as well.
         if !plan.expectation.is_met_by(address) {
-            return Ok(Phase::Skipped { reason: SkipReason::WithheldUnexpectedAddress });
+            return Phase::Skipped { reason: SkipReason::WithheldUnexpectedAddress };
         }
         let secret = match budget.phase(credential::read(source)).await {
             Ok(Ok(secret)) => secret,
             Ok(Err(error)) => {
                 facts.credential_error = Some(error);
-                return Ok(Phase::Skipped { reason: SkipReason::CredentialUnavailable });
+                return Phase::Skipped { reason: SkipReason::CredentialUnavailable };
             }
             Err(Cut::Timeout) => {
                 facts.credential_error = Some("reading the password took longer than the phase may".to_owned());
-                return Ok(Phase::Skipped { reason: SkipReason::CredentialUnavailable });
+                return Phase::Skipped { reason: SkipReason::CredentialUnavailable };
             }
-            Err(Cut::Interrupt) => return Ok(Phase::NotReached { stopped_by: StoppedBy::Interrupt }),
+            Err(Cut::Interrupt) => return Phase::NotReached { stopped_by: StoppedBy::Interrupt },
         };
         let command = match username {
             Some(username) => packed(&["AUTH", username, secret.expose()]),
@@ -147,11 +144,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         let begun = Instant::now();
         let outcome = budget.phase(self.call(&command)).await;
         let took = begun.elapsed();
-        Ok(match outcome {
+        match outcome {
             Ok(Ok(Value::Okay)) => Phase::done(took),
             Ok(Ok(other)) => Phase::failed(took, self.unexpected(&other)),
-            Ok(Err(Trouble::Failure(failure))) => Phase::failed(took, failure),
-            Ok(Err(Trouble::LateAlert(alert))) => return Err(alert),
+            Ok(Err(failure)) => Phase::failed(took, failure),
             Err(Cut::Timeout) => {
                 self.usable = false;
                 Phase::failed(took, RedisFailure::Timeout)
@@ -160,26 +156,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
                 self.usable = false;
                 Phase::NotReached { stopped_by: StoppedBy::Interrupt }
             }
-        })
+        }
     }
 
     /// The phase's time is that of the first `PING`, what a probe with a single sample would see;
     /// the further ones are in the facts, which keep those that came where a later one fails.
-    async fn ping(
-        &mut self,
-        samples: u16,
-        budget: &Budget,
-        facts: &mut Option<PingFacts>,
-    ) -> Result<Phase<RedisFailure>, AlertDescription> {
+    async fn ping(&mut self, samples: u16, budget: &Budget, facts: &mut Option<PingFacts>) -> Phase<RedisFailure> {
         let mut pings = Pings::default();
         let begun = Instant::now();
         let outcome = budget.phase(self.ping_repeatedly(samples, budget.phase_limit() / 2, &mut pings)).await;
         let took = begun.elapsed();
         *facts = pings.facts();
         let phase = match outcome {
-            Ok(Ok(())) => return Ok(Phase::done(pings.times.first().copied().unwrap_or(took))),
-            Ok(Err(Trouble::Failure(failure))) => Phase::failed(took, failure),
-            Ok(Err(Trouble::LateAlert(alert))) => return Err(alert),
+            Ok(Ok(())) => return Phase::done(pings.times.first().copied().unwrap_or(took)),
+            Ok(Err(failure)) => Phase::failed(took, failure),
             Err(Cut::Timeout) => Phase::failed(took, RedisFailure::Timeout),
             // What is known by then is kept.
             Err(Cut::Interrupt) => match pings.times.first() {
@@ -188,37 +178,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
             },
         };
         self.usable &= matches!(phase, Phase::Failed { failure: RedisFailure::ErrorReply { .. }, .. });
-        Ok(phase)
+        phase
     }
 
     /// Pings up to `samples` times. No sample begins later than `last_start`, so that one that runs
     /// into the phase's limit has been waited for and was not merely the last of too many.
-    async fn ping_repeatedly(&mut self, samples: u16, last_start: Duration, pings: &mut Pings) -> Result<(), Trouble> {
+    async fn ping_repeatedly(
+        &mut self,
+        samples: u16,
+        last_start: Duration,
+        pings: &mut Pings,
+    ) -> Result<(), RedisFailure> {
         let command = packed(&["PING"]);
         let begun = Instant::now();
         while pings.times.is_empty() || (pings.times.len() < samples.into() && begun.elapsed() < last_start) {
             let sent = Instant::now();
             let reply = match self.call(&command).await {
                 Ok(Value::SimpleString(text)) if text == "PONG" => PingReply::Pong,
-                Ok(other) => return Err(Trouble::Failure(self.unexpected(&other))),
-                Err(Trouble::Failure(RedisFailure::ErrorReply { code, .. })) if code == "NOAUTH" => PingReply::Noauth,
-                Err(Trouble::Failure(RedisFailure::ErrorReply { code, .. })) if code == "NOPERM" => PingReply::Noperm,
-                Err(trouble) => return Err(trouble),
+                Ok(other) => return Err(self.unexpected(&other)),
+                Err(RedisFailure::ErrorReply { code, .. }) if code == "NOAUTH" => PingReply::Noauth,
+                Err(RedisFailure::ErrorReply { code, .. }) if code == "NOPERM" => PingReply::Noperm,
+                Err(failure) => return Err(failure),
             };
             pings.times.push(sent.elapsed());
             if *pings.reply.get_or_insert(reply) != reply {
                 let reply = format!("{reply:?} after another reply to the same command");
-                return Err(Trouble::Failure(RedisFailure::UnexpectedReply { reply }));
+                return Err(RedisFailure::UnexpectedReply { reply });
             }
         }
         Ok(())
     }
 
-    async fn call(&mut self, command: &[u8]) -> Result<Value, Trouble> {
+    async fn call(&mut self, command: &[u8]) -> Result<Value, RedisFailure> {
         match self.conversation.call(command).await {
             Ok(Reply::Answer(Value::ServerError(error))) => {
                 self.replied = true;
-                Err(Trouble::Failure(self.error_reply(&error)))
+                Err(self.error_reply(&error))
             }
             Ok(Reply::Answer(value)) => {
                 self.replied = true;
@@ -227,31 +222,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
             Ok(Reply::Unasked(value)) => {
                 self.usable = false;
                 let reply = format!("{}, before anything was asked", self.kept(&shown(&value), SHOWN));
-                Err(Trouble::Failure(RedisFailure::UnexpectedReply { reply }))
+                Err(RedisFailure::UnexpectedReply { reply })
             }
             Err(broken) => {
                 self.usable = false;
-                Err(self.trouble(broken))
+                Err(self.failure(broken))
             }
         }
     }
 
-    fn trouble(&self, broken: Broken) -> Trouble {
-        Trouble::Failure(match broken {
-            Broken::NotRedis(head) => RedisFailure::NotRedis { error: self.beginning(&head) },
-            Broken::TooLong => RedisFailure::TooLong { limit: MAX_BYTES as u64 },
-            Broken::Closed => RedisFailure::Closed,
-            Broken::Failed(error) => match (tls::alert_in(&error), error.kind()) {
-                (Some(alert), _) if !self.replied => return Trouble::LateAlert(alert),
-                (Some(alert), _) => {
-                    RedisFailure::Other { error: format!("the peer sent the TLS alert {}", tls::alert_name(alert)) }
-                }
-                (None, io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted) => RedisFailure::Reset,
-                (None, io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof) => RedisFailure::Closed,
-                (None, io::ErrorKind::TimedOut) => RedisFailure::Timeout,
-                (None, _) => RedisFailure::Other { error: excerpt::of_text(&error.to_string(), MAX_MESSAGE) },
-            },
-        })
+    fn failure(&mut self, broken: Broken) -> RedisFailure {
+        let error = match broken {
+            Broken::NotRedis(head) => return RedisFailure::NotRedis { error: self.beginning(&head) },
+            Broken::TooLong => return RedisFailure::TooLong { limit: MAX_BYTES as u64 },
+            Broken::Closed => return RedisFailure::Closed,
+            Broken::Failed(error) => error,
+        };
+        if let Some(alert) = tls::alert_in(&error) {
+            if !self.replied {
+                self.refusal = Some(alert);
+            }
+            return RedisFailure::Other { error: format!("the peer sent the TLS alert {}", tls::alert_name(alert)) };
+        }
+        match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => RedisFailure::Reset,
+            io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => RedisFailure::Closed,
+            io::ErrorKind::TimedOut => RedisFailure::Timeout,
+            _ => RedisFailure::Other { error: excerpt::of_text(&error.to_string(), MAX_MESSAGE) },
+        }
     }
 
     /// How something that is not Redis' protocol begins.
@@ -316,16 +314,20 @@ const KNOWN_CODES: [&str; 15] = [
     "WRONGPASS",
 ];
 
-/// A reply as a person would write it down, its text whole.
+/// A reply as a person would write it down: its text whole, or else its kind.
 fn shown(value: &Value) -> String {
     match value {
         Value::Nil => "nil".to_owned(),
         Value::Okay => "OK".to_owned(),
-        Value::SimpleString(text) => text.clone(),
-        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => text.clone(),
+        Value::BulkString(bytes) | Value::BigNumber(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         Value::Int(number) => number.to_string(),
+        Value::Double(number) => number.to_string(),
+        Value::Boolean(value) => value.to_string(),
         Value::Array(items) => format!("an array of {}", items.len()),
-        other => format!("{other:?}"),
+        Value::Set(items) => format!("a set of {}", items.len()),
+        Value::Map(pairs) => format!("a map of {}", pairs.len()),
+        _ => "a reply of another type".to_owned(),
     }
 }
 
@@ -379,7 +381,7 @@ mod tests {
 
     fn talk(secret: Option<&str>) -> Talk<tokio::io::Empty> {
         let secret = secret.map(|text| Arc::new(Secret::new(text.to_owned())));
-        Talk { conversation: Conversation::new(tokio::io::empty()), secret, replied: true, usable: true }
+        Talk { secret, ..Talk::new(Conversation::new(tokio::io::empty())) }
     }
 
     fn error(line: &str) -> ServerError {
@@ -417,7 +419,9 @@ mod tests {
         for line in
             ["ERR unknown command 'AUTH' with args 'hunter2-c'", "hunter2-canary is wrong", "HUNTER hunter2-canary"]
         {
-            let RedisFailure::ErrorReply { code, message } = talking.error_reply(&error(line)) else { panic!("{line}") };
+            let RedisFailure::ErrorReply { code, message } = talking.error_reply(&error(line)) else {
+                panic!("{line}")
+            };
             assert!(!format!("{code} {message}").contains("hunter2"), "{line}: {code} {message}");
         }
         assert_eq!(talking.beginning(b"<p>AUTH hunter2-canary"), WITHHELD);

@@ -230,6 +230,11 @@ impl Seen {
         matches!(self.verification, Some(Ok(())))
     }
 
+    /// Whether the server, itself verified, asked for a certificate and was given none.
+    fn wanted_in_vain(&self) -> bool {
+        self.certificate_wanted && self.is_verified()
+    }
+
     /// Writes down what the server showed of itself.
     fn describe(&self, trust: &Trust, name: &ServerName<'_>, facts: &mut TlsFacts) {
         if let Some((version, cipher)) = self.received.server_hello() {
@@ -253,6 +258,15 @@ impl Seen {
             return self.protocol_failure(error, trust, facts);
         }
         match error.kind() {
+            // It asked, was given none, and hung up: the reset overtook the alert, or there was none.
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+                if self.wanted_in_vain() =>
+            {
+                TlsFailure::ClientCertificateRequired
+            }
             io::ErrorKind::UnexpectedEof => TlsFailure::Closed { bytes_received },
             io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
                 TlsFailure::Reset { bytes_received }
@@ -285,12 +299,11 @@ impl Seen {
             AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity if self.chain.is_empty() => {
                 TlsFailure::NoSharedCipher
             }
-            // The server's certificate is fine, it asked for one, and was given none.
             AlertDescription::HandshakeFailure
             | AlertDescription::BadCertificate
             | AlertDescription::NoCertificate
             | AlertDescription::CertificateUnknown
-                if self.certificate_wanted && self.is_verified() =>
+                if self.wanted_in_vain() =>
             {
                 TlsFailure::ClientCertificateRequired
             }

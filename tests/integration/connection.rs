@@ -154,8 +154,9 @@ async fn with_a_password_over_tls() {
 #[tokio::test]
 async fn as_an_acl_user_over_tls_1_2() {
     let certificates = Certificates::new();
-    let user = format!("prober on >{CANARY} +ping");
-    let settings = ["--tls-protocols", "TLSv1.2", "--user", &user, "--user", "default off"];
+    let password = format!(">{CANARY}");
+    let user = ["--user", "prober", "on", &password, "+ping", "--user", "default", "off"];
+    let settings = [["--tls-protocols", "TLSv1.2"].as_slice(), &user].concat();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &settings);
     let plan = with_password(tls_plan(&certificates, redis.port), Some("prober"), CANARY);
     let (phases, connection) = probe(&plan).await;
@@ -169,7 +170,7 @@ async fn as_an_acl_user_over_tls_1_2() {
 
 #[tokio::test]
 async fn a_user_who_may_not_ping() {
-    let redis = Redis::plain(&["--user", &format!("prober on >{CANARY} -@all"), "--user", "default off"]);
+    let redis = Redis::plain(&["--user", "prober", "on", &format!(">{CANARY}"), "-@all", "--user", "default", "off"]);
     let plan = with_password(plan(redis.port, false), Some("prober"), CANARY);
     let (phases, connection) = probe(&plan).await;
     assert!(phases.auth.is_done() && phases.ping.is_done(), "{phases:?}");
@@ -225,8 +226,10 @@ async fn a_server_without_manners_at_the_end_costs_little() {
     .await;
     let begun = Instant::now();
     let (phases, _) = probe(&plan(port, false)).await;
-    assert!(phases.ping.summary().took.is_some_and(|took| took.0 < Duration::from_millis(150)), "{:?}", phases.ping);
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    let (all, ping) = (begun.elapsed(), phases.ping.summary().took.expect("it ran").0);
+    assert!(phases.ping.is_done());
+    assert!(ping + Duration::from_millis(200) <= all, "waiting for a goodbye is no part of {ping:?}");
+    assert!(all < Duration::from_secs(2), "{all:?}");
 }
 
 // Credentials.
@@ -253,7 +256,8 @@ async fn a_password_for_a_server_that_has_none() {
 async fn credentials_go_to_the_expected_address_alone() {
     let certificates = Certificates::new();
     // Any password will do for this user, so that the server's statistics can be read without one.
-    let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &["--user", "default on nopass ~* &* +@all"]);
+    let anyone = ["--user", "default", "on", "nopass", "~*", "&*", "+@all"];
+    let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &anyone);
     let mut plan = with_password(tls_plan(&certificates, redis.port), Some("default"), CANARY);
     plan.expectation.endpoints = vec![parse_range("10.60.4.5").expect("an address")];
     let (phases, connection) = probe(&plan).await;
@@ -578,7 +582,7 @@ async fn more_samples_than_time_is_no_failure() {
         }
     })
     .await;
-    let plan = Plan { samples: 10_000, timeout: Duration::from_millis(600), ..plan(port, false) };
+    let plan = Plan { samples: 10_000, timeout: Duration::from_secs(2), ..plan(port, false) };
     let (phases, connection) = probe(&plan).await;
     assert!(phases.ping.is_done(), "{:?}", phases.ping);
     assert!((2..10_000).contains(&connection.ping.expect("some replies").samples));
