@@ -478,4 +478,16 @@ mod tests {
         let expected = TlsFailure::NotTls { received: "220 mail.example.org ESMTP".into(), plain_redis: false };
         assert_eq!(seen.unless_not_tls(closed), expected);
     }
+
+    #[tokio::test]
+    async fn a_reset_by_a_server_that_wanted_a_certificate() {
+        let trust = Tls::new().stores.get(None).await.expect("trust anchors");
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        let mut seen = Seen { certificate_wanted: true, ..Seen::default() };
+        let failure = seen.failure(&reset, &trust, &TlsFacts::default());
+        assert_eq!(failure, TlsFailure::Reset { bytes_received: 0 }, "a server that was not verified");
+        seen.verification = Some(Ok(()));
+        let failure = seen.failure(&reset, &trust, &TlsFacts::default());
+        assert_eq!(failure, TlsFailure::ClientCertificateRequired);
+    }
 }
