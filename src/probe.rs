@@ -6,7 +6,12 @@
 
 pub mod budget;
 pub mod connection;
+mod credential;
 mod dns;
+mod excerpt;
+mod redis;
+mod tcp;
+mod tls;
 
 use std::net::IpAddr;
 

@@ -4,11 +4,15 @@
 pub(crate) mod background;
 #[path = "support/bind.rs"]
 pub(crate) mod bind;
+#[path = "support/certificates.rs"]
+pub(crate) mod certificates;
 #[path = "support/dns.rs"]
 pub(crate) mod dns;
 #[path = "support/fake_redis.rs"]
 pub(crate) mod fake_redis;
 #[path = "support/lab.rs"]
 pub(crate) mod lab;
+#[path = "support/redis.rs"]
+pub(crate) mod redis;
 #[path = "support/zone.rs"]
 pub(crate) mod zone;

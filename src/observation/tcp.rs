@@ -24,7 +24,8 @@ pub struct Connection {
     /// Whether the address was given (`--connect`) in place of what was resolved.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub address_given: bool,
-    /// The addresses of the name that were tried before this one, in order.
+    /// The other addresses of the name that were tried, in order: before this one, or after it where
+    /// none answered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier_attempts: Vec<EarlierAttempt>,
     /// What TLS showed; absent where it was not reached.

@@ -1,22 +1,117 @@
-//! stub
+//! One connection: TCP, TLS, `AUTH`, `PING`, in this order, each phase handing its stream to the next.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Instant;
+
+use tokio::net::TcpStream;
+
 use super::budget::Budget;
-use crate::observation::{Connection, ConnectionPhases, StoppedBy};
+use super::redis;
+use super::tcp::{self, Opened, Unopened};
+use super::tls::{self, Tls, Unverified};
+use crate::observation::{Connection, ConnectionPhases, Phase, SkipReason, StoppedBy};
 use crate::plan::Plan;
-use std::net::IpAddr;
-/// stub
-#[derive(Default)]
-pub struct Connector {}
+
+/// Connects for every target: what is worth keeping between probes is kept here.
+pub struct Connector {
+    tls: Tls,
+}
+
+impl Default for Connector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Connector {
-    /// stub
+    /// A connector that has read nothing yet.
     pub fn new() -> Self {
-        Self {}
+        Self { tls: Tls::new() }
     }
-    /// stub
-    pub async fn connect(&self, plan: &Plan, addresses: &[IpAddr], _budget: &Budget) -> (ConnectionPhases, Connection) {
-        let ip = addresses[0];
-        (
-            ConnectionPhases::not_reached(StoppedBy::Connect),
-            Connection::new((ip, plan.target.port).into(), plan.expectation.class(ip)),
-        )
+
+    /// Connects to the first of `addresses` that answers, and goes through the phases on it. It
+    /// ends with the budget, whatever the peer does.
+    ///
+    /// Credentials are sent over this one connection alone, after the certificate was verified
+    /// (except where the target is declared plain), and only where the address meets the plan's
+    /// expectation; otherwise the probe goes on without.
+    pub async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> (ConnectionPhases, Connection) {
+        let Some(&first) = addresses.first() else {
+            let nowhere = connection(plan, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            return (ConnectionPhases::not_reached(StoppedBy::Resolve), nowhere);
+        };
+        match tcp::open(plan, addresses, budget).await {
+            Ok(opened) => self.go_on(plan, opened, budget).await,
+            Err(Unopened::Failed(failed, others)) => {
+                let mut connection = connection(plan, failed.address.ip());
+                connection.earlier_attempts = others;
+                let mut phases = ConnectionPhases::not_reached(StoppedBy::Connect);
+                phases.connect = Phase::failed(failed.took_seconds, failed.failure);
+                (phases, connection)
+            }
+            Err(Unopened::Interrupted(earlier)) => {
+                let mut connection = connection(plan, first);
+                connection.earlier_attempts = earlier;
+                (ConnectionPhases::not_reached(StoppedBy::Interrupt), connection)
+            }
+        }
     }
+
+    async fn go_on(&self, plan: &Plan, opened: Opened, budget: &Budget) -> (ConnectionPhases, Connection) {
+        let mut connection = connection(plan, opened.address.ip());
+        connection.source = opened.source;
+        connection.earlier_attempts = opened.earlier;
+        let mut phases = ConnectionPhases::not_reached(StoppedBy::Interrupt);
+        phases.connect = Phase::done(opened.took);
+        let mut tcp = opened.stream;
+        if plan.target.tls {
+            self.over_tls(plan, tcp, budget, &mut phases, &mut connection).await;
+        } else {
+            phases.tls = Phase::Skipped { reason: SkipReason::Plaintext };
+            redis::talk(&mut tcp, plan, budget, &mut phases, &mut connection).await;
+        }
+        (phases, connection)
+    }
+
+    async fn over_tls(
+        &self,
+        plan: &Plan,
+        tcp: TcpStream,
+        budget: &Budget,
+        phases: &mut ConnectionPhases,
+        connection: &mut Connection,
+    ) {
+        let mut begun = Instant::now();
+        let result = match self.tls.trust(plan.ca_file.as_deref(), budget).await {
+            Ok(anchors) => {
+                begun = Instant::now();
+                let (result, facts) = anchors.handshake(&plan.target.server_name, tcp, budget).await;
+                connection.tls = Some(facts);
+                result
+            }
+            Err(unverified) => Err(unverified),
+        };
+        let took = begun.elapsed();
+        let failure = match result {
+            Ok(mut stream) => {
+                phases.tls = Phase::done(took);
+                let Some(alert) = redis::talk(&mut stream, plan, budget, phases, connection).await else { return };
+                (begun.elapsed(), tls::refused_late(&stream, alert))
+            }
+            Err(Unverified::Failed(failure)) => {
+                (took, tls::look_for_plain_redis(connection.address, *failure, budget).await)
+            }
+            Err(Unverified::Interrupted) => return,
+        };
+        phases.tls = Phase::failed(failure.0, failure.1);
+        phases.auth = Phase::NotReached { stopped_by: StoppedBy::Tls };
+        phases.ping = Phase::NotReached { stopped_by: StoppedBy::Tls };
+        connection.auth = None;
+    }
+}
+
+fn connection(plan: &Plan, ip: IpAddr) -> Connection {
+    let mut connection = Connection::new(SocketAddr::new(ip, plan.target.port), plan.expectation.class(ip));
+    connection.address_given = plan.connect.is_some();
+    connection
 }

@@ -1,8 +1,10 @@
 //! The integration tests: one program, so that they are linked once.
+#![allow(clippy::panic)] // clippy.toml knows tests and not their helpers
 
 mod agent;
 mod command_line;
 mod config;
+mod connection;
 mod metrics;
 mod output;
 mod resolution;

@@ -1,0 +1,130 @@
+//! Reading a password where the plan says it is. An error names the place and the reason, never
+//! the content.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::plan::PasswordSource;
+use crate::secret::Secret;
+
+/// The most bytes that a password may have; Entra tokens have a few thousand.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// Reads the password, without blocking the runtime.
+///
+/// # Errors
+/// A sentence that names the source and what is wrong with it.
+pub(super) async fn read(source: &PasswordSource) -> Result<Arc<Secret>, String> {
+    match source {
+        PasswordSource::Given(secret) => Ok(Arc::clone(secret)),
+        PasswordSource::Environment(name) => from_environment(name).map(Arc::new),
+        PasswordSource::File(path) => {
+            let path = path.clone();
+            let read = tokio::task::spawn_blocking(move || from_file(&path));
+            let secret = read.await.map_err(|_| "the thread that reads the password file was lost".to_owned())??;
+            Ok(Arc::new(secret))
+        }
+    }
+}
+
+fn from_environment(name: &str) -> Result<Secret, String> {
+    match std::env::var(name) {
+        Ok(password) if password.is_empty() => Err(format!("the environment variable {name} is empty")),
+        Ok(password) => Ok(Secret::new(password)),
+        Err(std::env::VarError::NotPresent) => Err(format!("the environment variable {name} is not set")),
+        Err(std::env::VarError::NotUnicode(_)) => Err(format!("the environment variable {name} is not UTF-8")),
+    }
+}
+
+fn from_file(path: &Path) -> Result<Secret, String> {
+    let refuse = |why: &str| Err(format!("password file {}: {why}", path.display()));
+    // The whole capacity at once: a vector that grows leaves copies behind that nobody wipes.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
+    let mut read = || File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
+    if let Err(error) = read() {
+        return refuse(&reason(&error));
+    }
+    if bytes.len() > MAX_BYTES {
+        return refuse("it is longer than the 64 KiB that a password may have");
+    }
+    // Editors and `echo` end a file with a line break, which no one means as part of the password.
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    if bytes.is_empty() {
+        return refuse("it is empty");
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(password) => Ok(Secret::new(password.to_owned())),
+        Err(_) => {
+            bytes.zeroize();
+            refuse("it is not UTF-8")
+        }
+    }
+}
+
+/// The reason without the error number, as other tools print it.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    let text = &text[..end];
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, content: &[u8]) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("redpath-credential-{}-{name}", std::process::id()));
+        std::fs::write(&path, content).expect("a temporary file");
+        path
+    }
+
+    fn read(name: &str, content: &[u8]) -> Result<String, String> {
+        let path = file(name, content);
+        let read = from_file(&path).map(|secret| secret.expose().to_owned());
+        std::fs::remove_file(&path).expect("the temporary file");
+        read
+    }
+
+    #[test]
+    fn one_line_break_is_not_part_of_it() {
+        for (name, content, password) in [
+            ("none", "hunter2", "hunter2"),
+            ("unix", "hunter2\n", "hunter2"),
+            ("dos", "hunter2\r\n", "hunter2"),
+            ("two", "hunter2\n\n", "hunter2\n"),
+            ("space", " hunter2 \n", " hunter2 "),
+            ("return", "hunter2\r", "hunter2\r"),
+        ] {
+            assert_eq!(read(name, content.as_bytes()).as_deref(), Ok(password), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_without_its_content() {
+        let error = from_file(Path::new("/nonexistent/secret")).err().expect("no such file");
+        assert_eq!(error, "password file /nonexistent/secret: no such file or directory");
+        for (name, content, says) in [
+            ("empty", Vec::new(), "empty"),
+            ("break", b"\n".to_vec(), "empty"),
+            ("bytes", b"hunter2\xff".to_vec(), "UTF-8"),
+            ("long", vec![b'x'; MAX_BYTES + 2], "64 KiB"),
+        ] {
+            let error = read(name, &content).expect_err("not a password");
+            assert!(error.contains(says) && error.contains(name) && !error.contains("hunter2"), "{error}");
+        }
+        assert!(read("longest", &vec![b'x'; MAX_BYTES]).is_ok());
+        let error = from_environment("REDPATH_TEST_UNSET_VARIABLE").err().expect("not set");
+        assert!(error.contains("REDPATH_TEST_UNSET_VARIABLE"), "{error}");
+    }
+}

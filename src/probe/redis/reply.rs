@@ -1,0 +1,269 @@
+//! One Redis reply from a stream: the bytes are the `redis` crate's to read, the bounds are ours.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use combine::parser::combinator::AnySendSyncPartialState;
+use combine::stream::{Decoder, PointerOffset};
+use redis::Value;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+/// The most bytes that one reply may have: what is asked for has a line.
+pub(super) const MAX_BYTES: usize = 64 * 1024;
+
+/// How much of a reply's beginning is kept.
+const KEPT: usize = 256;
+
+/// A connection on which commands are answered in turn.
+pub(super) struct Conversation<S> {
+    stream: S,
+    decoder: Decoder<AnySendSyncPartialState, PointerOffset<[u8]>>,
+    bounds: Bounds,
+}
+
+/// What a command was answered with.
+#[derive(Debug, PartialEq)]
+pub(super) enum Reply {
+    /// A reply to the command.
+    Answer(Value),
+    /// A reply that came before the command was sent, and is therefore none.
+    Unasked(Value),
+}
+
+/// Why there is no reply.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// What came is not the protocol; this is how it begins.
+    NotRedis(Vec<u8>),
+    /// The reply has more than [`MAX_BYTES`].
+    TooLong,
+    /// The stream ended.
+    Closed,
+    /// The stream failed.
+    Failed(io::Error),
+}
+
+/// What has been read of the present reply.
+#[derive(Default)]
+struct Bounds {
+    bytes: usize,
+    head: Vec<u8>,
+    end: Option<Broken>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, decoder: Decoder::new(), bounds: Bounds::default() }
+    }
+
+    /// Sends one packed command and reads its reply to the end.
+    ///
+    /// An error line that came unasked counts as the reply, since that is how a server says why it
+    /// is about to close: `-ERR max number of clients reached`.
+    pub(super) async fn call(&mut self, command: &[u8]) -> Result<Reply, Broken> {
+        self.bounds = Bounds::default();
+        if let Some(unasked) = self.already_there().await {
+            return Ok(match unasked? {
+                error @ Value::ServerError(_) => Reply::Answer(error),
+                other => Reply::Unasked(other),
+            });
+        }
+        let sent = async {
+            self.stream.write_all(command).await?;
+            self.stream.flush().await // TLS buffers
+        };
+        let sent = sent.await;
+        match (self.read().await, sent) {
+            (Ok(value), _) => Ok(Reply::Answer(value)),
+            // A peer that has closed may have said why before, and is asked for that first.
+            (Err(Broken::Closed), Err(error)) => Err(Broken::Failed(error)),
+            (Err(broken), _) => Err(broken),
+        }
+    }
+
+    /// What has come without being asked for, if anything has.
+    async fn already_there(&mut self) -> Option<Result<Value, Broken>> {
+        // A dropped read loses nothing: the decoder keeps what has come of the reply.
+        let mut read = pin!(self.read());
+        std::future::poll_fn(|cx| match read.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    async fn read(&mut self) -> Result<Value, Broken> {
+        if self.bounds.head.is_empty() {
+            let kept = self.decoder.buffer();
+            self.bounds.head.extend_from_slice(&kept[..kept.len().min(KEPT)]);
+        }
+        loop {
+            let mut reader = Bounded { stream: &mut self.stream, bounds: &mut self.bounds };
+            match redis::parse_redis_value_async(&mut self.decoder, &mut reader).await {
+                Ok(Value::Push { .. }) => {} // RESP3: out of band, and within the bound of this reply
+                Ok(Value::Attribute { data, .. }) => return Ok(*data),
+                Ok(value) => return Ok(value),
+                Err(_) => {
+                    let head = std::mem::take(&mut self.bounds.head);
+                    return Err(match self.bounds.end.take() {
+                        Some(Broken::Closed) if !head.is_empty() && !begins_a_reply(&head) => Broken::NotRedis(head),
+                        Some(end) => end,
+                        None => Broken::NotRedis(head),
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) fn stream(&mut self) -> &mut S {
+        &mut self.stream
+    }
+}
+
+/// Whether `bytes` begin with one of the types of RESP2 and RESP3.
+fn begins_a_reply(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| b"+-:$*%|~_,#!=(>".contains(first))
+}
+
+/// Reads no more than a reply may have, and remembers why it ended: the parser's own errors say
+/// less, and differ from version to version.
+struct Bounded<'a, S> {
+    stream: &'a mut S,
+    bounds: &'a mut Bounds,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Bounded<'_, S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let room = MAX_BYTES.saturating_sub(this.bounds.bytes);
+        if room == 0 {
+            this.bounds.end = Some(Broken::TooLong);
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        let mut part = [0; 4096];
+        let length = room.min(buffer.remaining()).min(part.len());
+        let mut part = ReadBuf::new(&mut part[..length]);
+        if let Err(error) = ready!(Pin::new(&mut *this.stream).poll_read(cx, &mut part)) {
+            let closed = error.kind() == io::ErrorKind::UnexpectedEof;
+            this.bounds.end = Some(if closed { Broken::Closed } else { Broken::Failed(error) });
+            return Poll::Ready(Err(io::ErrorKind::Other.into()));
+        }
+        let bytes = part.filled();
+        if bytes.is_empty() {
+            this.bounds.end = Some(Broken::Closed);
+        }
+        this.bounds.bytes += bytes.len();
+        let room = KEPT.saturating_sub(this.bounds.head.len());
+        this.bounds.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        buffer.put_slice(bytes);
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tokio::io::AsyncReadExt;
+
+    /// Feeds `bytes` in the given pieces to a conversation that sends commands until it breaks.
+    fn converse(bytes: &[u8], cuts: &[usize]) -> (Vec<Reply>, Broken) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (ours, theirs) = tokio::io::duplex(1 << 20);
+            let (mut hears, mut says) = tokio::io::split(theirs);
+            let server = async {
+                let mut first = [0; 1];
+                let _ = hears.read(&mut first).await;
+                let mut rest = bytes;
+                for cut in cuts {
+                    let (piece, after) = rest.split_at((*cut).min(rest.len()));
+                    let _ = says.write_all(piece).await;
+                    tokio::task::yield_now().await;
+                    rest = after;
+                }
+                let _ = says.write_all(rest).await;
+                let _ = says.shutdown().await;
+            };
+            let client = async {
+                let mut conversation = Conversation::new(ours);
+                let mut replies = Vec::new();
+                loop {
+                    match conversation.call(b"PING\r\n").await {
+                        Ok(reply) => replies.push(reply),
+                        Err(broken) => break (replies, broken),
+                    }
+                }
+            };
+            tokio::join!(server, client).1
+        })
+    }
+
+    fn first(bytes: &[u8]) -> Result<Value, Broken> {
+        let (mut replies, broken) = converse(bytes, &[]);
+        if replies.is_empty() {
+            return Err(broken);
+        }
+        match replies.swap_remove(0) {
+            Reply::Answer(value) | Reply::Unasked(value) => Ok(value),
+        }
+    }
+
+    #[test]
+    fn replies_are_read() {
+        assert_eq!(first(b"+PONG\r\n").expect("a reply"), Value::SimpleString("PONG".into()));
+        assert_eq!(
+            first(b">2\r\n+pubsub\r\n+x\r\n+PONG\r\n").expect("after a push"),
+            Value::SimpleString("PONG".into())
+        );
+        assert!(matches!(first(b"-NOAUTH Authentication required.\r\n"), Ok(Value::ServerError(_))));
+    }
+
+    #[test]
+    fn whatever_is_no_reply_is_told_apart() {
+        assert!(
+            matches!(first(b"HTTP/1.1 400 Bad Request\r\n"), Err(Broken::NotRedis(head)) if head.starts_with(b"HTTP"))
+        );
+        assert!(matches!(first(b""), Err(Broken::Closed)));
+        assert!(matches!(first(b"+PON"), Err(Broken::Closed)));
+        assert!(matches!(first(b"*2000000000\r\n"), Err(Broken::Closed)));
+        assert!(matches!(first(b"$9223372036854775807\r\nx"), Err(Broken::Closed)));
+        assert!(matches!(first(&b"*1\r\n".repeat(1_000)), Err(Broken::NotRedis(_))), "nested too deep");
+        assert!(matches!(first(&[b"+".as_slice(), &[b'x'; MAX_BYTES + 10]].concat()), Err(Broken::TooLong)));
+        assert!(matches!(first(&b">1\r\n+x\r\n".repeat(MAX_BYTES)), Err(Broken::TooLong)), "pushes without end");
+    }
+
+    #[test]
+    fn an_unasked_reply_is_none() {
+        let (replies, _) = converse(b"+PONG\r\n+PONG\r\n-ERR bye\r\n", &[]);
+        assert!(matches!(replies[0], Reply::Answer(Value::SimpleString(_))));
+        assert!(matches!(replies[1], Reply::Unasked(Value::SimpleString(_))));
+        assert!(matches!(replies[2], Reply::Answer(Value::ServerError(_))));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn any_bytes_are_survived(
+            bytes in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..400),
+                "([+:$*%|~_,#!=(>-]-?[0-9]{0,20}(\r\n)?[a-z]{0,5}(\r\n)?){0,40}".prop_map(String::into_bytes),
+            ],
+            cuts in proptest::collection::vec(1_usize..50, 0..20),
+        ) {
+            let (replies, _) = converse(&bytes, &cuts);
+            prop_assert!(replies.len() <= bytes.len());
+        }
+
+        #[test]
+        fn the_pieces_do_not_matter(text in "[a-zA-Z0-9 ]{0,60}", cuts in proptest::collection::vec(1_usize..9, 0..30)) {
+            let bytes = format!("${}\r\n{text}\r\n", text.len());
+            let (replies, broken) = converse(bytes.as_bytes(), &cuts);
+            prop_assert_eq!(replies, vec![Reply::Answer(Value::BulkString(text.into_bytes()))]);
+            prop_assert!(matches!(broken, Broken::Closed));
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The connect phase: TCP to addresses alone, never to a name.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+
+use super::budget::{Budget, Cut};
+use crate::observation::tcp::{ConnectFailure, EarlierAttempt};
+use crate::plan::Plan;
+
+/// A further address gets at least this long, however many there are and while the phase lasts:
+/// less would call a far endpoint dead that only lost its first SYN's place in a queue.
+const LEAST_SHARE: Duration = Duration::from_millis(250);
+
+/// An open connection.
+pub(super) struct Opened {
+    /// The connection itself.
+    pub(super) stream: TcpStream,
+    /// Where to.
+    pub(super) address: SocketAddr,
+    /// Where from.
+    pub(super) source: Option<IpAddr>,
+    /// How long this attempt took, those before it left out.
+    pub(super) took: Duration,
+    /// The attempts before it, in order.
+    pub(super) earlier: Vec<EarlierAttempt>,
+}
+
+/// Why there is no connection.
+pub(super) enum Unopened {
+    /// Every attempt failed; the first one stands for the phase, the others are kept.
+    Failed(EarlierAttempt, Vec<EarlierAttempt>),
+    /// The probe was interrupted; what had failed by then is kept.
+    Interrupted(Vec<EarlierAttempt>),
+}
+
+/// Connects to the first of `addresses` that answers.
+///
+/// Each attempt may take its fair share of what is left of the phase, so that a silent first
+/// address leaves the second its turn: with two addresses and 2.5 s, 1.25 s.
+pub(super) async fn open(plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> Result<Opened, Unopened> {
+    let limit = budget.phase_limit();
+    let begun = Instant::now();
+    let mut earlier: Vec<EarlierAttempt> = Vec::new();
+    for (place, &ip) in addresses.iter().enumerate() {
+        let left = limit.saturating_sub(begun.elapsed());
+        if left.is_zero() && place > 0 {
+            break;
+        }
+        let waiting = u32::try_from(addresses.len() - place).unwrap_or(u32::MAX);
+        let share = (left / waiting).max(LEAST_SHARE).min(left);
+        let address = SocketAddr::new(ip, plan.target.port);
+        let started = Instant::now();
+        let failure = match budget.within(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                let took = started.elapsed();
+                // Commands are small: waiting to fill a segment would be measured as Redis' time.
+                let _ = stream.set_nodelay(true);
+                let source = stream.local_addr().ok().map(|local| local.ip().to_canonical());
+                return Ok(Opened { stream, address, source, took, earlier });
+            }
+            Ok(Err(error)) => failure(&error),
+            Err(Cut::Timeout) => ConnectFailure::Timeout,
+            Err(Cut::Interrupt) => return Err(Unopened::Interrupted(earlier)),
+        };
+        let class = plan.expectation.class(ip);
+        earlier.push(EarlierAttempt { address, class, failure, took_seconds: started.elapsed().into() });
+    }
+    if earlier.is_empty() {
+        return Err(Unopened::Interrupted(earlier));
+    }
+    let first = earlier.remove(0);
+    Err(Unopened::Failed(first, earlier))
+}
+
+/// The operating system's error as a failure of the phase.
+fn failure(error: &io::Error) -> ConnectFailure {
+    /// `EAFNOSUPPORT`, which the standard library gives no kind: no IPv6 in this kernel.
+    const NO_SUCH_FAMILY: i32 = if cfg!(target_os = "linux") { 97 } else { 47 };
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => ConnectFailure::Refused,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => ConnectFailure::Reset,
+        io::ErrorKind::HostUnreachable => ConnectFailure::HostUnreachable,
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown | io::ErrorKind::AddrNotAvailable => {
+            ConnectFailure::NetworkUnreachable
+        }
+        io::ErrorKind::TimedOut => ConnectFailure::Timeout,
+        _ if error.raw_os_error() == Some(NO_SUCH_FAMILY) => ConnectFailure::NetworkUnreachable,
+        _ => ConnectFailure::Other { error: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::budget::Interrupt;
+    use super::*;
+    use crate::target::{HostName, Target};
+
+    fn plan(port: u16) -> Plan {
+        Plan::new(Target::new(HostName::parse("cache1.example.org").expect("a host name"), Some(port), true))
+    }
+
+    fn addresses(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().expect("an address")).collect()
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn errors_of_the_operating_system() {
+        for (number, expected) in [
+            (111, ConnectFailure::Refused),            // ECONNREFUSED
+            (104, ConnectFailure::Reset),              // ECONNRESET
+            (103, ConnectFailure::Reset),              // ECONNABORTED
+            (113, ConnectFailure::HostUnreachable),    // EHOSTUNREACH
+            (101, ConnectFailure::NetworkUnreachable), // ENETUNREACH
+            (100, ConnectFailure::NetworkUnreachable), // ENETDOWN
+            (99, ConnectFailure::NetworkUnreachable),  // EADDRNOTAVAIL
+            (97, ConnectFailure::NetworkUnreachable),  // EAFNOSUPPORT
+            (110, ConnectFailure::Timeout),            // ETIMEDOUT
+        ] {
+            assert_eq!(failure(&io::Error::from_raw_os_error(number)), expected, "{number}");
+        }
+        assert!(matches!(failure(&io::Error::from_raw_os_error(1)), ConnectFailure::Other { .. }), "EPERM");
+    }
+
+    #[tokio::test]
+    async fn the_second_address_gets_its_turn() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.2:0").await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let (_handle, interrupt) = Interrupt::new();
+        let budget = Budget::new(Duration::from_secs(5), interrupt);
+        let opened = open(&plan(port), &addresses(&["127.0.0.3", "127.0.0.2"]), &budget).await;
+        let opened = opened.unwrap_or_else(|_| panic!("127.0.0.2 listens"));
+        assert_eq!(opened.address.to_string(), format!("127.0.0.2:{port}"));
+        assert_eq!(opened.earlier.len(), 1);
+        assert_eq!(opened.earlier[0].failure, ConnectFailure::Refused);
+        assert_eq!(opened.earlier[0].address.ip().to_string(), "127.0.0.3");
+        assert!(opened.source.is_some_and(|source| source.is_loopback()));
+        assert!(opened.stream.nodelay().expect("an option"));
+    }
+
+    #[tokio::test]
+    async fn the_first_failure_stands_and_the_others_are_kept() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        drop(listener);
+        let (handle, interrupt) = Interrupt::new();
+        let budget = Budget::new(Duration::from_secs(5), interrupt);
+        let failed = open(&plan(port), &addresses(&["127.0.0.1", "127.0.0.4", "127.0.0.5"]), &budget).await;
+        let Err(Unopened::Failed(first, further)) = failed else { panic!("nothing listens") };
+        assert_eq!((first.address.ip().to_string(), first.failure), ("127.0.0.1".to_owned(), ConnectFailure::Refused));
+        assert_eq!(further.len(), 2);
+        drop(handle);
+    }
+}

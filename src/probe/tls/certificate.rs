@@ -1,0 +1,222 @@
+//! What the server's certificates say, and each of their verifications by itself.
+//!
+//! Certificates may be hostile: what is kept of one is bounded, and one that cannot be read is a
+//! fact like any other.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio_rustls::rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::server::ParsedCertificate;
+use tokio_rustls::rustls::{CertificateError, Error};
+use x509_parser::certificate::{Validity, X509Certificate};
+use x509_parser::extensions::GeneralName;
+
+use super::super::excerpt;
+use super::trust::Trust;
+use crate::clock::Timestamp;
+use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts};
+
+/// The most names of one certificate that are kept.
+const MAX_NAMES: usize = 100;
+
+/// The most characters of one name.
+const MAX_TEXT: usize = 256;
+
+/// The most further certificates that are kept.
+const MAX_INTERMEDIATES: usize = 10;
+
+/// What the leaf says.
+pub(super) fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
+    let mut facts = CertificateFacts {
+        subject: String::new(),
+        sans: Vec::new(),
+        issuer: String::new(),
+        not_before: None,
+        not_after: None,
+        sha256: Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect(),
+        unreadable: None,
+    };
+    let certificate = match x509_parser::parse_x509_certificate(der) {
+        Ok((_, certificate)) => certificate,
+        Err(error) => {
+            facts.unreadable = Some(excerpt::of_text(&error.to_string(), MAX_TEXT));
+            return facts;
+        }
+    };
+    facts.subject = shown(&certificate.subject());
+    facts.issuer = shown(&certificate.issuer());
+    facts.not_before = Timestamp::from_unix(certificate.validity().not_before.timestamp());
+    facts.not_after = Timestamp::from_unix(certificate.validity().not_after.timestamp());
+    match certificate.subject_alternative_name() {
+        Ok(Some(names)) => {
+            facts.sans = names.value.general_names.iter().take(MAX_NAMES).map(name).collect();
+        }
+        Ok(None) => {}
+        Err(error) => facts.unreadable = Some(excerpt::of_text(&error.to_string(), MAX_TEXT)),
+    }
+    facts
+}
+
+/// What the further certificates say.
+pub(super) fn intermediates(chain: &[CertificateDer<'_>]) -> Vec<IntermediateFacts> {
+    chain
+        .iter()
+        .take(MAX_INTERMEDIATES)
+        .map(|der| match x509_parser::parse_x509_certificate(der) {
+            Ok((_, certificate)) => {
+                IntermediateFacts { subject: shown(&certificate.subject()), issuer: shown(&certificate.issuer()) }
+            }
+            Err(_) => IntermediateFacts { subject: "(unreadable)".to_owned(), issuer: "(unreadable)".to_owned() },
+        })
+        .collect()
+}
+
+/// Verifies trust, time and name, each without regard to the others.
+pub(super) fn checks(
+    trust: &Trust,
+    chain: &[CertificateDer<'static>],
+    name: &ServerName<'_>,
+    now: UnixTime,
+) -> CertificateChecks {
+    let none = CertificateChecks { trusted: false, in_date: false, name_matches: false };
+    let Some((leaf, others)) = chain.split_first() else { return none };
+    let Ok(parsed) = ParsedCertificate::try_from(leaf) else { return none };
+    let algorithms = trust.config.crypto_provider().signature_verification_algorithms.all;
+    let leads_to_anchor =
+        |when| verify_server_cert_signed_by_trust_anchor(&parsed, &trust.roots, others, when, algorithms);
+    let today = leads_to_anchor(now);
+    CertificateChecks {
+        trusted: today.is_ok() || trial_times(chain).into_iter().any(|when| leads_to_anchor(when).is_ok()),
+        in_date: match &today {
+            Ok(()) => true,
+            Err(error) if is_of_time(error) => false,
+            // Without a chain to judge, the leaf's own time is all there is.
+            Err(_) => validity(leaf, |validity| contains(validity, now)).unwrap_or(false),
+        },
+        name_matches: verify_server_name(&parsed, name).is_ok(),
+    }
+}
+
+/// Whether `error` says that a certificate's time is over or has not begun.
+pub(super) fn is_of_time(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidCertificate(
+            CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. }
+        )
+    )
+}
+
+/// Whether `chain`'s leaf names an issuer that has one of the anchors' names.
+pub(super) fn issuer_is_an_anchor(trust: &Trust, leaf: &CertificateDer<'_>) -> bool {
+    let Ok((_, certificate)) = x509_parser::parse_x509_certificate(leaf) else { return false };
+    trust.roots.subjects().iter().any(|subject| subject.as_ref() == certificate.issuer().as_raw())
+}
+
+/// Times at which trust can be judged by itself: one at which every certificate is valid, where
+/// there is one, and the middle of the leaf's validity.
+fn trial_times(chain: &[CertificateDer<'_>]) -> Vec<UnixTime> {
+    let spans: Vec<(i64, i64)> =
+        chain.iter().filter_map(|der| validity(der, |v| (v.not_before.timestamp(), v.not_after.timestamp()))).collect();
+    let common = (spans.iter().map(|span| span.0).max(), spans.iter().map(|span| span.1).min());
+    let middle = |from: i64, to: i64| from.saturating_add(to.saturating_sub(from) / 2);
+    let mut times = Vec::new();
+    if let (Some(from), Some(to)) = common
+        && from <= to
+    {
+        times.push(middle(from, to));
+    }
+    times.extend(spans.first().map(|&(from, to)| middle(from, to)));
+    times.into_iter().filter_map(unix).collect()
+}
+
+fn validity<T>(der: &CertificateDer<'_>, read: impl FnOnce(&Validity) -> T) -> Option<T> {
+    let (_, certificate): (_, X509Certificate<'_>) = x509_parser::parse_x509_certificate(der).ok()?;
+    Some(read(certificate.validity()))
+}
+
+fn contains(validity: &Validity, now: UnixTime) -> bool {
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    (validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&now)
+}
+
+fn unix(seconds: i64) -> Option<UnixTime> {
+    u64::try_from(seconds).ok().map(|seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+}
+
+fn shown(text: &impl ToString) -> String {
+    excerpt::of_text(&text.to_string(), MAX_TEXT)
+}
+
+/// A name as it stands in a record: DNS names as they are, others with their type in front.
+fn name(name: &GeneralName<'_>) -> String {
+    let text = match name {
+        GeneralName::DNSName(name) => (*name).to_owned(),
+        GeneralName::IPAddress(bytes) => match ip(bytes) {
+            Some(ip) => format!("IP:{ip}"),
+            None => format!("IP:{}", excerpt::of_bytes(bytes, 32)),
+        },
+        GeneralName::URI(uri) => format!("URI:{uri}"),
+        GeneralName::RFC822Name(address) => format!("email:{address}"),
+        GeneralName::DirectoryName(name) => format!("directory:{name}"),
+        GeneralName::RegisteredID(id) => format!("id:{id}"),
+        GeneralName::OtherName(id, _) => format!("other:{id}"),
+        GeneralName::X400Address(_) => "x400".to_owned(),
+        GeneralName::EDIPartyName(_) => "edi".to_owned(),
+        GeneralName::Invalid(_, bytes) => format!("invalid:{}", excerpt::of_bytes(bytes, 64)),
+    };
+    excerpt::of_text(&text, MAX_TEXT)
+}
+
+fn ip(bytes: &[u8]) -> Option<IpAddr> {
+    <[u8; 4]>::try_from(bytes).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn certificate(names: Vec<String>, subject: &str) -> CertificateDer<'static> {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::new(names).expect("names");
+        params.distinguished_name.push(rcgen::DnType::CommonName, subject);
+        params.self_signed(&key).expect("a certificate").der().clone()
+    }
+
+    #[test]
+    fn names_have_their_type_in_front() {
+        let facts = facts(&certificate(vec!["*.example.org".into(), "10.60.4.5".into(), "fd00::1".into()], "cache"));
+        assert_eq!(facts.sans, ["*.example.org", "IP:10.60.4.5", "IP:fd00::1"]);
+        assert_eq!((facts.subject.as_str(), facts.unreadable, facts.sha256.len()), ("CN=cache", None, 64));
+    }
+
+    #[test]
+    fn a_hostile_certificate_is_bounded() {
+        let names = (0..3_000).map(|number| format!("{number}.example.org")).collect();
+        let facts = facts(&certificate(names, &format!("{}\u{1b}[2J", "x".repeat(2_000))));
+        assert_eq!(facts.sans.len(), MAX_NAMES);
+        assert!(facts.subject.chars().count() <= MAX_TEXT + 1 && !facts.subject.contains('\u{1b}'));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_certificate_of_some_kind(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            prop_assert!(facts(&CertificateDer::from(bytes)).unreadable.is_some());
+        }
+
+        #[test]
+        fn a_damaged_certificate_is_survived(place in 0_usize..300, byte in any::<u8>()) {
+            let mut der = certificate(vec!["a.example.org".into()], "cache").to_vec();
+            let place = place % der.len();
+            der[place] = byte;
+            let _ = (facts(&CertificateDer::from(der.clone())), intermediates(&[CertificateDer::from(der)]));
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The certificates that are trusted: a configured file and nothing else, or the platform's store,
+//! or Mozilla's roots where the platform has none.
+//!
+//! They are kept between probes. A file is read again when it has changed, so that a rotated one is
+//! taken up; the platform's store once an hour.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
+use tokio_rustls::rustls::crypto::CryptoProvider;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::observation::tls::TrustSource;
+
+/// The most bytes that a file of trust anchors may have; Mozilla's have about 220 KiB.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How long the platform's store is used before it is read again.
+const PLATFORM_AGE: Duration = Duration::from_secs(3600);
+
+/// Trust anchors, and all that a handshake needs beside the name.
+pub(super) struct Trust {
+    /// Where they came from.
+    pub(super) source: TrustSource,
+    /// The anchors.
+    pub(super) roots: Arc<RootCertStore>,
+    /// What verifies with them.
+    pub(super) verifier: Arc<WebPkiServerVerifier>,
+    /// The client's side of a handshake, cheap to copy.
+    pub(super) config: ClientConfig,
+}
+
+/// The trust anchors of all targets.
+pub(super) struct TrustStores {
+    provider: Arc<CryptoProvider>,
+    files: Mutex<HashMap<PathBuf, (Stamp, Arc<Trust>)>>,
+    platform: tokio::sync::Mutex<Option<(Instant, Arc<Trust>)>>,
+}
+
+/// What changes when a file does.
+#[derive(PartialEq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+}
+
+impl TrustStores {
+    /// No anchors are read yet.
+    pub(super) fn new(provider: Arc<CryptoProvider>) -> Self {
+        Self { provider, files: Mutex::default(), platform: tokio::sync::Mutex::default() }
+    }
+
+    /// The anchors of `file`, or the platform's, read without blocking the runtime.
+    ///
+    /// # Errors
+    /// A sentence that names the file and what is wrong with it.
+    pub(super) async fn get(self: &Arc<Self>, file: Option<&Path>) -> Result<Arc<Trust>, String> {
+        let this = Arc::clone(self);
+        if let Some(path) = file {
+            let path = path.to_owned();
+            return blocking(move || this.of_file(&path)).await;
+        }
+        let mut platform = self.platform.lock().await;
+        match &*platform {
+            Some((read, trust)) if read.elapsed() < PLATFORM_AGE => Ok(Arc::clone(trust)),
+            Some(_) | None => {
+                let trust = blocking(move || this.of_platform()).await?;
+                *platform = Some((Instant::now(), Arc::clone(&trust)));
+                Ok(trust)
+            }
+        }
+    }
+
+    fn of_file(&self, path: &Path) -> Result<Arc<Trust>, String> {
+        let refuse = |why: &dyn std::fmt::Display| format!("CA file {}: {why}", path.display());
+        let metadata = fs::metadata(path).map_err(|error| refuse(&error))?;
+        let stamp = Stamp { modified: metadata.modified().ok(), length: metadata.len() };
+        let files = || self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, trust)) = files().get(path)
+            && *known == stamp
+        {
+            return Ok(Arc::clone(trust));
+        }
+        let roots = read_anchors(path).map_err(|error| refuse(&error))?;
+        let trust = self.with_roots(roots, TrustSource::CaFile)?;
+        files().insert(path.to_owned(), (stamp, Arc::clone(&trust)));
+        Ok(trust)
+    }
+
+    fn of_platform(&self) -> Result<Arc<Trust>, String> {
+        let mut roots = RootCertStore::empty();
+        let (usable, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if usable > 0 {
+            return self.with_roots(roots, TrustSource::Platform);
+        }
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        self.with_roots(roots, TrustSource::CompiledIn)
+    }
+
+    fn with_roots(&self, roots: RootCertStore, source: TrustSource) -> Result<Arc<Trust>, String> {
+        let roots = Arc::new(roots);
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&self.provider))
+            .build()
+            .map_err(|error| error.to_string())?;
+        // Always with the provider: the plain builder panics when a dependency brings a second one.
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_webpki_verifier(Arc::clone(&verifier))
+            .with_no_client_auth();
+        config.resumption = Resumption::disabled(); // or the handshake of the second probe differs from the first's
+        Ok(Arc::new(Trust { source, roots, verifier, config }))
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err("the thread that reads the trust anchors was lost".to_owned()))
+}
+
+fn read_anchors(path: &Path) -> io::Result<RootCertStore> {
+    let mut pem = Vec::new();
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut pem)?;
+    if pem.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other("it is longer than the 4 MiB that trust anchors may have"));
+    }
+    let mut roots = RootCertStore::empty();
+    let mut last_error = None;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        match certificate {
+            Ok(certificate) => last_error = roots.add(certificate).err().map(|error| error.to_string()).or(last_error),
+            Err(error) => {
+                last_error = Some(error.to_string());
+                break;
+            }
+        }
+    }
+    match (roots.is_empty(), last_error) {
+        (false, _) => Ok(roots),
+        (true, Some(error)) => Err(io::Error::other(format!("it holds no usable certificate: {error}"))),
+        (true, None) => Err(io::Error::other("it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stores() -> Arc<TrustStores> {
+        Arc::new(TrustStores::new(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider())))
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_again_when_it_has_changed() {
+        let ca = || {
+            let key = rcgen::KeyPair::generate().expect("a key");
+            rcgen::CertificateParams::new(Vec::<String>::new())
+                .and_then(|params| params.self_signed(&key))
+                .expect("a certificate")
+        };
+        let path = std::env::temp_dir().join(format!("redpath-trust-{}.pem", std::process::id()));
+        let stores = stores();
+        fs::write(&path, ca().pem()).expect("a temporary file");
+        let first = stores.get(Some(&path)).await.expect("one anchor");
+        let again = stores.get(Some(&path)).await.expect("the same");
+        assert!(Arc::ptr_eq(&first, &again));
+        fs::write(&path, ca().pem() + &ca().pem()).expect("a temporary file");
+        let rotated = stores.get(Some(&path)).await.expect("two anchors");
+        assert_eq!((first.roots.len(), rotated.roots.len()), (1, 2));
+        fs::write(&path, "nothing of use").expect("a temporary file");
+        let error = stores.get(Some(&path)).await.err().expect("no anchor");
+        assert!(error.contains("PEM") && error.contains("redpath-trust"), "{error}");
+        fs::remove_file(&path).expect("the temporary file");
+        assert!(stores.get(Some(&path)).await.err().expect("no file").contains("No such file"));
+    }
+
+    #[tokio::test]
+    async fn without_a_file_there_is_always_something() {
+        let stores = stores();
+        let trust = stores.get(None).await.expect("platform or compiled in");
+        assert!(!trust.roots.is_empty());
+        assert!(Arc::ptr_eq(&trust, &stores.get(None).await.expect("the same")));
+    }
+}

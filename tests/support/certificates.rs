@@ -1,0 +1,124 @@
+//! Certificates made for one test: an authority, and servers' certificates good and bad.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+
+/// The name that the good certificates cover.
+pub(crate) const NAME: &str = "cache1.redis.cache.windows.net";
+
+/// A directory under the system's temporary one, removed when dropped.
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    pub(crate) fn new(name: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("redpath-{name}-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a temporary directory");
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A server's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaf {
+    /// Of the authority, for [`NAME`], valid.
+    Good,
+    /// For `other.example.net`.
+    WrongName,
+    /// Valid until 2020.
+    Expired,
+    /// Valid from 2090.
+    NotYetValid,
+    /// Of another authority.
+    Untrusted,
+    /// Of another authority that has the same name.
+    Impostor,
+    /// Of another authority, for another name, valid until 2020.
+    AllWrong,
+    /// For another name, valid until 2020.
+    WrongNameAndExpired,
+    /// Signed by itself.
+    SelfSigned,
+}
+
+/// The files of a certificate and its key, PEM.
+pub(crate) struct Files {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// An authority and what it has signed.
+pub(crate) struct Certificates {
+    directory: Directory,
+    authority: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Certificates {
+    pub(crate) fn new() -> Self {
+        let directory = Directory::new("certificates");
+        let authority = authority("redpath test authority");
+        std::fs::write(directory.path().join("ca.pem"), authority.pem()).expect("a temporary file");
+        Self { directory, authority }
+    }
+
+    /// The authority's own certificate.
+    pub(crate) fn ca_file(&self) -> PathBuf {
+        self.directory.path().join("ca.pem")
+    }
+
+    /// Makes a certificate and writes it down.
+    pub(crate) fn leaf(&self, leaf: Leaf) -> Files {
+        let names = match leaf {
+            Leaf::WrongName | Leaf::AllWrong | Leaf::WrongNameAndExpired => vec!["other.example.net".to_owned()],
+            _ => vec![NAME.to_owned(), "127.0.0.1".to_owned()],
+        };
+        let mut params = CertificateParams::new(names).expect("names");
+        params.distinguished_name.push(DnType::CommonName, "redpath test server");
+        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        (params.not_before, params.not_after) = match leaf {
+            Leaf::Expired | Leaf::AllWrong | Leaf::WrongNameAndExpired => {
+                (date_time_ymd(2019, 1, 1), date_time_ymd(2020, 1, 1))
+            }
+            Leaf::NotYetValid => (date_time_ymd(2090, 1, 1), date_time_ymd(2091, 1, 1)),
+            _ => (date_time_ymd(2020, 1, 1), date_time_ymd(2080, 1, 1)),
+        };
+        let key = KeyPair::generate().expect("a key");
+        let certificate = match leaf {
+            Leaf::SelfSigned => params.self_signed(&key),
+            Leaf::Untrusted | Leaf::AllWrong => params.signed_by(&key, &authority("somebody else's authority")),
+            Leaf::Impostor => params.signed_by(&key, &authority("redpath test authority")),
+            Leaf::Good | Leaf::WrongName | Leaf::Expired | Leaf::NotYetValid | Leaf::WrongNameAndExpired => {
+                params.signed_by(&key, &self.authority)
+            }
+        };
+        let at = |end: &str| self.directory.path().join(format!("{leaf:?}-{end}.pem"));
+        let files = Files { certificate: at("certificate"), key: at("key") };
+        std::fs::write(&files.certificate, certificate.expect("a certificate").pem()).expect("a temporary file");
+        std::fs::write(&files.key, key.serialize_pem()).expect("a temporary file");
+        files
+    }
+}
+
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names");
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority")
+}
