@@ -13,7 +13,8 @@ demo: ## see redpath tell a private path from a public one, on loopback (no root
 	@scripts/toolchain.sh
 	cargo build --locked --release --bin redpath
 	@# Without --release: the tests need the same build, and the stand-ins need no speed.
-	cargo run --locked --quiet --example demo -- $(BUILT)/release/redpath
+	cargo build --locked --example demo
+	@echo; cargo run --locked --quiet --example demo -- $(BUILT)/release/redpath
 
 test: ## install what the tests need (Debian packages, as root or with sudo) and run them all
 	@scripts/toolchain.sh

@@ -28,13 +28,13 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "memory",
         modules: &["history", "schedule"],
-        imports: &["vocabulary", "observation", "diagnosis", "record"],
+        imports: &["vocabulary", "configuration", "observation", "diagnosis", "record"],
     },
     Layer {
         name: "outputs",
         modules: &["output"],
-        // The configuration for its settings alone (buckets, switches).
-        imports: &["vocabulary", "configuration", "observation", "diagnosis", "record"],
+        // The configuration for its settings alone (buckets, switches), the memory for what changed.
+        imports: &["vocabulary", "configuration", "observation", "diagnosis", "record", "memory"],
     },
     Layer {
         name: "command line",
