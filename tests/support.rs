@@ -12,6 +12,8 @@ pub(crate) mod dns;
 pub(crate) mod fake_redis;
 #[path = "support/lab.rs"]
 pub(crate) mod lab;
+#[path = "support/namespace.rs"]
+pub(crate) mod namespace;
 #[path = "support/redis.rs"]
 pub(crate) mod redis;
 #[path = "support/zone.rs"]

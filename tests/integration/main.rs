@@ -1,12 +1,14 @@
 //! The integration tests: one program, so that they are linked once.
-#![allow(clippy::panic)] // clippy.toml knows tests and not their helpers
+#![allow(clippy::panic, clippy::unwrap_used, reason = "clippy.toml knows tests and not their helpers")]
 
 mod agent;
 mod command_line;
 mod config;
 mod connection;
+mod house;
 mod metrics;
 mod output;
+mod paths;
 mod resolution;
 mod schema;
 mod server;

@@ -1,0 +1,38 @@
+# What there is to type. `make` alone lists it. Longer things are in scripts/, with the reasons.
+# Cargo where rustup puts it, and the servers' own folder, whoever calls.
+export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help demo test lint deny ci
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: ## see redpath tell a private path from a public one, on loopback (no root; the first build takes some minutes)
+	@scripts/toolchain.sh
+	cargo build --locked --release --bin redpath
+	@# Without --release: the tests need the same build, and the stand-ins need no speed.
+	cargo build --locked --example demo
+	@echo; cargo run --locked --quiet --example demo -- $(BUILT)/release/redpath
+
+test: ## install what the tests need (Debian packages, as root or with sudo) and run them all
+	@scripts/toolchain.sh
+	@scripts/test-packages.sh
+	cargo test --locked
+	@echo; echo "All tests passed."
+
+lint: ## formatting, clippy and the documentation, warnings refused
+	@scripts/toolchain.sh
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	@echo; echo "Formatting, lints and documentation are in order."
+
+deny: ## licences, banned crates and sources of all dependencies (builds cargo-deny once, some minutes)
+	@scripts/toolchain.sh
+	scripts/cargo-deny.sh check bans licenses sources
+	@echo; echo "Dependencies are in order."
+
+ci: ## all of it, as the build server does
+	.ci/run

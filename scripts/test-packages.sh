@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# The tests run against real servers and judge with real tools; none is skipped where one is missing.
+# This installs the missing ones. None of them is started as a service: each test starts its own.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+missing=()
+need() { command -v "$1" >/dev/null || missing+=("$2"); } # COMMAND, its Debian package
+need redis-server redis-server    # the server that is probed
+need redis-cli redis-tools        # shows that the stand-ins speak Redis
+need named bind9                  # a real name server with a split view
+need dig bind9-dnsutils           # shows that the stand-ins speak DNS
+need openssl openssl              # a TLS server of the old versions
+need prometheus prometheus        # scrapes the agent
+need promtool prometheus          # judges the /metrics page
+
+[ ${#missing[@]} -eq 0 ] || scripts/apt-install.sh "${missing[@]}"

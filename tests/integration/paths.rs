@@ -1,0 +1,180 @@
+//! The main job as a user meets it: the real binary in a network namespace, with BIND on port 53, a real Redis
+//! behind a private and a public address, and what goes wrong between them.
+
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::support::certificates::{Certificates, Leaf};
+use crate::support::namespace::{Namespace, write_bind};
+
+const HOST: &str = "cache1.redis.cache.windows.net";
+const PRIVATE: &str = "10.60.4.5";
+const PUBLIC: &str = "20.50.1.10";
+const LINKED: &str = "10.10.0.52";
+const UNLINKED: &str = "10.10.0.53";
+const AZURE: &str = "168.63.129.16";
+const KEY: &str = "a-key-of-the-tests-7f3a";
+
+struct World {
+    namespace: Namespace,
+    certificates: Certificates,
+}
+
+impl World {
+    /// Azure's resolver and one forwarder see the private zone, the other forwarder does not.
+    fn new() -> Self {
+        let address = |ip: &str| format!("{ip}/32");
+        let addresses = [PRIVATE, PUBLIC, LINKED, UNLINKED, AZURE].map(address);
+        let mut namespace = Namespace::new(&addresses.each_ref().map(String::as_str));
+        let certificates = Certificates::new();
+        let server = certificates.leaf(Leaf::Good);
+        let folder = namespace.folder().to_owned();
+        write_bind(&folder, &[LINKED, AZURE], &[UNLINKED], PRIVATE.parse().unwrap(), PUBLIC.parse().unwrap());
+        // Debian's AppArmor profile keeps /usr/sbin/named out of every folder but its own; it goes by the path.
+        let named = folder.join("named");
+        std::fs::copy("/usr/sbin/named", &named).expect("named is missing: apt-get install bind9");
+        let config = folder.join("named.conf");
+        namespace.start(
+            named.to_str().unwrap(),
+            &["-g", "-n", "1", "-c", config.to_str().unwrap()],
+            format!("{LINKED}:53").parse().unwrap(),
+        );
+        let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+        namespace.start(
+            "redis-server",
+            &[
+                "--port",
+                "0",
+                "--tls-port",
+                "6380",
+                "--bind",
+                PRIVATE,
+                PUBLIC,
+                "--requirepass",
+                KEY,
+                "--save",
+                "",
+                "--tls-auth-clients",
+                "no",
+                "--tls-cert-file",
+                &path(&server.certificate),
+                "--tls-key-file",
+                &path(&server.key),
+                "--tls-ca-cert-file",
+                &path(&certificates.ca_file()),
+            ],
+            format!("{PRIVATE}:6380").parse().unwrap(),
+        );
+        let world = Self { namespace, certificates };
+        world.nameservers(&[LINKED]);
+        world
+    }
+
+    fn nameservers(&self, servers: &[&str]) {
+        let lines: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
+        self.namespace.resolv_conf(&format!("{lines}options timeout:1 attempts:1\n"));
+    }
+
+    fn check(&self, host: &str, flags: &[&str]) -> (Output, Value) {
+        let output = self
+            .namespace
+            .command(env!("CARGO_BIN_EXE_redpath"))
+            .args(["check", host, "--output", "json", "--ca-file", self.certificates.ca_file().to_str().unwrap()])
+            .args(flags)
+            .output()
+            .expect("redpath runs in the namespace");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!text.contains(KEY), "the key is in the output");
+        let report = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr)));
+        (output, report)
+    }
+
+    /// Checks, and holds exit status, verdict and cause to what is expected.
+    #[track_caller]
+    fn expect(&self, host: &str, flags: &[&str], exit: i32, status: &str, cause: &str) -> Value {
+        let (output, report) = self.check(host, flags);
+        let record = report["records"][0].clone();
+        assert_eq!(record["verdict"]["status"], status, "{record:#}");
+        assert_eq!(record["verdict"]["cause"], cause, "{record:#}");
+        assert_eq!(output.status.code(), Some(exit));
+        record
+    }
+}
+
+#[test]
+fn what_a_subnet_sees_is_named_with_its_cause() {
+    let world = World::new();
+    let endpoint = ["--endpoint", PRIVATE];
+    let with_azure = ["--endpoint", PRIVATE, "--resolver", "azure=168.63.129.16"];
+
+    // With no flags at all the name says port, zone and expectation.
+    let record = world.expect(HOST, &[], 0, "pass", "healthy");
+    assert_eq!(record["target"]["port"], 6380);
+    assert_eq!(record["target"]["service"], "azure_cache_for_redis");
+    assert_eq!(record["expectation"]["path"], "private");
+    assert_eq!(record["connection"]["address"], format!("{PRIVATE}:6380"));
+    assert_eq!(record["connection"]["ping"]["reply"], "noauth");
+    assert_eq!(record["connection"]["tls"]["version"], "TLSv1.3");
+    let views: Vec<&str> =
+        record["resolution"]["views"].as_array().unwrap().iter().map(|view| view["view"].as_str().unwrap()).collect();
+    assert_eq!(views, ["libc", "system:10.10.0.52"]);
+
+    // One network is not linked: nobody was asked who could tell, then Azure's resolver was.
+    world.nameservers(&[UNLINKED]);
+    let record = world.expect(HOST, &endpoint, 1, "fail", "private_zone_not_seen");
+    assert!(record["findings"][0]["commands"][0].as_str().unwrap().contains("--resolver azure=168.63.129.16"));
+    assert_eq!(record["connection"]["class"], "public");
+    let record = world.expect(HOST, &with_azure, 1, "fail", "resolver_disagreement");
+    assert!(record["findings"][0]["summary"].as_str().unwrap().contains(UNLINKED));
+
+    // A server that nobody started, one of two that is wrong, and none at all.
+    world.nameservers(&["10.10.0.52", "127.0.0.99"]);
+    world.expect(HOST, &endpoint, 0, "warn", "dns_unreachable");
+    world.nameservers(&["127.0.0.99"]);
+    world.expect(HOST, &endpoint, 1, "fail", "dns_unreachable");
+    world.nameservers(&[LINKED, UNLINKED]);
+    world.expect(HOST, &endpoint, 1, "fail", "resolver_disagreement");
+    world.namespace.resolv_conf("# nothing\n");
+    let (output, report) = world.check(HOST, &endpoint);
+    assert_eq!(output.status.code(), Some(3), "{report:#}");
+    assert!(
+        report["records"][0]["findings"][0]["summary"]
+            .as_str()
+            .unwrap()
+            .contains("/etc/resolv.conf names no name server")
+    );
+
+    // The search list is walked as the C library walks it.
+    world
+        .namespace
+        .resolv_conf(&format!("nameserver {LINKED}\nsearch ns.svc.cluster.local svc.cluster.local\noptions ndots:5\n"));
+    let record = world.expect(HOST, &endpoint, 0, "pass", "healthy");
+    let asked: Vec<&str> = record["resolution"]["views"][1]["questions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|question| question["type"] == "A")
+        .map(|question| question["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(asked, [format!("{HOST}.ns.svc.cluster.local"), format!("{HOST}.svc.cluster.local"), HOST.to_owned()]);
+
+    // Names that lead nowhere, and to the wrong place.
+    world.nameservers(&[LINKED]);
+    world.expect("missing.redis.cache.windows.net", &[], 1, "fail", "private_record_missing");
+    world.expect("gone.redis.cache.windows.net", &[], 1, "fail", "name_not_found");
+    world.expect("public.redis.cache.windows.net", &[], 1, "fail", "no_private_endpoint");
+    world.expect(HOST, &["--endpoint", "10.60.4.9"], 1, "fail", "unexpected_address");
+    world.expect(HOST, &["--expect", "public"], 1, "fail", "private_path");
+
+    // The hosts file: wrong, right where DNS is wrong, and saying what DNS says.
+    world.namespace.hosts(&format!("{PUBLIC} other {HOST}\n"));
+    let record = world.expect(HOST, &endpoint, 1, "fail", "overridden_locally");
+    assert!(record["findings"][0]["detail"].as_str().unwrap().contains("/etc/hosts, line 2"));
+    world.namespace.hosts(&format!("{PRIVATE} {HOST}\n"));
+    let record = world.expect(HOST, &endpoint, 0, "pass", "healthy");
+    assert_eq!(record["findings"][0]["code"], "overridden_locally");
+    world.nameservers(&[UNLINKED]);
+    world.expect(HOST, &endpoint, 0, "warn", "overridden_locally");
+}
