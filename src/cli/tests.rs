@@ -1,3 +1,5 @@
+//! How the flags read, and what is refused.
+
 use clap::CommandFactory;
 
 use super::*;

@@ -32,7 +32,7 @@ pub(super) fn diagnose(case: &Case<'_>) -> Vec<Finding> {
 }
 
 /// Whether there was anything to ask: with no name server configured, the C library's failure says
-/// nothing about the name.
+/// nothing about the name, and a resolver asked beside it nothing about the path in use.
 pub(super) fn could_look(case: &Case<'_>) -> bool {
     if case.observation.connection.is_some() {
         return true;
@@ -40,7 +40,7 @@ pub(super) fn could_look(case: &Case<'_>) -> bool {
     let resolution = &case.observation.resolution;
     let no_view = matches!(case.observation.phases.resolve, Phase::Failed { failure: ResolveFailure::NoView, .. });
     let blind = resolution.resolv_conf_error.is_some()
-        && resolution.views.iter().all(|view| view.kind == ViewKind::Libc && !view.outcome.is_final());
+        && resolution.in_use().is_some_and(|view| view.kind == ViewKind::Libc && !view.outcome.is_final());
     !(no_view || blind)
 }
 

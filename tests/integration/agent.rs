@@ -116,7 +116,7 @@ async fn what_keeps_it_from_starting_is_one_sentence() {
     let in_use = ONE_TARGET.replace("127.0.0.1:0", &address);
     for (config, says) in [
         (directory.0.join("missing.yaml"), "missing.yaml"),
-        (directory.file("unknown.yaml", "targets: []\ntragets: []\n"), "tragets"),
+        (directory.file("unknown.yaml", "targets: [{host: cache1.example.org}]\ntragets: []\n"), "tragets"),
         (directory.file("in-use.yaml", &in_use), address.as_str()),
     ] {
         let output = agent_logging("text", &config).output().await.expect("it runs");

@@ -1,3 +1,5 @@
+//! From flags to plans: what stands where, and what is refused.
+
 use std::io::Write;
 
 use clap::Parser;
