@@ -1,54 +1,64 @@
 //! What the TLS handshake means.
 
+use std::net::SocketAddr;
+
+use super::advice::{self, Resource};
+use super::prose::listed;
 use super::{Case, Code, Finding, Severity};
-use crate::observation::{Connection, ConnectionPhases, TlsFacts, TlsFailure};
+use crate::azure::Service;
+use crate::observation::{Connection, ConnectionPhases, TlsFailure};
 
 pub(super) fn diagnose(case: &Case<'_>, phases: &ConnectionPhases, connection: &Connection) -> Vec<Finding> {
     match phases.tls.failure() {
         Some(failure) => vec![of_failure(case, failure, connection)],
-        None => connection.tls.as_ref().and_then(|facts| expiring(case, facts)).into_iter().collect(),
+        None => expiring(case, connection).into_iter().collect(),
     }
 }
 
-fn expiring(case: &Case<'_>, facts: &TlsFacts) -> Option<Finding> {
+fn expiring(case: &Case<'_>, connection: &Connection) -> Option<Finding> {
+    let facts = connection.tls.as_ref()?;
     let not_after = facts.certificate.as_ref()?.not_after?;
     let left = case.now.until(not_after)?;
     if left > case.expectation.certificate_warning_seconds.0 {
         return None;
     }
-    let days = left.as_secs() / 86_400;
+    let left = match left.as_secs() / 86_400 {
+        0 => "in less than a day".to_owned(),
+        1 => "tomorrow".to_owned(),
+        days => format!("in {days} days"),
+    };
+    let detail = match case.target.service {
+        Service::Other => "Whoever renews it is late, or it is renewed without the server having taken it up.",
+        Service::AzureCacheForRedis | Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => {
+            "Azure renews its certificates weeks before that; one this old has missed its renewal, or something else presents it."
+        }
+    };
     Some(
         Finding::new(
             Code::TlsCertificateExpiring,
             Severity::Warning,
-            format!("the certificate expires in {days} days, on {}", not_after.date()),
-            "Azure renews its certificates weeks before that; one this old has missed its renewal, or something else presents it.".to_owned(),
+            format!("the certificate expires {left}, on {}", not_after.date()),
+            detail,
         )
         .hint("see who presents the certificate; for Azure's own, open a support case")
-        .commands([s_client(case, &connection_of(case))]),
+        .commands([s_client(case, connection.address)]),
     )
 }
 
-fn connection_of(case: &Case<'_>) -> String {
-    case.observation.connection.as_ref().map_or_else(
-        || format!("{}:{}", case.target.host, case.target.port),
-        |connection| connection.address.to_string(),
-    )
-}
-
-fn s_client(case: &Case<'_>, address: &str) -> String {
+fn s_client(case: &Case<'_>, address: SocketAddr) -> String {
+    let address = advice::socket(address);
     format!("openssl s_client -connect {address} -servername {} -showcerts </dev/null", case.target.server_name)
 }
 
 fn of_failure(case: &Case<'_>, failure: &TlsFailure, connection: &Connection) -> Finding {
-    let address = connection.address.to_string();
+    let address = connection.address;
     let name = &case.target.server_name;
     let issuer =
         connection.tls.as_ref().and_then(|facts| facts.certificate.as_ref()).map_or_else(String::new, |certificate| {
             format!(" Its subject is \"{}\", its issuer \"{}\".", certificate.subject, certificate.issuer)
         });
     let also = also_wrong(failure, connection);
-    let look = [s_client(case, &address)];
+    let look = [s_client(case, address)];
     let error = |code: Code, summary: String, detail: String| Finding::new(code, Severity::Error, summary, detail);
     match failure {
         TlsFailure::Timeout { bytes_received } => error(
@@ -65,7 +75,7 @@ fn of_failure(case: &Case<'_>, failure: &TlsFailure, connection: &Connection) ->
         )
         .hint("look at the private endpoint connection's state and at the server's connected clients against its limit")
         .commands(look)
-        .commands(super::advice::Resource::of(case).iter().map(super::advice::Resource::list_connections)),
+        .commands(Resource::of(case).iter().map(Resource::list_connections)),
         TlsFailure::Reset { bytes_received } => error(
             Code::TlsReset,
             format!("{address} resets the connection during the TLS handshake"),
@@ -138,7 +148,7 @@ fn of_failure(case: &Case<'_>, failure: &TlsFailure, connection: &Connection) ->
             "Offered are the suites of TLS 1.3 and those of TLS 1.2 with ECDHE and AEAD. A server that has only CBC suites fails here and may still serve other clients: the path is right as far as TCP.".to_owned(),
         )
         .hint("compare with what the application's library offers; add an ECDHE-GCM suite at the server if you can")
-        .commands([format!("openssl s_client -connect {address} -servername {name} -tls1_2 </dev/null")]),
+        .commands([format!("openssl s_client -connect {} -servername {name} -tls1_2 </dev/null", advice::socket(address))]),
         TlsFailure::ClientCertificateRequired => error(
             Code::TlsClientCertificateRequired,
             format!("{address} wants a client certificate"),
@@ -188,5 +198,5 @@ fn also_wrong(failure: &TlsFailure, connection: &Connection) -> String {
 }
 
 fn names(presented: &[String]) -> String {
-    if presented.is_empty() { "no DNS name".to_owned() } else { presented.join(", ") }
+    if presented.is_empty() { "no DNS name".to_owned() } else { listed(presented) }
 }
