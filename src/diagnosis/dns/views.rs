@@ -114,10 +114,19 @@ impl<'a> Views<'a> {
         references
     }
 
+    /// The configured resolvers whose answers count: those that can see a private zone.
+    pub(super) fn comparable(&self) -> impl Iterator<Item = &'a View> + '_ {
+        self.references().into_iter().filter(|view| !self.is_public_resolver(view))
+    }
+
     /// A public resolver rightly answers with the public address: its answer is compared with nothing.
     pub(super) fn is_public_resolver(&self, view: &View) -> bool {
-        view.kind == ViewKind::Resolver
-            && !view.is_azure_dns()
+        view.kind == ViewKind::Resolver && self.is_public_server(view)
+    }
+
+    /// Whether the server has a public address, which no private zone is served from.
+    pub(super) fn is_public_server(&self, view: &View) -> bool {
+        !view.is_azure_dns()
             && view
                 .server
                 .is_some_and(|server| classify(server.ip(), &self.expectation.private_ranges) == AddressClass::Public)
