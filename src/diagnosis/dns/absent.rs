@@ -102,7 +102,7 @@ fn record_missing(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
             Severity::Error,
             format!("{name} {what}: the private zone is seen from here, and has no record for {host}"),
             format!(
-                "{host} is a CNAME to {name}, and {} answers {} for that. {linked} By likelihood: the DNS zone group of the private endpoint is missing; the record was deleted; it has another name (it must be \"{record}\"); an older zone of a longer name shadows the right one.{others}",
+                "The name {host} is a CNAME to {name}, and {} answers {} for that. {linked} By likelihood: the DNS zone group of the private endpoint is missing; the record was deleted; it has another name (it must be \"{record}\"); an older zone of a longer name shadows the right one.{others}",
                 called(view),
                 said(view)
             ),
@@ -129,7 +129,7 @@ fn nothing_there(case: &Case<'_>, views: &Views<'_>) -> Finding {
         ViewKind::Libc => "The C library says that there is no address; it does not tell a name that does not exist from one without an address, and no DNS server was asked.".to_owned(),
         ViewKind::System | ViewKind::Resolver => format!(
             "{} answers {}. The name is misspelt, the resource was deleted, or an own copy of its parent zone lacks it.",
-            called(view),
+            capitalized(&called(view)),
             said(view)
         ),
     };
