@@ -292,8 +292,9 @@ fn connection_findings(case: &Case<'_>) -> Vec<Finding> {
         here.extend(redis::diagnose(case, phases, connection));
         if index > 0 {
             for finding in &mut here {
-                finding.summary =
-                    format!("{} (at {}, another address of the name)", finding.summary, connection.address);
+                let address = connection.address.to_string();
+                let at = if finding.summary.contains(&address) { String::new() } else { format!("at {address}, ") };
+                finding.summary = format!("{} ({at}another address of the name)", finding.summary);
             }
         }
         for finding in here {

@@ -130,15 +130,22 @@ fn enforced(case: &Case<'_>, reason: SkipReason) -> Finding {
 }
 
 fn not_enforced(case: &Case<'_>, seen: &str) -> Finding {
-    let severity = if case.expectation.require_auth { Severity::Error } else { Severity::Info };
-    Finding::new(
-        Code::AuthNotEnforced,
-        severity,
-        "Redis answers without authentication",
-        format!("{seen} Anyone who reaches the address can read and change the data: a private endpoint restricts the network path, and authenticates nobody."),
-    )
-    .hint("switch authentication on; if an open server is meant, say so with --require-auth false (posture.require_auth: false)")
-    .commands(Resource::of(case).iter().map(Resource::show))
+    let finding = |severity| {
+        Finding::new(
+            Code::AuthNotEnforced,
+            severity,
+            "Redis answers without authentication",
+            format!(
+                "{seen} Anyone who reaches the address can read and change the data: a private endpoint restricts the network path, and authenticates nobody."
+            ),
+        )
+    };
+    if !case.expectation.require_auth {
+        return finding(Severity::Info);
+    }
+    finding(Severity::Error)
+        .hint("switch authentication on; if an open server is meant, say so with posture.require_auth: false (--require-auth false)")
+        .commands(Resource::of(case).iter().map(Resource::show))
 }
 
 fn of_failure(case: &Case<'_>, failure: &RedisFailure, phase: PhaseName) -> Finding {

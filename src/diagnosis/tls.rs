@@ -64,14 +64,14 @@ fn of_failure(case: &Case<'_>, failure: &TlsFailure, connection: &Connection) ->
         TlsFailure::Timeout { bytes_received } => error(
             Code::TlsTimeout,
             format!("{address} takes the connection and does not answer the TLS handshake"),
-            format!("{bytes_received} bytes came before the limit. By likelihood: a firewall that lets the SYN through and drops what follows, or a proxy with nothing behind it; a server that hangs; a path that loses large packets (MTU)."),
+            format!("{} came before the limit. By likelihood: a firewall that lets the SYN through and drops what follows, or a proxy with nothing behind it; a server that hangs; a path that loses large packets (MTU).", bytes(*bytes_received)),
         )
         .hint("try from another subnet; if it hangs there too, look at the server, otherwise at the firewalls in between")
         .commands(look),
         TlsFailure::Closed { bytes_received } => error(
             Code::TlsClosed,
             format!("{address} closes the connection during the TLS handshake"),
-            format!("{bytes_received} bytes came before. By likelihood: a proxy or endpoint in front that has nothing behind it or does not admit this client; a firewall; a server with no room for another client, which closes before TLS and says nothing.")
+            format!("{} came before. By likelihood: a proxy or endpoint in front that has nothing behind it or does not admit this client; a firewall; a server with no room for another client, which closes before TLS and says nothing.", bytes(*bytes_received))
         )
         .hint("look at the private endpoint connection's state and at the server's connected clients against its limit")
         .commands(look)
@@ -79,7 +79,7 @@ fn of_failure(case: &Case<'_>, failure: &TlsFailure, connection: &Connection) ->
         TlsFailure::Reset { bytes_received } => error(
             Code::TlsReset,
             format!("{address} resets the connection during the TLS handshake"),
-            format!("{bytes_received} bytes came before. A firewall that inspects TLS, or the server, ended it."),
+            format!("{} came before. A firewall that inspects TLS, or the server, ended it.", bytes(*bytes_received)),
         )
         .hint("look for a firewall or proxy that inspects TLS on the way")
         .commands(look),
@@ -195,6 +195,14 @@ fn also_wrong(failure: &TlsFailure, connection: &Connection) -> String {
         also.push("it is for another name");
     }
     if also.is_empty() { String::new() } else { format!(" Besides, {}.", also.join(" and ")) }
+}
+
+fn bytes(count: u64) -> String {
+    match count {
+        0 => "No byte".to_owned(),
+        1 => "1 byte".to_owned(),
+        count => format!("{count} bytes"),
+    }
 }
 
 fn names(presented: &[String]) -> String {

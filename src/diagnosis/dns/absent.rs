@@ -91,10 +91,18 @@ fn record_missing(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
             format!(" {} answers {}: it does not see that zone at all.", capitalized(&called(other)), said(other))
         })
         .collect();
-    let linked = if views.dns().any(|other| other.is_azure_dns() && views.reading(other) == Reading::Public) {
-        "So the zone that lacks the record is the one that this server sees, and not one that is linked to this virtual network."
+    let create = format!("create the private endpoint's DNS zone group, or the A record \"{record}\" in {zone}");
+    let not_linked = views.dns().any(|other| other.is_azure_dns() && views.reading(other) == Reading::Public);
+    let (linked, hint) = if not_linked {
+        (
+            "So the zone that lacks the record is the one that this server sees, and not one that is linked to this virtual network.",
+            format!(
+                "{create}, in the zone that {} sees; or link this virtual network and have that server forward to {AZURE_DNS}",
+                called(view)
+            ),
+        )
     } else {
-        "A network without the zone would get the public address instead, so the zone link is right."
+        ("A network without the zone would get the public address instead, so the zone link is right.", create)
     };
     Some(
         Finding::new(
@@ -107,7 +115,7 @@ fn record_missing(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
                 said(view)
             ),
         )
-        .hint(format!("create the private endpoint's DNS zone group, or the A record \"{record}\" in {zone}"))
+        .hint(hint)
         .commands(
             resource
                 .iter()

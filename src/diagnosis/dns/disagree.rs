@@ -2,7 +2,7 @@
 
 use super::local;
 use super::path;
-use super::views::{Reading, Views, addresses, called, said};
+use super::views::{Reading, Views, addresses, called, local_cache, said};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::advice::{self, Resource};
 use crate::diagnosis::{Case, Code, Finding, Severity};
@@ -74,8 +74,8 @@ fn summary(bad: &View, good: &View) -> String {
 fn disagreement(case: &Case<'_>, views: &Views<'_>, bad: &View, good: &View, more: &str) -> Finding {
     let host = case.target.host.as_str();
     let cached = match (lowest_ttl(bad), lowest_ttl(good)) {
-        (Some(kept), Some(own)) if kept > own.saturating_mul(2).max(own.saturating_add(30)) => format!(
-            " The wrong answer has {kept} s left to live, and the right one's record lives {own} s: an old answer is kept too long."
+        (Some(kept), Some(own)) if kept > own.saturating_mul(2).max(USUAL_TTL) => format!(
+            " The wrong answer has {kept} s left to live, and the right one's record lives {own} s: it looks like an old answer that is kept too long."
         ),
         _ => String::new(),
     };
@@ -93,7 +93,7 @@ fn disagreement(case: &Case<'_>, views: &Views<'_>, bad: &View, good: &View, mor
     let at = bad.server.map(|server| server.ip().to_string());
     if views.is_public_server(bad) {
         return finding(format!(
-            "Both were asked the same question from here. {} is a public server: it sees no private zone, and cannot be made to.{cached}{more}",
+            "Both were asked the same question from here. {} is a public server: it sees no private zone, and cannot be made to.{more}",
             at.as_deref().unwrap_or("The first")
         ))
         .hint(format!(
@@ -105,7 +105,12 @@ fn disagreement(case: &Case<'_>, views: &Views<'_>, bad: &View, good: &View, mor
     let finding = finding(format!(
         "Both were asked the same question from here, so the zone and its link are right and what stands between is not: a stale cache, an own copy of the zone, or a forwarder that does not ask {AZURE_DNS} for it.{cached}{more}"
     ));
-    if good.is_azure_dns() {
+    if local_cache(bad).is_some() {
+        finding.hint(format!(
+            "flush that cache, then see whether the server it forwards to asks {} for {zone}; leave the zone link alone",
+            good.server.map_or(AZURE_DNS, |server| server.ip())
+        ))
+    } else if good.is_azure_dns() {
         let server = at.unwrap_or_else(|| {
             if bad.kind == ViewKind::Libc { "the name server in use".to_owned() } else { called(bad) }
         });
@@ -119,6 +124,9 @@ fn disagreement(case: &Case<'_>, views: &Views<'_>, bad: &View, good: &View, mor
         ))
     }
 }
+
+/// The longest that the records of Azure's names usually live, in seconds.
+const USUAL_TTL: u32 = 300;
 
 fn zone(case: &Case<'_>, bad: &View, good: &View) -> String {
     good.privatelink_zone

@@ -1,7 +1,8 @@
 //! What this machine does to DNS: the hosts file, another source of nsswitch.conf, a cache of its own.
 
-use super::views::{Reading, Views, addresses, called, said};
+use super::views::{Reading, Views, addresses, called, said, word};
 use crate::diagnosis::advice;
+use crate::diagnosis::prose::listed;
 use crate::diagnosis::{Case, Code, Finding, Severity};
 use crate::observation::View;
 
@@ -19,10 +20,8 @@ pub(super) fn overridden(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> 
     }
     let host = &case.target.host;
     let server = views.system.iter().copied().find(|view| view.outcome.is_final()).or_else(|| views.dns().next());
-    let dns = server.map_or_else(
-        || "no name server was asked".to_owned(),
-        |view| format!("{} answers {}", called(view), said(view)),
-    );
+    let dns =
+        server.map_or_else(|| "no name server was asked".to_owned(), |view| format!("{} {}", called(view), word(view)));
     let summary = if server.is_some_and(|view| view.outcome.is_final()) {
         format!("programs here get {} for {host}, which is not what DNS says", said(views.in_use))
     } else {
@@ -153,11 +152,11 @@ fn evidence(views: &Views<'_>) -> String {
     "The hosts file does not name it, so it is a cache or another source of nsswitch.conf, or a server that answers differently from one question to the next; one probe cannot tell which.".to_owned()
 }
 
-/// `/etc/hosts, line 7`.
+/// `line 7 of /etc/hosts`.
 fn lines(views: &Views<'_>) -> String {
     let entries = &views.in_use.hosts_file;
     let numbers: Vec<String> = entries.iter().map(|entry| entry.line.to_string()).collect();
     let file = entries.first().map_or("/etc/hosts", |entry| entry.file.as_str());
     let word = if numbers.len() == 1 { "line" } else { "lines" };
-    format!("{file}, {word} {}", crate::diagnosis::prose::listed(&numbers))
+    format!("{word} {} of {file}", listed(&numbers))
 }

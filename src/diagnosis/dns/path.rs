@@ -234,7 +234,7 @@ fn no_private_endpoint(case: &Case<'_>, views: &Views<'_>, view: &View, resource
             said(views.in_use)
         ),
         format!(
-            "Azure puts a CNAME into {} as soon as a private endpoint is approved, in public DNS too; {alone}{}",
+            "Azure adds a CNAME that leads into {} as soon as a private endpoint is approved, in public DNS too; {alone}{}",
             resource.zone,
             on_the_wire(case)
         ),
@@ -276,7 +276,7 @@ fn private_path(case: &Case<'_>, views: &Views<'_>) -> Finding {
         format!("{host} leads to {said}, and a public path is expected"),
         "A private zone, an own copy of the zone or a hosts file answers here.",
     )
-    .hint("expect `private` if that is right; otherwise unlink the zone from this network")
+    .hint("expect the private path if that is right (--expect private); otherwise unlink the zone from this network")
     .commands([format!("dig {host}"), format!("getent ahosts {host}")])
 }
 
@@ -381,8 +381,9 @@ pub(super) fn on_the_wire(case: &Case<'_>) -> String {
     if case.expectation.is_met_by(address) {
         return String::new();
     }
-    let public =
-        case.expectation.class(address) == AddressClass::Public && case.expectation.path == ExpectedPath::Private;
+    let public = !connection.address_given
+        && case.expectation.class(address) == AddressClass::Public
+        && case.expectation.path == ExpectedPath::Private;
     let phases = &observation.phases.connection;
     let broken = phases
         .connect

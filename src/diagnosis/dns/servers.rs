@@ -59,7 +59,7 @@ fn of_library(case: &Case<'_>, view: &View, answered: &str) -> Finding {
         "No name server was asked directly, so it cannot be told which one is at fault.".to_owned()
     } else {
         format!(
-            "Asked directly:{answered} So it is the library's own way there (nsswitch.conf, nscd, sssd, a local firewall), or a server that fails now and then."
+            "No name server that was asked directly failed.{answered} So it is the library's own way there (nsswitch.conf, nscd, sssd, a local firewall), or a server that fails now and then."
         )
     };
     Finding::new(code, Severity::Error, format!("programs here get no answer for {host}: {reason}"), detail)

@@ -192,6 +192,15 @@ pub(super) fn said(view: &View) -> String {
     parts.join(", ")
 }
 
+/// `answers 10.60.4.5 (private)`, or `gives no answer (SERVFAIL)`.
+pub(super) fn word(view: &View) -> String {
+    if view.outcome.is_final() {
+        format!("answers {}", said(view))
+    } else {
+        format!("gives no answer ({})", said(view))
+    }
+}
+
 /// `system:10.10.0.53` as a person says it.
 pub(super) fn called(view: &View) -> String {
     match view.kind {
@@ -211,7 +220,7 @@ pub(super) fn called(view: &View) -> String {
 }
 
 /// The node-local caches of AKS, by their documented addresses.
-fn local_cache(view: &View) -> Option<&'static str> {
+pub(super) fn local_cache(view: &View) -> Option<&'static str> {
     match view.server?.ip().to_string().as_str() {
         "169.254.20.10" => Some("NodeLocal DNSCache"),
         "169.254.10.10" => Some("LocalDNS of AKS, for pods with dnsPolicy Default"),
