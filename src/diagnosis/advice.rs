@@ -85,7 +85,7 @@ impl Resource {
 
     pub(super) fn list_links(&self) -> String {
         format!(
-            "az network private-dns link vnet list --resource-group <zone-resource-group> --zone-name {} --output table",
+            "az network private-dns link vnet list --resource-group <zone-resource-group> --zone-name {} --query '[].[name,virtualNetwork.id,resolutionPolicy]' --output tsv",
             self.zone
         )
     }

@@ -32,8 +32,7 @@ pub(super) fn answered_by_search_list(case: &Case<'_>, views: &Views<'_>) -> Opt
             if expected { Severity::Warning } else { Severity::Error },
             format!("the search list answers for {host}: {answered} leads to {}", said(views.in_use)),
             format!(
-                "A name with fewer dots than ndots walks the search list of resolv.conf first, and {answered} has an address, often by a wildcard; the name itself was never asked for.{}",
-                on_the_wire(case)
+                "A name with fewer dots than ndots is asked under the domains of the search list before it is asked as it is, any other name after that; {answered} has an address, often by a wildcard."
             ),
         )
         .hint(format!("take the record (often a wildcard) out of {domain}, or lower ndots for these programs"))
@@ -168,15 +167,7 @@ fn azures_word(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (String, 
                 "have the resolver in use forward {zone} to {AZURE_DNS}; compare the zone's record with the private endpoint's address"
             ),
         ),
-        Reading::Public | Reading::OtherKind => (
-            format!(
-                " {AZURE_DNS}, asked from here, answers {} too: the resolver is not to blame. By likelihood: this virtual network is not linked to the zone; the linked zone has another name; it is linked with fallback to internet (NxDomainRedirect) and lacks the record.",
-                said(azure)
-            ),
-            format!(
-                "link this virtual network to {zone}; if it is linked, look at the link's resolution policy and at the zone's record"
-            ),
-        ),
+        Reading::Public | Reading::OtherKind => unlinked(views, azure, zone),
         Reading::Absent if azure.privatelink_zone.is_some() => (
             format!(
                 " {AZURE_DNS}, asked from here, answers {} for the privatelink name: this virtual network is linked to the zone, and the zone lacks the record. The resolver in use does not ask it. So there are two faults.",
@@ -208,6 +199,28 @@ fn azures_word(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (String, 
             format!("ask {AZURE_DNS} again; {forward}"),
         ),
     }
+}
+
+/// Azure's resolver answers publicly, too: this network is not linked. Whether that is what counts
+/// depends on where the name server in use stands.
+fn unlinked(views: &Views<'_>, azure: &View, zone: &str) -> (String, String) {
+    let causes = "By likelihood: this virtual network is not linked to the zone; the linked zone has another name; it is linked with fallback to internet (NxDomainRedirect) and lacks the record.";
+    let said = said(azure);
+    let Some(server) = views.system.first().filter(|_| !views.system.iter().any(|view| view.is_azure_dns())) else {
+        return (
+            format!(" {AZURE_DNS}, asked from here, answers {said} too: the resolver is not to blame. {causes}"),
+            format!(
+                "link this virtual network to {zone}; if it is linked, look at the link's resolution policy and at the zone's record"
+            ),
+        );
+    };
+    let server = called(server);
+    (
+        format!(
+            " {AZURE_DNS}, asked from here, answers {said} too. {causes} That counts where {server} asks {AZURE_DNS} from this same network, as CoreDNS and node-local caches do by default; where it stands in another network, that network's link decides, or what it forwards to."
+        ),
+        format!("link this virtual network to {zone}, or the one from which {server} asks {AZURE_DNS}"),
+    )
 }
 
 fn no_private_endpoint(case: &Case<'_>, views: &Views<'_>, view: &View, resource: &Resource) -> Finding {
