@@ -1,5 +1,7 @@
 //! Servers for the tests, real and scripted, on loopback alone: started here, stopped when dropped.
 
+#[path = "support/agent.rs"]
+pub(crate) mod agent;
 #[path = "support/background.rs"]
 pub(crate) mod background;
 #[path = "support/bind.rs"]

@@ -9,6 +9,7 @@ mod connection;
 mod diagnosis;
 mod house;
 mod metrics;
+mod monitoring;
 mod output;
 mod paths;
 mod resolution;

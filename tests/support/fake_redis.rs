@@ -36,6 +36,7 @@ impl FakeRedis {
             let listener = TcpListener::from_std(listener).expect("a listener for the runtime");
             loop {
                 let Ok((stream, client)) = listener.accept().await else { continue };
+                let _ = stream.set_nodelay(true); // as redis-server does
                 let server = server.clone();
                 tokio::spawn(async move {
                     // The client may go at any time; that is no failure of the server.

@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use tokio_rustls::rustls::ServerConfig;
@@ -76,7 +77,7 @@ fn both_endpoints(tls: &Arc<ServerConfig>, password: &str) -> std::io::Result<(F
     }
 }
 
-/// A server's certificate for `names`, and its authority's in PEM; both valid from now, for as long as rcgen says.
+/// A server's certificate for `names`, and its authority's in PEM; both valid from now, as long as Azure's are.
 fn server_certificate(names: &[&str]) -> (Arc<ServerConfig>, String) {
     let ca_key = KeyPair::generate().expect("a key");
     let mut ca = CertificateParams::default();
@@ -89,6 +90,7 @@ fn server_certificate(names: &[&str]) -> (Arc<ServerConfig>, String) {
     let key = KeyPair::generate().expect("a key");
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut leaf = CertificateParams::new(names.clone()).expect("names for a certificate");
+    leaf.not_after = time::OffsetDateTime::now_utc() + Duration::from_secs(180 * 24 * 3600);
     leaf.distinguished_name = rcgen::DistinguishedName::new();
     leaf.distinguished_name.push(DnType::CommonName, names.first().map_or("", String::as_str));
     let certificate = leaf.signed_by(&key, &issuer).expect("a certificate");
