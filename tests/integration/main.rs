@@ -12,6 +12,7 @@ mod metrics;
 mod monitoring;
 mod output;
 mod paths;
+mod readme;
 mod resolution;
 mod schema;
 mod server;

@@ -1,0 +1,66 @@
+//! The README's word: what it names exists, and what it shows is taken.
+
+use std::path::Path;
+
+use clap::CommandFactory;
+use redpath::cli::Cli;
+use redpath::diagnosis::Code;
+
+const README: &str = include_str!("../../README.md");
+
+/// What stands between `open` and `close`, everywhere in the text.
+fn between<'a>(text: &'a str, open: &str, close: char) -> Vec<&'a str> {
+    text.split(open).skip(1).filter_map(|rest| rest.split(close).next()).collect()
+}
+
+#[test]
+fn every_file_it_links_to_is_there() {
+    let links: Vec<&str> = between(README, "](", ')').into_iter().filter(|link| !link.starts_with("http")).collect();
+    assert!(links.len() > 8, "{links:?}");
+    for link in links {
+        let there = Path::new(env!("CARGO_MANIFEST_DIR")).join(link);
+        // The decisions are a folder.
+        assert!(there.exists(), "{link}");
+    }
+}
+
+#[test]
+fn every_flag_and_command_it_names_is_one() {
+    let help: String = std::iter::once(Cli::command().render_long_help().to_string())
+        .chain(Cli::command().get_subcommands().map(|command| command.clone().render_long_help().to_string()))
+        .collect();
+    let own = README.replace("cargo build --release", "");
+    for flag in own.split([' ', '`', '\n']).filter(|word| word.starts_with("--")) {
+        assert!(help.contains(flag), "{flag}");
+    }
+    let mut commands = 0;
+    for line in README.lines().filter_map(|line| line.strip_prefix("$ ")) {
+        let read = Cli::command().try_get_matches_from(line.split_whitespace());
+        assert!(read.is_ok(), "{line}: {read:?}");
+        commands += 1;
+    }
+    assert_eq!(commands, 4);
+}
+
+#[test]
+fn every_code_in_its_table_is_one_and_none_of_the_comparison_is_missing() {
+    let table = README.split("| Code |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let named: Vec<&str> = between(table, "| `", '`');
+    let known = |name: &&str| Code::ALL.iter().any(|code| code.as_str() == *name);
+    assert!(named.len() == 7 && named.iter().all(known), "{named:?}");
+}
+
+#[test]
+fn its_configuration_is_valid() {
+    let yaml = README.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let config = redpath::config::parse(yaml).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((config.targets.len(), config.resolvers.len()), (1, 1));
+}
+
+#[test]
+fn its_make_targets_are_there() {
+    let makefile = include_str!("../../Makefile");
+    for target in between(README, "\nmake ", ' ') {
+        assert!(makefile.contains(&format!("\n{target}: ")), "make {target}");
+    }
+}
