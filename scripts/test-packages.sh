@@ -11,6 +11,7 @@ need redis-cli redis-tools        # shows that the stand-ins speak Redis
 need named bind9                  # a real name server with a split view
 need dig bind9-dnsutils           # shows that the stand-ins speak DNS
 need ip iproute2                  # namespaces of the tests' own
+need nft nftables                 # silence in those namespaces
 need openssl openssl              # a TLS server of the old versions
 need prometheus prometheus        # scrapes the agent
 need promtool prometheus          # judges the /metrics page

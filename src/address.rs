@@ -164,6 +164,10 @@ const V6: &[(Ipv6Net, AddressClass)] = &[
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::cast_possible_truncation, reason = "any part of random bits will do")]
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn class(ip: &str) -> AddressClass {
@@ -208,6 +212,31 @@ mod tests {
             ("64:ff9b::10.60.4.5", AddressClass::Special),
         ] {
             assert_eq!(class(ip), expected, "{ip}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_mapped_address_is_its_ipv4_address(bits: u32) {
+            let ip = Ipv4Addr::from(bits);
+            prop_assert_eq!(classify(ip.to_ipv6_mapped().into(), &[]), classify(ip.into(), &[]));
+        }
+
+        #[test]
+        fn an_own_range_outranks_whatever_it_holds(bits: u128, v4: bool, length in 0u8..=32) {
+            let ip = if v4 { IpAddr::from((bits as u32).to_be_bytes()) } else { IpAddr::from(bits.to_be_bytes()) };
+            let range = IpNet::new(ip, length).expect("a length of both families").trunc();
+            prop_assert_eq!(classify(ip, &[range]), AddressClass::Private);
+        }
+
+        #[test]
+        fn rfc_1918_and_4193_are_private_and_nothing_else_is(bits: u128, v4: bool) {
+            let ip = if v4 { IpAddr::from((bits as u32).to_be_bytes()) } else { IpAddr::from(bits.to_be_bytes()) };
+            let private = match ip.to_canonical() {
+                IpAddr::V4(ip) => ip.is_private(),
+                IpAddr::V6(ip) => ip.is_unique_local(),
+            };
+            prop_assert_eq!(classify(ip, &[]) == AddressClass::Private, private);
         }
     }
 

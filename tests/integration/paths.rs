@@ -2,6 +2,7 @@
 //! behind a private and a public address, and what goes wrong between them.
 
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -14,6 +15,8 @@ const PUBLIC: &str = "20.50.1.10";
 const LINKED: &str = "10.10.0.52";
 const UNLINKED: &str = "10.10.0.53";
 const AZURE: &str = "168.63.129.16";
+/// Nobody answers there; see `SILENT_NETWORK`.
+const SILENT: &str = "10.99.0.53";
 const KEY: &str = "a-key-of-the-tests-7f3a";
 
 struct World {
@@ -101,6 +104,38 @@ impl World {
         assert_eq!(output.status.code(), Some(exit));
         record
     }
+}
+
+#[test]
+fn silence_is_named_and_never_waited_for_beyond_the_limit() {
+    let world = World::new();
+    let timed = |host: &str, status: &str, cause: &str| {
+        let began = Instant::now();
+        let exit = if status == "fail" { 1 } else { 0 };
+        let record = world.expect(host, &["--timeout", "3s"], exit, status, cause);
+        (record, began.elapsed())
+    };
+    // The C library waits 5 s and more; its call is left behind, and nothing of the probe with it.
+    world.namespace.resolv_conf(&format!("nameserver {SILENT}\noptions timeout:5 attempts:2\n"));
+    let (record, took) = timed(HOST, "fail", "dns_timeout");
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert_eq!(record["phases"]["connect"]["outcome"], "not_reached");
+    assert!(record["phases"]["connect"].get("took_seconds").is_none());
+    let views = record["resolution"]["views"].as_array().unwrap();
+    assert!(views.iter().all(|view| view["outcome"] == "timeout"), "{views:?}");
+    assert_eq!(views[1]["questions"][0]["attempts"], 3, "a lost question is sent again");
+
+    // The first server is silent and the second answers: programs wait, and get there.
+    world.nameservers(&[SILENT, LINKED]);
+    let (record, _) = timed(HOST, "warn", "dns_timeout");
+    assert!(record["phases"]["resolve"]["took_seconds"].as_f64().unwrap() > 0.9, "the C library waited a second");
+
+    // The endpoint is silent: not approved, or a rule in between.
+    world.nameservers(&[LINKED]);
+    let (record, took) = timed("silent.redis.cache.windows.net", "fail", "connect_timeout");
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(record["phases"]["connect"]["took_seconds"].as_f64().unwrap() > 1.0);
+    assert_eq!(record["phases"]["tls"]["outcome"], "not_reached");
 }
 
 #[test]

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// How long a server may take to start, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A network of the namespace where nobody is: whatever is sent there is lost without a word.
+pub(crate) const SILENT_NETWORK: &str = "10.99.0.0/24";
+
 /// A namespace; it is removed when dropped, with everything that was started in it.
 pub(crate) struct Namespace {
     name: String,
@@ -31,6 +34,12 @@ impl Namespace {
         for address in addresses {
             run("ip", &["-n", &namespace.name, "addr", "add", address, "dev", "lo"]);
         }
+        run("ip", &["-n", &namespace.name, "route", "add", "local", SILENT_NETWORK, "dev", "lo"]);
+        let drop = format!(
+            "add table ip lost; add chain ip lost input {{ type filter hook input priority 0; }}; add rule ip lost input ip daddr {SILENT_NETWORK} drop"
+        );
+        let output = namespace.command("nft").arg(&drop).output().expect("ip netns exec runs");
+        assert!(output.status.success(), "nft: {} (apt-get install nftables)", String::from_utf8_lossy(&output.stderr));
         std::fs::create_dir_all(namespace.etc()).expect("a folder under /etc/netns: the tests run as root");
         namespace.hosts("");
         namespace.resolv_conf("");
@@ -129,9 +138,10 @@ pub(crate) fn write_bind(folder: &Path, linked: &[&str], unlinked: &[&str], priv
     zone("root", "ns. IN A 127.0.0.1\n");
     zone(
         "parent",
-        "cache1 60 IN CNAME cache1.privatelink\nmissing 60 IN CNAME missing.privatelink\npublic 60 IN CNAME we.cloudapp.azure.com.\n",
+        "cache1 60 IN CNAME cache1.privatelink\nmissing 60 IN CNAME missing.privatelink\npublic 60 IN CNAME we.cloudapp.azure.com.\n\
+         silent 60 IN CNAME silent.privatelink\n",
     );
-    zone("private", &format!("cache1 10 IN A {private}\n"));
+    zone("private", &format!("cache1 10 IN A {private}\nsilent 10 IN A 10.99.0.5\n"));
     zone("outside", "cache1 60 IN CNAME we.cloudapp.azure.com.\nmissing 60 IN CNAME we.cloudapp.azure.com.\n");
     zone("cloudapp", &format!("we 60 IN A {public}\n"));
     let suffix = "redis.cache.windows.net";
