@@ -124,7 +124,7 @@ pub enum Command {
 /// `redpath check`.
 #[derive(Args)]
 pub struct CheckArgs {
-    /// HOST[:PORT], or a redis:// (plain) or rediss:// (TLS) URL; port and zone of an Azure name are known
+    /// HOST, HOST:PORT, or a redis:// (plain) or rediss:// (TLS) URL; port and zone of an Azure name are known
     #[arg(value_name = "TARGET", required = true)]
     pub targets: Vec<String>,
 
