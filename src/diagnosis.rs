@@ -302,7 +302,7 @@ fn verdict(case: &Case<'_>, findings: &[Finding]) -> Verdict {
 }
 
 fn was_interrupted(observation: &Observation) -> bool {
-    PhaseName::ALL.into_iter().any(|phase| {
+    PhaseName::ALWAYS.into_iter().any(|phase| {
         let summary = observation.phases.get(phase);
         summary.outcome == PhaseOutcome::NotReached && summary.reason == Some(StoppedBy::Interrupt.as_str())
     })
