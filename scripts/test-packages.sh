@@ -11,6 +11,7 @@ need redis-cli redis-tools        # shows that the stand-ins speak Redis
 need named bind9                  # a real name server with a split view
 need dig bind9-dnsutils           # shows that the stand-ins speak DNS
 need openssl openssl              # a TLS server of the old versions
+need nft nftables                 # blocks the port of a cluster's node
 need prometheus prometheus        # scrapes the agent
 need promtool prometheus          # judges the /metrics page
 

@@ -184,6 +184,7 @@ fn connected(plan: &Plan, addresses: [&str; 3], answers: bool) -> Observation {
         phases: Phases { resolve: Phase::done(milliseconds(4)), connection: phases, ..Phases::default() },
         connection: Some(connection),
         other_connections: Vec::new(),
+        cluster: None,
     }
 }
 

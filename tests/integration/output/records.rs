@@ -56,6 +56,7 @@ pub(crate) fn healthy() -> Record {
             phases: phases([940, 1_210, 8_200, 804]),
             connection: Some(connection("10.60.4.5:6380")),
             other_connections: Vec::new(),
+            cluster: None,
         },
         vec![finding],
         Status::Pass,
@@ -105,6 +106,7 @@ pub(crate) fn unlinked_zone() -> Record {
             phases: phases([940, 40_100, 82_000, 40_200]),
             connection: Some(connection("20.50.1.10:6380")),
             other_connections: Vec::new(),
+            cluster: None,
         },
         vec![finding],
         Status::Fail,
@@ -189,6 +191,7 @@ pub(crate) fn overridden() -> Record {
             phases,
             connection: Some(connection),
             other_connections: Vec::new(),
+            cluster: None,
         },
         vec![
             finding(Code::TlsNameMismatch, Severity::Error, "the certificate is for another name"),
