@@ -158,7 +158,7 @@ fn unexpected_address(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding> 
                 case.target.port
             ),
         )
-        .hint("if the addresses are right, name them as endpoints (--endpoint, expect.endpoints); otherwise map them to the endpoint in the client, or take the Enterprise cluster policy, which announces no nodes")
+        .hint("if the addresses are right, name them as endpoints (--endpoint, expect.endpoints); otherwise map them to the endpoint in the client, or, on Enterprise and Managed Redis, take the Enterprise cluster policy, which announces no nodes")
         .commands(resource.iter().map(Resource::show)),
     )
 }
@@ -218,7 +218,7 @@ fn certificate_lacks_ip(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding
             ),
         )
         .hint(format!(
-            "give the client the name to verify by: servername in ioredis (tls) and node-redis (socket), TLSConfig.ServerName in go-redis, sslHost in StackExchange.Redis; or map the announced addresses back to {name}: nodeAddressMap in node-redis, natMap in ioredis, MappingSocketAddressResolver in Lettuce; or take the Enterprise cluster policy, which announces no nodes. Do not switch verification off"
+            "give the client the name to verify by: servername in ioredis (tls) and node-redis (socket), TLSConfig.ServerName in go-redis, sslHost in StackExchange.Redis; or map the announced addresses back to {name}: nodeAddressMap in node-redis, natMap in ioredis, MappingSocketAddressResolver in Lettuce; or, on Enterprise and Managed Redis, take the Enterprise cluster policy, which announces no nodes. Do not switch verification off"
         ))
         .commands(first.address.map(|address| format!("openssl s_client -connect {address} -servername {name} -verify_ip {} -verify_return_error </dev/null", address.ip()))),
     )

@@ -8,7 +8,7 @@ use redpath::address::parse_range;
 use redpath::clock::Timestamp;
 use redpath::diagnosis::{Code, Severity, diagnose};
 use redpath::observation::cluster::{ClusterFacts, NodeState, NotTried};
-use redpath::observation::{ClusterFailure, Observation, Phase, RedisFailure, SkipReason, StoppedBy};
+use redpath::observation::{ClusterFailure, Observation, Phase, PhaseName, RedisFailure, SkipReason, StoppedBy};
 use redpath::plan::{Auth, PasswordSource, Plan, ViewSelection};
 use redpath::probe::Prober;
 use redpath::probe::budget::Interrupt;
@@ -80,9 +80,11 @@ fn states(observation: &Observation) -> Vec<NodeState> {
     facts(observation).nodes.iter().map(|node| node.state).collect()
 }
 
+/// What is found in the cluster phase; that localhost is not the address given is no concern here.
 fn findings(plan: &Plan, observation: &Observation) -> Vec<(Code, Severity)> {
     let diagnosis = diagnose(&plan.target, &plan.expectation, observation, Timestamp::now());
-    diagnosis.findings.iter().map(|finding| (finding.code, finding.severity)).collect()
+    let of_cluster = diagnosis.findings.iter().filter(|finding| finding.phase == PhaseName::Cluster);
+    of_cluster.map(|finding| (finding.code, finding.severity)).collect()
 }
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+//! Announcements, honest and hostile.
+
 use proptest::prelude::*;
 
 use super::*;
