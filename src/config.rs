@@ -151,11 +151,12 @@ impl Config {
         print::to_yaml(self)
     }
 
-    /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials,
-    /// since a suffix covers other people's servers too.
+    /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials or
+    /// a walk over what the server announces, since a suffix covers other people's servers too.
     pub fn on_demand(&self, host: HostName, port: Option<u16>) -> Plan {
         let mut plan = self.defaults.plan(host, port, &self.resolvers);
         plan.auth = Auth::None;
+        plan.cluster = ClusterWalk::Off;
         plan
     }
 }

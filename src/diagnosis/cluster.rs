@@ -164,7 +164,15 @@ fn unexpected_address(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding> 
 }
 
 fn expected(case: &Case<'_>) -> String {
-    let endpoints: Vec<String> = case.expectation.endpoints.iter().map(ToString::to_string).collect();
+    let endpoints: Vec<String> = case
+        .expectation
+        .endpoints
+        .iter()
+        .map(|range| match range.prefix_len() == range.max_prefix_len() {
+            true => range.addr().to_string(),
+            false => range.to_string(),
+        })
+        .collect();
     match endpoints.as_slice() {
         [] => format!("path {}", case.expectation.path),
         _ => format!("path {}, to {}", case.expectation.path, endpoints.join(", ")),
@@ -335,3 +343,6 @@ fn addresses(nodes: &[&ClusterNode]) -> String {
     let addresses: BTreeSet<_> = nodes.iter().filter_map(|node| Some(node.address?.ip())).collect();
     addresses.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,8 @@ const MAX_CONNECTED: usize = 64;
 /// How many nodes are connected to at a time.
 const AT_A_TIME: usize = 16;
 
-/// A node that has less time than this is not tried: its silence would say nothing.
+/// A node has at least this long, however many there are, or is not tried: a shorter silence would say
+/// nothing. An eighth of the timeout where that is less.
 const LEAST_TIME: Duration = Duration::from_millis(250);
 
 /// The most ranges of slots of one node that are kept.
@@ -110,9 +111,9 @@ impl Walk<'_> {
             node.not_tried = Some(NotTried::TooMany);
         }
         tried.truncate(MAX_CONNECTED);
-        // Each wave of nodes has its share, so that silent ones cost the others nothing.
+        // Each wave of nodes has its share, so that silent ones do not take the others' turn.
         let waves = u32::try_from(tried.len().div_ceil(AT_A_TIME)).unwrap_or(u32::MAX).max(1);
-        let share = self.budget.phase_limit() / waves;
+        let share = (self.budget.phase_limit() / waves).max(self.least_time());
         let turns = Semaphore::new(AT_A_TIME);
         let turns = &turns;
         let visits = tried.into_iter().map(|(address, node)| async move {
@@ -174,12 +175,16 @@ impl Walk<'_> {
                 && (!expectation.endpoints.is_empty() || expectation.class(ip) == self.connection.class))
     }
 
+    fn least_time(&self) -> Duration {
+        LEAST_TIME.min(self.plan.timeout / 8)
+    }
+
     async fn visit(&self, address: SocketAddr, node: &mut ClusterNode, share: Duration) {
-        let budget = self.budget.part(share);
-        if budget.phase_limit() < LEAST_TIME.min(self.plan.timeout / 8) {
+        if self.budget.phase_limit() < self.least_time() {
             node.not_tried = Some(NotTried::NoTime);
             return;
         }
+        let budget = self.budget.part(share);
         let mut plan = self.plan.clone();
         plan.target.port = address.port();
         plan.addresses = Addresses::First;

@@ -60,6 +60,8 @@ async fn either<S: AsyncRead + AsyncWrite + Unpin>(talk: &mut Talk<S>, tls: bool
         Answer::NoCluster(words) if words.contains("cluster support disabled") => return Answer::NoCluster(words),
         Answer::NotPermitted(words) => Some(words),
         Answer::NoCluster(_) => None,
+        // A proxy that knows the command and not the answer may know the older one.
+        Answer::Announced(_, announcement) if announcement.nodes.is_empty() => None,
         decided @ (Answer::Announced(..) | Answer::Failed(_) | Answer::Interrupted) => return decided,
     };
     let slots = talk.call(&packed(&["CLUSTER", "SLOTS"])).await;
