@@ -165,6 +165,9 @@ pub struct CheckArgs {
     /// The name for SNI and the certificate [default: the host name]
     #[arg(long, value_name = "NAME", value_parser = HostName::parse, help_heading = LOOKS)]
     pub server_name: Option<HostName>,
+    /// Whether the nodes that a cluster announces are connected to
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = LOOKS)]
+    pub cluster: ClusterChoice,
     /// Speak without TLS
     #[arg(long, conflicts_with_all = ["ca_file", "server_name"], help_heading = LOOKS)]
     pub plaintext: bool,
@@ -218,6 +221,16 @@ pub enum WhichAddresses {
     First,
     /// Every one, each with its own phases
     All,
+}
+
+/// `--cluster`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ClusterChoice {
+    /// Where the server is part of a cluster
+    #[default]
+    Auto,
+    /// Never, and the server is not asked
+    Off,
 }
 
 /// `--auth`.

@@ -24,7 +24,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::expectation::Expectation;
-use crate::plan::{Addresses, Auth, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, Resolver, ViewSelection};
+use crate::plan::{
+    Addresses, Auth, ClusterWalk, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, Resolver, ViewSelection,
+};
 use crate::target::{HostName, Target};
 
 pub use error::ConfigError;
@@ -84,6 +86,8 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// The name for SNI and verification; the host name where `None`.
     pub server_name: Option<HostName>,
+    /// Whether the nodes that a cluster announces are connected to.
+    pub cluster: ClusterWalk,
 }
 
 /// What is served over HTTP.
@@ -147,11 +151,12 @@ impl Config {
         print::to_yaml(self)
     }
 
-    /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials,
-    /// since a suffix covers other people's servers too.
+    /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials or
+    /// a walk over what the server announces, since a suffix covers other people's servers too.
     pub fn on_demand(&self, host: HostName, port: Option<u16>) -> Plan {
         let mut plan = self.defaults.plan(host, port, &self.resolvers);
         plan.auth = Auth::None;
+        plan.cluster = ClusterWalk::Off;
         plan
     }
 }
@@ -172,6 +177,7 @@ impl Settings {
             samples: self.samples,
             auth: self.auth.clone(),
             ca_file: self.ca_file.clone().filter(|_| !self.plaintext),
+            cluster: self.cluster,
             ..Plan::new(target)
         }
     }
@@ -190,6 +196,7 @@ impl Default for Settings {
             plaintext: false,
             ca_file: None,
             server_name: None,
+            cluster: ClusterWalk::default(),
         }
     }
 }

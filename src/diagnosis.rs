@@ -7,6 +7,7 @@
 pub mod code;
 
 mod advice;
+mod cluster;
 mod dns;
 mod latency;
 mod prose;
@@ -305,6 +306,7 @@ fn connection_findings(case: &Case<'_>) -> Vec<Finding> {
             }
         }
     }
+    findings.extend(cluster::diagnose(case));
     findings.extend(latency::diagnose(case));
     findings
 }
@@ -344,7 +346,7 @@ fn went_through(case: &Case<'_>) -> bool {
 }
 
 fn was_interrupted(observation: &Observation) -> bool {
-    PhaseName::ALWAYS.into_iter().any(|phase| {
+    PhaseName::ALL.into_iter().any(|phase| {
         let summary = observation.phases.get(phase);
         summary.outcome == PhaseOutcome::NotReached && summary.reason == Some(StoppedBy::Interrupt.as_str())
     })

@@ -3,6 +3,7 @@
 //! The types are the record's own shape, so that a saved record can be read back and diagnosed
 //! again. A phase that did not run has no duration anywhere.
 
+pub mod cluster;
 pub mod dns;
 pub mod redis;
 pub mod tcp;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Seconds;
 
 pub use crate::phase::{PhaseName, PhaseOutcome};
+pub use cluster::{ClusterFacts, ClusterFailure};
 pub use dns::{Resolution, ResolveFailure, View, ViewOutcome};
 pub use redis::{PingFacts, RedisFailure};
 pub use tcp::{ConnectFailure, Connection};
@@ -36,6 +38,9 @@ pub struct Observation {
     /// The connections to the further addresses of the name, with `addresses: all`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_connections: Vec<OtherConnection>,
+    /// What the server in use announced of its cluster; absent where it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterFacts>,
 }
 
 /// A connection beside the one in use, with phases of its own.
@@ -59,7 +64,7 @@ pub struct Phases {
     pub connection: ConnectionPhases,
     /// The walk over the cluster's nodes; absent where it was not wanted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<Phase<RedisFailure>>,
+    pub cluster: Option<Phase<ClusterFailure>>,
     /// The look at what should be closed; absent where it was not wanted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub posture: Option<Phase<RedisFailure>>,
@@ -218,6 +223,8 @@ pub enum SkipReason {
     WithheldUnexpectedAddress,
     /// The credentials could not be read, so the probe went on without.
     CredentialUnavailable,
+    /// The user may not do what the phase needs.
+    NoPermission,
 }
 
 impl SkipReason {
@@ -229,6 +236,7 @@ impl SkipReason {
             Self::NoCredentials => "no_credentials",
             Self::WithheldUnexpectedAddress => "withheld_unexpected_address",
             Self::CredentialUnavailable => "credential_unavailable",
+            Self::NoPermission => "no_permission",
         }
     }
 }
@@ -245,6 +253,8 @@ pub enum StoppedBy {
     Tls,
     /// `AUTH` failed.
     Auth,
+    /// `PING` failed.
+    Ping,
     /// The probe was interrupted.
     Interrupt,
 }
@@ -257,6 +267,7 @@ impl StoppedBy {
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::Auth => "auth",
+            Self::Ping => "ping",
             Self::Interrupt => "interrupt",
         }
     }

@@ -35,6 +35,8 @@ pub struct Plan {
     pub auth: Auth,
     /// The file with the certificates to trust, PEM; the platform's where `None`.
     pub ca_file: Option<PathBuf>,
+    /// Whether the nodes that a cluster announces are connected to.
+    pub cluster: ClusterWalk,
 }
 
 impl Plan {
@@ -51,6 +53,7 @@ impl Plan {
             samples: 1,
             auth: Auth::None,
             ca_file: None,
+            cluster: ClusterWalk::default(),
         }
     }
 }
@@ -96,6 +99,16 @@ pub enum Addresses {
     First,
     /// Every one, each with its own phases.
     All,
+}
+
+/// Whether the nodes that a cluster announces are connected to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClusterWalk {
+    /// Where the server is part of a cluster.
+    #[default]
+    Auto,
+    /// Never, and the server is not asked.
+    Off,
 }
 
 /// Who the probe says it is.

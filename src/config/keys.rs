@@ -9,7 +9,6 @@ use super::path::Path;
 /// Keys of later versions, by the last keys of their path.
 const LATER: &[&[&str]] = &[
     &["journal"],
-    &["cluster"],
     &["expect_from"],
     &["posture", "plaintext_port"],
     &["posture", "public_access"],

@@ -7,14 +7,14 @@ use ipnet::IpNet;
 use serde_json::Value as Json;
 
 use super::raw::{
-    AllViews, RawAddresses, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawFullResolver, RawLatency,
-    RawMethod, RawMetrics, RawPosture, RawProbe, RawRange, RawResolver, RawTarget, RawTls, RawVantage, RawViews,
-    RawWeb,
+    AllViews, RawAddresses, RawAuth, RawCluster, RawConfig, RawDefaults, RawDuration, RawExpect, RawFullResolver,
+    RawLatency, RawMethod, RawMetrics, RawPosture, RawProbe, RawRange, RawResolver, RawTarget, RawTls, RawVantage,
+    RawViews, RawWeb,
 };
 use super::{Config, TargetConfig};
 use crate::expectation::Expectation;
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, Auth, PasswordSource, ViewSelection};
+use crate::plan::{Addresses, Auth, ClusterWalk, PasswordSource, ViewSelection};
 
 pub(super) fn to_yaml(config: &Config) -> Result<String, String> {
     let unable = |error: &dyn std::fmt::Display| format!("the configuration cannot be written as YAML: {error}");
@@ -52,6 +52,7 @@ fn raw(config: &Config) -> RawConfig {
                 server_name: defaults.server_name.clone().map(String::from),
             }),
             posture: Some(RawPosture { require_auth: Some(defaults.expectation.require_auth) }),
+            cluster: Some(cluster(defaults.cluster)),
         }),
         targets: config.targets.iter().map(target).collect(),
         web: Some(RawWeb {
@@ -90,6 +91,7 @@ fn target(config: &TargetConfig) -> RawTarget {
             RawTls { plaintext: Some(true), ..RawTls::default() }
         }),
         posture: Some(RawPosture { require_auth: Some(plan.expectation.require_auth) }),
+        cluster: Some(cluster(plan.cluster)),
     }
 }
 
@@ -133,6 +135,13 @@ fn addresses(addresses: Addresses) -> RawAddresses {
     match addresses {
         Addresses::First => RawAddresses::First,
         Addresses::All => RawAddresses::All,
+    }
+}
+
+fn cluster(cluster: ClusterWalk) -> RawCluster {
+    match cluster {
+        ClusterWalk::Auto => RawCluster::Auto,
+        ClusterWalk::Off => RawCluster::Off,
     }
 }
 

@@ -101,6 +101,9 @@ pub(super) struct RawDefaults {
     pub(super) tls: Option<RawTls>,
     /// What is held against the server's settings.
     pub(super) posture: Option<RawPosture>,
+    /// Whether the nodes that a cluster announces are connected to.
+    #[schemars(extend("default" = "auto"))]
+    pub(super) cluster: Option<RawCluster>,
 }
 
 /// What is probed.
@@ -138,6 +141,8 @@ pub(super) struct RawTarget {
     pub(super) tls: Option<RawTls>,
     /// What is held against the server's settings. Each key that is not given is that of `defaults`.
     pub(super) posture: Option<RawPosture>,
+    /// Whether the nodes that a cluster announces are connected to.
+    pub(super) cluster: Option<RawCluster>,
 }
 
 /// What is expected of a target.
@@ -280,6 +285,16 @@ pub(super) enum RawAddresses {
     First,
     /// Every one.
     All,
+}
+
+/// Whether the nodes that a cluster announces are connected to.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawCluster {
+    /// Where the server is part of a cluster.
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// A number with a unit: `5ms`, `15s`, `1m 30s`.

@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use super::error::Problems;
 use super::path::Path;
 use super::raw::{
-    KnownResolver, RawAddresses, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawMethod, RawMetrics,
-    RawPosture, RawRange, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
+    KnownResolver, RawAddresses, RawAuth, RawCluster, RawConfig, RawDefaults, RawDuration, RawExpect, RawMethod,
+    RawMetrics, RawPosture, RawRange, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
 };
 use super::values::{self, Bounds};
 use super::{Config, ConfigError, MetricsSettings, Settings, TargetConfig, WebSettings, default_concurrency, keys};
@@ -19,7 +19,7 @@ use crate::azure::AZURE_DNS;
 use crate::clock::Seconds;
 use crate::expectation::Expectation;
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, Auth, PasswordSource, Resolver, ViewSelection};
+use crate::plan::{Addresses, Auth, ClusterWalk, PasswordSource, Resolver, ViewSelection};
 
 const INTERVAL: Bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(24 * 3600) };
 const TIMEOUT: Bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(300) };
@@ -64,6 +64,7 @@ struct Layer<'a> {
     auth: Option<&'a RawAuth>,
     tls: Option<&'a RawTls>,
     posture: Option<&'a RawPosture>,
+    cluster: Option<RawCluster>,
 }
 
 /// `$raw` is `RawDefaults` or `RawTarget`: serde cannot both flatten a shared part and refuse unknown keys.
@@ -81,6 +82,7 @@ macro_rules! layer_of {
                     auth: raw.auth.as_ref(),
                     tls: raw.tls.as_ref(),
                     posture: raw.posture.as_ref(),
+                    cluster: raw.cluster,
                 }
             }
         }
@@ -101,6 +103,11 @@ impl Layer<'_> {
         match self.addresses {
             Some(RawAddresses::First) => settings.addresses = Addresses::First,
             Some(RawAddresses::All) => settings.addresses = Addresses::All,
+            None => {}
+        }
+        match self.cluster {
+            Some(RawCluster::Auto) => settings.cluster = ClusterWalk::Auto,
+            Some(RawCluster::Off) => settings.cluster = ClusterWalk::Off,
             None => {}
         }
         if let Some(expect) = self.expect {

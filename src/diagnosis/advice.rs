@@ -115,6 +115,16 @@ impl Resource {
         )
     }
 
+    /// The ports on which the nodes of a cluster are reached beside the usual one.
+    pub(super) fn node_ports(&self, tls: bool) -> Option<&'static str> {
+        match (self.service, tls) {
+            (Service::AzureCacheForRedis, true) => Some("15000-15999"),
+            (Service::AzureCacheForRedis, false) => Some("13000-13999"),
+            (Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis, _) => Some("8500-8599"),
+            (Service::Other, _) => None,
+        }
+    }
+
     /// The private endpoint that would give the resource a private address.
     pub(super) fn create_endpoint(&self) -> String {
         format!(
@@ -122,6 +132,18 @@ impl Resource {
             self.service.group_id().unwrap_or("redisCache")
         )
     }
+}
+
+/// What the network security groups of this machine's interface let through.
+pub(super) fn effective_nsg() -> String {
+    "az network nic list-effective-nsg --name <nic-of-this-vm> --resource-group <resource-group>".to_owned()
+}
+
+/// A rule of a network security group that lets TCP through to `ports` of `addresses`.
+pub(super) fn allow_ports(addresses: &str, ports: &str) -> String {
+    format!(
+        "az network nsg rule create --nsg-name <nsg> --resource-group <resource-group> --name allow-redis-nodes --priority <priority> --direction Outbound --access Allow --protocol Tcp --destination-address-prefixes {addresses} --destination-port-ranges {ports}"
+    )
 }
 
 /// Asks one server by hand.

@@ -148,7 +148,7 @@ fn not_enforced(case: &Case<'_>, seen: &str) -> Finding {
         .commands(Resource::of(case).iter().map(Resource::show))
 }
 
-fn of_failure(case: &Case<'_>, failure: &RedisFailure, phase: PhaseName) -> Finding {
+pub(super) fn of_failure(case: &Case<'_>, failure: &RedisFailure, phase: PhaseName) -> Finding {
     let error = |code: Code, summary: String, detail: &str, hint: &str| {
         Finding::new(code, Severity::Error, summary, detail).hint(hint).phase(phase)
     };

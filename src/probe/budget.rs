@@ -3,6 +3,11 @@
 //! A probe has one deadline, `timeout` after its beginning (5 s unless configured). A phase may
 //! take half of that timeout, and never more than what is left of it: with 5 s, a silent name
 //! server costs 2.5 s, a silent endpoint another 2.5 s, and the whole never more than 5 s.
+//!
+//! The cluster phase is a phase like the others: from its question to the last node it may take half
+//! of the timeout. Its nodes are connected to side by side, at most 16 at a time, and each has its
+//! share of what the question left: all of it up to 16 nodes, a quarter with 64. So a silent node
+//! costs the phase its own limit, and never another node's turn.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -30,6 +35,17 @@ impl Budget {
     /// A budget that begins now.
     pub fn new(timeout: Duration, interrupt: Interrupt) -> Self {
         Self { deadline: Instant::now() + timeout, phase: timeout / 2, interrupt }
+    }
+
+    /// A part of this budget that begins now and ends after `limit`; a phase within it may take all of it.
+    pub fn part(&self, limit: Duration) -> Self {
+        let deadline = self.deadline.min(Instant::now() + limit);
+        Self { deadline, phase: limit, interrupt: self.interrupt.clone() }
+    }
+
+    /// The longest that any phase may take, whatever is left.
+    pub fn whole_phase(&self) -> Duration {
+        self.phase
     }
 
     /// The longest that a phase that begins now may take.

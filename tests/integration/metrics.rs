@@ -6,12 +6,13 @@ mod records;
 use redpath::clock::Timestamp;
 use redpath::config::MetricsSettings;
 use redpath::diagnosis::{Code, Severity};
+use redpath::observation::{Phase, StoppedBy};
 use redpath::output::metrics::{ExpositionFormat, Metrics};
 use redpath::output::prometheus::{blackbox_exposition, exposition_of};
 use redpath::plan::{Addresses, Plan};
 use redpath::record::Record;
 
-use records::{PUBLIC, answer, finding, gone, healthy, interrupted, plan, silent, unlinked};
+use records::{PUBLIC, answer, cluster, finding, gone, healthy, interrupted, plan, silent, unlinked};
 
 /// Metrics with the default settings, for these plans.
 fn metrics_for(plans: &[Plan]) -> Metrics {
@@ -81,6 +82,33 @@ fn a_healthy_target_costs_about_150_series() {
     let after_trouble = count(&[healthy(&plan, 0), unlinked(&plan, 15), silent(&plan, 30), gone(&plan, 45)]);
     // 95 of them are the phases' histograms: (16 buckets, +Inf, sum and count) of 5 phases.
     assert_eq!((before, healthy_once, after_trouble), (136, 154, 147));
+}
+
+#[test]
+fn a_phase_that_not_every_target_has_begins_with_its_first_run() {
+    let plan = plan("cache1");
+    let never = page_after(&plan, &[healthy(&plan, 0), silent(&plan, 15)]);
+    assert!(!never.contains("phase=\"cluster\"") && !never.contains("redpath_cluster_nodes{"), "{never}");
+
+    let once = [cluster(&plan, 0)];
+    let page = page_after(&plan, &once);
+    let count = "redpath_phase_duration_seconds_count{target=\"cache1\",phase=\"cluster\"}";
+    let failures = "redpath_phase_failures_total{target=\"cache1\",phase=\"cluster\"}";
+    assert_eq!((value(&page, count), value(&page, failures)), (Some(1.0), Some(1.0)));
+    for (state, nodes) in [("reachable", 2.0), ("unreachable", 1.0), ("unexpected_address", 0.0), ("not_tried", 0.0)] {
+        let series = format!("redpath_cluster_nodes{{target=\"cache1\",state=\"{state}\"}}");
+        assert_eq!(value(&page, &series), Some(nodes), "{state}");
+    }
+
+    // It stays, and claims nothing, once the phase is not reached any more.
+    let mut gone = silent(&plan, 15);
+    gone.observation.phases.cluster = Some(Phase::NotReached { stopped_by: StoppedBy::Connect });
+    let page = page_after(&plan, &[cluster(&plan, 0), gone]);
+    assert_eq!((value(&page, count), value(&page, failures)), (Some(1.0), Some(1.0)));
+    let outcome = "redpath_phase_outcome{target=\"cache1\",phase=\"cluster\",outcome=\"not_reached\"}";
+    assert_eq!(value(&page, outcome), Some(1.0));
+    assert!(!page.contains("redpath_cluster_nodes{"), "{page}");
+    assert!(blackbox_exposition(&once[0]).contains("probe_phase_duration_seconds{phase=\"cluster\"} 2.5"));
 }
 
 #[test]

@@ -9,10 +9,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::cli::values::azure_resolver;
-use crate::cli::{AuthChoice, CheckArgs, Expect, WhichAddresses};
+use crate::cli::{AuthChoice, CheckArgs, ClusterChoice, Expect, WhichAddresses};
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, ExpectedPath};
-use crate::plan::{Addresses, Auth, PasswordSource, Plan, Resolver, ViewSelection};
+use crate::plan::{Addresses, Auth, ClusterWalk, PasswordSource, Plan, Resolver, ViewSelection};
 use crate::secret::Secret;
 use crate::target::{Target, TargetArgument};
 
@@ -66,6 +66,10 @@ pub(super) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
             samples: args.samples,
             auth: credentials.auth(argument.username, argument.password)?,
             ca_file: args.ca_file.clone(),
+            cluster: match args.cluster {
+                ClusterChoice::Auto => ClusterWalk::Auto,
+                ClusterChoice::Off => ClusterWalk::Off,
+            },
             ..Plan::new(target)
         });
     }
