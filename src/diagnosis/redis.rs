@@ -71,7 +71,11 @@ fn of_reply(case: &Case<'_>, reply: PingReply, phases: &ConnectionPhases) -> Opt
             PingReply::Pong,
             Phase::Skipped {
                 reason:
-                    SkipReason::CredentialUnavailable | SkipReason::WithheldUnexpectedAddress | SkipReason::Plaintext,
+                    SkipReason::CredentialUnavailable
+                    | SkipReason::WithheldUnexpectedAddress
+                    | SkipReason::Plaintext
+                    | SkipReason::NotApplicable
+                    | SkipReason::NoPermission,
             },
         ) => Some(not_enforced(case, "PING was answered with PONG although the credentials were not sent.")),
         (PingReply::Pong, Phase::Done { .. } | Phase::Failed { .. } | Phase::NotReached { .. }) => None,
@@ -120,6 +124,7 @@ fn enforced(case: &Case<'_>, reason: SkipReason) -> Finding {
         }
         SkipReason::CredentialUnavailable => "No credential was sent, since it could not be read.",
         SkipReason::Plaintext => "The credentials were withheld, since they do not go over a connection without TLS.",
+        SkipReason::NotApplicable | SkipReason::NoPermission => "No credential was sent.",
     };
     Finding::new(
         Code::AuthEnforced,

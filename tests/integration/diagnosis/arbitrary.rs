@@ -311,12 +311,13 @@ pub(crate) fn seen() -> impl Strategy<Value = Seen> {
             };
             let observation = Observation {
                 resolution: Resolution { views, view_in_use, resolv_conf_error: conf, ..Resolution::default() },
-                phases: Phases { resolve, connection: phases },
+                phases: Phases { resolve, connection: phases, ..Phases::default() },
                 connection,
                 other_connections: others
                     .into_iter()
                     .map(|(phases, connection)| OtherConnection { phases, connection })
                     .collect(),
+                ..Observation::default()
             };
             Seen { target, expectation, observation }
         })
@@ -366,9 +367,9 @@ pub(crate) fn healthy() -> impl Strategy<Value = Seen> {
                     views,
                     ..Resolution::default()
                 },
-                phases: Phases { resolve: Phase::done(took), connection: phases },
+                phases: Phases { resolve: Phase::done(took), connection: phases, ..Phases::default() },
                 connection: Some(connection),
-                other_connections: Vec::new(),
+                ..Observation::default()
             };
             Some(Seen { target, expectation, observation })
         },

@@ -13,7 +13,8 @@ use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tcp::EarlierAttempt;
 use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts};
 use redpath::observation::{
-    Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, SkipReason, StoppedBy, View, ViewOutcome,
+    ClusterFacts, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, SkipReason, StoppedBy,
+    View, ViewOutcome,
 };
 use redpath::phase::PhaseName;
 use redpath::target::{HostName, Target};
@@ -57,6 +58,8 @@ struct File {
     connection: RawConnection,
     #[serde(default)]
     others: Vec<RawOther>,
+    /// What the server announced of its cluster, in the shape of a record.
+    cluster: Option<ClusterFacts>,
     then: Then,
 }
 
@@ -322,7 +325,7 @@ fn observation(
     };
     let Some(address) = address else {
         let stopped_by = if resolve.failure().is_some() { StoppedBy::Resolve } else { StoppedBy::Interrupt };
-        let phases = Phases { resolve, connection: ConnectionPhases::not_reached(stopped_by) };
+        let phases = Phases { resolve, connection: ConnectionPhases::not_reached(stopped_by), ..Phases::default() };
         return Ok(Observation { resolution, phases, ..Observation::default() });
     };
     let (phases, mut connection) = connect(&file.phases, &file.connection, address, target, expectation)?;
@@ -335,9 +338,15 @@ fn observation(
     }
     Ok(Observation {
         resolution,
-        phases: Phases { resolve, connection: phases },
+        phases: Phases {
+            resolve,
+            connection: phases,
+            cluster: file.cluster.is_some().then(|| Phase::done(TOOK)),
+            ..Phases::default()
+        },
         connection: Some(connection),
         other_connections,
+        cluster: file.cluster.clone(),
     })
 }
 
