@@ -23,8 +23,10 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::expectation::Expectation;
-use crate::plan::{Addresses, Auth, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, Resolver, ViewSelection};
+use crate::expectation::{Expectation, PublicAccess};
+use crate::plan::{
+    Addresses, Auth, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan, Resolver, ViewSelection,
+};
 use crate::target::{HostName, Target};
 
 pub use error::ConfigError;
@@ -84,6 +86,8 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// The name for SNI and verification; the host name where `None`.
     pub server_name: Option<HostName>,
+    /// What is looked at that should be closed.
+    pub posture: PosturePlan,
 }
 
 /// What is served over HTTP.
@@ -147,11 +151,13 @@ impl Config {
         print::to_yaml(self)
     }
 
-    /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials,
-    /// since a suffix covers other people's servers too.
+    /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials
+    /// or a knock at other doors, since a suffix covers other people's servers too.
     pub fn on_demand(&self, host: HostName, port: Option<u16>) -> Plan {
         let mut plan = self.defaults.plan(host, port, &self.resolvers);
         plan.auth = Auth::None;
+        plan.posture = PosturePlan::default();
+        plan.expectation.public_access = PublicAccess::Ignore;
         plan
     }
 }
@@ -172,6 +178,7 @@ impl Settings {
             samples: self.samples,
             auth: self.auth.clone(),
             ca_file: self.ca_file.clone().filter(|_| !self.plaintext),
+            posture: self.posture,
             ..Plan::new(target)
         }
     }
@@ -190,6 +197,7 @@ impl Default for Settings {
             plaintext: false,
             ca_file: None,
             server_name: None,
+            posture: PosturePlan::default(),
         }
     }
 }

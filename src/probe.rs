@@ -9,6 +9,7 @@ pub mod connection;
 mod credential;
 mod dns;
 mod excerpt;
+mod posture;
 mod redis;
 mod tcp;
 mod tls;
@@ -66,9 +67,12 @@ impl Prober {
         };
         let ((resolution, resolve), (connection_phases, connection, other_connections)) =
             tokio::join!(resolving, connecting);
+        let seen =
+            posture::Seen { resolution: &resolution, phases: &connection_phases, connection: connection.as_ref() };
+        let posture = posture::look(&self.connector, plan, &seen, &budget).await;
         Observation {
             resolution,
-            phases: Phases { resolve, connection: connection_phases, cluster: None, posture: None },
+            phases: Phases { resolve, connection: connection_phases, cluster: None, posture },
             connection,
             other_connections,
         }

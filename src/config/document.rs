@@ -48,6 +48,8 @@ pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
         return Err(too_long());
     }
     let options = serde_saphyr::options! {
+        // YAML 1.2: `off` is a word, as editors with the JSON Schema read it.
+        strict_booleans: true,
         with_snippet: false,
         duplicate_keys: DuplicateKeyPolicy::Error,
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 200_000, max_replay_stack_depth: 8 },

@@ -92,7 +92,7 @@ fn of_reply(case: &Case<'_>, reply: PingReply, phases: &ConnectionPhases) -> Opt
     }
 }
 
-fn not_enforced(case: &Case<'_>, seen: &str) -> Finding {
+pub(super) fn not_enforced(case: &Case<'_>, seen: &str) -> Finding {
     let severity = if case.expectation.require_auth { Severity::Error } else { Severity::Info };
     Finding::new(
         Code::AuthNotEnforced,

@@ -63,6 +63,10 @@ impl Page<'_> {
         let target = self.style.paint(Paint::Strong, &self.style.clean(&words::target(&record.target)));
         let cause = self.style.paint(paint, record.verdict.cause.as_str());
         self.out.push_str(&format!("{word}  {target}  {cause}\n"));
+        self.block(
+            "mode",
+            words::precheck(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect(),
+        );
     }
 
     fn in_brief(&mut self, record: &Record) {
@@ -76,8 +80,10 @@ impl Page<'_> {
             path.push(format!("through {}", self.style.clean(end)));
         }
         self.block("path", vec![path.join(", ")]);
-        let phases: Vec<_> = PhaseName::ALWAYS
-            .into_iter()
+        let phases: Vec<_> = record
+            .observation
+            .phases
+            .names()
             .filter_map(|phase| {
                 let took = words::phase_state(&record.observation.phases, phase).took()?;
                 Some(format!("{phase} {}", self.style.clean(&took.to_string())))
@@ -100,6 +106,9 @@ impl Page<'_> {
         {
             self.block("tls", wrap(&tls, self.room(), self.style));
         }
+        let posture: Vec<_> =
+            words::posture(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect();
+        self.block("posture", posture);
         for finding in &record.findings {
             self.finding(finding);
         }
@@ -169,7 +178,7 @@ impl Page<'_> {
     fn phases(&self, record: &Record) -> Vec<String> {
         const BAR: usize = 28;
         let phases = &record.observation.phases;
-        let states = PhaseName::ALWAYS.map(|phase| (phase, words::phase_state(phases, phase)));
+        let states: Vec<_> = phases.names().map(|phase| (phase, words::phase_state(phases, phase))).collect();
         let total: f64 = states.iter().filter_map(|(_, state)| state.took()).map(|took| took.as_f64()).sum();
         let column = |seconds: f64| -> usize {
             // Never beyond BAR, so the cast loses nothing; 0.0 / 0.0 becomes 0.
@@ -276,8 +285,9 @@ impl Page<'_> {
 fn shared_reason(record: &Record) -> Option<(usize, String)> {
     let phases = &record.observation.phases;
     let reached = |phase: &PhaseName| phases.get(*phase).outcome != PhaseOutcome::NotReached;
-    let first = PhaseName::ALWAYS.iter().rposition(reached).map_or(0, |last| last + 1);
-    let rest = PhaseName::ALWAYS.get(first..).filter(|rest| rest.len() > 1)?;
+    let names: Vec<_> = phases.names().collect();
+    let first = names.iter().rposition(reached).map_or(0, |last| last + 1);
+    let rest = names.get(first..).filter(|rest| rest.len() > 1)?;
     let outcomes: Vec<_> = rest.iter().map(|phase| words::phase_state(phases, *phase).outcome()).collect();
     let same = outcomes.iter().all(|outcome| outcome == &outcomes[0]);
     let names: Vec<_> = rest.iter().map(|phase| phase.as_str()).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::address::{AddressClass, classify};
+use crate::address::AddressClass;
 use crate::diagnosis::Case;
 use crate::expectation::{Expectation, ExpectedPath};
 use crate::observation::dns::ViewKind;
@@ -116,11 +116,7 @@ impl<'a> Views<'a> {
 
     /// A public resolver rightly answers with the public address: its answer is compared with nothing.
     pub(super) fn is_public_resolver(&self, view: &View) -> bool {
-        view.kind == ViewKind::Resolver
-            && !view.is_azure_dns()
-            && view
-                .server
-                .is_some_and(|server| classify(server.ip(), &self.expectation.private_ranges) == AddressClass::Public)
+        view.is_public_resolver(&self.expectation.private_ranges)
     }
 
     /// The DNS view whose chain explains the addresses in use: one that gave the same ones, else

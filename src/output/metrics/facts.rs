@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::family::{self, Family};
 use crate::address::{self, AddressClass};
 use crate::diagnosis::Status;
-use crate::observation::{Resolution, View};
+use crate::observation::{Observation, OpenState, Resolution, View};
 use crate::phase::{PhaseName, PhaseOutcome};
 use crate::record::Record;
 
@@ -49,7 +49,7 @@ pub(crate) fn is_success(record: &Record) -> bool {
 
 /// The facts of a target that has not been probed yet: every state is there, and none holds.
 pub(crate) fn before_the_first_probe() -> Vec<Fact> {
-    verdict(None).chain(outcomes(|_| None)).collect()
+    verdict(None).chain(outcomes(PhaseName::ALWAYS, |_| None)).collect()
 }
 
 /// The facts of a record, `redpath_resolution_info` left out unless wanted.
@@ -70,7 +70,8 @@ pub(crate) fn of(record: &Record, resolution_info: bool) -> Vec<Fact> {
         ),
     ];
     facts.extend(verdict(Some(record.verdict.status)));
-    facts.extend(outcomes(|phase| Some(observation.phases.get(phase).outcome)));
+    facts.extend(outcomes(observation.phases.names(), |phase| Some(observation.phases.get(phase).outcome)));
+    facts.extend(public_access(observation));
     facts.extend(not_after.map(|time| Fact::new(&family::CERTIFICATE_NOT_AFTER, time.unix_seconds())));
     if let Some((version, cipher)) = tls.and_then(|tls| tls.version.as_ref().zip(tls.cipher.as_ref())) {
         facts.push(Fact::new(&family::TLS_INFO, 1.0).with("version", version).with("cipher", cipher));
@@ -98,8 +99,21 @@ fn verdict(status: Option<Status>) -> impl Iterator<Item = Fact> {
         .map(move |each| Fact::truth(&family::VERDICT, status == Some(each)).with("status", each.as_str()))
 }
 
-fn outcomes(of: impl Fn(PhaseName) -> Option<PhaseOutcome>) -> impl Iterator<Item = Fact> {
-    PhaseName::ALWAYS.into_iter().flat_map(move |phase| {
+/// Whether the public address is open, where that could be told.
+fn public_access(observation: &Observation) -> Option<Fact> {
+    let open = match observation.phases.posture.as_ref()?.facts.public_access.as_ref()?.state {
+        OpenState::Open => true,
+        OpenState::Closed => false,
+        OpenState::Unknown => return None,
+    };
+    Some(Fact::truth(&family::PUBLIC_ACCESS_OPEN, open))
+}
+
+fn outcomes(
+    phases: impl IntoIterator<Item = PhaseName>,
+    of: impl Fn(PhaseName) -> Option<PhaseOutcome>,
+) -> impl Iterator<Item = Fact> {
+    phases.into_iter().flat_map(move |phase| {
         let outcome = of(phase);
         PhaseOutcome::ALL.map(|each| {
             let fact = Fact::truth(&family::PHASE_OUTCOME, outcome == Some(each));

@@ -22,6 +22,7 @@ const PROBE_BUCKETS: [f64; 5] = [0.01, 0.05, 0.25, 1.0, 5.0];
 pub(crate) struct TargetSeries {
     plan: Plan,
     resolution_info: bool,
+    phase_buckets: Vec<f64>,
     probes: u64,
     failures: u64,
     failures_by_cause: BTreeMap<Cause, u64>,
@@ -56,10 +57,11 @@ struct Answer {
 impl TargetSeries {
     /// The series that exist before the first probe.
     pub(crate) fn new(plan: &Plan, settings: &MetricsSettings) -> Self {
-        let phase = |name| (name, PhaseSeries { duration: Distribution::new(&settings.phase_buckets), failures: 0 });
+        let phase = |name| (name, PhaseSeries::new(&settings.phase_buckets));
         Self {
             plan: plan.clone(),
             resolution_info: settings.resolution_info,
+            phase_buckets: settings.phase_buckets.clone(),
             probes: 0,
             failures: 0,
             failures_by_cause: BTreeMap::new(),
@@ -83,6 +85,12 @@ impl TargetSeries {
         if !facts::is_success(record) {
             self.failures += 1;
             *self.failures_by_cause.entry(record.verdict.cause).or_default() += 1;
+        }
+        for name in record.observation.phases.names() {
+            // The series of the phases beyond those of every probe appear when one first ran.
+            if record.observation.phases.get(name).took.is_some() {
+                self.phases.entry(name).or_insert_with(|| PhaseSeries::new(&self.phase_buckets));
+            }
         }
         for (name, series) in &mut self.phases {
             let phase = record.observation.phases.get(*name);
@@ -143,6 +151,12 @@ impl TargetSeries {
                 answers.last = answer;
             }
         }
+    }
+}
+
+impl PhaseSeries {
+    fn new(buckets: &[f64]) -> Self {
+        Self { duration: Distribution::new(buckets), failures: 0 }
     }
 }
 
