@@ -3,7 +3,7 @@
 use super::advice::Resource;
 use super::{Case, Code, Finding, Severity, redis};
 use crate::expectation::PublicAccess as Expected;
-use crate::observation::posture::{Knock, KnockEnd, PlaintextPort, PublicAccess};
+use crate::observation::posture::{Knock, KnockEnd, PlaintextPort, PublicEndpoint};
 use crate::observation::{Connection, OpenState, Posture};
 use crate::phase::PhaseName;
 
@@ -63,7 +63,7 @@ fn plaintext_port(case: &Case<'_>, connection: &Connection, port: &PlaintextPort
     }
 }
 
-fn public_access_open(case: &Case<'_>, access: &PublicAccess) -> Finding {
+fn public_access_open(case: &Case<'_>, access: &PublicEndpoint) -> Finding {
     let address = access.address.map_or_else(|| "the public address".to_owned(), |address| address.to_string());
     let answered = match access.knock.how {
         KnockEnd::RedisAnsweredWithoutTls => "Redis answered there, without TLS".to_owned(),
@@ -81,7 +81,7 @@ fn public_access_open(case: &Case<'_>, access: &PublicAccess) -> Finding {
 
 /// The connection of the probe is the proof, where it was meant to go there; where it was not, the
 /// resolution has told the cause.
-fn in_use(case: &Case<'_>, access: &PublicAccess) -> Option<Finding> {
+fn in_use(case: &Case<'_>, access: &PublicEndpoint) -> Option<Finding> {
     let answers = case.observation.phases.connection.ping.is_done();
     let address = access.address.filter(|_| answers && case.is_at_expected_address())?;
     Some(open(

@@ -51,7 +51,7 @@ pub struct Posture {
     pub plaintext_port: Option<PlaintextPort>,
     /// The public address.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub public_access: Option<PublicAccess>,
+    pub public_access: Option<PublicEndpoint>,
 }
 
 /// The port for Redis without TLS, at the address in use.
@@ -68,7 +68,7 @@ pub struct PlaintextPort {
 
 /// The public address, as seen from here: another vantage may see another state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PublicAccess {
+pub struct PublicEndpoint {
     /// The address and port; absent where none is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<SocketAddr>,

@@ -10,7 +10,7 @@ use super::budget::Budget;
 use super::connection::Connector;
 use crate::address::AddressClass;
 use crate::expectation::PublicAccess as Expected;
-use crate::observation::posture::{Knock, KnockEnd, PlaintextPort, PublicAccess};
+use crate::observation::posture::{Knock, KnockEnd, PlaintextPort, PublicEndpoint};
 use crate::observation::redis::PingReply;
 use crate::observation::{Connection, ConnectionPhases, Phase, Posture, PostureFailure, PosturePhase};
 use crate::observation::{Resolution, StoppedBy};
@@ -135,7 +135,7 @@ impl Door<'_> {
         if knock.how.is_silence() && !self.is_whole { Knock::ended(KnockEnd::OutOfTime) } else { knock }
     }
 
-    async fn public_access(&self, seen: &Seen<'_>) -> PublicAccess {
+    async fn public_access(&self, seen: &Seen<'_>) -> PublicEndpoint {
         let (ip, view) = match self.plan.posture.public_address {
             PublicAddress::Given(ip) => (Ok(ip), None),
             PublicAddress::Auto => self.outside(seen.resolution),
@@ -146,7 +146,7 @@ impl Door<'_> {
             Ok(ip) if seen.is_connected_to(ip) => Knock::ended(KnockEnd::InUse),
             Ok(ip) => self.knock(SocketAddr::new(ip, self.plan.target.port), self.plan.target.tls).await,
         };
-        PublicAccess { address, view, state: knock.state(), knock }
+        PublicEndpoint { address, view, state: knock.state(), knock }
     }
 
     /// The first public address that a resolver in the internet gives, and its view. Nobody who

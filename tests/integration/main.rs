@@ -9,6 +9,7 @@ mod house;
 mod metrics;
 mod output;
 mod paths;
+mod posture;
 mod resolution;
 mod schema;
 mod server;

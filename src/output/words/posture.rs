@@ -1,7 +1,7 @@
 //! What was found of that which should be closed, one line per check, and the pre-check's own line.
 
 use crate::expectation::PublicAccess as Expected;
-use crate::observation::posture::{Knock, KnockEnd, PlaintextPort, PublicAccess};
+use crate::observation::posture::{Knock, KnockEnd, PlaintextPort, PublicEndpoint};
 use crate::observation::{Connection, OpenState};
 use crate::record::Record;
 
@@ -35,7 +35,7 @@ fn plaintext_port(port: &PlaintextPort) -> String {
     }
 }
 
-fn public_access(access: &PublicAccess, expected: Expected) -> String {
+fn public_access(access: &PublicEndpoint, expected: Expected) -> String {
     let address = access.address.map(|address| format!(" {address}")).unwrap_or_default();
     let ended = ended(&access.knock);
     let unexpected = match (expected, access.state) {

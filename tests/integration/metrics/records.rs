@@ -8,11 +8,12 @@ use redpath::clock::Timestamp;
 use redpath::diagnosis::{Cause, Code, Finding, Severity, Status, Verdict};
 use redpath::expectation::Expectation;
 use redpath::observation::dns::{ChainRecord, ResolvedAddress, ViewKind};
+use redpath::observation::posture::PublicEndpoint;
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tls::CertificateFacts;
 use redpath::observation::{
-    Connection, ConnectionPhases, Observation, Phase, Phases, Resolution, ResolveFailure, SkipReason, StoppedBy,
-    TlsFacts, View, ViewOutcome,
+    Connection, ConnectionPhases, Knock, KnockEnd, Observation, Phase, Phases, Posture, PosturePhase, Resolution,
+    ResolveFailure, SkipReason, StoppedBy, TlsFacts, View, ViewOutcome,
 };
 use redpath::plan::{Plan, Resolver};
 use redpath::record::Record;
@@ -62,6 +63,17 @@ pub(crate) fn record(plan: &Plan, seconds: i64, observation: Observation, findin
 pub(crate) fn healthy(plan: &Plan, seconds: i64) -> Record {
     let observation = connected(plan, [PRIVATE; 3], true);
     record(plan, seconds, observation, vec![finding(Code::AuthEnforced, Severity::Info)])
+}
+
+/// The public address was looked at, and refuses.
+pub(crate) fn closed_outside(mut record: Record) -> Record {
+    let knock = Knock { how: KnockEnd::Refused, said: Some("connection refused".into()) };
+    let address = Some(SocketAddr::new(PUBLIC.parse().expect("an address"), 6380));
+    let public = PublicEndpoint { address, view: None, state: knock.state(), knock };
+    let facts = Posture { public_access: Some(public), ..Posture::default() };
+    let phase = Phase::done(Duration::from_millis(1));
+    record.observation.phases.posture = Some(PosturePhase { phase, facts });
+    record
 }
 
 /// The zone is linked to the hub alone: this machine goes the public way, and all else works.
