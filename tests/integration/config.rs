@@ -31,7 +31,7 @@ fn valid_files_load_fit_the_schema_and_survive_being_printed() {
         let again = config::parse(&yaml).unwrap_or_else(|error| panic!("{name}, printed: {error}\n{yaml}"));
         assert!(config == again, "{name} is not the same when printed and read:\n{yaml}");
         for text in [fs::read_to_string(&file).expect("text"), yaml] {
-            let tree: Json = yaml(&text).expect("YAML");
+            let tree: Json = read_yaml(&text).expect("YAML");
             // A merge key is YAML's, not ours: it is gone once read, and the schema never sees it.
             assert!(validator.is_valid(&tree), "{name}: {:?}", validator.iter_errors(&tree).next());
         }
@@ -66,7 +66,7 @@ fn the_schema_refuses_unknown_keys_too() {
         .collect();
     assert!(unknown.len() >= 5);
     for file in unknown {
-        let tree: Json = yaml(&fs::read_to_string(&file).expect("text")).expect("YAML");
+        let tree: Json = read_yaml(&fs::read_to_string(&file).expect("text")).expect("YAML");
         assert!(!validator.is_valid(&tree), "{}", file.display());
     }
 }
@@ -172,13 +172,13 @@ fn every_key_is_documented_and_every_documented_key_exists() {
 #[test]
 fn the_documented_defaults_are_the_real_ones() {
     let printed = load("minimal.yaml").to_yaml().expect("YAML");
-    let real: Json = yaml(&printed).expect("YAML");
+    let real: Json = read_yaml(&printed).expect("YAML");
     let real = |key: &str| real.pointer(&format!("/{}", key.replace("[]", "/0").replace('.', "/"))).cloned();
     let mut held = 0;
     for [key, default] in documentation() {
         // A word in backticks is a value; the others ("the host name") are sentences.
         let Some(default) = default.strip_prefix('`').and_then(|text| text.strip_suffix('`')) else { continue };
-        let default: Json = yaml(default).expect("a YAML value");
+        let default: Json = read_yaml(default).expect("a YAML value");
         assert_eq!(real(&key), Some(default), "{key}");
         held += 1;
     }
@@ -295,7 +295,7 @@ proptest! {
         match config::parse(&text) {
             Ok(config) => {
                 let validator = jsonschema::validator_for(&config::schema()).expect("a JSON Schema");
-                let tree: Json = yaml(&text).expect("YAML");
+                let tree: Json = read_yaml(&text).expect("YAML");
                 prop_assert!(validator.is_valid(&tree), "the schema refuses what is taken:\n{text}");
                 let yaml = config.to_yaml().expect("YAML");
                 let again = config::parse(&yaml).map_err(|error| TestCaseError::fail(format!("{error}\n{yaml}")))?;
@@ -390,7 +390,7 @@ impl Change {
 }
 
 /// YAML 1.2, as an editor with the schema reads it: `off` is a word.
-fn yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, serde_saphyr::Error> {
+fn read_yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, serde_saphyr::Error> {
     serde_saphyr::from_str_with_options(text, serde_saphyr::options! { strict_booleans: true })
 }
 
