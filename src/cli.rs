@@ -19,7 +19,7 @@ use crate::exit_code::ExitCode;
 use crate::output::log::{LogFormat, LogLevel};
 use crate::output::printable;
 use crate::phase::PhaseName;
-use crate::plan::Resolver;
+use crate::plan::{PublicAddress, Resolver};
 use crate::target::HostName;
 
 /// Proves, from where a workload runs, that its Redis traffic takes the private path
@@ -44,6 +44,7 @@ Examples:
   redpath check cache1.redis.cache.windows.net
   redpath check cache1.redis.cache.windows.net --endpoint 10.60.4.5 --resolver azure
   redpath check cache1.redis.cache.windows.net --connect 10.60.4.5   # before DNS is changed
+  redpath check cache1.redis.cache.windows.net --public-access closed --public-address 20.50.1.10
   redpath check amr1.westeurope.redis.azure.net --password-file key --samples 20 --latency ping=5ms
 
 Exit status:
@@ -143,6 +144,15 @@ pub struct CheckArgs {
     /// Whether a server that answers without credentials fails
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, help_heading = EXPECTED)]
     pub require_auth: bool,
+    /// Whether the public address should answer, as seen from here: one that does fails `closed` [default: ignore, or closed where --public-address is given]
+    #[arg(long, value_enum, value_name = "STATE", help_heading = EXPECTED)]
+    pub public_access: Option<PublicState>,
+    /// The public address: an IP, or auto for the answer of a --resolver in the internet [default: auto]
+    #[arg(long, value_name = "IP|auto", value_parser = values::public_address, help_heading = EXPECTED)]
+    pub public_address: Option<PublicAddress>,
+    /// A port of the address in use where Redis without TLS must not answer, or off [default: off]
+    #[arg(long, value_name = "PORT|off", value_parser = values::plaintext_port, help_heading = EXPECTED)]
+    pub plaintext_port: Option<PlaintextPort>,
     /// Take a warning for a failure
     #[arg(long, help_heading = EXPECTED)]
     pub strict: bool,
@@ -211,6 +221,26 @@ pub enum Expect {
     Public,
     /// Any address
     Any,
+}
+
+/// `--public-access`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PublicState {
+    /// It must not
+    Closed,
+    /// It may: looked at and told, and nothing fails
+    Open,
+    /// It is not looked at
+    Ignore,
+}
+
+/// `--plaintext-port`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaintextPort {
+    /// It is looked at.
+    Port(u16),
+    /// None is looked at.
+    Off,
 }
 
 /// `--addresses`.

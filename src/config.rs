@@ -23,9 +23,9 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::expectation::Expectation;
+use crate::expectation::{Expectation, PublicAccess};
 use crate::plan::{
-    Addresses, Auth, ClusterWalk, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, Resolver, ViewSelection,
+    Addresses, Auth, ClusterWalk, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan, Resolver, ViewSelection,
 };
 use crate::target::{HostName, Target};
 
@@ -88,6 +88,8 @@ pub struct Settings {
     pub server_name: Option<HostName>,
     /// Whether the nodes that a cluster announces are connected to.
     pub cluster: ClusterWalk,
+    /// What is looked at that should be closed.
+    pub posture: PosturePlan,
 }
 
 /// What is served over HTTP.
@@ -151,12 +153,14 @@ impl Config {
         print::to_yaml(self)
     }
 
-    /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials or
-    /// a walk over what the server announces, since a suffix covers other people's servers too.
+    /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials, a
+    /// walk over what the server announces or a knock at other doors: a suffix covers other people's servers too.
     pub fn on_demand(&self, host: HostName, port: Option<u16>) -> Plan {
         let mut plan = self.defaults.plan(host, port, &self.resolvers);
         plan.auth = Auth::None;
         plan.cluster = ClusterWalk::Off;
+        plan.posture = PosturePlan::default();
+        plan.expectation.public_access = PublicAccess::Ignore;
         plan
     }
 }
@@ -178,6 +182,7 @@ impl Settings {
             auth: self.auth.clone(),
             ca_file: self.ca_file.clone().filter(|_| !self.plaintext),
             cluster: self.cluster,
+            posture: self.posture,
             ..Plan::new(target)
         }
     }
@@ -197,6 +202,7 @@ impl Default for Settings {
             ca_file: None,
             server_name: None,
             cluster: ClusterWalk::default(),
+            posture: PosturePlan::default(),
         }
     }
 }

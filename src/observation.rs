@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod dns;
+pub mod posture;
 pub mod redis;
 pub mod tcp;
 pub mod tls;
@@ -19,6 +20,7 @@ use crate::clock::Seconds;
 pub use crate::phase::{PhaseName, PhaseOutcome};
 pub use cluster::{ClusterFacts, ClusterFailure};
 pub use dns::{Resolution, ResolveFailure, View, ViewOutcome};
+pub use posture::{Knock, KnockEnd, OpenState, Posture, PostureFailure, PosturePhase};
 pub use redis::{PingFacts, RedisFailure};
 pub use tcp::{ConnectFailure, Connection};
 pub use tls::{TlsFacts, TlsFailure};
@@ -67,7 +69,7 @@ pub struct Phases {
     pub cluster: Option<Phase<ClusterFailure>>,
     /// The look at what should be closed; absent where it was not wanted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub posture: Option<Phase<RedisFailure>>,
+    pub posture: Option<PosturePhase>,
 }
 
 /// A phase that this probe or connection does not have.
@@ -88,12 +90,22 @@ pub struct ConnectionPhases {
 }
 
 impl Phases {
+    /// The phases of this probe, in order: those of every probe, and the others where they applied.
+    pub fn names(&self) -> impl Iterator<Item = PhaseName> + Clone {
+        let (cluster, posture) = (self.cluster.is_some(), self.posture.is_some());
+        PhaseName::ALL.into_iter().filter(move |phase| match phase {
+            PhaseName::Resolve | PhaseName::Connect | PhaseName::Tls | PhaseName::Auth | PhaseName::Ping => true,
+            PhaseName::Cluster => cluster,
+            PhaseName::Posture => posture,
+        })
+    }
+
     /// The outcome and duration of one phase, whatever its kind of failure.
     pub fn get(&self, phase: PhaseName) -> PhaseSummary<'_> {
         match phase {
             PhaseName::Resolve => self.resolve.summary(),
             PhaseName::Cluster => self.cluster.as_ref().map_or(NOT_HERE, Phase::summary),
-            PhaseName::Posture => self.posture.as_ref().map_or(NOT_HERE, Phase::summary),
+            PhaseName::Posture => self.posture.as_ref().map_or(NOT_HERE, |posture| posture.phase.summary()),
             other => self.connection.get(other),
         }
     }

@@ -10,6 +10,7 @@ pub mod connection;
 mod credential;
 mod dns;
 mod excerpt;
+mod posture;
 mod redis;
 mod tcp;
 mod tls;
@@ -70,9 +71,15 @@ impl Prober {
         };
         let ((resolution, resolve), connected) = tokio::join!(resolving, connecting);
         let (cluster, cluster_facts) = connected.cluster.unzip();
+        let seen = posture::Seen {
+            resolution: &resolution,
+            phases: &connected.phases,
+            connection: connected.connection.as_ref(),
+        };
+        let posture = posture::look(&self.connector, plan, &seen, &budget).await;
         Observation {
             resolution,
-            phases: Phases { resolve, connection: connected.phases, cluster, posture: None },
+            phases: Phases { resolve, connection: connected.phases, cluster, posture },
             connection: connected.connection,
             other_connections: connected.others,
             cluster: cluster_facts.flatten(),

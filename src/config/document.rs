@@ -48,6 +48,8 @@ pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
         return Err(too_long());
     }
     let options = serde_saphyr::options! {
+        // YAML 1.2: `off` is a word, as editors with the JSON Schema read it.
+        strict_booleans: true,
         with_snippet: false,
         // YAML 1.2, 10.3.2: `off` is a word, and only `true` and `false` are truths.
         strict_booleans: true,

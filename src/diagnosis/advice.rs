@@ -71,6 +71,34 @@ impl Resource {
         }
     }
 
+    /// Closes the port for Redis without TLS.
+    pub(super) fn disable_plaintext_port(&self) -> String {
+        match self.service {
+            Service::AzureCacheForRedis | Service::Other => format!(
+                "az redis update --name {} --resource-group <resource-group> --set enableNonSslPort=false",
+                self.name()
+            ),
+            Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => format!(
+                "az redisenterprise database update --cluster-name {} --resource-group <resource-group> --client-protocol Encrypted",
+                self.name()
+            ),
+        }
+    }
+
+    /// Closes the public address, for every network.
+    pub(super) fn disable_public_access(&self) -> String {
+        match self.service {
+            Service::AzureCacheForRedis | Service::Other => format!(
+                "az redis update --name {} --resource-group <resource-group> --set publicNetworkAccess=Disabled",
+                self.name()
+            ),
+            Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => format!(
+                "az redisenterprise update --cluster-name {} --resource-group <resource-group> --public-network-access Disabled",
+                self.name()
+            ),
+        }
+    }
+
     pub(super) fn list_keys(&self) -> String {
         match self.service {
             Service::AzureCacheForRedis | Service::Other => {

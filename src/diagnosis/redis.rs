@@ -134,7 +134,7 @@ fn enforced(case: &Case<'_>, reason: SkipReason) -> Finding {
     )
 }
 
-fn not_enforced(case: &Case<'_>, seen: &str) -> Finding {
+pub(super) fn not_enforced(case: &Case<'_>, seen: &str) -> Finding {
     let finding = |severity| {
         Finding::new(
             Code::AuthNotEnforced,

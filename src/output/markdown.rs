@@ -31,6 +31,9 @@ fn section(out: &mut String, record: &Record) {
         code(&words::target(&record.target)),
         code(verdict.cause.as_str())
     ));
+    if let Some(line) = words::precheck(record) {
+        out.push_str(&format!("\nThis is a {}.\n", escaped(&line)));
+    }
     for finding in record.findings.iter().filter(|finding| finding.severity != Severity::Info) {
         describe(out, finding);
     }
@@ -85,6 +88,9 @@ fn section(out: &mut String, record: &Record) {
         for node in words::cluster_nodes(facts) {
             out.push_str(&format!("  - {}\n", escaped(&node)));
         }
+    }
+    for line in words::posture(record) {
+        out.push_str(&format!("- Posture: {}\n", escaped(&line)));
     }
     for finding in record.findings.iter().filter(|finding| finding.severity == Severity::Info) {
         out.push_str(&format!("- {}: {}\n", code(finding.code.as_str()), escaped(&finding.summary)));

@@ -63,6 +63,10 @@ impl Page<'_> {
         let target = self.style.paint(Paint::Strong, &self.style.clean(&words::target(&record.target)));
         let cause = self.style.paint(paint, record.verdict.cause.as_str());
         self.out.push_str(&format!("{word}  {target}  {cause}\n"));
+        self.block(
+            "mode",
+            words::precheck(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect(),
+        );
     }
 
     fn in_brief(&mut self, record: &Record) {
@@ -103,6 +107,9 @@ impl Page<'_> {
         if let Some(facts) = &record.observation.cluster {
             self.block("cluster", self.cluster(facts));
         }
+        let posture: Vec<_> =
+            words::posture(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect();
+        self.block("posture", posture);
         for finding in &record.findings {
             self.finding(finding);
         }

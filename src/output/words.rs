@@ -1,5 +1,7 @@
 //! Outcomes in the words of the outputs for people, each closed list matched in full.
 
+mod posture;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -12,6 +14,8 @@ use crate::observation::tls::{CertificateFacts, TlsFacts};
 use crate::observation::{Connection, ConnectionPhases, Phase, PhaseName, Phases, SkipReason, StoppedBy};
 use crate::record::Record;
 use crate::target::Target;
+
+pub(crate) use posture::{posture, precheck};
 
 /// The verdict's first word.
 pub(crate) fn status(status: Status) -> &'static str {
@@ -93,7 +97,10 @@ pub(crate) fn phase_state(phases: &Phases, phase: PhaseName) -> PhaseState<'_> {
         PhaseName::Auth => state(&phases.connection.auth),
         PhaseName::Ping => state(&phases.connection.ping),
         PhaseName::Cluster => phases.cluster.as_ref().map_or(PhaseState::Skipped(SkipReason::NotApplicable), state),
-        PhaseName::Posture => phases.posture.as_ref().map_or(PhaseState::Skipped(SkipReason::NotApplicable), state),
+        PhaseName::Posture => phases
+            .posture
+            .as_ref()
+            .map_or(PhaseState::Skipped(SkipReason::NotApplicable), |posture| state(&posture.phase)),
     }
 }
 

@@ -86,10 +86,14 @@ fn target(out: &mut String, name: &str, history: &TargetHistory, now: Timestamp)
         write!(out, ", since {since}{}", ago(since, now))?;
     }
     writeln!(out, "</p>\n<p class=\"note\">last probe {}{}</p>", record.started_at, ago(record.started_at, now))?;
+    if let Some(line) = words::precheck(record) {
+        writeln!(out, "<p>{}</p>", text(line))?;
+    }
     path(out, record)?;
     findings(out, &record.findings)?;
     phases(out, record)?;
     cluster(out, record)?;
+    posture(out, record)?;
     views(out, &record.observation.resolution.views)?;
     if !history.changes.is_empty() {
         writeln!(out, "<h3>Last changes</h3>\n<ul>")?;
@@ -185,13 +189,25 @@ fn cluster(out: &mut String, record: &Record) -> fmt::Result {
     let facts = record.observation.cluster.as_ref();
     let Some((facts, summary)) = facts.and_then(|facts| Some((facts, words::cluster(facts)?))) else { return Ok(()) };
     writeln!(out, "<h3>Cluster</h3>\n<p>{}</p>", text(summary))?;
-    let nodes = words::cluster_nodes(facts);
-    if nodes.is_empty() {
+    list(out, &words::cluster_nodes(facts))
+}
+
+fn posture(out: &mut String, record: &Record) -> fmt::Result {
+    let lines = words::posture(record);
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h3>Posture</h3>")?;
+    list(out, &lines)
+}
+
+fn list(out: &mut String, lines: &[String]) -> fmt::Result {
+    if lines.is_empty() {
         return Ok(());
     }
     writeln!(out, "<ul>")?;
-    for node in nodes {
-        writeln!(out, "<li>{}</li>", text(node))?;
+    for line in lines {
+        writeln!(out, "<li>{}</li>", text(line))?;
     }
     writeln!(out, "</ul>")
 }

@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use redpath::commands::config::{check, print, schema};
 use redpath::config::{self, Config};
 use redpath::exit_code::ExitCode;
-use redpath::plan::{Auth, ClusterWalk, ViewSelection};
+use redpath::expectation::PublicAccess;
+use redpath::plan::{Auth, ClusterWalk, PosturePlan, PublicAddress, ViewSelection};
 use redpath::target::HostName;
 use serde_json::Value as Json;
 
@@ -131,10 +132,29 @@ fn defaults_hold_until_the_target_says_otherwise() {
 }
 
 #[test]
+fn who_names_a_public_address_wants_it_closed() {
+    let config = load("posture.yaml");
+    let of = |target: usize| {
+        let plan = &config.targets[target].plan;
+        (plan.posture.plaintext_port, plan.expectation.public_access, plan.posture.public_address)
+    };
+    let given = PublicAddress::Given("20.50.1.10".parse().expect("an address"));
+    assert_eq!(of(0), (Some(6379), PublicAccess::Closed, PublicAddress::Auto));
+    assert_eq!(of(1), (None, PublicAccess::Closed, given));
+    assert_eq!(of(2), (Some(6379), PublicAccess::Ignore, PublicAddress::Auto));
+    assert_eq!(of(3), (Some(6379), PublicAccess::Open, PublicAddress::Auto));
+    let minimal = &load("minimal.yaml").targets[0].plan;
+    assert!(minimal.posture == PosturePlan::default() && minimal.expectation.public_access == PublicAccess::Ignore);
+}
+
+#[test]
 fn a_probe_on_demand_never_has_credentials() {
     let config = load("defaults-of-everything.yaml");
     let plan = config.on_demand(HostName::parse("cache9.redis.cache.windows.net").expect("a host name"), None);
     assert!(plan.auth == Auth::None && config.defaults.auth != Auth::None);
+    // Nor does it knock at other doors of a host that somebody else chose.
+    assert!(plan.posture == PosturePlan::default() && config.defaults.posture.plaintext_port == Some(6379));
+    assert_eq!(plan.expectation.public_access, PublicAccess::Ignore);
     assert_eq!((plan.timeout.as_millis(), plan.target.port), (2500, 6380));
 }
 

@@ -13,6 +13,7 @@ mod metrics;
 mod monitoring;
 mod output;
 mod paths;
+mod posture;
 mod readme;
 mod resolution;
 mod schema;

@@ -6,13 +6,13 @@ mod records;
 use redpath::clock::Timestamp;
 use redpath::config::MetricsSettings;
 use redpath::diagnosis::{Code, Severity};
-use redpath::observation::{Phase, StoppedBy};
+use redpath::observation::{Knock, KnockEnd, Phase, StoppedBy};
 use redpath::output::metrics::{ExpositionFormat, Metrics};
 use redpath::output::prometheus::{blackbox_exposition, exposition_of};
 use redpath::plan::{Addresses, Plan};
 use redpath::record::Record;
 
-use records::{PUBLIC, answer, cluster, finding, gone, healthy, interrupted, plan, silent, unlinked};
+use records::{PUBLIC, answer, closed_outside, cluster, finding, gone, healthy, interrupted, plan, silent, unlinked};
 
 /// Metrics with the default settings, for these plans.
 fn metrics_for(plans: &[Plan]) -> Metrics {
@@ -130,6 +130,31 @@ fn a_phase_that_did_not_run_has_no_number() {
     let on_demand = blackbox_exposition(&record);
     assert_eq!(value(&on_demand, "probe_phase_duration_seconds{phase=\"connect\"}"), Some(2.5));
     assert_eq!(value(&on_demand, "probe_phase_duration_seconds{phase=\"tls\"}"), None);
+}
+
+#[test]
+fn the_public_address_has_a_number_where_it_was_told() {
+    let plan = plan("cache1");
+    let open = "redpath_public_access_open{target=\"cache1\"}";
+    let durations = "redpath_phase_duration_seconds_count{target=\"cache1\",phase=\"posture\"}";
+    let outcome = "redpath_phase_outcome{target=\"cache1\",phase=\"posture\",outcome=\"done\"}";
+    let of = |page: &str| [open, durations, outcome].map(|series| value(page, series));
+    assert_eq!(of(&page_after(&plan, &[healthy(&plan, 0)])), [None; 3]);
+    let closed = closed_outside(healthy(&plan, 0));
+    assert_eq!(of(&page_after(&plan, std::slice::from_ref(&closed))), [Some(0.0), Some(1.0), Some(1.0)]);
+    // The number goes with the probe that told it; what adds up over the probes stays, and the outcome is none.
+    let page = page_after(&plan, &[closed.clone(), healthy(&plan, 15)]);
+    assert_eq!(of(&page), [None, Some(1.0), Some(0.0)]);
+
+    let with = |how: KnockEnd| {
+        let mut record = closed.clone();
+        let posture = record.observation.phases.posture.as_mut().expect("the phase");
+        let public = posture.facts.public_access.as_mut().expect("the check");
+        (public.state, public.knock) = (how.state(), Knock::ended(how));
+        value(&page_after(&plan, &[record]), open)
+    };
+    assert_eq!(with(KnockEnd::RedisAnswered), Some(1.0));
+    assert_eq!(with(KnockEnd::NoAddress), None, "no claim where it could not be told");
 }
 
 #[test]

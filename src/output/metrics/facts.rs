@@ -10,7 +10,7 @@ use super::family::{self, Family};
 use crate::address::{self, AddressClass};
 use crate::diagnosis::Status;
 use crate::observation::cluster::NodeState;
-use crate::observation::{Resolution, View};
+use crate::observation::{Observation, OpenState, Resolution, View};
 use crate::phase::{PhaseName, PhaseOutcome};
 use crate::record::Record;
 
@@ -78,6 +78,7 @@ pub(crate) fn of(record: &Record, phases: impl IntoIterator<Item = PhaseName>, r
     ];
     facts.extend(verdict(Some(record.verdict.status)));
     facts.extend(outcomes(phases, |phase| Some(observation.phases.get(phase).outcome)));
+    facts.extend(public_access(observation));
     facts.extend(not_after.map(|time| Fact::new(&family::CERTIFICATE_NOT_AFTER, time.unix_seconds())));
     if let Some((version, cipher)) = tls.and_then(|tls| tls.version.as_ref().zip(tls.cipher.as_ref())) {
         facts.push(Fact::new(&family::TLS_INFO, 1.0).with("version", version).with("cipher", cipher));
@@ -111,6 +112,16 @@ fn verdict(status: Option<Status>) -> impl Iterator<Item = Fact> {
     Status::ALL
         .into_iter()
         .map(move |each| Fact::truth(&family::VERDICT, status == Some(each)).with("status", each.as_str()))
+}
+
+/// Whether the public address is open, where that could be told.
+fn public_access(observation: &Observation) -> Option<Fact> {
+    let open = match observation.phases.posture.as_ref()?.facts.public_access.as_ref()?.state {
+        OpenState::Open => true,
+        OpenState::Closed => false,
+        OpenState::Unknown => return None,
+    };
+    Some(Fact::truth(&family::PUBLIC_ACCESS_OPEN, open))
 }
 
 fn outcomes(

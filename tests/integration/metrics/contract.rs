@@ -10,7 +10,7 @@ use redpath::output::metrics::ExpositionFormat;
 use redpath::output::metrics::family::{ALL, Family, ON_DEMAND};
 use redpath::output::prometheus::{blackbox_exposition, exposition_of};
 
-use super::records::{cluster, healthy, plan, silent, unlinked};
+use super::records::{closed_outside, cluster, healthy, plan, silent, unlinked};
 use super::{metrics_for, text};
 
 const FIXTURE: &str = include_str!("../../fixtures/metrics.txt");
@@ -22,7 +22,7 @@ fn page() -> redpath::output::metrics::Metrics {
     let metrics = metrics_for(&plans);
     metrics.reload(true, Timestamp::from_unix(1_795_305_500).expect("a time"));
     metrics.schedule_lag(Duration::from_millis(250));
-    metrics.observe(&healthy(&plans[0], 0));
+    metrics.observe(&closed_outside(healthy(&plans[0], 0)));
     metrics.observe(&silent(&plans[1], 5));
     metrics.observe(&unlinked(&plans[1], 20));
     metrics.observe(&cluster(&plans[3], 25));

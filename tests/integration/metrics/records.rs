@@ -9,11 +9,12 @@ use redpath::diagnosis::{Cause, Code, Finding, Severity, Status, Verdict};
 use redpath::expectation::Expectation;
 use redpath::observation::cluster::{ClusterCommand, ClusterNode, NodeRole, NodeState};
 use redpath::observation::dns::{ChainRecord, ResolvedAddress, ViewKind};
+use redpath::observation::posture::PublicEndpoint;
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tls::CertificateFacts;
 use redpath::observation::{
-    ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, Phase, Phases, Resolution, ResolveFailure,
-    SkipReason, StoppedBy, TlsFacts, View, ViewOutcome,
+    ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Knock, KnockEnd, Observation, Phase, Phases, Posture,
+    PosturePhase, Resolution, ResolveFailure, SkipReason, StoppedBy, TlsFacts, View, ViewOutcome,
 };
 use redpath::plan::{Plan, Resolver};
 use redpath::record::Record;
@@ -92,6 +93,17 @@ pub(crate) fn cluster(plan: &Plan, seconds: i64) -> Record {
     let failure = ClusterFailure::Nodes { unreachable: 1, unexpected_address: 0 };
     observation.phases.cluster = Some(Phase::failed(Duration::from_millis(2_500), failure));
     record(plan, seconds, observation, vec![finding(Code::ClusterNodeUnreachable, Severity::Error)])
+}
+
+/// The public address was looked at, and refuses.
+pub(crate) fn closed_outside(mut record: Record) -> Record {
+    let knock = Knock { how: KnockEnd::Refused, said: Some("connection refused".into()) };
+    let address = Some(SocketAddr::new(PUBLIC.parse().expect("an address"), 6380));
+    let public = PublicEndpoint { address, view: None, state: knock.state(), knock };
+    let facts = Posture { public_access: Some(public), ..Posture::default() };
+    let phase = Phase::done(Duration::from_millis(1));
+    record.observation.phases.posture = Some(PosturePhase { phase, facts });
+    record
 }
 
 /// The zone is linked to the hub alone: this machine goes the public way, and all else works.
