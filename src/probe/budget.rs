@@ -11,7 +11,8 @@
 //!
 //! What should be closed often is silent, so that the checks of posture, side by side after the
 //! connection, have a limit of their own: a quarter of the timeout. With 5 s that is 1.25 s, which
-//! has room for a SYN that is lost once (repeated after 1 s: RFC 6298, 2.1). Silence counts as closed
+//! has room for a SYN that is lost once (repeated after 1 s: RFC 6298, 2.1), and half of that again for
+//! the second look at a port that is silent to TLS and may be plain Redis. Silence counts as closed
 //! only where it was listened to for that long; with less time left, it says nothing.
 
 use std::future::Future;
@@ -62,8 +63,11 @@ impl Budget {
     /// left of the probe's time may be less.
     pub(super) fn of_posture(&self) -> (Self, bool) {
         let whole = self.phase / 2;
-        let limit = whole.min(self.deadline.saturating_duration_since(Instant::now()));
-        let budget = Self { deadline: Instant::now() + limit, phase: limit, interrupt: self.interrupt.clone() };
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        // A third is kept for the second look at a port that was silent to TLS: it may be plain Redis.
+        let limit = whole.min(left * 2 / 3);
+        let budget =
+            Self { deadline: Instant::now() + limit + limit / 2, phase: limit, interrupt: self.interrupt.clone() };
         (budget, limit == whole)
     }
 

@@ -7,14 +7,14 @@ use std::time::Duration;
 use redpath::address::parse_range;
 use redpath::clock::{Seconds, Timestamp};
 use redpath::diagnosis::{Code, Diagnosis, Status};
-use redpath::expectation::{Expectation, ExpectedPath};
+use redpath::expectation::{Expectation, ExpectedPath, PublicAccess};
 use redpath::observation::dns::{HostsEntry, Resolution, ResolveFailure};
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tcp::EarlierAttempt;
 use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts};
 use redpath::observation::{
-    ClusterFacts, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, SkipReason, StoppedBy,
-    View, ViewOutcome,
+    ClusterFacts, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, Posture, PosturePhase,
+    SkipReason, StoppedBy, View, ViewOutcome,
 };
 use redpath::phase::PhaseName;
 use redpath::target::{HostName, Target};
@@ -60,6 +60,8 @@ struct File {
     others: Vec<RawOther>,
     /// What the server announced of its cluster, in the shape of a record.
     cluster: Option<ClusterFacts>,
+    /// What the checks of posture saw, in the shape of a record.
+    posture: Option<Posture>,
     then: Then,
 }
 
@@ -71,6 +73,7 @@ struct Expect {
     private_ranges: Vec<String>,
     require_auth: Option<bool>,
     latency: BTreeMap<PhaseName, Seconds>,
+    public_access: PublicAccess,
 }
 
 #[derive(Deserialize, Default)]
@@ -256,6 +259,7 @@ fn expectation(raw: &Expect) -> Result<Expectation, String> {
         private_ranges: ranges(&raw.private_ranges)?,
         require_auth: raw.require_auth.unwrap_or(usual.require_auth),
         latency: raw.latency.clone(),
+        public_access: raw.public_access,
         ..usual
     })
 }
@@ -342,7 +346,7 @@ fn observation(
             resolve,
             connection: phases,
             cluster: file.cluster.is_some().then(|| Phase::done(TOOK)),
-            ..Phases::default()
+            posture: file.posture.clone().map(|facts| PosturePhase { phase: Phase::done(TOOK), facts }),
         },
         connection: Some(connection),
         other_connections,
