@@ -344,7 +344,7 @@ fn went_through(case: &Case<'_>) -> bool {
 }
 
 fn was_interrupted(observation: &Observation) -> bool {
-    PhaseName::ALL.into_iter().any(|phase| {
+    PhaseName::ALWAYS.into_iter().any(|phase| {
         let summary = observation.phases.get(phase);
         summary.outcome == PhaseOutcome::NotReached && summary.reason == Some(StoppedBy::Interrupt.as_str())
     })

@@ -57,7 +57,16 @@ pub struct Phases {
     /// The phases of the connection in use.
     #[serde(flatten)]
     pub connection: ConnectionPhases,
+    /// The walk over the cluster's nodes; absent where it was not wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Phase<RedisFailure>>,
+    /// The look at what should be closed; absent where it was not wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub posture: Option<Phase<RedisFailure>>,
 }
+
+/// A phase that this probe or connection does not have.
+const NOT_HERE: PhaseSummary<'static> = PhaseSummary { outcome: PhaseOutcome::Skipped, took: None, reason: None };
 
 /// What became of the phases of one connection.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -78,6 +87,8 @@ impl Phases {
     pub fn get(&self, phase: PhaseName) -> PhaseSummary<'_> {
         match phase {
             PhaseName::Resolve => self.resolve.summary(),
+            PhaseName::Cluster => self.cluster.as_ref().map_or(NOT_HERE, Phase::summary),
+            PhaseName::Posture => self.posture.as_ref().map_or(NOT_HERE, Phase::summary),
             other => self.connection.get(other),
         }
     }
@@ -94,10 +105,10 @@ impl ConnectionPhases {
         }
     }
 
-    /// The outcome and duration of one phase; `resolve` belongs to no connection.
+    /// The outcome and duration of one phase; those of the whole probe belong to no connection.
     pub fn get(&self, phase: PhaseName) -> PhaseSummary<'_> {
         match phase {
-            PhaseName::Resolve => PhaseSummary { outcome: PhaseOutcome::NotReached, took: None, reason: None },
+            PhaseName::Resolve | PhaseName::Cluster | PhaseName::Posture => NOT_HERE,
             PhaseName::Connect => self.connect.summary(),
             PhaseName::Tls => self.tls.summary(),
             PhaseName::Auth => self.auth.summary(),
@@ -197,6 +208,8 @@ pub struct PhaseSummary<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
+    /// It is not for this target.
+    NotApplicable,
     /// The target is spoken to without TLS.
     Plaintext,
     /// No credentials are configured: keyless mode.
@@ -211,6 +224,7 @@ impl SkipReason {
     /// The name used in records.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::NotApplicable => "not_applicable",
             Self::Plaintext => "plaintext",
             Self::NoCredentials => "no_credentials",
             Self::WithheldUnexpectedAddress => "withheld_unexpected_address",

@@ -19,11 +19,19 @@ pub enum PhaseName {
     Auth,
     /// `PING`.
     Ping,
+    /// The nodes that a cluster announces are connected to.
+    Cluster,
+    /// What should be closed, is: authentication, the plain port, the public address.
+    Posture,
 }
 
 impl PhaseName {
     /// Every phase, in order.
-    pub const ALL: [Self; 5] = [Self::Resolve, Self::Connect, Self::Tls, Self::Auth, Self::Ping];
+    pub const ALL: [Self; 7] =
+        [Self::Resolve, Self::Connect, Self::Tls, Self::Auth, Self::Ping, Self::Cluster, Self::Posture];
+
+    /// The phases of every probe; the others are there where they apply.
+    pub const ALWAYS: [Self; 5] = [Self::Resolve, Self::Connect, Self::Tls, Self::Auth, Self::Ping];
 
     /// The name used in records, keys and label values.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +41,8 @@ impl PhaseName {
             Self::Tls => "tls",
             Self::Auth => "auth",
             Self::Ping => "ping",
+            Self::Cluster => "cluster",
+            Self::Posture => "posture",
         }
     }
 }

@@ -68,7 +68,7 @@ impl Prober {
             tokio::join!(resolving, connecting);
         Observation {
             resolution,
-            phases: Phases { resolve, connection: connection_phases },
+            phases: Phases { resolve, connection: connection_phases, cluster: None, posture: None },
             connection,
             other_connections,
         }

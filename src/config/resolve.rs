@@ -216,13 +216,14 @@ fn expectation(raw: &RawExpect, expectation: &mut Expectation, path: &Path, prob
         }
     }
     let Some(latency) = &raw.latency else { return };
-    for phase in PhaseName::ALL {
+    for phase in PhaseName::ALWAYS {
         let limit = match phase {
             PhaseName::Resolve => &latency.resolve,
             PhaseName::Connect => &latency.connect,
             PhaseName::Tls => &latency.tls,
             PhaseName::Auth => &latency.auth,
             PhaseName::Ping => &latency.ping,
+            PhaseName::Cluster | PhaseName::Posture => continue,
         };
         let Some(limit) = limit else { continue };
         let path = path.key("latency").key(phase.as_str());

@@ -69,6 +69,22 @@ codes! {
     OverriddenLocally "overridden_locally" Resolve "this machine overrides DNS";
     /// Public where private was expected, and nothing sharper can be said.
     PublicPath "public_path" Resolve "the path is public";
+    /// One server answers differently from one question to the next.
+    FlappingAnswer "flapping_answer" Resolve "the answer changes from one question to the next";
+    /// The private endpoint connection is not approved (`az`).
+    EndpointNotApproved "endpoint_not_approved" Resolve "the private endpoint connection is not approved";
+    /// The private endpoint is for another sub-resource (`az`).
+    WrongGroupId "wrong_group_id" Resolve "the private endpoint has the wrong group ID";
+    /// The private DNS zone is linked to no virtual network (`az`).
+    ZoneNotLinked "zone_not_linked" Resolve "the private DNS zone is not linked";
+    /// The private DNS zone has another name than the service's (`az`).
+    WrongZone "wrong_zone" Resolve "the private DNS zone is not the service's";
+    /// The zone link falls back to public DNS (`az`).
+    FallbackToInternet "fallback_to_internet" Resolve "the zone link falls back to the internet";
+    /// What `az` says and what is seen here differ.
+    AzMismatch "az_mismatch" Resolve "az and the observation differ";
+    /// The search list costs questions before the name itself is asked.
+    SearchListWaste "search_list_waste" Resolve "the search list wastes questions";
     /// Private where public was expected.
     PrivatePath "private_path" Resolve "the path is private";
     /// Silence to the SYN.
@@ -141,6 +157,18 @@ codes! {
     NotRedis "not_redis" Ping "the peer does not speak Redis";
     /// A phase took longer than its budget.
     LatencyOverBudget "latency_over_budget" Ping "a phase took longer than its budget";
+    /// A node that the cluster announces cannot be reached.
+    ClusterNodeUnreachable "cluster_node_unreachable" Cluster "a node of the cluster cannot be reached";
+    /// A node is announced at another address than expected.
+    ClusterNodeUnexpectedAddress "cluster_node_unexpected_address" Cluster "a node is announced at an unexpected address";
+    /// Nodes are announced by IP address, which the certificate does not cover.
+    ClusterCertificateLacksIp "cluster_certificate_lacks_ip" Cluster "the certificate does not cover the announced IP";
+    /// The public address serves.
+    PublicAccessOpen "public_access_open" Posture "the public address is open";
+    /// The plain-text port serves.
+    PlaintextPortOpen "plaintext_port_open" Posture "the plain-text port is open";
+    /// The resource admits public traffic (`az`).
+    PublicNetworkAccessEnabled "public_network_access_enabled" Posture "public network access is enabled";
 }
 
 impl fmt::Display for Code {

@@ -281,6 +281,7 @@ fn of_error_reply(case: &Case<'_>, code: &str, message: &str, phase: PhaseName) 
 fn command(phase: PhaseName) -> &'static str {
     match phase {
         PhaseName::Auth => "AUTH",
-        PhaseName::Resolve | PhaseName::Connect | PhaseName::Tls | PhaseName::Ping => "PING",
+        PhaseName::Cluster => "CLUSTER",
+        PhaseName::Resolve | PhaseName::Connect | PhaseName::Tls | PhaseName::Ping | PhaseName::Posture => "PING",
     }
 }

@@ -56,7 +56,7 @@ fn section(out: &mut String, record: &Record) {
         out.push_str(&format!("| {name} | {answer} | {took} | {standing} |\n"));
     }
     out.push_str("\n| Phase | Took | Outcome |\n|---|---:|---|\n");
-    for phase in PhaseName::ALL {
+    for phase in PhaseName::ALWAYS {
         let state = words::phase_state(&record.observation.phases, phase);
         let took = state.took().map(|took| took.to_string()).unwrap_or_default();
         let note = words::phase_note(phase, connection).filter(|_| state.took().is_some());

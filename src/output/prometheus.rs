@@ -37,7 +37,7 @@ pub fn blackbox_exposition(record: &Record) -> String {
     if let Some(took) = phases.resolve.summary().took {
         page.add(&family::BLACKBOX_DNS, [], took.as_f64());
     }
-    for phase in PhaseName::ALL {
+    for phase in PhaseName::ALWAYS {
         if let Some(took) = phases.get(phase).took {
             page.add(&family::BLACKBOX_PHASES, [("phase", phase.as_str())], took.as_f64());
         }

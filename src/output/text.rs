@@ -76,7 +76,7 @@ impl Page<'_> {
             path.push(format!("through {}", self.style.clean(end)));
         }
         self.block("path", vec![path.join(", ")]);
-        let phases: Vec<_> = PhaseName::ALL
+        let phases: Vec<_> = PhaseName::ALWAYS
             .into_iter()
             .filter_map(|phase| {
                 let took = words::phase_state(&record.observation.phases, phase).took()?;
@@ -169,7 +169,7 @@ impl Page<'_> {
     fn phases(&self, record: &Record) -> Vec<String> {
         const BAR: usize = 28;
         let phases = &record.observation.phases;
-        let states = PhaseName::ALL.map(|phase| (phase, words::phase_state(phases, phase)));
+        let states = PhaseName::ALWAYS.map(|phase| (phase, words::phase_state(phases, phase)));
         let total: f64 = states.iter().filter_map(|(_, state)| state.took()).map(|took| took.as_f64()).sum();
         let column = |seconds: f64| -> usize {
             // Never beyond BAR, so the cast loses nothing; 0.0 / 0.0 becomes 0.
@@ -276,8 +276,8 @@ impl Page<'_> {
 fn shared_reason(record: &Record) -> Option<(usize, String)> {
     let phases = &record.observation.phases;
     let reached = |phase: &PhaseName| phases.get(*phase).outcome != PhaseOutcome::NotReached;
-    let first = PhaseName::ALL.iter().rposition(reached).map_or(0, |last| last + 1);
-    let rest = PhaseName::ALL.get(first..).filter(|rest| rest.len() > 1)?;
+    let first = PhaseName::ALWAYS.iter().rposition(reached).map_or(0, |last| last + 1);
+    let rest = PhaseName::ALWAYS.get(first..).filter(|rest| rest.len() > 1)?;
     let outcomes: Vec<_> = rest.iter().map(|phase| words::phase_state(phases, *phase).outcome()).collect();
     let same = outcomes.iter().all(|outcome| outcome == &outcomes[0]);
     let names: Vec<_> = rest.iter().map(|phase| phase.as_str()).collect();

@@ -78,6 +78,8 @@ pub(crate) fn phase_state(phases: &Phases, phase: PhaseName) -> PhaseState<'_> {
         PhaseName::Tls => state(&phases.connection.tls),
         PhaseName::Auth => state(&phases.connection.auth),
         PhaseName::Ping => state(&phases.connection.ping),
+        PhaseName::Cluster => phases.cluster.as_ref().map_or(PhaseState::Skipped(SkipReason::NotApplicable), state),
+        PhaseName::Posture => phases.posture.as_ref().map_or(PhaseState::Skipped(SkipReason::NotApplicable), state),
     }
 }
 
@@ -92,6 +94,7 @@ fn state<F>(phase: &Phase<F>) -> PhaseState<'_> {
 
 fn skipped(reason: SkipReason) -> &'static str {
     match reason {
+        SkipReason::NotApplicable => "not for this target",
         SkipReason::Plaintext => "plaintext target",
         SkipReason::NoCredentials => "no credentials",
         SkipReason::WithheldUnexpectedAddress => "credentials withheld, the address is not the expected one",
@@ -102,7 +105,7 @@ fn skipped(reason: SkipReason) -> &'static str {
 /// What a phase that is done is worth saying beside its time.
 pub(crate) fn phase_note(phase: PhaseName, connection: Option<&Connection>) -> Option<String> {
     match phase {
-        PhaseName::Resolve | PhaseName::Connect | PhaseName::Tls => None,
+        PhaseName::Resolve | PhaseName::Connect | PhaseName::Tls | PhaseName::Cluster | PhaseName::Posture => None,
         PhaseName::Auth => {
             let username = connection?.auth.as_ref()?.username.as_deref();
             Some(format!("as {}", username.unwrap_or("default")))
@@ -128,7 +131,7 @@ fn ping(facts: &PingFacts) -> String {
 pub(crate) fn phases_in_a_row(phases: &ConnectionPhases) -> String {
     let phases = Phases { connection: phases.clone(), ..Phases::default() };
     let mut words = Vec::new();
-    for phase in PhaseName::ALL.into_iter().skip(1) {
+    for phase in PhaseName::ALWAYS.into_iter().skip(1) {
         match phase_state(&phases, phase) {
             PhaseState::Done(took) => words.push(format!("{phase} {took}")),
             failed @ PhaseState::Failed(..) => words.push(format!("{phase} {}", failed.outcome())),

@@ -170,7 +170,7 @@ fn findings(out: &mut String, findings: &[Finding]) -> fmt::Result {
 
 fn phases(out: &mut String, record: &Record) -> fmt::Result {
     writeln!(out, "<h3>Phases</h3>\n<table><tr><th>phase</th><th>outcome</th><th>time</th><th></th></tr>")?;
-    for phase in PhaseName::ALL {
+    for phase in PhaseName::ALWAYS {
         let summary = record.observation.phases.get(phase);
         let (outcome, took) = (summary.outcome.as_str().replace('_', " "), summary.took.map(|took| took.to_string()));
         let (took, reason) = (took.unwrap_or_default(), text(summary.reason.unwrap_or_default()));

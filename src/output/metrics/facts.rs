@@ -99,7 +99,7 @@ fn verdict(status: Option<Status>) -> impl Iterator<Item = Fact> {
 }
 
 fn outcomes(of: impl Fn(PhaseName) -> Option<PhaseOutcome>) -> impl Iterator<Item = Fact> {
-    PhaseName::ALL.into_iter().flat_map(move |phase| {
+    PhaseName::ALWAYS.into_iter().flat_map(move |phase| {
         let outcome = of(phase);
         PhaseOutcome::ALL.map(|each| {
             let fact = Fact::truth(&family::PHASE_OUTCOME, outcome == Some(each));

@@ -64,7 +64,7 @@ impl TargetSeries {
             failures: 0,
             failures_by_cause: BTreeMap::new(),
             probe_duration: Distribution::new(&PROBE_BUCKETS),
-            phases: PhaseName::ALL.into_iter().map(phase).collect(),
+            phases: PhaseName::ALWAYS.into_iter().map(phase).collect(),
             answers: planned_views(plan).map(|view| (view.to_owned(), Answers::default())).collect(),
             verdict: None,
             facts: facts::before_the_first_probe(),

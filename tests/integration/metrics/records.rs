@@ -86,6 +86,7 @@ pub(crate) fn gone(plan: &Plan, seconds: i64) -> Record {
         phases: Phases {
             resolve: Phase::failed(Duration::from_millis(3), failure),
             connection: ConnectionPhases::not_reached(StoppedBy::Resolve),
+            ..Phases::default()
         },
         ..Default::default()
     };
@@ -180,7 +181,7 @@ fn connected(plan: &Plan, addresses: [&str; 3], answers: bool) -> Observation {
             view_in_use: Some("libc".into()),
             ..Default::default()
         },
-        phases: Phases { resolve: Phase::done(milliseconds(4)), connection: phases },
+        phases: Phases { resolve: Phase::done(milliseconds(4)), connection: phases, ..Phases::default() },
         connection: Some(connection),
         other_connections: Vec::new(),
     }

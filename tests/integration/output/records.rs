@@ -242,6 +242,7 @@ pub(crate) fn no_view() -> Record {
     let phases = Phases {
         resolve: Phase::failed(Duration::ZERO, ResolveFailure::NoView),
         connection: ConnectionPhases::not_reached(StoppedBy::Resolve),
+        ..Phases::default()
     };
     record(Observation { phases, ..Observation::default() }, Vec::new(), Status::Unknown, Cause::Unknown)
 }
@@ -317,6 +318,7 @@ fn phases([resolve, connect, tls, ping]: [u64; 4]) -> Phases {
             auth: Phase::Skipped { reason: SkipReason::NoCredentials },
             ping: Phase::done(micros(ping)),
         },
+        ..Phases::default()
     }
 }
 

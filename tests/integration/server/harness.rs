@@ -62,6 +62,7 @@ pub(super) fn record(name: &str, note: &str) -> Record {
                 connect: Phase::done(Duration::from_millis(2)),
                 ..ConnectionPhases::default()
             },
+            ..Phases::default()
         },
         connection: Some(connection),
         other_connections: Vec::new(),
