@@ -185,14 +185,9 @@ impl Found {
         let head: RecordHead = place.read()?;
         let observation: Observation = place.read()?;
         self.verdicts.push(head.verdict.and_then(|verdict| serde_json::from_value(verdict).ok()));
-        self.records.push(Record::new(
-            head.started_at,
-            head.took_seconds,
-            head.target,
-            head.vantage,
-            head.expectation,
-            observation,
-        ));
+        let RecordHead { started_at, took_seconds, target, vantage, expectation, .. } = head;
+        let again = Record::new(started_at, took_seconds, target, vantage.clone(), expectation, observation);
+        self.records.push(Record { vantage, ..again });
         Ok(())
     }
 
