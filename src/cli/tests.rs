@@ -81,7 +81,7 @@ fn no_flag_takes_a_secret_and_no_later_version_is_announced() {
     for flag in ["password", "token", "tries", "cluster", "from-az", "public-access"] {
         assert!(check.get_arguments().all(|argument| argument.get_long() != Some(flag)), "--{flag}");
     }
-    for later in ["watch", "report", "gate", "explain"] {
+    for later in ["watch", "report", "gate"] {
         assert!(command.find_subcommand(later).is_none(), "{later}");
     }
 }

@@ -71,7 +71,10 @@ fn of_reply(case: &Case<'_>, reply: PingReply, phases: &ConnectionPhases) -> Opt
             PingReply::Pong,
             Phase::Skipped {
                 reason:
-                    SkipReason::CredentialUnavailable | SkipReason::WithheldUnexpectedAddress | SkipReason::Plaintext,
+                    SkipReason::CredentialUnavailable
+                    | SkipReason::WithheldUnexpectedAddress
+                    | SkipReason::Plaintext
+                    | SkipReason::NotApplicable,
             },
         ) => Some(not_enforced(case, "PING was answered with PONG although the credentials were not sent.")),
         (PingReply::Pong, Phase::Done { .. } | Phase::Failed { .. } | Phase::NotReached { .. }) => None,
@@ -119,6 +122,7 @@ fn enforced(case: &Case<'_>, reason: SkipReason) -> Finding {
             "The credentials were withheld, since they go to an expected address only."
         }
         SkipReason::CredentialUnavailable => "No credential was sent, since it could not be read.",
+        SkipReason::NotApplicable => "No credential was sent.",
         SkipReason::Plaintext => "The credentials were withheld, since they do not go over a connection without TLS.",
     };
     Finding::new(

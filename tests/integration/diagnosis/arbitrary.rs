@@ -311,7 +311,7 @@ pub(crate) fn seen() -> impl Strategy<Value = Seen> {
             };
             let observation = Observation {
                 resolution: Resolution { views, view_in_use, resolv_conf_error: conf, ..Resolution::default() },
-                phases: Phases { resolve, connection: phases },
+                phases: Phases { resolve, connection: phases, ..Phases::default() },
                 connection,
                 other_connections: others
                     .into_iter()
@@ -366,7 +366,7 @@ pub(crate) fn healthy() -> impl Strategy<Value = Seen> {
                     views,
                     ..Resolution::default()
                 },
-                phases: Phases { resolve: Phase::done(took), connection: phases },
+                phases: Phases { resolve: Phase::done(took), connection: phases, ..Phases::default() },
                 connection: Some(connection),
                 other_connections: Vec::new(),
             };

@@ -322,7 +322,7 @@ fn observation(
     };
     let Some(address) = address else {
         let stopped_by = if resolve.failure().is_some() { StoppedBy::Resolve } else { StoppedBy::Interrupt };
-        let phases = Phases { resolve, connection: ConnectionPhases::not_reached(stopped_by) };
+        let phases = Phases { resolve, connection: ConnectionPhases::not_reached(stopped_by), ..Phases::default() };
         return Ok(Observation { resolution, phases, ..Observation::default() });
     };
     let (phases, mut connection) = connect(&file.phases, &file.connection, address, target, expectation)?;
@@ -335,7 +335,7 @@ fn observation(
     }
     Ok(Observation {
         resolution,
-        phases: Phases { resolve, connection: phases },
+        phases: Phases { resolve, connection: phases, ..Phases::default() },
         connection: Some(connection),
         other_connections,
     })
