@@ -9,6 +9,7 @@ pub mod code;
 mod advice;
 mod dns;
 mod latency;
+mod prose;
 mod redis;
 mod tcp;
 mod tls;
@@ -197,6 +198,9 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
     findings.extend(later.into_iter().filter(|finding| !wrong_peer || finding.severity == Severity::Info));
     silence(&mut findings);
     findings.sort_by_key(|finding| (finding.severity, finding.phase, finding.code));
+    for finding in &mut findings {
+        finding.clean();
+    }
     let verdict = verdict(&case, &findings);
     Diagnosis { findings, verdict }
 }
@@ -217,6 +221,21 @@ impl Case<'_> {
             .connection
             .as_ref()
             .is_some_and(|connection| self.expectation.is_met_by(connection.address.ip()))
+    }
+
+    /// What an answer of Redis proves, and no more.
+    fn proven(&self) -> &'static str {
+        match (self.is_at_expected_address(), self.target.tls) {
+            (true, true) => {
+                "The path is proven: TCP, TLS and Redis are right, at an address that meets the expectation."
+            }
+            (true, false) => {
+                "The path is proven: TCP and Redis are right, at an address that meets the expectation; without TLS nothing proves who answers."
+            }
+            (false, _) => {
+                "A Redis answers, and at an address that does not meet the expectation: nothing is proven about the path."
+            }
+        }
     }
 }
 
@@ -248,20 +267,34 @@ impl Finding {
         self.phase = phase;
         self
     }
+
+    /// Nothing that a terminal obeys leaves in a sentence, and no command that is more than a line.
+    fn clean(&mut self) {
+        for text in [&mut self.summary, &mut self.detail, &mut self.hint] {
+            *text = prose::printable(text);
+        }
+        self.commands.retain(|command| !command.chars().any(char::is_control));
+    }
 }
 
 fn connection_findings(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let in_use = case.observation.connection.iter().map(|connection| (&case.observation.phases.connection, connection));
-    let others = case.observation.other_connections.iter().map(|other| (&other.phases, &other.connection));
+    let others = case
+        .observation
+        .other_connections
+        .iter()
+        .filter(|other| case.expectation.is_met_by(other.connection.address.ip()))
+        .map(|other| (&other.phases, &other.connection));
     for (index, (phases, connection)) in in_use.chain(others).enumerate() {
         let mut here = tcp::diagnose(case, phases, connection);
         here.extend(tls::diagnose(case, phases, connection));
         here.extend(redis::diagnose(case, phases, connection));
         if index > 0 {
             for finding in &mut here {
-                finding.summary =
-                    format!("{} (at {}, another address of the name)", finding.summary, connection.address);
+                let address = connection.address.to_string();
+                let at = if finding.summary.contains(&address) { String::new() } else { format!("at {address}, ") };
+                finding.summary = format!("{} ({at}another address of the name)", finding.summary);
             }
         }
         for finding in here {
@@ -292,13 +325,22 @@ fn verdict(case: &Case<'_>, findings: &[Finding]) -> Verdict {
     if let Some(code) = first(Severity::Error) {
         return Verdict { status: Status::Fail, cause: Cause::Code(code) };
     }
-    if was_interrupted(case.observation) {
+    if was_interrupted(case.observation) || !went_through(case) {
         return Verdict { status: Status::Unknown, cause: Cause::Unknown };
     }
     match first(Severity::Warning) {
         Some(code) => Verdict { status: Status::Warn, cause: Cause::Code(code) },
         None => Verdict { status: Status::Pass, cause: Cause::Healthy },
     }
+}
+
+/// Whether the connection went to an expected address and as far as an answer of Redis: without
+/// that, nothing found is not the same as nothing wrong.
+fn went_through(case: &Case<'_>) -> bool {
+    let phases = &case.observation.phases;
+    let answered = phases.get(PhaseName::Ping).outcome != PhaseOutcome::NotReached
+        || phases.get(PhaseName::Auth).outcome == PhaseOutcome::Failed;
+    case.is_at_expected_address() && answered
 }
 
 fn was_interrupted(observation: &Observation) -> bool {

@@ -1,10 +1,12 @@
 //! The commands that decide or mend a case, with its own names filled in.
 //!
-//! `<…>` marks what only the operator knows. Every command is one line, ready to paste.
+//! `<…>` marks what only the operator knows. Every command is one line, ready to paste: names that
+//! come from DNS or from a saved record stand in one only where they are plain words.
 
 use std::net::SocketAddr;
 
 use super::Case;
+use super::prose::is_plain_word;
 use crate::azure::{self, AZURE_DNS, Endpoint, Service};
 use crate::observation::View;
 
@@ -24,8 +26,18 @@ impl Resource {
         });
         std::iter::once(case.target.host.as_str())
             .chain(chains)
+            .filter(|name| is_plain_word(name))
             .find_map(azure::endpoint)
             .map(|Endpoint { service, zone, record, .. }| Self { service, zone, record })
+    }
+
+    /// The same resource by the zone and record that a chain showed; as it was, where those are no plain words.
+    pub(super) fn seen_as(self, zone: &str, record: &str) -> Self {
+        if is_plain_word(zone) && is_plain_word(record) {
+            Self { zone: zone.to_owned(), record: record.to_owned(), ..self }
+        } else {
+            self
+        }
     }
 
     /// The resource's own name: the first label of its record.
@@ -73,7 +85,7 @@ impl Resource {
 
     pub(super) fn list_links(&self) -> String {
         format!(
-            "az network private-dns link vnet list --resource-group <zone-resource-group> --zone-name {} --output table",
+            "az network private-dns link vnet list --resource-group <zone-resource-group> --zone-name {} --query '[].[name,virtualNetwork.id,resolutionPolicy]' --output tsv",
             self.zone
         )
     }
@@ -91,7 +103,7 @@ impl Resource {
 
     pub(super) fn create_zone_group(&self) -> String {
         format!(
-            "az network private-endpoint dns-zone-group create --endpoint-name <private-endpoint> --resource-group <resource-group> --name default --zone-name redis --private-dns-zone <id-of-zone-{}>",
+            "az network private-endpoint dns-zone-group create --endpoint-name <private-endpoint> --resource-group <resource-group> --name default --zone-name redis --private-dns-zone <id-of-{}>",
             self.zone
         )
     }
@@ -115,15 +127,31 @@ impl Resource {
 /// Asks one server by hand.
 pub(super) fn dig(server: SocketAddr, host: &str) -> String {
     let port = if server.port() == 53 { String::new() } else { format!(" -p {}", server.port()) };
-    format!("dig @{}{port} {host}", server.ip())
+    format!("dig @{}{port} {}", server.ip(), word(host, "<name>"))
+}
+
+/// A name as a shell may see it, or what to put in its place.
+pub(super) fn word<'a>(name: &'a str, otherwise: &'a str) -> &'a str {
+    if is_plain_word(name) { name } else { otherwise }
+}
+
+/// An address and port as one word of a shell: brackets are a pattern to it.
+pub(super) fn socket(address: SocketAddr) -> String {
+    if address.is_ipv6() { format!("'{address}'") } else { address.to_string() }
+}
+
+/// The lines of the hosts file that name the host.
+pub(super) fn grep_hosts(case: &Case<'_>) -> String {
+    format!("grep -n -i -F {} /etc/hosts", case.target.host)
 }
 
 /// Asks the server of a view by hand, or the C library where the view is its.
 pub(super) fn ask(view: &View, host: &str) -> String {
-    view.server.map_or_else(|| format!("getent ahosts {host}"), |server| dig(server, host))
+    view.server.map_or_else(|| format!("getent ahosts {}", word(host, "<name>")), |server| dig(server, host))
 }
 
 /// Asks Azure's own resolver, which decides between a zone link and a forwarder.
 pub(super) fn ask_azure(case: &Case<'_>) -> String {
-    format!("redpath check {}:{} --resolver azure={AZURE_DNS}", case.target.host, case.target.port)
+    let plain = if case.target.tls { "" } else { " --plaintext" };
+    format!("redpath check {}:{}{plain} --resolver azure={AZURE_DNS}", case.target.host, case.target.port)
 }

@@ -4,6 +4,8 @@
 //! differ without harm follow it. Which rule reads which facts is told in `docs/codes.md`.
 
 mod absent;
+mod disagree;
+mod local;
 mod path;
 mod remarks;
 mod servers;
@@ -28,7 +30,29 @@ pub(super) fn diagnose(case: &Case<'_>) -> Vec<Finding> {
         }
         None => findings.extend(servers::no_view(case)),
     }
+    if let Some(connection) = &case.observation.connection {
+        let met = case.expectation.is_met_by(connection.address.ip());
+        let unexplained =
+            |finding: &&Finding| finding.severity == Severity::Error && finding.code != Code::PrivatelinkNameConfigured;
+        if connection.address_given && met {
+            findings.iter_mut().for_each(set_aside);
+        } else if connection.address_given {
+            findings.retain(|finding| !unexplained(&finding));
+            findings.push(path::address_in_use(case, connection));
+        } else if !met && !findings.iter().any(|finding| unexplained(&finding)) {
+            findings.push(path::address_in_use(case, connection));
+        }
+    }
     findings
+}
+
+/// The connection went to an address that the operator gave, and it is a right one: what DNS says is
+/// not on the way, and still to be set right. This is how an endpoint is tried before its cutover.
+fn set_aside(finding: &mut Finding) {
+    if finding.severity == Severity::Error && finding.code != Code::PrivatelinkNameConfigured {
+        finding.severity = Severity::Warning;
+        finding.detail.push_str(" The connection went to the address given, so it does not depend on this yet.");
+    }
 }
 
 /// Whether there was anything to ask: with no name server configured, the C library's failure says
@@ -51,12 +75,15 @@ fn decide(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
         Reading::Interrupted => None,
         Reading::Failed => Some(servers::failed(case, views)),
         Reading::Absent => Some(absent::diagnose(case, views)),
-        Reading::Expected => path::another_server_is_wrong(case, views),
-        Reading::WrongEndpoint | Reading::Mixed | Reading::Public | Reading::OtherKind => path::overridden(case, views)
-            .or_else(|| path::mixed(case, views))
-            .or_else(|| path::servers_disagree(case, views))
-            .or_else(|| path::stale_forwarder(case, views))
-            .or_else(|| Some(path::zone_or_endpoint(case, views))),
+        Reading::Expected => disagree::another_server_is_wrong(case, views),
+        Reading::WrongEndpoint | Reading::Mixed | Reading::Public | Reading::OtherKind => {
+            local::overridden(case, views)
+                .or_else(|| path::answered_by_search_list(case, views))
+                .or_else(|| path::mixed(case, views))
+                .or_else(|| disagree::servers_disagree(case, views))
+                .or_else(|| disagree::stale_forwarder(case, views))
+                .or_else(|| Some(path::zone_or_endpoint(case, views)))
+        }
     }
 }
 
@@ -71,9 +98,10 @@ fn configured_name(case: &Case<'_>) -> Option<Finding> {
             Code::PrivatelinkNameConfigured,
             if verified_as_itself { Severity::Error } else { Severity::Warning },
             format!("{host} is the privatelink name, not the cache's own"),
-            "No certificate covers privatelink names, so clients that verify fail. The cache's own name leads through the privatelink name by a CNAME wherever the private zone is seen.".to_owned(),
+            "No certificate covers privatelink names, so clients that verify fail. The cache's own name leads through the privatelink name by a CNAME.",
         )
-        .hint(format!("configure {public} in the application and here")),
+        .hint(format!("configure {public} in the application and here"))
+        .commands([format!("dig {public}")]),
     )
 }
 

@@ -19,10 +19,17 @@ pub(super) fn diagnose(case: &Case<'_>) -> Option<Finding> {
     let (first, _, _) = over.first()?;
     let told: Vec<String> =
         over.iter().map(|(phase, took, budget)| format!("{phase} took {took} of {budget}")).collect();
+    let within = |phase: PhaseName| {
+        let ran = case.observation.phases.get(phase).outcome == PhaseOutcome::Done;
+        ran && case.expectation.latency.contains_key(&phase) && !over.iter().any(|(over, _, _)| *over == phase)
+    };
     let network = [PhaseName::Connect, PhaseName::Tls, PhaseName::Ping];
-    let everywhere = network.iter().all(|phase| over.iter().any(|(over, _, _)| over == phase));
-    let detail = if everywhere {
-        "Connect, TLS and PING are all slow, so it is the round trip of the network (another region, a hairpin through a firewall), and neither Redis nor DNS."
+    let slow = network.iter().filter(|phase| over.iter().any(|(over, _, _)| over == *phase)).count();
+    let resolve_alone = over.iter().all(|(phase, _, _)| *phase == PhaseName::Resolve);
+    let detail = if slow >= 2 && !network.iter().any(|phase| within(*phase)) {
+        "Every phase on the network that has a budget is over it, so it is most likely the round trip (another region, a hairpin through a firewall), and neither Redis nor DNS."
+    } else if resolve_alone {
+        "Only the resolution is slow: the name server, a server that is asked in vain before it, or the walk along the search list. The path to Redis is not to blame."
     } else {
         "A phase that is slow by itself points to what it depends on: resolve to the name server, connect to the network, TLS and PING to the server as well."
     };

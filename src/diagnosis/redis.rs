@@ -29,7 +29,7 @@ fn credential_unavailable(error: &str) -> Finding {
         Code::CredentialUnavailable,
         Severity::Error,
         format!("the credential cannot be read: {error}"),
-        "The probe went on without it, so path and TLS are proven as far as they go.".to_owned(),
+        "The probe went on without it, so the other phases show how far the path goes; whether Redis would take the credential is not known.".to_owned(),
     )
     .hint("set the file, the variable or its permissions right")
 }
@@ -41,17 +41,25 @@ fn of_auth_failure(case: &Case<'_>, failure: &RedisFailure, auth: Option<&AuthFa
     let who = auth.and_then(|auth| auth.username.as_deref()).unwrap_or("default");
     let none_configured = message.contains("without any password configured") || message.contains("no password is set");
     match code.as_str() {
+        "ERR" if message.contains("invalid password") => rejected(case, who, "ERR invalid password"),
         "ERR" if none_configured => not_enforced(case, "The server says that no password is set."),
-        "WRONGPASS" => Finding::new(
-            Code::AuthRejected,
-            Severity::Error,
-            format!("Redis rejects the credential of user \"{who}\" (WRONGPASS)"),
-            "The path is proven: the address, TLS and Redis are right. By likelihood: the key was rotated and the probe has the old one; the user name is not the one the password belongs to; access keys are disabled (Managed Redis does so by default), or the identity is not assigned.".to_owned(),
-        )
-        .hint("give the probe the present key, or check the user name")
-        .commands(Resource::of(case).iter().map(Resource::list_keys)),
+        "WRONGPASS" => rejected(case, who, "WRONGPASS"),
         _ => of_failure(case, failure, PhaseName::Auth),
     }
+}
+
+fn rejected(case: &Case<'_>, who: &str, said: &str) -> Finding {
+    Finding::new(
+        Code::AuthRejected,
+        Severity::Error,
+        format!("Redis rejects the credential of user \"{who}\" ({said})"),
+        format!(
+            "{} By likelihood: the key was rotated and the probe has the old one; the user name is not the one the password belongs to; access keys are disabled (Managed Redis does so by default), or the identity is not assigned; the address belongs to another cache.",
+            case.proven()
+        ),
+    )
+    .hint("give the probe the present key, or check the user name")
+    .commands(Resource::of(case).iter().map(Resource::list_keys))
 }
 
 fn of_reply(case: &Case<'_>, reply: PingReply, phases: &ConnectionPhases) -> Option<Finding> {
@@ -59,49 +67,89 @@ fn of_reply(case: &Case<'_>, reply: PingReply, phases: &ConnectionPhases) -> Opt
         (PingReply::Pong, Phase::Skipped { reason: SkipReason::NoCredentials }) => {
             Some(not_enforced(case, "PING was answered with PONG, and no credentials were sent."))
         }
-        (PingReply::Pong, Phase::Skipped { reason: SkipReason::CredentialUnavailable | SkipReason::WithheldUnexpectedAddress }) => {
-            Some(not_enforced(case, "PING was answered with PONG although the credentials were not sent."))
-        }
-        (PingReply::Pong, _) => None,
-        (PingReply::Noauth, Phase::Done { .. } | Phase::Failed { .. }) => Some(
+        (
+            PingReply::Pong,
+            Phase::Skipped {
+                reason:
+                    SkipReason::CredentialUnavailable
+                    | SkipReason::WithheldUnexpectedAddress
+                    | SkipReason::Plaintext
+                    | SkipReason::NotApplicable,
+            },
+        ) => Some(not_enforced(case, "PING was answered with PONG although the credentials were not sent.")),
+        (PingReply::Pong, Phase::Done { .. } | Phase::Failed { .. } | Phase::NotReached { .. }) => None,
+        (PingReply::Noauth, Phase::Done { .. }) => Some(
             Finding::new(
                 Code::AuthRequired,
                 Severity::Error,
                 "Redis demands authentication although AUTH succeeded",
-                "NOAUTH came in reply to PING after an accepted AUTH: a proxy in between spreads commands over several connections, or the reply is forged.".to_owned(),
+                "NOAUTH came in reply to PING after an accepted AUTH: a proxy in between spreads commands over several connections, or the reply is not the server's.",
             )
             .hint("look for a proxy between here and the cache"),
         ),
-        (PingReply::Noauth, Phase::Skipped { .. } | Phase::NotReached { .. }) => Some(
+        (PingReply::Noauth, Phase::Failed { .. }) => Some(
             Finding::new(
-                Code::AuthEnforced,
-                Severity::Info,
-                "Redis answers and demands authentication (NOAUTH)",
-                "That proves the path, TLS and that authentication is enforced, without any secret. It does not prove that the application's own credential is accepted.".to_owned(),
-            ),
+                Code::AuthRequired,
+                Severity::Error,
+                "Redis demands authentication, and AUTH failed",
+                "NOAUTH came in reply to PING after an AUTH that was not accepted.",
+            )
+            .hint("set right what AUTH failed for"),
         ),
+        (PingReply::Noauth, Phase::Skipped { reason }) => Some(enforced(case, *reason)),
+        (PingReply::Noauth, Phase::NotReached { .. }) => Some(enforced(case, SkipReason::NoCredentials)),
         (PingReply::Noperm, _) => Some(
             Finding::new(
                 Code::PermissionDenied,
                 Severity::Warning,
                 "Redis knows the user and does not allow it to PING (NOPERM)",
-                "The path is proven and the credential accepted; the user's access policy is narrower than a probe needs.".to_owned(),
+                format!(
+                    "{} The credential is accepted; the user's access policy is narrower than a probe needs.",
+                    case.proven()
+                ),
             )
             .hint("allow the probe's user the command PING (+ping)"),
         ),
     }
 }
 
-fn not_enforced(case: &Case<'_>, seen: &str) -> Finding {
-    let severity = if case.expectation.require_auth { Severity::Error } else { Severity::Info };
+fn enforced(case: &Case<'_>, reason: SkipReason) -> Finding {
+    let detail = match reason {
+        SkipReason::NoCredentials => {
+            "It shows that authentication is enforced, without any secret; it does not show that the application's own credential is accepted."
+        }
+        SkipReason::WithheldUnexpectedAddress => {
+            "The credentials were withheld, since they go to an expected address only."
+        }
+        SkipReason::CredentialUnavailable => "No credential was sent, since it could not be read.",
+        SkipReason::NotApplicable => "No credential was sent.",
+        SkipReason::Plaintext => "The credentials were withheld, since they do not go over a connection without TLS.",
+    };
     Finding::new(
-        Code::AuthNotEnforced,
-        severity,
-        "Redis answers without authentication",
-        format!("{seen} Anyone who reaches the address can read and change the data: a private endpoint restricts the network path, and authenticates nobody."),
+        Code::AuthEnforced,
+        Severity::Info,
+        "Redis answers and demands authentication (NOAUTH)",
+        format!("{} {detail}", case.proven()),
     )
-    .hint("switch authentication on; if an open server is meant, say so with --require-auth false (posture.require_auth: false)")
-    .commands(Resource::of(case).iter().map(Resource::show))
+}
+
+fn not_enforced(case: &Case<'_>, seen: &str) -> Finding {
+    let finding = |severity| {
+        Finding::new(
+            Code::AuthNotEnforced,
+            severity,
+            "Redis answers without authentication",
+            format!(
+                "{seen} Anyone who reaches the address can read and change the data: a private endpoint restricts the network path, and authenticates nobody."
+            ),
+        )
+    };
+    if !case.expectation.require_auth {
+        return finding(Severity::Info);
+    }
+    finding(Severity::Error)
+        .hint("switch authentication on; if an open server is meant, say so with posture.require_auth: false (--require-auth false)")
+        .commands(Resource::of(case).iter().map(Resource::show))
 }
 
 fn of_failure(case: &Case<'_>, failure: &RedisFailure, phase: PhaseName) -> Finding {
@@ -131,7 +179,7 @@ fn of_failure(case: &Case<'_>, failure: &RedisFailure, phase: PhaseName) -> Find
         RedisFailure::Timeout => error(
             Code::RedisTimeout,
             format!("Redis does not reply to {}", command(phase)),
-            "TCP and TLS are done, and nothing comes back. By likelihood: the server is blocked by a slow command, overloaded or failing over; a firewall drops the established connection.",
+            "The connection is open, and nothing comes back. By likelihood: the server is blocked by a slow command, overloaded or failing over; a firewall drops the established connection.",
             "look at the server's load, slow log and failover events",
         ),
         RedisFailure::Closed => error(
@@ -157,7 +205,7 @@ fn of_failure(case: &Case<'_>, failure: &RedisFailure, phase: PhaseName) -> Find
 
 fn of_error_reply(case: &Case<'_>, code: &str, message: &str, phase: PhaseName) -> Finding {
     let said = if message.is_empty() { code.to_owned() } else { format!("{code} {message}") };
-    let proven = "The path is proven: the address, TLS and Redis are right.";
+    let proven = case.proven();
     let finding = |code: Code, severity: Severity, summary: String, detail: String, hint: &str| {
         Finding::new(code, severity, summary, detail).hint(hint).phase(phase)
     };
@@ -181,7 +229,7 @@ fn of_error_reply(case: &Case<'_>, code: &str, message: &str, phase: PhaseName) 
             Severity::Warning,
             format!("Redis does not allow {} to this user: {said}", command(phase)),
             format!("{proven} The user's access policy is narrower than a probe needs."),
-            "allow the probe's user the commands AUTH and PING",
+            "allow the probe's user the commands that a probe sends (+auth, +ping)",
         ),
         "LOADING" => finding(
             Code::RedisLoading,

@@ -1,46 +1,43 @@
 //! What the TCP connection means. From the client's side several causes look alike, and it is said so.
 
+use std::net::SocketAddr;
+
 use super::advice::Resource;
 use super::{Case, Code, Finding, Severity};
+use crate::azure::Service;
+use crate::expectation::ExpectedPath;
 use crate::observation::tcp::EarlierAttempt;
 use crate::observation::{ConnectFailure, Connection, ConnectionPhases};
 
 pub(super) fn diagnose(case: &Case<'_>, phases: &ConnectionPhases, connection: &Connection) -> Vec<Finding> {
-    let mut findings = Vec::new();
     if let Some(failure) = phases.connect.failure() {
-        findings.push(of_failure(case, failure, &connection.address.to_string(), Severity::Error));
-    } else {
-        findings.extend(connection.earlier_attempts.iter().map(|attempt| earlier(case, attempt)));
+        return vec![of_failure(case, failure, connection.address, Severity::Error)];
     }
-    findings
+    let expected = |attempt: &&EarlierAttempt| case.expectation.is_met_by(attempt.address.ip());
+    connection.earlier_attempts.iter().filter(expected).map(|attempt| earlier(case, attempt)).collect()
 }
 
 /// Another address of the name did not answer, and a client that takes it first waits.
 fn earlier(case: &Case<'_>, attempt: &EarlierAttempt) -> Finding {
-    let mut finding = of_failure(case, &attempt.failure, &attempt.address.to_string(), Severity::Warning);
+    let mut finding = of_failure(case, &attempt.failure, attempt.address, Severity::Warning);
     finding.detail.push_str(" A later address of the name answered; clients that take this one first wait or fail.");
     finding
 }
 
-fn of_failure(case: &Case<'_>, failure: &ConnectFailure, address: &str, severity: Severity) -> Finding {
-    let port = case.target.port;
+fn of_failure(case: &Case<'_>, failure: &ConnectFailure, address: SocketAddr, severity: Severity) -> Finding {
     let resource = Resource::of(case);
-    let list_connections = resource.iter().map(Resource::list_connections);
+    let route = format!("ip route get {}", address.ip());
     match failure {
-        ConnectFailure::Timeout => Finding::new(
-            Code::ConnectTimeout,
-            severity,
-            format!("{address} does not answer: the address is right, and nothing comes back"),
-            format!("By likelihood: the private endpoint connection is pending, rejected or disconnected; a network security group or firewall drops TCP {port} from this subnet; the route back is missing. From the client these look alike. If every subnet is affected it is the endpoint; if only this one, it is its own rules or routes."),
-        )
-        .hint(format!("look at the state of the private endpoint connection first, then at the rules for TCP {port} from this subnet"))
-        .commands(list_connections)
-        .commands(["az network nic list-effective-nsg --name <nic-of-this-vm> --resource-group <resource-group>".to_owned()]),
+        ConnectFailure::Timeout => silence(case, resource.as_ref(), address, severity),
         ConnectFailure::Refused => Finding::new(
             Code::ConnectRefused,
             severity,
             format!("{address} refuses the connection"),
-            format!("A RST came back: nothing listens on port {port} at that address, or a firewall rejects it. Azure Cache for Redis listens on 6380, Enterprise and Managed Redis on 10000."),
+            format!(
+                "A RST came back: nothing listens on port {} at that address, or a firewall rejects it.{}",
+                address.port(),
+                usual_port(case, address.port())
+            ),
         )
         .hint("check the port against the resource, then the firewalls on the way")
         .commands(resource.iter().map(Resource::show)),
@@ -48,36 +45,97 @@ fn of_failure(case: &Case<'_>, failure: &ConnectFailure, address: &str, severity
             Code::ConnectReset,
             severity,
             format!("{address} resets the connection"),
-            "A RST came during or right after the handshake: a firewall or proxy on the way ends it, or the server has no room.".to_owned(),
+            "A RST came during or right after the handshake: a firewall or proxy on the way ends it, or the server has no room for another client.",
         )
-        .hint("look for a firewall, proxy or load balancer on the way, and at the server's client limit"),
+        .hint("look for a firewall, proxy or load balancer on the way, and at the server's connected clients against its limit"),
         ConnectFailure::HostUnreachable => Finding::new(
             Code::HostUnreachable,
             severity,
             format!("there is no route to {address}"),
-            "A router said so (ICMP), or nobody answered to ARP: the route table sends it astray, or the network is not peered.".to_owned(),
+            "A router said so (ICMP), or nobody answered to ARP: the route table sends it astray, the network is not peered, or no machine has that address any more.",
         )
         .hint("check the route table and the peering between this network and the endpoint's")
-        .commands([format!("ip route get {}", ip_of(address))])
-        .commands(["az network nic show-effective-route-table --name <nic-of-this-vm> --resource-group <resource-group> --output table".to_owned()]),
+        .commands([
+            route,
+            "az network nic show-effective-route-table --name <nic-of-this-vm> --resource-group <resource-group> --output table".to_owned(),
+        ]),
         ConnectFailure::NetworkUnreachable => Finding::new(
             Code::NetworkUnreachable,
             severity,
             format!("the network of {address} cannot be reached from here"),
-            "This machine has no route for that address, or no address of its family.".to_owned(),
+            "This machine has no route for that address, or no address of its family; nothing was sent.",
         )
         .hint("check this machine's routes, and whether it has an address of that family")
-        .commands([format!("ip route get {}", ip_of(address))]),
+        .commands([route]),
         ConnectFailure::Other { error } => Finding::new(
             Code::ConnectFailed,
             severity,
             format!("the connection to {address} failed: {error}"),
-            "The operating system refused it; this says more about this machine than about the path.".to_owned(),
+            "The operating system refused it; this says more about this machine than about the path.",
         )
         .hint("check this machine's limits (open files, ephemeral ports) and local firewall"),
     }
 }
 
-fn ip_of(address: &str) -> String {
-    address.parse::<std::net::SocketAddr>().map_or_else(|_| address.to_owned(), |address| address.ip().to_string())
+/// From the client, a connection that is not approved and a packet that is dropped look alike.
+fn silence(case: &Case<'_>, resource: Option<&Resource>, address: SocketAddr, severity: Severity) -> Finding {
+    let port = address.port();
+    let (causes, hint) = match case.expectation.path {
+        ExpectedPath::Private => (
+            format!(
+                "By likelihood: the private endpoint connection is pending, rejected or disconnected; a network security group or firewall drops TCP {port} from this subnet; the route back is missing; the endpoint was deleted and its record was not. From the client these look alike. If every subnet is affected it is the endpoint; if only this one, it is its own rules or routes."
+            ),
+            format!(
+                "look at the state of the private endpoint connection first, then at the rules for TCP {port} from this subnet"
+            ),
+        ),
+        ExpectedPath::Public | ExpectedPath::Any => (
+            format!(
+                "By likelihood: a network security group or firewall drops TCP {port} from this subnet; public access is disabled, or the cache's own firewall does not admit this network; the route is missing. From the client these look alike."
+            ),
+            format!(
+                "look at the rules for TCP {port} from this subnet, then at the resource's public access and firewall rules"
+            ),
+        ),
+    };
+    let right = if case.expectation.endpoints.is_empty() {
+        format!(
+            "The name leads there, and the address is of the expected kind; whether it is the right one cannot be told without --endpoint. {causes}"
+        )
+    } else {
+        format!("The address is the expected one. {causes}")
+    };
+    let decides = match case.expectation.path {
+        ExpectedPath::Private => resource.map(Resource::list_connections),
+        ExpectedPath::Public | ExpectedPath::Any => resource.map(Resource::show),
+    };
+    Finding::new(
+        Code::ConnectTimeout,
+        severity,
+        format!("{address} does not answer: nothing comes back to the SYN"),
+        right,
+    )
+    .hint(hint)
+    .commands(decides)
+    .commands([
+        "az network nic list-effective-nsg --name <nic-of-this-vm> --resource-group <resource-group>".to_owned()
+    ])
+}
+
+/// The port kept after a move to another service is a common mistake.
+fn usual_port(case: &Case<'_>, port: u16) -> String {
+    let service = case.target.service;
+    let usual = if case.target.tls { service.tls_port() } else { service.plaintext_port() };
+    match (service, case.target.tls) {
+        (Service::Other, _) => {
+            " Azure Cache for Redis listens on 6380, Enterprise and Managed Redis on 10000.".to_owned()
+        }
+        (_, _) if port != usual => format!(" {} listens on {usual}, and {port} was tried.", service.title()),
+        (Service::AzureCacheForRedis, false) => {
+            " The port without TLS is off by default at Azure Cache for Redis.".to_owned()
+        }
+        (Service::AzureCacheForRedis | Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis, _) => {
+            format!(" {port} is the usual port of {}, so a wrong port is the less likely.", service.title())
+        }
+    }
 }

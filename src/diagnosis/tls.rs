@@ -1,75 +1,85 @@
 //! What the TLS handshake means.
 
+use std::net::SocketAddr;
+
+use super::advice::{self, Resource};
+use super::prose::listed;
 use super::{Case, Code, Finding, Severity};
-use crate::observation::{Connection, ConnectionPhases, TlsFacts, TlsFailure};
+use crate::azure::Service;
+use crate::observation::{Connection, ConnectionPhases, TlsFailure};
 
 pub(super) fn diagnose(case: &Case<'_>, phases: &ConnectionPhases, connection: &Connection) -> Vec<Finding> {
     match phases.tls.failure() {
         Some(failure) => vec![of_failure(case, failure, connection)],
-        None => connection.tls.as_ref().and_then(|facts| expiring(case, facts)).into_iter().collect(),
+        None => expiring(case, connection).into_iter().collect(),
     }
 }
 
-fn expiring(case: &Case<'_>, facts: &TlsFacts) -> Option<Finding> {
+fn expiring(case: &Case<'_>, connection: &Connection) -> Option<Finding> {
+    let facts = connection.tls.as_ref()?;
     let not_after = facts.certificate.as_ref()?.not_after?;
     let left = case.now.until(not_after)?;
     if left > case.expectation.certificate_warning_seconds.0 {
         return None;
     }
-    let days = left.as_secs() / 86_400;
+    let left = match left.as_secs() / 86_400 {
+        0 => "in less than a day".to_owned(),
+        1 => "tomorrow".to_owned(),
+        days => format!("in {days} days"),
+    };
+    let detail = match case.target.service {
+        Service::Other => "Whoever renews it is late, or it is renewed without the server having taken it up.",
+        Service::AzureCacheForRedis | Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => {
+            "Azure renews its certificates weeks before that; one this old has missed its renewal, or something else presents it."
+        }
+    };
     Some(
         Finding::new(
             Code::TlsCertificateExpiring,
             Severity::Warning,
-            format!("the certificate expires in {days} days, on {}", not_after.date()),
-            "Azure renews its certificates weeks before that; one this old has missed its renewal, or something else presents it.".to_owned(),
+            format!("the certificate expires {left}, on {}", not_after.date()),
+            detail,
         )
         .hint("see who presents the certificate; for Azure's own, open a support case")
-        .commands([s_client(case, &connection_of(case))]),
+        .commands([s_client(case, connection.address)]),
     )
 }
 
-fn connection_of(case: &Case<'_>) -> String {
-    case.observation.connection.as_ref().map_or_else(
-        || format!("{}:{}", case.target.host, case.target.port),
-        |connection| connection.address.to_string(),
-    )
-}
-
-fn s_client(case: &Case<'_>, address: &str) -> String {
+fn s_client(case: &Case<'_>, address: SocketAddr) -> String {
+    let address = advice::socket(address);
     format!("openssl s_client -connect {address} -servername {} -showcerts </dev/null", case.target.server_name)
 }
 
 fn of_failure(case: &Case<'_>, failure: &TlsFailure, connection: &Connection) -> Finding {
-    let address = connection.address.to_string();
+    let address = connection.address;
     let name = &case.target.server_name;
     let issuer =
         connection.tls.as_ref().and_then(|facts| facts.certificate.as_ref()).map_or_else(String::new, |certificate| {
             format!(" Its subject is \"{}\", its issuer \"{}\".", certificate.subject, certificate.issuer)
         });
     let also = also_wrong(failure, connection);
-    let look = [s_client(case, &address)];
+    let look = [s_client(case, address)];
     let error = |code: Code, summary: String, detail: String| Finding::new(code, Severity::Error, summary, detail);
     match failure {
         TlsFailure::Timeout { bytes_received } => error(
             Code::TlsTimeout,
             format!("{address} takes the connection and does not answer the TLS handshake"),
-            format!("{bytes_received} bytes came before the limit. By likelihood: a firewall that lets the SYN through and drops what follows, or a proxy with nothing behind it; a server that hangs; a path that loses large packets (MTU)."),
+            format!("{} came before the limit. By likelihood: a firewall that lets the SYN through and drops what follows, or a proxy with nothing behind it; a server that hangs; a path that loses large packets (MTU).", bytes(*bytes_received)),
         )
         .hint("try from another subnet; if it hangs there too, look at the server, otherwise at the firewalls in between")
         .commands(look),
         TlsFailure::Closed { bytes_received } => error(
             Code::TlsClosed,
             format!("{address} closes the connection during the TLS handshake"),
-            format!("{bytes_received} bytes came before. By likelihood: a proxy or endpoint in front that has nothing behind it or does not admit this client; a firewall; a server with no room for another client, which closes before TLS and says nothing.")
+            format!("{} came before. By likelihood: a proxy or endpoint in front that has nothing behind it or does not admit this client; a firewall; a server with no room for another client, which closes before TLS and says nothing.", bytes(*bytes_received))
         )
         .hint("look at the private endpoint connection's state and at the server's connected clients against its limit")
         .commands(look)
-        .commands(super::advice::Resource::of(case).iter().map(super::advice::Resource::list_connections)),
+        .commands(Resource::of(case).iter().map(Resource::list_connections)),
         TlsFailure::Reset { bytes_received } => error(
             Code::TlsReset,
             format!("{address} resets the connection during the TLS handshake"),
-            format!("{bytes_received} bytes came before. A firewall that inspects TLS, or the server, ended it."),
+            format!("{} came before. A firewall that inspects TLS, or the server, ended it.", bytes(*bytes_received)),
         )
         .hint("look for a firewall or proxy that inspects TLS on the way")
         .commands(look),
@@ -138,7 +148,7 @@ fn of_failure(case: &Case<'_>, failure: &TlsFailure, connection: &Connection) ->
             "Offered are the suites of TLS 1.3 and those of TLS 1.2 with ECDHE and AEAD. A server that has only CBC suites fails here and may still serve other clients: the path is right as far as TCP.".to_owned(),
         )
         .hint("compare with what the application's library offers; add an ECDHE-GCM suite at the server if you can")
-        .commands([format!("openssl s_client -connect {address} -servername {name} -tls1_2 </dev/null")]),
+        .commands([format!("openssl s_client -connect {} -servername {name} -tls1_2 </dev/null", advice::socket(address))]),
         TlsFailure::ClientCertificateRequired => error(
             Code::TlsClientCertificateRequired,
             format!("{address} wants a client certificate"),
@@ -187,6 +197,14 @@ fn also_wrong(failure: &TlsFailure, connection: &Connection) -> String {
     if also.is_empty() { String::new() } else { format!(" Besides, {}.", also.join(" and ")) }
 }
 
+fn bytes(count: u64) -> String {
+    match count {
+        0 => "No byte".to_owned(),
+        1 => "1 byte".to_owned(),
+        count => format!("{count} bytes"),
+    }
+}
+
 fn names(presented: &[String]) -> String {
-    if presented.is_empty() { "no DNS name".to_owned() } else { presented.join(", ") }
+    if presented.is_empty() { "no DNS name".to_owned() } else { listed(presented) }
 }

@@ -2,9 +2,11 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "clippy.toml knows tests and not their helpers")]
 
 mod agent;
+mod codes;
 mod command_line;
 mod config;
 mod connection;
+mod diagnosis;
 mod house;
 mod metrics;
 mod output;
@@ -13,5 +15,6 @@ mod resolution;
 mod schema;
 mod server;
 mod stand_ins;
+mod stories;
 #[path = "../support.rs"]
 mod support;

@@ -1,8 +1,10 @@
 //! The view in use gave a final word: there is no address.
 
+use super::local;
 use super::views::{Reading, Views, called, said};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::advice::{self, Resource};
+use crate::diagnosis::prose::capitalized;
 use crate::diagnosis::{Case, Code, Finding, Severity};
 use crate::observation::dns::ViewKind;
 use crate::observation::{View, ViewOutcome};
@@ -19,9 +21,9 @@ fn is_negative(view: &View) -> bool {
     matches!(view.outcome, ViewOutcome::NoData | ViewOutcome::NameNotFound)
 }
 
-/// One name server has the address, another says that there is none; glibc believes the first.
+/// One name server has the right address, another says that there is none; glibc believes the first.
 fn servers_split(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    let good = views.system.iter().copied().find(|view| view.outcome == ViewOutcome::Answered)?;
+    let good = views.system.iter().copied().find(|view| views.reading(view) == Reading::Expected)?;
     let bad = views.system.iter().copied().find(|view| is_negative(view))?;
     let host = case.target.host.as_str();
     Some(
@@ -29,44 +31,25 @@ fn servers_split(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
             Code::ResolverDisagreement,
             Severity::Error,
             format!("{} answers {}, and {} answers {}", called(bad), said(bad), called(good), said(good)),
-            "resolv.conf names both. The C library takes the first final word, and \"no such address\" is one: it does not ask the next server.".to_owned(),
+            "The file resolv.conf names both. The C library takes the first final word, and \"no such address\" is one: it does not ask the next server.",
         )
         .hint(format!("make {} serve the same zones as {}", called(bad), called(good)))
         .commands([advice::ask(bad, host), advice::ask(good, host)]),
     )
 }
 
-/// Every name server has the address, and programs get none.
+/// Every name server has an address, and programs get none.
 fn library_alone(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    if views.in_use.kind != ViewKind::Libc {
+    if views.in_use.kind != ViewKind::Libc || views.system.iter().any(|view| is_negative(view)) {
         return None;
     }
     let server = views.system.iter().copied().find(|view| view.outcome == ViewOutcome::Answered)?;
-    let host = &case.target.host;
-    Some(
-        Finding::new(
-            Code::OverriddenLocally,
-            Severity::Error,
-            format!("programs here get no address for {host}, although DNS has one"),
-            format!(
-                "The C library says {}; {} answers {}. The sources or their order in nsswitch.conf, nscd or sssd keep it from programs; or the server answers differently from one question to the next.",
-                views.in_use.reason.as_deref().unwrap_or("no address"),
-                called(server),
-                said(server)
-            ),
-        )
-        .hint("compare what programs get with what the server says, a few times each; then look at the hosts line of nsswitch.conf")
-        .commands([
-            format!("getent ahosts {host}"),
-            advice::ask(server, host.as_str()),
-            "grep ^hosts: /etc/nsswitch.conf".to_owned(),
-        ]),
-    )
+    Some(local::withheld(case, views, server))
 }
 
 /// The servers in use have no address, and a configured resolver gives the expected one.
 fn elsewhere_present(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    let good = views.references().into_iter().find(|view| views.reading(view) == Reading::Expected)?;
+    let good = views.comparable().find(|view| views.reading(view) == Reading::Expected)?;
     let bad = views.system.iter().copied().find(|view| is_negative(view)).unwrap_or(views.in_use);
     let host = case.target.host.as_str();
     let zone = good.privatelink_zone.clone().unwrap_or_else(|| "the zone".to_owned());
@@ -100,20 +83,39 @@ fn record_missing(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
         ViewOutcome::NoData => "exists without an address",
         _ => "does not exist",
     };
-    let resource =
-        Resource::of(case).map(|resource| Resource { zone: zone.clone(), record: record.clone(), ..resource });
+    let resource = Resource::of(case).map(|resource| resource.seen_as(&zone, &record));
+    let others: String = views
+        .dns()
+        .filter(|other| views.reading(other).is_wrong() && !views.is_public_resolver(other))
+        .map(|other| {
+            format!(" {} answers {}: it does not see that zone at all.", capitalized(&called(other)), said(other))
+        })
+        .collect();
+    let create = format!("create the private endpoint's DNS zone group, or the A record \"{record}\" in {zone}");
+    let not_linked = views.dns().any(|other| other.is_azure_dns() && views.reading(other) == Reading::Public);
+    let (linked, hint) = if not_linked {
+        (
+            "So the zone that lacks the record is the one that this server sees, and not one that is linked to this virtual network.",
+            format!(
+                "{create}, in the zone that {} sees; or link this virtual network and have that server forward to {AZURE_DNS}",
+                called(view)
+            ),
+        )
+    } else {
+        ("A network without the zone would get the public address instead, so the zone link is right.", create)
+    };
     Some(
         Finding::new(
             Code::PrivateRecordMissing,
             Severity::Error,
             format!("{name} {what}: the private zone is seen from here, and has no record for {host}"),
             format!(
-                "{host} is a CNAME to {name}, and {} answers {} for that. A network without the zone would get the public address instead, so the zone link is right. The DNS zone group of the private endpoint is missing, the record was deleted, or it has another name (it must be \"{record}\").",
+                "The name {host} is a CNAME to {name}, and {} answers {} for that. {linked} By likelihood: the DNS zone group of the private endpoint is missing; the record was deleted; it has another name (it must be \"{record}\"); an older zone of a longer name shadows the right one.{others}",
                 called(view),
                 said(view)
             ),
         )
-        .hint(format!("create the private endpoint's DNS zone group, or the A record \"{record}\" in {zone}"))
+        .hint(hint)
         .commands(
             resource
                 .iter()
@@ -135,7 +137,7 @@ fn nothing_there(case: &Case<'_>, views: &Views<'_>) -> Finding {
         ViewKind::Libc => "The C library says that there is no address; it does not tell a name that does not exist from one without an address, and no DNS server was asked.".to_owned(),
         ViewKind::System | ViewKind::Resolver => format!(
             "{} answers {}. The name is misspelt, the resource was deleted, or an own copy of its parent zone lacks it.",
-            called(view),
+            capitalized(&called(view)),
             said(view)
         ),
     };

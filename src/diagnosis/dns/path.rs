@@ -1,224 +1,96 @@
-//! The name leads to an address, and to the wrong one, or would from another of the servers.
+//! The name leads to an address, and to the wrong one: the chain says whether the search list, a
+//! zone, a record or the endpoint is at fault.
+
+use std::net::IpAddr;
 
 use super::views::{Reading, Views, addresses, called, said};
+use crate::address::AddressClass;
 use crate::azure::{AZURE_DNS, PRIVATELINK};
 use crate::diagnosis::advice::{self, Resource};
+use crate::diagnosis::prose::{capitalized, listed};
 use crate::diagnosis::{Case, Code, Finding, Severity};
 use crate::expectation::ExpectedPath;
-use crate::observation::{Phase, View};
+use crate::observation::{Connection, Phase, SkipReason, View, ViewOutcome};
 
-/// This machine answers its programs otherwise than its name servers do.
-pub(super) fn overridden(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    let stands_alone = views.libc_stands_alone();
-    let pinned = views.hosts_file_decides();
-    // A pin that says what DNS says is no cause; without DNS to compare with, a pin is one.
-    let dns_agrees = views.dns().any(|view| view.outcome.is_final() && !disjoint(view, views.in_use));
-    if !(stands_alone || (pinned && !dns_agrees)) {
+/// The address is that of another name, which the walk along the search list came upon first.
+pub(super) fn answered_by_search_list(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+    let ips = addresses(views.in_use);
+    let view = std::iter::once(views.in_use)
+        .chain(views.system.iter().copied())
+        .find(|view| view.answered_name.is_some() && view.outcome == ViewOutcome::Answered && addresses(view) == ips)?;
+    let answered = view.answered_name.as_deref()?;
+    let expected = views.reading(views.in_use) == Reading::Expected;
+    // An address named as the expected one is right by whatever name it was found.
+    if expected && !case.expectation.endpoints.is_empty() {
         return None;
     }
-    let host = &case.target.host;
-    let server = views.system.iter().copied().find(|view| view.outcome.is_final()).or_else(|| views.dns().next());
-    let dns = server
-        .map_or_else(|| "no DNS view was asked".to_owned(), |view| format!("{} answers {}", called(view), said(view)));
-    let finding = Finding::new(
-        Code::OverriddenLocally,
-        Severity::Error,
-        format!("programs here get {} for {host}, which is not what DNS says", said(views.in_use)),
-        format!("The C library answers {}; {dns}. {}{}", said(views.in_use), evidence(views), on_the_wire(case)),
-    );
-    Some(if pinned {
-        finding
-            .hint(format!("remove {} for {host}, then probe again", lines(views)))
-            .commands([format!("grep -n -i {host} /etc/hosts"), format!("getent ahosts {host}")])
-    } else {
-        finding
-            .hint("compare what programs get with what the server says, a few times each; then look at the hosts file, nsswitch.conf, nscd or sssd")
-            .commands(
-                [format!("getent ahosts {host}")]
-                    .into_iter()
-                    .chain(server.map(|view| advice::ask(view, host.as_str())))
-                    .chain(["grep ^hosts: /etc/nsswitch.conf".to_owned()]),
-            )
-    })
-}
-
-fn disjoint(a: &View, b: &View) -> bool {
-    addresses(a).is_disjoint(&addresses(b))
-}
-
-fn evidence(views: &Views<'_>) -> String {
-    if views.hosts_file_decides() {
-        return format!("It comes from {}.", lines(views));
-    }
-    "The hosts file does not name it, so it is a cache or another source of nsswitch.conf, or a server that answers differently from one question to the next; one probe cannot tell which.".to_owned()
-}
-
-/// `/etc/hosts, line 7`.
-pub(super) fn lines(views: &Views<'_>) -> String {
-    let entries = &views.in_use.hosts_file;
-    let numbers: Vec<String> = entries.iter().map(|entry| entry.line.to_string()).collect();
-    let file = entries.first().map_or("/etc/hosts", |entry| entry.file.as_str());
-    let word = if numbers.len() == 1 { "line" } else { "lines" };
-    format!("{file}, {word} {}", numbers.join(" and "))
+    let host = case.target.host.as_str();
+    let domain = answered.strip_prefix(host).map_or(answered, |rest| rest.trim_start_matches('.'));
+    Some(
+        Finding::new(
+            Code::UnexpectedAddress,
+            if expected { Severity::Warning } else { Severity::Error },
+            format!("the search list answers for {host}: {answered} leads to {}", said(views.in_use)),
+            format!(
+                "A name with fewer dots than ndots is asked under the domains of the search list before it is asked as it is, any other name after that; {answered} has an address, often by a wildcard."
+            ),
+        )
+        .hint(format!("take the record (often a wildcard) out of {domain}, or lower ndots for these programs"))
+        .commands([advice::ask(view, answered), advice::ask(view, host)]),
+    )
 }
 
 /// The answer itself holds addresses of both kinds.
 pub(super) fn mixed(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    if views.reading(views.in_use) != Reading::Mixed {
-        return None;
-    }
+    (views.reading(views.in_use) == Reading::Mixed).then(|| mixed_answer(case, views, views.in_use))
+}
+
+pub(super) fn mixed_answer(case: &Case<'_>, views: &Views<'_>, view: &View) -> Finding {
     let host = &case.target.host;
     let others: Vec<String> = views
-        .references()
-        .into_iter()
+        .comparable()
         .filter(|view| views.reading(view) == Reading::Expected)
         .map(|view| format!(" {} answers {} only.", capitalized(&called(view)), said(view)))
         .collect();
-    Some(
-        Finding::new(
-            Code::MixedAddresses,
-            Severity::Error,
-            format!("{host} leads to addresses of both kinds: {}", said(views.in_use)),
-            format!(
-                "Which one a client takes is its own choice (family, order, the first that answers), so some connections leave the {} path.{}",
-                case.expectation.path,
-                others.concat()
-            ),
-        )
-        .hint("find the server or hosts line that adds the other address, often an AAAA record beside a private A record, and remove it")
-        .commands([format!("dig {host} A"), format!("dig {host} AAAA"), format!("getent ahosts {host}")]),
-    )
-}
-
-/// The name servers of resolv.conf give different answers, and programs got a wrong one.
-pub(super) fn servers_disagree(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    let good = views.system.iter().copied().find(|view| views.reading(view) == Reading::Expected)?;
-    let bad = views.system.iter().copied().find(|view| views.reading(view).is_wrong()).unwrap_or(views.in_use);
-    Some(disagreement(
-        case,
-        bad,
-        good,
-        format!(
-            "resolv.conf names both. A program asks the next one when the first is slow, so the answer changes with the weather.{}",
-            on_the_wire(case)
-        ),
-    ))
-}
-
-/// Every name server in use gives the wrong answer, and a configured resolver the right one: the
-/// zone is fine, and what stands between is not.
-pub(super) fn stale_forwarder(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    let good = views.references().into_iter().find(|view| views.reading(view) == Reading::Expected)?;
-    let bad = views.system.first().copied().unwrap_or(views.in_use);
-    Some(disagreement(case, bad, good, on_the_wire(case)))
-}
-
-/// The path is right, and would not be from another name server of resolv.conf.
-pub(super) fn another_server_is_wrong(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    let bad = views.system.iter().copied().find(|view| views.reading(view).is_wrong())?;
-    match views.system.iter().copied().find(|view| views.reading(view) == Reading::Expected) {
-        Some(good) => Some(disagreement(
-            case,
-            bad,
-            good,
-            " Programs got the right answer this time; they ask the next server of resolv.conf when one is slow, so it will not stay so.".to_owned(),
-        )),
-        None => Some(pinned_right(case, views, bad)),
-    }
-}
-
-/// The hosts file pins the right address while DNS still says another.
-fn pinned_right(case: &Case<'_>, views: &Views<'_>, dns: &View) -> Finding {
-    let host = &case.target.host;
     Finding::new(
-        Code::OverriddenLocally,
-        Severity::Warning,
-        format!("programs here get the expected address for {host} although DNS says otherwise"),
+        Code::MixedAddresses,
+        Severity::Error,
+        format!("{host} leads to addresses of both kinds: {}", said(view)),
         format!(
-            "The C library answers {}; {} answers {}. {}",
-            said(views.in_use),
-            called(dns),
-            said(dns),
-            evidence(views)
+            "So {} answers. Which one a client takes is its own choice (family, order, the first that answers), so some connections leave the {} path.{}",
+            called(view),
+            case.expectation.path,
+            others.concat()
         ),
     )
-    .hint("set DNS right, then remove the override: it will not follow the endpoint when its address changes")
-    .commands([format!("grep -n -i {host} /etc/hosts"), advice::ask(dns, host.as_str())])
-}
-
-fn disagreement(case: &Case<'_>, bad: &View, good: &View, more: String) -> Finding {
-    let host = case.target.host.as_str();
-    let cached = match (lowest_ttl(bad), lowest_ttl(good)) {
-        (Some(kept), Some(own)) if kept > own.saturating_mul(2).max(own + 30) => format!(
-            " The wrong answer has {kept} s left to live, and the right one's record lives {own} s: an old answer is kept too long."
-        ),
-        _ => String::new(),
-    };
-    let zone = case_zone(case, bad, good);
-    let finding = Finding::new(
-        Code::ResolverDisagreement,
-        Severity::Error,
-        format!("{} answers {}, and {} answers {}", called(bad), said(bad), called(good), said(good)),
-        format!(
-            "Both were asked the same question from here, so the zone link is right and what stands between is not: a stale cache, or a forwarder that does not ask {AZURE_DNS} for the zone.{cached}{more}"
-        ),
-    );
-    let finding = if good.is_azure_dns() {
-        finding.hint(format!(
-            "forward {zone} at {} to {AZURE_DNS} and flush its cache; leave the zone link alone",
-            bad.server.map_or_else(|| "the name server".to_owned(), |server| server.ip().to_string())
-        ))
-    } else {
-        finding.hint(format!(
-            "make {} answer as {} does: flush its cache, or forward {zone} where the other one does",
-            called(bad),
-            called(good)
-        ))
-    };
-    finding.commands([advice::ask(bad, host), advice::ask(good, host)])
-}
-
-fn case_zone(case: &Case<'_>, bad: &View, good: &View) -> String {
-    good.privatelink_zone
-        .clone()
-        .or_else(|| bad.privatelink_zone.clone())
-        .or_else(|| Resource::of(case).map(|resource| resource.zone))
-        .unwrap_or_else(|| "the zone".to_owned())
-}
-
-fn lowest_ttl(view: &View) -> Option<u32> {
-    view.addresses.iter().filter_map(|address| address.ttl).min()
+    .hint("find the server or hosts line that adds the other address, often an AAAA record beside a private A record, and remove it")
+    .commands([format!("dig {host} A"), format!("dig {host} AAAA"), format!("getent ahosts {host}")])
 }
 
 /// All views that count agree: the chain says whether a zone, a record or the endpoint is at fault.
 pub(super) fn zone_or_endpoint(case: &Case<'_>, views: &Views<'_>) -> Finding {
     let reading = views.reading(views.in_use);
-    match case.expectation.path {
-        ExpectedPath::Private => {}
-        ExpectedPath::Public if matches!(reading, Reading::OtherKind) => return private_path(case, views),
-        ExpectedPath::Public | ExpectedPath::Any => return unexpected_address(case, views),
+    match (case.expectation.path, reading) {
+        (ExpectedPath::Public, Reading::OtherKind) => return private_path(case, views),
+        (ExpectedPath::Private, Reading::Public | Reading::OtherKind) => {}
+        (ExpectedPath::Private | ExpectedPath::Public | ExpectedPath::Any, _) => {
+            return unexpected_address(case, views);
+        }
     }
     let explaining = views.explaining();
-    let beyond = explaining.is_some_and(leads_beyond_privatelink);
-    match reading {
-        Reading::Public | Reading::OtherKind => {}
-        Reading::Expected
-        | Reading::WrongEndpoint
-        | Reading::Mixed
-        | Reading::Absent
-        | Reading::Failed
-        | Reading::Interrupted => return unexpected_address(case, views),
-    }
     if let Some(view) = explaining.filter(|view| view.privatelink_zone.is_some()) {
-        if reading == Reading::Public || beyond {
-            return zone_not_seen(case, views, view);
-        }
+        return if reading == Reading::Public || leads_beyond_privatelink(view) {
+            zone_not_seen(case, views, view)
+        } else {
+            unexpected_address(case, views)
+        };
+    }
+    if reading == Reading::OtherKind {
         return unexpected_address(case, views);
     }
-    if reading == Reading::OtherKind
-        && !explaining.is_some_and(|view| view.chain.iter().any(|record| record.record_type == "CNAME"))
-    {
-        return unexpected_address(case, views);
+    // Azure shows the privatelink name to everybody, so one chain that has it is enough.
+    if let Some(view) = views.dns().find(|view| view.privatelink_zone.is_some()) {
+        return zone_not_seen(case, views, view);
     }
     match (explaining, Resource::of(case)) {
         (Some(view), Some(resource)) => no_private_endpoint(case, views, view, &resource),
@@ -226,7 +98,7 @@ pub(super) fn zone_or_endpoint(case: &Case<'_>, views: &Views<'_>) -> Finding {
     }
 }
 
-/// A private zone answers the privatelink name with an address; only public DNS leads on from it.
+/// A private zone answers the privatelink name with an address; public DNS leads on from it.
 fn leads_beyond_privatelink(view: &View) -> bool {
     let label = format!(".{PRIVATELINK}.");
     view.chain
@@ -237,64 +109,146 @@ fn leads_beyond_privatelink(view: &View) -> bool {
 fn zone_not_seen(case: &Case<'_>, views: &Views<'_>, view: &View) -> Finding {
     let host = &case.target.host;
     let zone = view.privatelink_zone.clone().unwrap_or_default();
+    let name = view.privatelink_name().unwrap_or("the privatelink name");
     let azure = views.dns().find(|view| view.is_azure_dns());
-    let (knows, hint) = match azure.map(|azure| (azure, views.reading(azure))) {
-        Some((azure, reading)) if reading.is_wrong() => (
-            format!(
-                " {AZURE_DNS}, asked from here, answers {} too: the resolver is not to blame. This virtual network is not linked to the zone, or the linked zone has another name.",
-                said(azure)
-            ),
-            format!("link this virtual network to {zone}"),
-        ),
-        Some((azure, _)) => (
-            format!(
-                " {AZURE_DNS}, asked from here, gives no answer ({}): this is no Azure virtual network, or it is blocked. The cause is one of: the zone is not linked to the network whose resolver answers; a forwarder that does not ask {AZURE_DNS}; a stale cache; a zone of another name.",
-                said(azure)
-            ),
-            format!(
-                "have the resolver in use forward {zone} to a resolver inside a virtual network that is linked to it"
-            ),
-        ),
-        None => (
+    let (knows, hint) = azures_word(views, azure, &zone);
+    let lacking = views.explaining().is_some_and(|explaining| explaining.privatelink_zone.is_none());
+    let chain = if lacking {
+        format!(
+            "The chain that {} gives goes through {name}, so the resource has a private endpoint; the answer in use lacks that name, so it is old or comes from an own copy of the parent zone.",
+            called(view)
+        )
+    } else if leads_beyond_privatelink(view) {
+        format!(
+            "The chain goes through {name}, so the resource has a private endpoint, and on to an address outside it."
+        )
+    } else {
+        format!(
+            "The chain goes to {name}, so the resource has a private endpoint, and that name itself has the address: either public DNS answers, or the private zone's record holds it; if it is private in your network, say so with --private-range."
+        )
+    };
+    let resource = Resource::of(case).map(|resource| {
+        let record = name.strip_suffix(&format!(".{zone}")).unwrap_or(name).to_owned();
+        resource.seen_as(&zone, &record)
+    });
+    let decide = if azure.is_none() { Some(advice::ask_azure(case)) } else { None };
+    Finding::new(
+        Code::PrivateZoneNotSeen,
+        Severity::Error,
+        format!("{host} leads to {}: the private zone {zone} is not seen from here", said(views.in_use)),
+        format!("{chain}{knows}{}", on_the_wire(case)),
+    )
+    .hint(hint)
+    .commands(decide)
+    .commands(resource.iter().flat_map(|resource| [resource.list_links(), resource.create_link()]))
+}
+
+/// What Azure's own resolver adds to a public answer, and what is to be done then.
+fn azures_word(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (String, String) {
+    let forward =
+        format!("have the resolver in use forward {zone} to a resolver inside a virtual network that is linked to it");
+    let Some(azure) = azure else {
+        return (
             format!(
                 " {AZURE_DNS} was not asked, so a missing zone link cannot be told from a forwarder that does not ask it; the link is the likelier."
             ),
             format!(
-                "ask {AZURE_DNS} from here: if it answers publicly too, link this virtual network to {zone}; if it answers privately, mend the forwarder"
+                "ask {AZURE_DNS} from here: if it answers publicly too, link this virtual network to {zone}; if it answers privately, set the forwarder right"
+            ),
+        );
+    };
+    match views.reading(azure) {
+        Reading::WrongEndpoint | Reading::Mixed | Reading::Expected => (
+            format!(
+                " {AZURE_DNS}, asked from here, answers {}: it sees a private zone, and the resolver in use does not ask it.",
+                said(azure)
+            ),
+            format!(
+                "have the resolver in use forward {zone} to {AZURE_DNS}; compare the zone's record with the private endpoint's address"
             ),
         ),
-    };
-    let resource = Resource::of(case);
-    let finding = Finding::new(
-        Code::PrivateZoneNotSeen,
-        Severity::Error,
-        format!("{host} leads to {}: the private zone {zone} is not seen from here", said(views.in_use)),
-        format!(
-            "The chain goes through {}, so the resource has a private endpoint, and on to an address outside it.{knows}{}",
-            view.privatelink_name().unwrap_or("the privatelink name"),
-            on_the_wire(case)
+        Reading::Public | Reading::OtherKind => unlinked(views, azure, zone),
+        Reading::Absent if azure.privatelink_zone.is_some() => (
+            format!(
+                " {AZURE_DNS}, asked from here, answers {} for the privatelink name: this virtual network is linked to the zone, and the zone lacks the record. The resolver in use does not ask it. So there are two faults.",
+                said(azure)
+            ),
+            format!(
+                "create the private endpoint's DNS zone group or record in {zone} first; then have the resolver in use forward the zone to {AZURE_DNS}"
+            ),
         ),
-    )
-    .hint(hint);
-    let decide = if azure.is_none() { Some(advice::ask_azure(case)) } else { None };
-    finding.commands(decide).commands(
-        resource
-            .map(|resource| Resource { zone, ..resource })
-            .iter()
-            .flat_map(|resource| [resource.list_links(), resource.create_link()]),
+        Reading::Absent => (
+            format!(
+                " {AZURE_DNS}, asked from here, answers {}, without a privatelink name: a zone of the parent's name is linked to this virtual network and shadows it.",
+                said(azure)
+            ),
+            format!("list the private zones that are linked to this virtual network; keep {zone} alone"),
+        ),
+        Reading::Failed if matches!(azure.outcome, ViewOutcome::Timeout | ViewOutcome::Unreachable) => (
+            format!(
+                " {AZURE_DNS}, asked from here, gives no answer ({}): this is no Azure virtual network, or it is blocked. So it cannot be told which it is: the zone is not linked to the network whose resolver answers; a forwarder that does not ask {AZURE_DNS}; a stale cache; a zone of another name.",
+                said(azure)
+            ),
+            forward,
+        ),
+        Reading::Failed | Reading::Interrupted => (
+            format!(
+                " {AZURE_DNS}, asked from here, gives no usable answer ({}), so it cannot be told whether the zone is linked here.",
+                said(azure)
+            ),
+            format!("ask {AZURE_DNS} again; {forward}"),
+        ),
+    }
+}
+
+/// Azure's resolver answers publicly, too: this network is not linked. Whether that is what counts
+/// depends on where the name server in use stands.
+fn unlinked(views: &Views<'_>, azure: &View, zone: &str) -> (String, String) {
+    let causes = "By likelihood: this virtual network is not linked to the zone; the linked zone has another name; it is linked with fallback to internet (NxDomainRedirect) and lacks the record.";
+    let said = said(azure);
+    let Some(server) = views.system.first().filter(|_| !views.system.iter().any(|view| view.is_azure_dns())) else {
+        return (
+            format!(" {AZURE_DNS}, asked from here, answers {said} too: the resolver is not to blame. {causes}"),
+            format!(
+                "link this virtual network to {zone}; if it is linked, look at the link's resolution policy and at the zone's record"
+            ),
+        );
+    };
+    let server = called(server);
+    (
+        format!(
+            " {AZURE_DNS}, asked from here, answers {said} too. {causes} That counts where {server} asks {AZURE_DNS} from this same network, as CoreDNS and node-local caches do by default; where it stands in another network, that network's link decides, or what it forwards to."
+        ),
+        format!("link this virtual network to {zone}, or the one from which {server} asks {AZURE_DNS}"),
     )
 }
 
 fn no_private_endpoint(case: &Case<'_>, views: &Views<'_>, view: &View, resource: &Resource) -> Finding {
     let host = &case.target.host;
+    let agreeing =
+        views.dns().filter(|other| other.view != view.view && !other.chain.is_empty()).map(called).collect::<Vec<_>>();
+    let alone = if agreeing.is_empty() {
+        format!(
+            "the chain that {} gives has none. A stale answer from before the approval looks the same, and so does a copy of the parent zone kept by hand.",
+            called(view)
+        )
+    } else {
+        format!(
+            "the chains that {} and {} give have none. A copy of the parent zone kept by hand would look the same.",
+            called(view),
+            listed(&agreeing)
+        )
+    };
     Finding::new(
         Code::NoPrivateEndpoint,
         Severity::Error,
-        format!("{host} leads to {} without a privatelink name: the resource has no approved private endpoint", said(views.in_use)),
         format!(
-            "Azure puts a CNAME into {} as soon as a private endpoint is approved, in public DNS too; the chain that {} gives has none. A copy of the parent zone kept by hand would look the same.{}",
+            "{host} leads to {} without a privatelink name: DNS knows of no approved private endpoint",
+            said(views.in_use)
+        ),
+        format!(
+            "Azure adds a CNAME that leads into {} as soon as a private endpoint is approved, in public DNS too; {alone}{}",
             resource.zone,
-            called(view),
             on_the_wire(case)
         ),
     )
@@ -328,81 +282,146 @@ fn public_path(case: &Case<'_>, views: &Views<'_>) -> Finding {
 
 fn private_path(case: &Case<'_>, views: &Views<'_>) -> Finding {
     let host = &case.target.host;
+    let said = said(views.in_use);
     Finding::new(
         Code::PrivatePath,
         Severity::Error,
-        format!("{host} leads to {}, and a public path is expected", said(views.in_use)),
-        "A private zone, an own copy of the zone or a hosts file answers here.".to_owned(),
+        format!("{host} leads to {said}, and a public path is expected"),
+        "A private zone, an own copy of the zone or a hosts file answers here.",
     )
-    .hint("expect `private` if that is right; otherwise unlink the zone from this network")
-    .commands([format!("dig {host}")])
+    .hint("expect the private path if that is right (--expect private); otherwise unlink the zone from this network")
+    .commands([format!("dig {host}"), format!("getent ahosts {host}")])
 }
 
 fn unexpected_address(case: &Case<'_>, views: &Views<'_>) -> Finding {
     let host = &case.target.host;
-    let expected: Vec<String> = case.expectation.endpoints.iter().map(|net| advice_net(*net)).collect();
-    let wanted =
-        if expected.is_empty() { format!("a {} address", case.expectation.path) } else { expected.join(" or ") };
     let explained = views.explaining();
-    let through = match explained.and_then(|view| view.privatelink_name()) {
+    let name = explained.and_then(View::privatelink_name);
+    let resource = Resource::of(case);
+    let odd = views.in_use.ips().find(|ip| !case.expectation.is_met_by(*ip));
+    let loopback = odd.is_some_and(|ip| case.expectation.class(ip) == AddressClass::Loopback);
+    let through = match name {
         Some(name) => format!(
             "The chain goes through {name}, so it is the zone's record that holds the address: a stale record, a second private endpoint that overwrote it, or an endpoint of another network."
         ),
-        None if explained.is_some() => "The chain goes through no privatelink name: an own copy of the zone, or a cache that was injected into a virtual network.".to_owned(),
+        None if loopback => "The address is this machine's own: a stub, a tunnel or a local proxy stands in for the cache, and where that leads cannot be seen from here.".to_owned(),
+        None if explained.is_some() => {
+            "The chain goes through no privatelink name: an own copy of the zone, or a cache that was injected into a virtual network.".to_owned()
+        }
         None => "No DNS view gave a chain that would say where it comes from.".to_owned(),
     };
-    let range = views
-        .in_use
-        .addresses
-        .iter()
-        .find(|address| !case.expectation.is_met_by(address.ip) && expected.is_empty())
-        .map(|address| format!("; if {} is private in your network, say so with --private-range", address.ip))
-        .unwrap_or_default();
-    let resource = Resource::of(case);
+    let range =
+        odd.filter(|_| case.expectation.endpoints.is_empty()).map(|ip| private_range(case, ip)).unwrap_or_default();
+    let hint = if name.is_some() {
+        "compare the zone's record and its metadata.creator with the private endpoint's address"
+    } else if loopback {
+        "find what listens there and what made the name lead to it"
+    } else {
+        "find the zone, server or hosts line that gives this address, and compare it with the private endpoint's"
+    };
     Finding::new(
         Code::UnexpectedAddress,
         Severity::Error,
-        format!("{host} leads to {}, and {wanted} is expected", said(views.in_use)),
+        format!("{host} leads to {}, and {} is expected", said(views.in_use), wanted(case)),
         format!("{through}{}", on_the_wire(case)),
     )
-    .hint(format!("compare the zone's record and its metadata.creator with the private endpoint's address{range}"))
-    .commands(resource.iter().flat_map(|resource| [resource.show_record(), resource.list_zone_groups()]))
-    .commands(resource.is_none().then(|| format!("dig {host}")))
+    .hint(format!("{hint}{range}"))
+    .commands([advice::ask(explained.unwrap_or(views.in_use), host.as_str())])
+    .commands(
+        name.and(resource.as_ref())
+            .into_iter()
+            .flat_map(|resource| [resource.show_record(), resource.list_zone_groups()]),
+    )
 }
 
-fn advice_net(net: ipnet::IpNet) -> String {
-    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
+/// Some estates use such addresses privately; they have to say so.
+fn private_range(case: &Case<'_>, ip: IpAddr) -> String {
+    match (case.expectation.path, case.expectation.class(ip)) {
+        (ExpectedPath::Private, AddressClass::Shared | AddressClass::Public | AddressClass::Special) => {
+            format!("; if {ip} is private in your network, say so with --private-range")
+        }
+        (ExpectedPath::Private | ExpectedPath::Public | ExpectedPath::Any, _) => String::new(),
+    }
+}
+
+/// `10.60.4.5 or 10.60.5.0/24`, or the kind where no address is named.
+fn wanted(case: &Case<'_>) -> String {
+    let endpoints: Vec<String> = case
+        .expectation
+        .endpoints
+        .iter()
+        .map(|net| if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() })
+        .collect();
+    match (endpoints.is_empty(), case.expectation.path) {
+        (false, _) => endpoints.join(" or "),
+        (true, ExpectedPath::Any) => "any address".to_owned(),
+        (true, path @ (ExpectedPath::Private | ExpectedPath::Public)) => format!("a {path} address"),
+    }
+}
+
+/// The connection went to an address that does not meet the expectation, and no answer explains
+/// it: the address was given, or the record is not whole.
+pub(super) fn address_in_use(case: &Case<'_>, connection: &Connection) -> Finding {
+    let ip = connection.address.ip();
+    let class = case.expectation.class(ip);
+    let code = match (case.expectation.path, class) {
+        (ExpectedPath::Private, AddressClass::Public) => Code::PublicPath,
+        (ExpectedPath::Public, AddressClass::Private) => Code::PrivatePath,
+        (ExpectedPath::Private | ExpectedPath::Public | ExpectedPath::Any, _) => Code::UnexpectedAddress,
+    };
+    let (who, hint) = if connection.address_given {
+        (
+            "the address given",
+            "give an address that is expected, or say that this one is (--endpoint, --private-range, --expect)",
+        )
+    } else {
+        ("the address in use", "probe again; no answer of this probe explains the address")
+    };
+    Finding::new(
+        code,
+        Severity::Error,
+        format!("{who} is {ip} ({class}), and {} is expected", wanted(case)),
+        format!("What answers there says nothing about the path that is meant.{}", on_the_wire(case)),
+    )
+    .hint(hint)
 }
 
 /// What the connection to the wrong address showed: it supports the verdict, and decides nothing.
-fn on_the_wire(case: &Case<'_>) -> String {
+pub(super) fn on_the_wire(case: &Case<'_>) -> String {
     let observation = case.observation;
     let Some(connection) = &observation.connection else { return String::new() };
-    if case.expectation.is_met_by(connection.address.ip()) || connection.address_given {
+    let address = connection.address.ip();
+    if case.expectation.is_met_by(address) {
         return String::new();
     }
-    let address = connection.address.ip();
+    let public = !connection.address_given
+        && case.expectation.class(address) == AddressClass::Public
+        && case.expectation.path == ExpectedPath::Private;
     let phases = &observation.phases.connection;
     let broken = phases
         .connect
         .failure()
         .map(ToString::to_string)
         .or_else(|| phases.tls.failure().map(ToString::to_string))
+        .or_else(|| phases.auth.failure().map(ToString::to_string))
         .or_else(|| phases.ping.failure().map(ToString::to_string));
+    let withheld = match phases.auth {
+        Phase::Skipped { reason: SkipReason::WithheldUnexpectedAddress } => " The credentials were withheld from it.",
+        Phase::Done { .. } | Phase::Failed { .. } | Phase::Skipped { .. } | Phase::NotReached { .. } => "",
+    };
     match (broken, &phases.ping) {
-        (Some(reason), _) => {
-            format!(" The connection to {address} fails ({reason}), as it may once public access is disabled.")
-        }
-        (None, Phase::Done { .. }) => {
+        (Some(reason), _) if public => {
             format!(
-                " Redis answers at {address}, so the application works and hides the fault until public access is disabled."
+                " The connection to {address} fails ({reason}), as it may once public access is disabled.{withheld}"
             )
         }
-        (None, _) => String::new(),
+        (Some(reason), _) => format!(" The connection to {address} fails ({reason}).{withheld}"),
+        (None, Phase::Done { .. }) if public => {
+            format!(
+                " Redis answers at {address}, so the application works and hides the fault until public access is disabled.{withheld}"
+            )
+        }
+        (None, Phase::Done { .. }) => format!(" A Redis answers at {address}.{withheld}"),
+        (None, Phase::Failed { .. } | Phase::Skipped { .. } | Phase::NotReached { .. }) => String::new(),
     }
-}
-
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + chars.as_str())
 }

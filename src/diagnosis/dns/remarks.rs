@@ -1,11 +1,11 @@
 //! What is worth knowing beside the cause: servers that failed or differ without harm now.
 
-use super::servers;
 use super::views::{Reading, Views, called, said};
+use super::{disagree, local, path, servers};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::advice;
 use crate::diagnosis::{Case, Code, Finding, Severity};
-use crate::observation::View;
+use crate::observation::{View, ViewOutcome};
 
 pub(super) fn all(case: &Case<'_>, views: &Views<'_>, cause: Option<&Finding>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
@@ -21,23 +21,36 @@ pub(super) fn all(case: &Case<'_>, views: &Views<'_>, cause: Option<&Finding>) -
         add(servers::of_view(case, view, Severity::Warning, " Programs wait for it before they ask the next one."));
     }
     for view in views.references().into_iter().filter(|view| is_failed(views, view)) {
-        // Outside Azure nobody answers at that address, and nothing in use depends on it.
-        let severity = if view.is_azure_dns() { Severity::Info } else { Severity::Warning };
-        let more = if view.is_azure_dns() {
-            format!(" Outside an Azure virtual network nobody answers at {AZURE_DNS}; inside one it is blocked.")
+        let silent = matches!(view.outcome, ViewOutcome::Timeout | ViewOutcome::Unreachable);
+        let (severity, more) = if view.is_azure_dns() && silent {
+            // Outside Azure nobody answers at that address, and nothing in use depends on it.
+            (
+                Severity::Info,
+                " Outside an Azure virtual network nobody answers there; inside one it is blocked. Nothing in use here depends on it.",
+            )
+        } else if views.is_public_resolver(view) {
+            // A network that lets nothing out to a public resolver is usual.
+            (Severity::Info, " It was asked for comparison, and as a public resolver it sees no private zone anyway.")
         } else {
-            " No program here asks it; it was asked for comparison.".to_owned()
+            (Severity::Warning, " No program here asks it; it was asked for comparison.")
         };
-        add(servers::of_view(case, view, severity, &more));
+        add(servers::of_view(case, view, severity, more));
     }
-    if cause.is_none()
-        && let Some(finding) = reference_differs(case, views)
-    {
-        add(finding);
+    if cause.is_none() {
+        if let Some(finding) = local::differs(case, views) {
+            add(finding);
+        }
+        if let Some(finding) = disagree::servers_differ(case, views) {
+            add(finding);
+        }
+        if let Some(finding) = reference_differs(case, views) {
+            add(finding);
+        }
+        if let Some(finding) = path::answered_by_search_list(case, views) {
+            add(finding);
+        }
     }
-    if cause.is_none()
-        && let Some(finding) = pinned(case, views)
-    {
+    if let Some(finding) = local::pinned(case, views, cause) {
         add(finding);
     }
     findings
@@ -49,11 +62,16 @@ fn is_failed(views: &Views<'_>, view: &View) -> bool {
 
 /// A configured resolver says something else while the path in use is right.
 fn reference_differs(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    let other = views.references().into_iter().find(|view| {
+    let other = views.comparable().find(|view| {
         let reading = views.reading(view);
-        (reading.is_wrong() || reading == Reading::Absent) && !views.is_public_resolver(view)
+        reading.is_wrong() || reading == Reading::Absent
     })?;
-    let (severity, detail) = if other.is_azure_dns() {
+    let (severity, detail) = if !other.is_azure_dns() {
+        (
+            Severity::Warning,
+            "The path in use is right, and no program here asks that resolver; those who do go wrong.".to_owned(),
+        )
+    } else if views.reading(other) == Reading::Public {
         (
             Severity::Info,
             format!(
@@ -63,7 +81,9 @@ fn reference_differs(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
     } else {
         (
             Severity::Warning,
-            "The path in use is right, and no program here asks that resolver; those who do go wrong.".to_owned(),
+            format!(
+                "The path in use is right, and the zone that {AZURE_DNS} sees from here says something else: one of the two is out of date. A program that asks {AZURE_DNS} directly goes wrong."
+            ),
         )
     };
     Some(
@@ -73,26 +93,7 @@ fn reference_differs(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
             format!("{} answers {}, unlike {}", called(other), said(other), called(views.in_use)),
             detail,
         )
-        .hint("nothing to do here, unless clients ask that resolver")
+        .hint("nothing to do for this machine; look at that resolver's zone if clients ask it")
         .commands([advice::ask(other, case.target.host.as_str())]),
-    )
-}
-
-/// The hosts file pins what DNS says today; it will not follow DNS tomorrow.
-fn pinned(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    if !views.hosts_file_decides() {
-        return None;
-    }
-    let host = &case.target.host;
-    let lines = super::path::lines(views);
-    Some(
-        Finding::new(
-            Code::OverriddenLocally,
-            Severity::Info,
-            format!("{lines} pins {host}; programs here do not ask DNS for it"),
-            "It says what is expected, so nothing is wrong now; it will not follow the endpoint when its address changes.".to_owned(),
-        )
-        .hint("remove the line once DNS answers rightly")
-        .commands([format!("grep -n -i {host} /etc/hosts")]),
     )
 }

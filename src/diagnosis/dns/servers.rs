@@ -2,7 +2,9 @@
 
 use super::failure_code;
 use super::views::{Reading, Views, called, said};
+use crate::azure::AZURE_DNS;
 use crate::diagnosis::advice;
+use crate::diagnosis::prose::capitalized;
 use crate::diagnosis::{Case, Code, Finding, Severity};
 use crate::observation::View;
 use crate::observation::dns::ViewKind;
@@ -40,13 +42,29 @@ pub(super) fn failed(case: &Case<'_>, views: &Views<'_>) -> Finding {
     let answered: Vec<String> = views
         .dns()
         .filter(|other| other.view != view.view && other.outcome.is_final())
-        .map(|other| format!(" {} answers {}.", sentence(&called(other)), said(other)))
+        .map(|other| format!(" {} answers {}.", capitalized(&called(other)), said(other)))
         .collect();
-    let mut finding = of_view(case, view, Severity::Error, &answered.concat());
-    if view.kind == ViewKind::Libc && !answered.is_empty() {
-        finding.detail.push_str(" Programs that ask the C library wait or fail all the same.");
+    if view.kind == ViewKind::Libc {
+        return of_library(case, view, &answered.concat());
     }
-    finding
+    of_view(case, view, Severity::Error, &answered.concat())
+}
+
+/// The C library failed, and no name server that was asked directly did.
+fn of_library(case: &Case<'_>, view: &View, answered: &str) -> Finding {
+    let host = &case.target.host;
+    let code = failure_code(view.outcome).unwrap_or(Code::DnsServerFailure);
+    let reason = view.reason.as_deref().unwrap_or("no reason given");
+    let detail = if answered.is_empty() {
+        "No name server was asked directly, so it cannot be told which one is at fault.".to_owned()
+    } else {
+        format!(
+            "No name server that was asked directly failed.{answered} So it is the library's own way there (nsswitch.conf, nscd, sssd, a local firewall), or a server that fails now and then."
+        )
+    };
+    Finding::new(code, Severity::Error, format!("programs here get no answer for {host}: {reason}"), detail)
+        .hint("repeat the lookup a few times, then look at the hosts line of nsswitch.conf and at the servers of resolv.conf")
+        .commands([format!("getent ahosts {host}"), "grep ^hosts: /etc/nsswitch.conf".to_owned(), "cat /etc/resolv.conf".to_owned()])
 }
 
 /// What a failed view means by itself.
@@ -55,39 +73,39 @@ pub(super) fn of_view(case: &Case<'_>, view: &View, severity: Severity, more: &s
     let code = failure_code(view.outcome).unwrap_or(Code::DnsServerFailure);
     let who = called(view);
     let reason = view.reason.as_deref().or(view.rcode.as_deref()).unwrap_or("no reason given");
+    let otherwise = match view.kind {
+        ViewKind::Libc | ViewKind::System => "or take it out of resolv.conf",
+        ViewKind::Resolver if view.is_azure_dns() => "or leave it out where there is no Azure virtual network",
+        ViewKind::Resolver => "or leave it out",
+    };
     let (summary, detail, hint) = match code {
         Code::DnsTimeout => (
             format!("{who} does not answer"),
-            format!("Asked for {host}, and nothing came back in time ({reason})."),
-            "let UDP and TCP port 53 through to it, or take it out of resolv.conf",
+            format!("Asked for {host}, it gave nothing back in time ({reason})."),
+            format!("let UDP and TCP port 53 through to it, {otherwise}"),
         ),
         Code::DnsUnreachable => (
             format!("{who} cannot be reached: {reason}"),
             format!("The question for {host} did not get through."),
-            "start the DNS service there, set its address or the route right, or take it out of resolv.conf",
+            format!("start the DNS service there, set its address or the route right, {otherwise}"),
         ),
         Code::DnsRefused => (
             format!("{who} refuses the question for {host}"),
             "REFUSED: the server does not serve this client, or does not recurse for it.".to_owned(),
-            "allow this subnet at the server, or ask another one",
+            format!("allow this subnet at the server, {otherwise}"),
         ),
         Code::DnsBadAnswer => (
             format!("{who} gives an answer that makes no sense: {reason}"),
-            "An answer is taken only with the right id, question and format.".to_owned(),
-            "look at the answer; a middlebox or a broken zone may be in the way",
+            "An answer is taken only with the right id, question and format, and a chain that ends.".to_owned(),
+            "look at the answer; a middlebox or a broken zone may be in the way".to_owned(),
         ),
         _ => (
             format!("{who} fails: {reason}"),
             format!(
-                "It gave no usable answer for {host}: SERVFAIL or the like, often because the server it forwards to does not answer."
+                "It gave no usable answer for {host}: SERVFAIL or the like, often because the server it forwards to does not answer, or because DNSSEC does not validate a private zone."
             ),
-            "look into the server's log; check that it reaches the server it forwards to",
+            format!("look into the server's log, and check that it reaches {AZURE_DNS} or whatever it forwards to"),
         ),
     };
     Finding::new(code, severity, summary, format!("{detail}{more}")).hint(hint).commands([advice::ask(view, host)])
-}
-
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + chars.as_str())
 }

@@ -114,10 +114,19 @@ impl<'a> Views<'a> {
         references
     }
 
+    /// The configured resolvers whose answers count: those that can see a private zone.
+    pub(super) fn comparable(&self) -> impl Iterator<Item = &'a View> + '_ {
+        self.references().into_iter().filter(|view| !self.is_public_resolver(view))
+    }
+
     /// A public resolver rightly answers with the public address: its answer is compared with nothing.
     pub(super) fn is_public_resolver(&self, view: &View) -> bool {
-        view.kind == ViewKind::Resolver
-            && !view.is_azure_dns()
+        view.kind == ViewKind::Resolver && self.is_public_server(view)
+    }
+
+    /// Whether the server has a public address, which no private zone is served from.
+    pub(super) fn is_public_server(&self, view: &View) -> bool {
+        !view.is_azure_dns()
             && view
                 .server
                 .is_some_and(|server| classify(server.ip(), &self.expectation.private_ranges) == AddressClass::Public)
@@ -183,6 +192,15 @@ pub(super) fn said(view: &View) -> String {
     parts.join(", ")
 }
 
+/// `answers 10.60.4.5 (private)`, or `gives no answer (SERVFAIL)`.
+pub(super) fn word(view: &View) -> String {
+    if view.outcome.is_final() {
+        format!("answers {}", said(view))
+    } else {
+        format!("gives no answer ({})", said(view))
+    }
+}
+
 /// `system:10.10.0.53` as a person says it.
 pub(super) fn called(view: &View) -> String {
     match view.kind {
@@ -202,7 +220,7 @@ pub(super) fn called(view: &View) -> String {
 }
 
 /// The node-local caches of AKS, by their documented addresses.
-fn local_cache(view: &View) -> Option<&'static str> {
+pub(super) fn local_cache(view: &View) -> Option<&'static str> {
     match view.server?.ip().to_string().as_str() {
         "169.254.20.10" => Some("NodeLocal DNSCache"),
         "169.254.10.10" => Some("LocalDNS of AKS, for pods with dnsPolicy Default"),

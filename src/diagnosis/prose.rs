@@ -1,0 +1,76 @@
+//! Words of findings. What comes from outside (names, errors, certificates) may be hostile: in a
+//! sentence it is escaped, in a command it must be a plain word or it does not appear at all.
+
+/// `text` with every character escaped that a terminal obeys or that turns the reading direction.
+pub(super) fn printable(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_invisible(c) {
+            clean.extend(c.escape_default());
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
+/// Separators, zero-width characters and the controls of bidirectional text (Unicode, UAX 9).
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Whether a shell takes `text` as one plain word that no command takes for an option.
+pub(super) fn is_plain_word(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
+/// With a capital at the beginning of a sentence.
+pub(super) fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + chars.as_str())
+}
+
+/// `a, b and c`, at most eight of them.
+pub(super) fn listed(items: &[String]) -> String {
+    const SHOWN: usize = 8;
+    if items.len() > SHOWN {
+        let shown = items.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        return format!("{shown} and {} more", items.len() - SHOWN);
+    }
+    match items.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped() {
+        assert_eq!(printable("a\x1b[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\\nc\\u{202e}d");
+        assert_eq!(printable("é ü \"x\" \\"), "é ü \"x\" \\");
+    }
+
+    #[test]
+    fn only_plain_words_reach_a_shell() {
+        for good in ["cache1.redis.cache.windows.net", "_x", "10.60.4.5"] {
+            assert!(is_plain_word(good), "{good}");
+        }
+        for bad in ["", "-rf", "$(reboot)", "a;b", "a b", "a`b`", "a\nb", "a'b", "é", "--name", "a|b", "a\\b"] {
+            assert!(!is_plain_word(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_read_as_lists() {
+        let items = |count: usize| (0..count).map(|item| item.to_string()).collect::<Vec<_>>();
+        assert_eq!(listed(&items(0)), "");
+        assert_eq!(listed(&items(1)), "0");
+        assert_eq!(listed(&items(3)), "0, 1 and 2");
+        assert_eq!(listed(&items(100)), "0, 1, 2, 3, 4, 5, 6, 7 and 92 more");
+    }
+}

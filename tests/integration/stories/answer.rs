@@ -1,0 +1,150 @@
+//! What one view answered, in one line of a story.
+//!
+//! `CNAME a.example 60 -> A 10.0.0.1 10`, `NXDOMAIN`, `TIMEOUT`, or one of the four answers that
+//! Azure's names have: `private`, `public`, `record missing`, `no endpoint`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use redpath::azure;
+use redpath::clock::Seconds;
+use redpath::expectation::Expectation;
+use redpath::observation::dns::{ChainRecord, ResolvedAddress, Transport, ViewKind};
+use redpath::observation::{View, ViewOutcome};
+use redpath::target::Target;
+
+/// Reads one answer into a view called `name`.
+pub(crate) fn view(
+    name: &str,
+    server: Option<SocketAddr>,
+    text: &str,
+    target: &Target,
+    expectation: &Expectation,
+) -> Result<View, String> {
+    let kind = match name {
+        "libc" => ViewKind::Libc,
+        name if name.starts_with("system:") => ViewKind::System,
+        _ => ViewKind::Resolver,
+    };
+    let mut view = View::new(name, kind, server);
+    if text != "INTERRUPTED" {
+        view.took_seconds = Some(Seconds(Duration::from_millis(1)));
+    }
+    match kind {
+        ViewKind::Libc => libc(&mut view, text, expectation)?,
+        ViewKind::System | ViewKind::Resolver => {
+            let steps: Vec<String> =
+                text.split("->").map(|step| in_full(step.trim(), target)).collect::<Result<_, _>>()?;
+            dns(&mut view, &steps.join(" -> "), target, expectation)?;
+        }
+    }
+    Ok(view)
+}
+
+fn libc(view: &mut View, text: &str, expectation: &Expectation) -> Result<(), String> {
+    let (outcome, reason) = match text {
+        "EAI_NONAME" => (ViewOutcome::NoAddress, "getaddrinfo: EAI_NONAME (-2)"),
+        "EAI_AGAIN" => (ViewOutcome::TryAgain, "getaddrinfo: EAI_AGAIN (-3)"),
+        "EAI_FAIL" => (ViewOutcome::ServerFailure, "getaddrinfo: EAI_FAIL (-4)"),
+        "EAI_SYSTEM" => (ViewOutcome::Failed, "getaddrinfo: EAI_SYSTEM (-11)"),
+        "TIMEOUT" => (ViewOutcome::Timeout, "no answer after 2.00 s"),
+        "INTERRUPTED" => return Ok(()),
+        addresses => {
+            view.outcome = ViewOutcome::Answered;
+            for address in addresses.split_whitespace() {
+                view.addresses.push(resolved(address, None, expectation)?);
+            }
+            return Ok(());
+        }
+    };
+    view.outcome = outcome;
+    view.reason = Some(reason.to_owned());
+    Ok(())
+}
+
+fn resolved(text: &str, ttl: Option<u32>, expectation: &Expectation) -> Result<ResolvedAddress, String> {
+    let ip: IpAddr = text.parse().map_err(|_| format!("{text:?} is no address"))?;
+    Ok(ResolvedAddress { ip, class: expectation.class(ip), ttl })
+}
+
+/// The four answers that Azure's names have, written out.
+fn in_full(text: &str, target: &Target) -> Result<String, String> {
+    let (known, rest) = ["private", "public", "record missing", "no endpoint"]
+        .into_iter()
+        .find_map(|known| Some((known, text.strip_prefix(known)?)))
+        .unwrap_or(("", text));
+    if known.is_empty() {
+        return Ok(text.to_owned());
+    }
+    let endpoint =
+        azure::endpoint(target.host.as_str()).ok_or_else(|| format!("{known:?} is for the names of Azure Redis"))?;
+    let privatelink = format!("CNAME {}.{} 120", endpoint.record, endpoint.zone);
+    let cache = endpoint.record.split('.').next().unwrap_or_default();
+    let outside = format!("CNAME {cache}-we.westeurope.cloudapp.azure.com 60");
+    let mut words = rest.split_whitespace();
+    let own = words.next();
+    let ttl = words.next();
+    let public = format!("A {} {}", own.unwrap_or("20.50.1.10"), ttl.unwrap_or("60"));
+    Ok(match known {
+        "private" => format!("{privatelink} -> A {} {}", own.unwrap_or("10.60.4.5"), ttl.unwrap_or("10")),
+        "public" => format!("{privatelink} -> {outside} -> {public}"),
+        "record missing" => format!("{privatelink} -> NXDOMAIN"),
+        _ => format!("{outside} -> {public}"),
+    })
+}
+
+fn dns(view: &mut View, text: &str, target: &Target, expectation: &Expectation) -> Result<(), String> {
+    let mut name = target.host.as_str().to_owned();
+    view.transport = Some(Transport::Udp);
+    for step in text.split("->").map(str::trim) {
+        let mut words = step.split_whitespace();
+        let word = words.next().unwrap_or_default();
+        let data = words.next().unwrap_or_default().to_owned();
+        let ttl = words.next().map_or(Ok(60), |ttl| ttl.parse().map_err(|_| format!("{step:?} has a bad TTL")))?;
+        match word {
+            "TCP" => view.transport = Some(Transport::Tcp),
+            "NAME" => {
+                name.clone_from(&data);
+                view.answered_name = Some(data);
+            }
+            "CNAME" => {
+                let record = ChainRecord { name, record_type: word.into(), ttl, data: data.clone() };
+                view.chain.push(record);
+                name = data;
+                set(view, ViewOutcome::NoData, "NOERROR");
+            }
+            "A" | "AAAA" => {
+                view.addresses.push(resolved(&data, Some(ttl), expectation)?);
+                view.chain.push(ChainRecord { name: name.clone(), record_type: word.into(), ttl, data });
+                set(view, ViewOutcome::Answered, "NOERROR");
+            }
+            "NODATA" => set(view, ViewOutcome::NoData, "NOERROR"),
+            "NXDOMAIN" => set(view, ViewOutcome::NameNotFound, "NXDOMAIN"),
+            "SERVFAIL" => set(view, ViewOutcome::ServerFailure, "SERVFAIL"),
+            "REFUSED" => set(view, ViewOutcome::Refused, "REFUSED"),
+            "FORMERR" => set(view, ViewOutcome::OtherRcode, "FORMERR"),
+            "TIMEOUT" => lost(view, ViewOutcome::Timeout, "no answer after 2.00 s"),
+            "UNREACHABLE" => lost(view, ViewOutcome::Unreachable, "connection refused"),
+            "BAD" => lost(view, ViewOutcome::BadAnswer, "the CNAME chain loops at a.example"),
+            "INTERRUPTED" => {}
+            _ => return Err(format!("{step:?} is no step of an answer")),
+        }
+    }
+    view.privatelink_zone = view
+        .chain
+        .iter()
+        .flat_map(|record| [record.name.as_str(), record.data.as_str()])
+        .find_map(azure::privatelink_zone);
+    Ok(())
+}
+
+fn set(view: &mut View, outcome: ViewOutcome, rcode: &str) {
+    view.outcome = outcome;
+    view.rcode = Some(rcode.to_owned());
+}
+
+fn lost(view: &mut View, outcome: ViewOutcome, reason: &str) {
+    view.outcome = outcome;
+    view.transport = None;
+    view.reason = Some(reason.to_owned());
+}

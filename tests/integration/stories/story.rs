@@ -1,0 +1,456 @@
+//! One story: what was expected, what was seen, and how it is to end.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use redpath::address::parse_range;
+use redpath::clock::{Seconds, Timestamp};
+use redpath::diagnosis::{Code, Diagnosis, Status};
+use redpath::expectation::{Expectation, ExpectedPath};
+use redpath::observation::dns::{HostsEntry, Resolution, ResolveFailure};
+use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
+use redpath::observation::tcp::EarlierAttempt;
+use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts};
+use redpath::observation::{
+    Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, SkipReason, StoppedBy, View, ViewOutcome,
+};
+use redpath::phase::PhaseName;
+use redpath::target::{HostName, Target};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::answer;
+
+/// A story, ready to be told.
+pub(crate) struct Story {
+    pub(crate) target: Target,
+    pub(crate) expectation: Expectation,
+    pub(crate) observation: Observation,
+    pub(crate) now: Timestamp,
+    then: Then,
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    story: String,
+    host: Option<String>,
+    port: Option<u16>,
+    server_name: Option<String>,
+    #[serde(default)]
+    plaintext: bool,
+    now: Option<String>,
+    #[serde(default)]
+    expect: Expect,
+    #[serde(default)]
+    views: BTreeMap<String, String>,
+    #[serde(default)]
+    servers: BTreeMap<String, String>,
+    #[serde(default)]
+    hosts_file: BTreeMap<String, String>,
+    resolv_conf_error: Option<String>,
+    #[serde(default)]
+    phases: RawPhases,
+    #[serde(default)]
+    connection: RawConnection,
+    #[serde(default)]
+    others: Vec<RawOther>,
+    then: Then,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Expect {
+    path: ExpectedPath,
+    endpoints: Vec<String>,
+    private_ranges: Vec<String>,
+    require_auth: Option<bool>,
+    latency: BTreeMap<PhaseName, Seconds>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RawPhases {
+    resolve: Option<RawPhase>,
+    connect: Option<RawPhase>,
+    tls: Option<RawPhase>,
+    auth: Option<RawPhase>,
+    ping: Option<RawPhase>,
+}
+
+/// A phase that differs from a healthy run without credentials.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPhase {
+    outcome: Option<String>,
+    took_seconds: Option<Seconds>,
+    reason: Option<SkipReason>,
+    stopped_by: Option<StoppedBy>,
+    failure: Option<toml::Value>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RawConnection {
+    address: Option<String>,
+    given: bool,
+    user: Option<String>,
+    credential_error: Option<String>,
+    ping: Option<PingReply>,
+    certificate: Option<RawCertificate>,
+    earlier: Vec<RawEarlier>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCertificate {
+    subject: Option<String>,
+    issuer: Option<String>,
+    not_after: Option<Timestamp>,
+    checks: Option<CertificateChecks>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEarlier {
+    address: String,
+    failure: toml::Value,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawOther {
+    address: String,
+    #[serde(default)]
+    phases: RawPhases,
+}
+
+/// How the story is to end.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Then {
+    status: Status,
+    cause: String,
+    /// Codes that are to be among the findings, each with its severity where that matters.
+    #[serde(default)]
+    findings: Vec<String>,
+    /// Codes that are not to be.
+    #[serde(default)]
+    absent: Vec<String>,
+    /// Whether the cause and `findings` are all that is found (`auth_enforced` aside).
+    #[serde(default)]
+    nothing_else: bool,
+    /// What the cause says somewhere; of a healthy story, what some finding says.
+    #[serde(default)]
+    says: Vec<String>,
+    /// What it does not say anywhere.
+    #[serde(default)]
+    never_says: Vec<String>,
+}
+
+const HOST: &str = "cache1.redis.cache.windows.net";
+const NOW: &str = "2026-11-22T12:00:00Z";
+
+impl Story {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        if !file.story.ends_with('.') {
+            return Err("a story is told in whole sentences".into());
+        }
+        let mut target =
+            Target::new(HostName::parse(file.host.as_deref().unwrap_or(HOST))?, file.port, !file.plaintext);
+        if let Some(name) = &file.server_name {
+            target.server_name = HostName::parse(name)?;
+        }
+        let expectation = expectation(&file.expect)?;
+        let resolution = resolution(&file, &target, &expectation)?;
+        let observation = observation(&file, resolution, &target, &expectation)?;
+        let now =
+            serde_json::from_value(file.now.as_deref().unwrap_or(NOW).into()).map_err(|error| error.to_string())?;
+        for name in file.then.findings.iter().chain(&file.then.absent) {
+            let code = name.split(' ').next().unwrap_or_default();
+            if !Code::ALL.iter().any(|known| known.as_str() == code) {
+                return Err(format!("{name:?} is no code"));
+            }
+        }
+        Ok(Self { target, expectation, observation, now, then: file.then })
+    }
+
+    /// What the diagnosis says otherwise than the story.
+    pub(crate) fn faults(&self, diagnosis: &Diagnosis) -> Vec<String> {
+        let mut faults = Vec::new();
+        let (status, cause) = (diagnosis.verdict.status, diagnosis.verdict.cause.as_str());
+        if (status, cause) != (self.then.status, self.then.cause.as_str()) {
+            faults.push(format!("expected {} {}, got {status} {cause}", self.then.status, self.then.cause));
+        }
+        let has = |wanted: &str| {
+            let (code, severity) = wanted.split_once(' ').unwrap_or((wanted, ""));
+            diagnosis.findings.iter().any(|finding| {
+                finding.code.as_str() == code && (severity.is_empty() || finding.severity.as_str() == severity)
+            })
+        };
+        faults.extend(self.then.findings.iter().filter(|code| !has(code)).map(|code| format!("{code} is not found")));
+        faults.extend(self.then.absent.iter().filter(|code| has(code)).map(|code| format!("{code} is found")));
+        if self.then.nothing_else {
+            let told = |code: &str| {
+                code == cause
+                    || code == "auth_enforced"
+                    || self.then.findings.iter().any(|wanted| wanted.split(' ').next() == Some(code))
+            };
+            let more = diagnosis.findings.iter().map(|finding| finding.code.as_str()).filter(|code| !told(code));
+            faults.extend(more.map(|code| format!("{code} is found besides")));
+        }
+        let deciding = |finding: &&redpath::diagnosis::Finding| {
+            finding.code.as_str() == cause || matches!(cause, "healthy" | "unknown")
+        };
+        let text: String = diagnosis
+            .findings
+            .iter()
+            .filter(deciding)
+            .map(|finding| {
+                format!("{}\n{}\n{}\n{}\n", finding.summary, finding.detail, finding.hint, finding.commands.join("\n"))
+            })
+            .collect();
+        faults.extend(
+            self.then.says.iter().filter(|part| !text.contains(*part)).map(|part| format!("does not say {part:?}")),
+        );
+        faults.extend(
+            self.then.never_says.iter().filter(|part| text.contains(*part)).map(|part| format!("says {part:?}")),
+        );
+        faults
+    }
+}
+
+/// One line that a shell takes as it is read: the one redirection and the filter for the hosts
+/// line that the diagnosis itself writes are all that is not a plain word.
+pub(crate) fn is_safe_command(command: &str) -> bool {
+    let mut rest = command.strip_suffix(" </dev/null").unwrap_or(command).to_owned();
+    while let Some((before, after)) = rest.clone().split_once('<') {
+        // `<vnet-id>`: what only the operator knows.
+        match after.split_once('>') {
+            Some((inner, tail)) if !inner.is_empty() && inner.chars().all(is_plain) => rest = format!("{before}{tail}"),
+            _ => return false,
+        }
+    }
+    let unquoted: String = rest.split('\'').step_by(2).collect();
+    rest.matches('\'').count().is_multiple_of(2)
+        && !rest.chars().any(char::is_control)
+        && unquoted.chars().all(|c| c == ' ' || is_plain(c) || "@:/%+=,^".contains(c))
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._-".contains(c)
+}
+
+fn expectation(raw: &Expect) -> Result<Expectation, String> {
+    let ranges = |texts: &[String]| texts.iter().map(|text| parse_range(text)).collect::<Result<_, _>>();
+    let usual = Expectation::default();
+    Ok(Expectation {
+        path: raw.path,
+        endpoints: ranges(&raw.endpoints)?,
+        private_ranges: ranges(&raw.private_ranges)?,
+        require_auth: raw.require_auth.unwrap_or(usual.require_auth),
+        latency: raw.latency.clone(),
+        ..usual
+    })
+}
+
+fn resolution(file: &File, target: &Target, expectation: &Expectation) -> Result<Resolution, String> {
+    let mut views = Vec::new();
+    for (name, text) in &file.views {
+        let server = match (name.as_str(), file.servers.get(name)) {
+            ("libc", _) => None,
+            (_, Some(server)) => Some(server.as_str()),
+            ("azure", None) => Some("168.63.129.16"),
+            (name, None) => Some(name.strip_prefix("system:").ok_or_else(|| format!("[servers] lacks {name}"))?),
+        };
+        let server = server.map(|server| socket(server, 53)).transpose()?;
+        let mut view = answer::view(name, server, text, target, expectation)?;
+        if name == "libc" {
+            for (line, ip) in &file.hosts_file {
+                view.hosts_file.push(HostsEntry {
+                    file: "/etc/hosts".into(),
+                    line: line.parse().map_err(|_| format!("{line:?} is no line number"))?,
+                    ip: ip.parse().map_err(|_| format!("{ip:?} is no address"))?,
+                });
+            }
+        }
+        views.push(view);
+    }
+    // The order of a record: the C library, resolv.conf, the configured resolvers.
+    views.sort_by_key(|view: &View| match view.view.as_str() {
+        "libc" => 0,
+        name if name.starts_with("system:") => 1,
+        _ => 2,
+    });
+    Ok(Resolution {
+        view_in_use: views.first().map(|view| view.view.clone()),
+        views,
+        resolv_conf_error: file.resolv_conf_error.clone(),
+        ..Resolution::default()
+    })
+}
+
+fn observation(
+    file: &File,
+    resolution: Resolution,
+    target: &Target,
+    expectation: &Expectation,
+) -> Result<Observation, String> {
+    let in_use = resolution.in_use();
+    let resolve = match (&file.phases.resolve, in_use) {
+        (Some(raw), _) => phase(raw)?,
+        (None, None) => Phase::failed(TOOK, ResolveFailure::NoView),
+        (None, Some(view)) => match view.outcome {
+            ViewOutcome::Answered => Phase::done(TOOK),
+            ViewOutcome::Interrupted => Phase::NotReached { stopped_by: StoppedBy::Interrupt },
+            outcome => Phase::failed(
+                TOOK,
+                ResolveFailure::NoAddress {
+                    view: view.view.clone(),
+                    view_outcome: outcome,
+                    detail: view.reason.clone(),
+                },
+            ),
+        },
+    };
+    let address = match &file.connection.address {
+        Some(address) => Some(socket(address, target.port)?),
+        None => in_use.and_then(|view| view.ips().next()).map(|ip| SocketAddr::new(ip, target.port)),
+    };
+    let Some(address) = address else {
+        let stopped_by = if resolve.failure().is_some() { StoppedBy::Resolve } else { StoppedBy::Interrupt };
+        let phases = Phases { resolve, connection: ConnectionPhases::not_reached(stopped_by), ..Phases::default() };
+        return Ok(Observation { resolution, phases, ..Observation::default() });
+    };
+    let (phases, mut connection) = connect(&file.phases, &file.connection, address, target, expectation)?;
+    connection.address_given = file.connection.given;
+    let mut other_connections = Vec::new();
+    for other in &file.others {
+        let address = socket(&other.address, target.port)?;
+        let (phases, connection) = connect(&other.phases, &RawConnection::default(), address, target, expectation)?;
+        other_connections.push(OtherConnection { phases, connection });
+    }
+    Ok(Observation {
+        resolution,
+        phases: Phases { resolve, connection: phases, ..Phases::default() },
+        connection: Some(connection),
+        other_connections,
+    })
+}
+
+const TOOK: Duration = Duration::from_millis(1);
+
+/// A healthy run without credentials, and what differs from it.
+fn connect(
+    raw: &RawPhases,
+    facts: &RawConnection,
+    address: SocketAddr,
+    target: &Target,
+    expectation: &Expectation,
+) -> Result<(ConnectionPhases, Connection), String> {
+    let connect = raw.connect.as_ref().map_or_else(|| Ok(Phase::done(TOOK)), phase)?;
+    let tls = match &raw.tls {
+        Some(raw) => phase(raw)?,
+        None if !target.tls => Phase::Skipped { reason: SkipReason::Plaintext },
+        None => Phase::done(TOOK),
+    };
+    let auth = match &raw.auth {
+        Some(raw) => phase(raw)?,
+        None if facts.credential_error.is_some() => Phase::Skipped { reason: SkipReason::CredentialUnavailable },
+        None if facts.user.is_some() => Phase::done(TOOK),
+        None => Phase::Skipped { reason: SkipReason::NoCredentials },
+    };
+    let ping = raw.ping.as_ref().map_or_else(|| Ok(Phase::done(TOOK)), phase)?;
+    let mut phases = ConnectionPhases { connect, tls, auth, ping };
+    let stopped = |earlier: &ConnectionPhases| {
+        [(PhaseName::Connect, StoppedBy::Connect), (PhaseName::Tls, StoppedBy::Tls), (PhaseName::Auth, StoppedBy::Auth)]
+            .into_iter()
+            .find(|(phase, _)| earlier.get(*phase).outcome == redpath::phase::PhaseOutcome::Failed)
+    };
+    if let Some((phase, stopped_by)) = stopped(&phases) {
+        if phase < PhaseName::Tls {
+            phases.tls = Phase::NotReached { stopped_by };
+        }
+        if phase < PhaseName::Auth {
+            phases.auth = Phase::NotReached { stopped_by };
+        }
+        phases.ping = Phase::NotReached { stopped_by };
+    }
+    let mut connection = Connection::new(address, expectation.class(address.ip()));
+    for earlier in &facts.earlier {
+        let address = socket(&earlier.address, target.port)?;
+        connection.earlier_attempts.push(EarlierAttempt {
+            address,
+            class: expectation.class(address.ip()),
+            failure: read(&earlier.failure)?,
+            took_seconds: TOOK.into(),
+        });
+    }
+    if target.tls && phases.connect.is_done() {
+        connection.tls = Some(tls_facts(facts.certificate.as_ref(), target, phases.tls.is_done()));
+    }
+    if phases.tls.summary().outcome != redpath::phase::PhaseOutcome::NotReached && phases.tls.failure().is_none() {
+        connection.auth = Some(AuthFacts {
+            method: if facts.user.is_some() { AuthMethod::Password } else { AuthMethod::None },
+            username: facts.user.clone(),
+            credential_error: facts.credential_error.clone(),
+        });
+    }
+    if phases.ping.is_done() {
+        let usual = if phases.auth.is_done() { PingReply::Pong } else { PingReply::Noauth };
+        let (reply, took) = (facts.ping.unwrap_or(usual), Seconds(TOOK));
+        connection.ping =
+            Some(PingFacts { reply, samples: 1, min_seconds: took, median_seconds: took, max_seconds: took });
+    }
+    Ok((phases, connection))
+}
+
+fn tls_facts(raw: Option<&RawCertificate>, target: &Target, verified: bool) -> TlsFacts {
+    let certificate = raw.map(|raw| CertificateFacts {
+        subject: raw.subject.clone().unwrap_or_else(|| format!("CN={}", target.host)),
+        sans: vec![target.host.to_string()],
+        issuer: raw.issuer.clone().unwrap_or_else(|| "CN=Test CA".into()),
+        not_before: None,
+        not_after: raw.not_after,
+        sha256: "00".repeat(32),
+        unreadable: None,
+    });
+    TlsFacts {
+        server_name: target.server_name.to_string(),
+        version: Some("TLSv1.3".into()),
+        cipher: Some("TLS_AES_256_GCM_SHA384".into()),
+        certificate,
+        verified,
+        checks: raw.and_then(|raw| raw.checks),
+        ..TlsFacts::default()
+    }
+}
+
+fn phase<F: DeserializeOwned + std::fmt::Display>(raw: &RawPhase) -> Result<Phase<F>, String> {
+    let took = raw.took_seconds.unwrap_or(Seconds(TOOK));
+    match (raw.outcome.as_deref(), &raw.failure, raw.reason, raw.stopped_by) {
+        (None | Some("failed"), Some(failure), None, None) => Ok(Phase::failed(took, read::<F>(failure)?)),
+        (None | Some("skipped"), None, Some(reason), None) => Ok(Phase::Skipped { reason }),
+        (None | Some("not_reached"), None, None, Some(stopped_by)) => Ok(Phase::NotReached { stopped_by }),
+        (None | Some("done"), None, None, None) => Ok(Phase::done(took)),
+        _ => Err("a phase has a failure, a reason, stopped_by, or took_seconds alone".into()),
+    }
+}
+
+fn read<T: DeserializeOwned>(value: &toml::Value) -> Result<T, String> {
+    // A failure without facts may be written as its kind alone.
+    let value = match value {
+        toml::Value::String(kind) => serde_json::json!({ "kind": kind }),
+        other => serde_json::to_value(other).map_err(|error| error.to_string())?,
+    };
+    serde_json::from_value(value.clone()).map_err(|error| format!("{value}: {error}"))
+}
+
+fn socket(text: &str, port: u16) -> Result<SocketAddr, String> {
+    text.parse::<SocketAddr>()
+        .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, port)))
+        .map_err(|_| format!("{text:?} is no address"))
+}
