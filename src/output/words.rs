@@ -1,8 +1,5 @@
 //! Outcomes in the words of the outputs for people, each closed list matched in full.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
-
 use crate::clock::{Seconds, Timestamp};
 use crate::diagnosis::Status;
 use crate::observation::dns::{Resolution, ResolvedAddress, View, ViewKind, ViewOutcome};
@@ -211,8 +208,7 @@ pub(crate) enum Standing {
     Unknown,
 }
 
-/// How `view` stands to the view in use. Addresses of a family that one of them lacks do not
-/// count: the C library asks for the families that this machine has (RFC 3493, AI_ADDRCONFIG).
+/// How `view` stands to the view in use.
 pub(crate) fn standing(resolution: &Resolution, view: &View) -> Standing {
     let Some(in_use) = resolution.in_use() else { return Standing::Unknown };
     if in_use.view == view.view {
@@ -221,21 +217,7 @@ pub(crate) fn standing(resolution: &Resolution, view: &View) -> Standing {
     if !view.outcome.is_final() || !in_use.outcome.is_final() {
         return Standing::Unknown;
     }
-    let family = |view: &View, v4: bool| -> BTreeSet<IpAddr> {
-        view.ips().map(|ip| ip.to_canonical()).filter(|ip| ip.is_ipv4() == v4).collect()
-    };
-    let mut common = view.addresses.is_empty() && in_use.addresses.is_empty();
-    for v4 in [true, false] {
-        let (ours, theirs) = (family(in_use, v4), family(view, v4));
-        if ours.is_empty() || theirs.is_empty() {
-            continue;
-        }
-        if ours != theirs {
-            return Standing::Differs;
-        }
-        common = true;
-    }
-    if common { Standing::Agrees } else { Standing::Differs }
+    if view.agrees_with(in_use) { Standing::Agrees } else { Standing::Differs }
 }
 
 /// The view whose chain shows how the name leads to the addresses in use: a DNS view that agrees
