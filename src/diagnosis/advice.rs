@@ -150,6 +150,12 @@ pub(super) fn ask(view: &View, host: &str) -> String {
     view.server.map_or_else(|| format!("getent ahosts {}", word(host, "<name>")), |server| dig(server, host))
 }
 
+/// Asks every view so often that a server which changes its mind shows.
+pub(super) fn ask_often(case: &Case<'_>) -> String {
+    let plain = if case.target.tls { "" } else { " --plaintext" };
+    format!("redpath check {}:{}{plain} --tries 20", case.target.host, case.target.port)
+}
+
 /// Asks Azure's own resolver, which decides between a zone link and a forwarder.
 pub(super) fn ask_azure(case: &Case<'_>) -> String {
     let plain = if case.target.tls { "" } else { " --plaintext" };

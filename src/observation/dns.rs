@@ -171,6 +171,11 @@ pub struct Tries {
 }
 
 impl Tries {
+    /// Whether both gave the same final word, as [`View::agrees_with`].
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        same_answer((self.outcome, &self.addresses), (other.outcome, &other.addresses))
+    }
+
     /// Counts the try that `view` holds among `tries`: with those that gave the same, or by itself.
     pub fn count_in(tries: &mut Vec<Self>, view: &View) {
         let took_seconds = view.took_seconds.unwrap_or_default();

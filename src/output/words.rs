@@ -2,7 +2,7 @@
 
 use crate::clock::{Seconds, Timestamp};
 use crate::diagnosis::Status;
-use crate::observation::dns::{Resolution, ResolvedAddress, View, ViewKind, ViewOutcome};
+use crate::observation::dns::{Resolution, ResolvedAddress, Tries, View, ViewKind, ViewOutcome};
 use crate::observation::redis::{PingFacts, PingReply};
 use crate::observation::tls::{CertificateFacts, TlsFacts};
 use crate::observation::{Connection, ConnectionPhases, Phase, PhaseName, Phases, SkipReason, StoppedBy};
@@ -147,8 +147,30 @@ pub(crate) fn view_name(view: &View) -> String {
     }
 }
 
-/// What a view gave: `10.60.4.5 private`, or why there is no address.
+/// What a view gave: `10.60.4.5 private`, or why there is no address; after several tries how often
+/// it gave what: `3x 10.60.4.5 private, 2x 20.50.1.10 public`.
 pub(crate) fn view_answer(view: &View) -> String {
+    let answer = match view.tries.as_slice() {
+        [] => first_answer(view),
+        [only] => format!("{}, {}x", first_answer(view), only.count),
+        several => {
+            let counts: Vec<_> =
+                several.iter().map(|tries| format!("{}x {}", tries.count, try_answer(tries))).collect();
+            counts.join(", ")
+        }
+    };
+    if view.udp_silent { format!("{answer}, over TCP only") } else { answer }
+}
+
+fn try_answer(tries: &Tries) -> String {
+    match (tries.addresses.is_empty(), tries.rcode.as_deref()) {
+        (false, _) => addresses(&tries.addresses),
+        (true, Some(rcode)) if rcode != "NOERROR" => rcode.into(),
+        (true, _) => tries.outcome.as_str().replace('_', " "),
+    }
+}
+
+fn first_answer(view: &View) -> String {
     if !view.addresses.is_empty() {
         return addresses(&view.addresses);
     }

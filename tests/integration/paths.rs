@@ -171,7 +171,7 @@ fn what_a_subnet_sees_is_named_with_its_cause() {
     // The hosts file: wrong, right where DNS is wrong, and saying what DNS says.
     world.namespace.hosts(&format!("{PUBLIC} other {HOST}\n"));
     let record = world.expect(HOST, &endpoint, 1, "fail", "overridden_locally");
-    assert!(record["findings"][0]["detail"].as_str().unwrap().contains("/etc/hosts, line 2"));
+    assert!(record["findings"][0]["detail"].as_str().unwrap().contains("line 2 of /etc/hosts"));
     world.namespace.hosts(&format!("{PRIVATE} {HOST}\n"));
     let record = world.expect(HOST, &endpoint, 0, "pass", "healthy");
     assert_eq!(record["findings"][0]["code"], "overridden_locally");
