@@ -303,3 +303,39 @@ fn certificate_name(certificate: &CertificateFacts, server_name: &str) -> String
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expectation::Expectation;
+
+    fn answered(ip: &str) -> View {
+        let mut view = View::new("system:10.10.0.53", ViewKind::System, "10.10.0.53:53".parse().ok());
+        let ip = ip.parse().unwrap();
+        view.outcome = ViewOutcome::Answered;
+        view.addresses = vec![ResolvedAddress { ip, class: Expectation::default().class(ip), ttl: Some(10) }];
+        view
+    }
+
+    #[test]
+    fn several_tries_are_told_by_their_counts() {
+        let mut view = answered("10.60.4.5");
+        assert_eq!(view_answer(&view), "10.60.4.5 private");
+        for _ in 0..3 {
+            Tries::count_in(&mut view.tries, &answered("10.60.4.5"));
+        }
+        assert_eq!(view_answer(&view), "10.60.4.5 private, 3x");
+        Tries::count_in(&mut view.tries, &answered("20.50.1.10"));
+        let mut silent = answered("10.60.4.5");
+        (silent.outcome, silent.addresses) = (ViewOutcome::Timeout, Vec::new());
+        Tries::count_in(&mut view.tries, &silent);
+        assert_eq!(view_answer(&view), "3x 10.60.4.5 private, 1x 20.50.1.10 public, 1x timeout");
+    }
+
+    #[test]
+    fn an_answer_over_tcp_alone_says_so() {
+        let mut view = answered("10.60.4.5");
+        view.udp_silent = true;
+        assert_eq!(view_answer(&view), "10.60.4.5 private, over TCP only");
+    }
+}

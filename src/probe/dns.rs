@@ -257,8 +257,9 @@ async fn walk_view(view: &mut View, mut walk: Walk, server: SocketAddr, mut styl
         view.questions.extend(asked.questions.iter().cloned());
         view.took_seconds = Some(began.elapsed().into());
         // Waiting for UDP once is enough.
-        style.tcp_only |= asked.questions.iter().all(|question| question.udp_silent);
-        view.udp_silent |= style.tcp_only && asked.questions.iter().any(|question| question.udp_silent);
+        let silent = asked.questions.iter().any(|question| question.udp_silent);
+        style.tcp_only |= silent;
+        view.udp_silent |= silent;
         let found = walk.note(&asked);
         // Where nothing is found, the bare name's answer says most about it.
         if found || deciding.is_none() || walk.was_bare_name() {

@@ -208,6 +208,22 @@ async fn several_tries_are_counted_by_their_answers() {
     assert!(view.took_seconds <= slowest, "the time is the first try's");
 }
 
+/// With the binary: a person sees the counts and the cause.
+#[test]
+fn a_server_that_changes_its_mind_is_told_with_its_counts() {
+    let server = flapping();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_redpath"))
+        .args(["check", HOST, "--resolver", &format!("hub={}", server.address()), "--views", "hub", "--tries", "6"])
+        .args(["--endpoint", &ENDPOINT.to_string(), "--output", "text"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("flapping_answer"), "{text}");
+    assert!(text.contains("4x 127.0.0.10 private, 2x 127.0.0.20 loopback"), "{text}");
+    assert!(text.contains("4 × 127.0.0.10, 2 × 127.0.0.20"), "{text}");
+}
+
 #[tokio::test]
 async fn one_try_is_one_question() {
     for tries in [None, Some(1)] {

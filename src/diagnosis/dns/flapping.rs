@@ -10,6 +10,7 @@ use crate::diagnosis::{Case, Code, Finding, Severity};
 use crate::expectation::ExpectedPath;
 use crate::observation::View;
 use crate::observation::dns::{Tries, ViewKind};
+use crate::plan::MAX_TRIES;
 
 /// A server in use gives right and wrong answers in turn. It comes before every comparison of views:
 /// what such a server said once is no ground for one.
@@ -48,7 +49,7 @@ pub(super) fn diagnose(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
         ),
     )
     .hint(hint)
-    .commands([advice::ask(view, case.target.host.as_str()), advice::ask_often(case)]);
+    .commands([advice::ask(view, case.target.host.as_str()), advice::ask_often(case, view)]);
     Some(match LocalCache::of(view) {
         Some(cache) => finding.commands(cache.commands(case.target.host.as_str())),
         None => finding,
@@ -67,7 +68,7 @@ pub(super) fn remark(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
                 format!("No program here asks it; it was asked for comparison, {} times.", total(&view.tries)),
             )
             .hint("compare the servers behind that address, before anybody depends on it")
-            .commands([advice::ask(view, case.target.host.as_str())]),
+            .commands([advice::ask(view, case.target.host.as_str()), advice::ask_often(case, view)]),
         );
     }
     if case.expectation.path != ExpectedPath::Private || !case.expectation.endpoints.is_empty() {
@@ -92,7 +93,9 @@ pub(super) fn remark(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
 
 /// At least two different final words, one of them wrong. A failed try is lost, and no answer.
 fn is_now_wrong(views: &Views<'_>, view: &View) -> bool {
-    let answers: Vec<&Tries> = view.tries.iter().filter(|tries| tries.outcome.is_final()).collect();
+    // A saved record may hold more than a probe makes.
+    let answers: Vec<&Tries> =
+        view.tries.iter().filter(|tries| tries.outcome.is_final()).take(usize::from(MAX_TRIES)).collect();
     answers.iter().any(|one| {
         let reading = views.reading_of(one);
         (reading.is_wrong() || reading == Reading::Absent)
