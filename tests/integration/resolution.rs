@@ -221,7 +221,8 @@ fn a_server_that_changes_its_mind_is_told_with_its_counts() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("flapping_answer"), "{text}");
     assert!(text.contains("4x 127.0.0.10 private, 2x 127.0.0.20 loopback"), "{text}");
-    assert!(text.contains("4 × 127.0.0.10, 2 × 127.0.0.20"), "{text}");
+    let unwrapped = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(unwrapped.contains("4 × 127.0.0.10, 2 × 127.0.0.20"), "{text}");
 }
 
 #[tokio::test]
