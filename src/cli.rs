@@ -189,6 +189,9 @@ pub struct CheckArgs {
     /// The limit of a target's whole probe
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::timeout, help_heading = LOOKS)]
     pub timeout: Duration,
+    /// How often to ask each view [default: once, and thrice where the views disagree]
+    #[arg(long, value_name = "N", value_parser = values::tries, help_heading = LOOKS)]
+    pub tries: Option<u8>,
     /// How many PINGs to send
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::samples, help_heading = LOOKS)]
     pub samples: u16,
