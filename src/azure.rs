@@ -47,6 +47,18 @@ impl Service {
         }
     }
 
+    /// Whether the service is known to listen on `port`: its endpoint, and the nodes of a cluster.
+    pub fn listens_on(self, port: u16, tls: bool) -> bool {
+        match (self, tls) {
+            (Self::AzureCacheForRedis, true) => port == 6380 || (15_000..15_100).contains(&port),
+            (Self::AzureCacheForRedis, false) => port == 6379 || (13_000..13_100).contains(&port),
+            (Self::AzureCacheForRedisEnterprise | Self::AzureManagedRedis, _) => {
+                port == 10_000 || (8_500..8_600).contains(&port)
+            }
+            (Self::Other, _) => true,
+        }
+    }
+
     /// The private endpoint's group ID (sub-resource).
     pub fn group_id(self) -> Option<&'static str> {
         match self {

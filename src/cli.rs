@@ -53,6 +53,21 @@ Exit status:
   2  the command line is wrong
   3  it could not be told: interrupted, or nothing could be looked at";
 
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  redpath explain                        # every code, by phase
+  redpath explain private_zone_not_seen  # what it means and what to do
+  redpath explain record.json            # diagnose a saved record or report by the present rules
+  redpath check HOST --output json | redpath explain -
+
+A name of the list of codes is a code; ./NAME is the file of that name.
+
+Exit status, for a file as for check:
+  0  a code was explained; every target passes (warnings allowed, unless --strict)
+  1  at least one target fails
+  2  no such code or file, or a file that is no record
+  3  it could not be told";
+
 impl Cli {
     /// Reads the command line. Help and version go to standard output, a mistake becomes one
     /// sentence on standard error.
@@ -106,6 +121,9 @@ pub enum Command {
     Check(Box<CheckArgs>),
     /// Probe on a schedule, and serve metrics, status page and API
     Agent(AgentArgs),
+    /// Say what a code means and what to do, or diagnose a saved record again
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
     /// Check, print or describe the agent's configuration
     #[command(subcommand, arg_required_else_help = true)]
     Config(ConfigCommand),
@@ -184,6 +202,9 @@ pub struct CheckArgs {
     /// The limit of a target's whole probe
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::timeout, help_heading = LOOKS)]
     pub timeout: Duration,
+    /// How often to ask each view [default: once, and thrice where the views disagree]
+    #[arg(long, value_name = "N", value_parser = values::tries, help_heading = LOOKS)]
+    pub tries: Option<u8>,
     /// How many PINGs to send
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::samples, help_heading = LOOKS)]
     pub samples: u16,
@@ -298,6 +319,23 @@ pub enum ColorChoice {
     Always,
     /// Never
     Never,
+}
+
+/// `redpath explain`.
+#[derive(Args)]
+pub struct ExplainArgs {
+    /// A code, or a file with a record, records one per line or a report; `-` is standard input, none lists the codes
+    #[arg(value_name = "CODE|FILE")]
+    pub subject: Option<OsString>,
+    /// Take a warning for a failure
+    #[arg(long)]
+    pub strict: bool,
+    /// How the result is written; of a code, text or markdown
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t)]
+    pub output: OutputFormat,
+    /// Whether the text is coloured
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    pub color: ColorChoice,
 }
 
 /// `redpath agent`.

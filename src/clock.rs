@@ -87,6 +87,11 @@ impl Timestamp {
         Duration::try_from(later.0 - self.0).ok()
     }
 
+    /// The moment that lies `duration` after this one; `None` beyond the calendar.
+    pub fn after(self, duration: Duration) -> Option<Self> {
+        self.0.checked_add(time::Duration::try_from(duration).ok()?).map(Self)
+    }
+
     /// The calendar day, `2026-11-22`.
     pub fn date(self) -> String {
         self.0.date().to_string()

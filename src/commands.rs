@@ -4,7 +4,10 @@ pub mod agent;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod explain;
 pub mod man;
+
+mod terminal;
 
 use std::io::{self, Write};
 
@@ -16,6 +19,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Check(args) => check::run(*args).await,
         Command::Agent(args) => agent::run(args).await,
+        Command::Explain(args) => explain::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Completions { shell } => completions::run(shell),
         Command::Man { command } => man::run(&command),

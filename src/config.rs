@@ -70,6 +70,8 @@ pub struct Settings {
     pub interval: Duration,
     /// The limit of a whole probe, never longer than the interval.
     pub timeout: Duration,
+    /// How often each view is asked; `None` as in [`Plan`].
+    pub tries: Option<u8>,
     /// How many `PING`s are sent, at least one.
     pub samples: u16,
     /// Which views are asked.
@@ -178,6 +180,7 @@ impl Settings {
             views: self.views.clone(),
             addresses: self.addresses,
             timeout: self.timeout,
+            tries: self.tries,
             samples: self.samples,
             auth: self.auth.clone(),
             ca_file: self.ca_file.clone().filter(|_| !self.plaintext),
@@ -193,6 +196,7 @@ impl Default for Settings {
         Self {
             interval: DEFAULT_INTERVAL,
             timeout: DEFAULT_TIMEOUT,
+            tries: None,
             samples: 1,
             views: ViewSelection::All,
             addresses: Addresses::First,

@@ -165,10 +165,8 @@ impl<'de> Deserialize<'de> for Cause {
         match text.as_str() {
             "healthy" => Ok(Self::Healthy),
             "unknown" => Ok(Self::Unknown),
-            code => Code::ALL
-                .iter()
-                .find(|known| known.as_str() == code)
-                .map(|known| Self::Code(*known))
+            code => Code::named(code)
+                .map(Self::Code)
                 .ok_or_else(|| serde::de::Error::custom(format!("{code:?} is no cause that this version knows"))),
         }
     }

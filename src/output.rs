@@ -5,6 +5,7 @@ pub mod json;
 pub mod log;
 pub mod markdown;
 pub mod metrics;
+pub mod page;
 pub mod prometheus;
 pub mod text;
 pub(crate) mod words;

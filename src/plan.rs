@@ -29,6 +29,9 @@ pub struct Plan {
     pub addresses: Addresses,
     /// The limit of the whole probe.
     pub timeout: Duration,
+    /// How often each view is asked, 1 to [`MAX_TRIES`]. `None`: once, and the C library and the
+    /// name servers of resolv.conf twice more where the views disagree.
+    pub tries: Option<u8>,
     /// How many `PING`s are sent, at least one.
     pub samples: u16,
     /// Who the probe says it is.
@@ -52,6 +55,7 @@ impl Plan {
             connect: None,
             addresses: Addresses::First,
             timeout: DEFAULT_TIMEOUT,
+            tries: None,
             samples: 1,
             auth: Auth::None,
             ca_file: None,
@@ -63,6 +67,9 @@ impl Plan {
 
 /// The limit of a probe where none is given.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most tries of one view.
+pub const MAX_TRIES: u8 = 20;
 
 /// A resolver that is asked beside the system's own.
 #[derive(Clone, Debug, PartialEq, Eq)]

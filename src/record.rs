@@ -1,5 +1,7 @@
 //! The record: all that an output receives, and enough to be diagnosed again.
 
+pub mod saved;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -3,6 +3,7 @@
 //! It serves what others know (history, metrics) and asks others to act (a probe, a reload); it
 //! decides nothing about targets. HTTP/1.1 alone is spoken.
 
+mod code_page;
 mod compression;
 mod html;
 mod limits;

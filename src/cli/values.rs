@@ -9,7 +9,7 @@ use super::PlaintextPort;
 use crate::address;
 use crate::azure::AZURE_DNS;
 use crate::phase::PhaseName;
-use crate::plan::{PublicAddress, Resolver};
+use crate::plan::{MAX_TRIES, PublicAddress, Resolver};
 use crate::target::parse_port;
 
 /// The longest limit of a probe: it is added to the clock, and nobody waits longer.
@@ -59,6 +59,15 @@ pub fn latency(text: &str) -> Result<(PhaseName, Duration), String> {
 pub fn timeout(text: &str) -> Result<Duration, String> {
     let timeout = time(text)?;
     if timeout > LONGEST_TIMEOUT { Err("an hour is the longest".into()) } else { Ok(timeout) }
+}
+
+/// Reads how often to ask each view.
+///
+/// # Errors
+/// A sentence that says what would be accepted.
+pub fn tries(text: &str) -> Result<u8, String> {
+    let tries = text.parse().ok().filter(|tries| (1..=MAX_TRIES).contains(tries));
+    tries.ok_or_else(|| format!("a number from 1 to {MAX_TRIES} is expected"))
 }
 
 /// Reads how many `PING`s to send.

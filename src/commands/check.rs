@@ -2,7 +2,6 @@
 
 mod plans;
 mod progress;
-mod terminal;
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,9 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use self::progress::Progress;
-use super::write_out;
+use super::{terminal, write_out};
 use crate::check;
-use crate::cli::{CheckArgs, OutputFormat, complain};
+use crate::cli::{CheckArgs, ColorChoice, OutputFormat, complain};
 use crate::clock::Timestamp;
 use crate::exit_code::ExitCode;
 use crate::observation::Observation;
@@ -50,7 +49,7 @@ pub async fn run(args: CheckArgs) -> ExitCode {
         Ok(()) if args.output == OutputFormat::Ndjson => Ok(()), // line by line already
         Ok(()) => {
             let report = Report::new(vantage, Timestamp::now(), probed.records);
-            rendered(&report, &args).and_then(|text| write_out(text.as_bytes()))
+            rendered(&report, args.output, args.color).and_then(|text| write_out(text.as_bytes()))
         }
         Err(error) => Err(error),
     };
@@ -63,11 +62,14 @@ pub async fn run(args: CheckArgs) -> ExitCode {
     }
 }
 
-fn rendered(report: &Report, args: &CheckArgs) -> io::Result<String> {
-    match args.output {
-        OutputFormat::Text => Ok(text::render(report, &terminal::style(args.color))),
+/// A report in one of the formats.
+pub(super) fn rendered(report: &Report, format: OutputFormat, color: ColorChoice) -> io::Result<String> {
+    match format {
+        OutputFormat::Text => Ok(text::render(report, &terminal::style(color))),
         OutputFormat::Json => json::report(report).map_err(io::Error::from),
-        OutputFormat::Ndjson => Ok(String::new()),
+        OutputFormat::Ndjson => {
+            report.records.iter().map(|record| json::line(record).map_err(io::Error::from)).collect()
+        }
         OutputFormat::Prometheus => Ok(prometheus::exposition_of(&report.records)),
         OutputFormat::Markdown => Ok(markdown::render(report)),
     }

@@ -41,6 +41,7 @@ fn raw(config: &Config) -> RawConfig {
         defaults: Some(RawDefaults {
             interval: Some(duration(defaults.interval)),
             timeout: Some(duration(defaults.timeout)),
+            tries: defaults.tries,
             samples: Some(defaults.samples),
             views: Some(views(&defaults.views)),
             addresses: Some(addresses(defaults.addresses)),
@@ -76,6 +77,7 @@ fn target(config: &TargetConfig) -> RawTarget {
         connect: plan.connect.map(|ip| ip.to_string()),
         interval: Some(duration(config.interval)),
         timeout: Some(duration(plan.timeout)),
+        tries: plan.tries,
         samples: Some(plan.samples),
         views: Some(views(&plan.views)),
         addresses: Some(addresses(plan.addresses)),

@@ -84,6 +84,9 @@ pub(super) struct RawDefaults {
     pub(super) interval: Option<RawDuration>,
     /// The limit of a whole probe: 100ms to 5m, and at most the interval. 5s unless given, or the interval where that is shorter.
     pub(super) timeout: Option<RawDuration>,
+    /// How often each view is asked, one try after the other; a server that changes its mind shows in no single answer. Unless given, once, and the C library and the system's name servers twice more where the views disagree.
+    #[schemars(range(min = 1, max = 20))]
+    pub(super) tries: Option<u8>,
     /// How many PINGs a probe sends.
     #[schemars(range(min = 1, max = 1000), extend("default" = 1))]
     pub(super) samples: Option<u16>,
@@ -126,6 +129,9 @@ pub(super) struct RawTarget {
     pub(super) interval: Option<RawDuration>,
     /// The limit of a whole probe: 100ms to 5m, and at most the interval.
     pub(super) timeout: Option<RawDuration>,
+    /// How often each view is asked, one try after the other.
+    #[schemars(range(min = 1, max = 20))]
+    pub(super) tries: Option<u8>,
     /// How many PINGs a probe sends.
     #[schemars(range(min = 1, max = 1000))]
     pub(super) samples: Option<u16>,

@@ -57,6 +57,7 @@ pub(super) fn resolve(raw: &RawConfig, mut problems: Problems<'_>) -> Result<Con
 struct Layer<'a> {
     interval: Option<&'a RawDuration>,
     timeout: Option<&'a RawDuration>,
+    tries: Option<u8>,
     samples: Option<u16>,
     views: Option<&'a RawViews>,
     addresses: Option<RawAddresses>,
@@ -75,6 +76,7 @@ macro_rules! layer_of {
                 Self {
                     interval: raw.interval.as_ref(),
                     timeout: raw.timeout.as_ref(),
+                    tries: raw.tries,
                     samples: raw.samples,
                     views: raw.views.as_ref(),
                     addresses: raw.addresses,
@@ -96,6 +98,7 @@ impl Layer<'_> {
     fn over(&self, base: &Settings, resolvers: &[Resolver], path: &Path, problems: &mut Problems<'_>) -> Settings {
         let mut settings = base.clone();
         self.times(&mut settings, path, problems);
+        settings.tries = self.tries.or(base.tries);
         settings.samples = self.samples.unwrap_or(base.samples);
         if let Some(views) = self.views {
             settings.views = self::views(views, resolvers, &path.key("views"), problems);

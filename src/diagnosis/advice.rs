@@ -9,6 +9,7 @@ use super::Case;
 use super::prose::is_plain_word;
 use crate::azure::{self, AZURE_DNS, Endpoint, Service};
 use crate::observation::View;
+use crate::observation::dns::ViewKind;
 
 /// What the host name, or the chain behind it, says about the resource.
 pub(super) struct Resource {
@@ -198,6 +199,18 @@ pub(super) fn grep_hosts(case: &Case<'_>) -> String {
 /// Asks the server of a view by hand, or the C library where the view is its.
 pub(super) fn ask(view: &View, host: &str) -> String {
     view.server.map_or_else(|| format!("getent ahosts {}", word(host, "<name>")), |server| dig(server, host))
+}
+
+/// Asks so often that a server which changes its mind shows.
+pub(super) fn ask_often(case: &Case<'_>, view: &View) -> String {
+    let plain = if case.target.tls { "" } else { " --plaintext" };
+    let only = match (view.kind, view.server) {
+        (ViewKind::Resolver, Some(server)) if is_plain_word(&view.view) => {
+            format!(" --resolver {0}={1} --views {0}", view.view, socket(server))
+        }
+        (ViewKind::Libc | ViewKind::System | ViewKind::Resolver, _) => String::new(),
+    };
+    format!("redpath check {}:{}{plain}{only} --tries 20", case.target.host, case.target.port)
 }
 
 /// Asks Azure's own resolver, which decides between a zone link and a forwarder.

@@ -32,6 +32,11 @@ macro_rules! codes {
             pub fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
             }
+
+            /// Its page of the documentation, `docs/codes/NAME.md`, as Markdown.
+            pub fn page(self) -> &'static str {
+                match self { $(Self::$variant => include_str!(concat!("../../docs/codes/", $name, ".md")),)* }
+            }
         }
     };
 }
@@ -169,6 +174,13 @@ codes! {
     PlaintextPortOpen "plaintext_port_open" Posture "the plain-text port is open";
     /// The resource admits public traffic (`az`).
     PublicNetworkAccessEnabled "public_network_access_enabled" Posture "public network access is enabled";
+}
+
+impl Code {
+    /// The code of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|code| code.as_str() == name).copied()
+    }
 }
 
 impl fmt::Display for Code {

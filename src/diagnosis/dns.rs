@@ -1,14 +1,18 @@
 //! What the resolution means: the comparison of the views is the heart of redpath.
 //!
 //! One cause decides (the first rule of [`decide`] that holds); remarks on servers that failed or
-//! differ without harm follow it. Which rule reads which facts is told in `docs/codes.md`.
+//! differ without harm follow it. Which rule reads which facts is told in the pages of `docs/codes/`.
 
 mod absent;
+mod cache;
 mod disagree;
+mod flapping;
 mod local;
 mod path;
 mod remarks;
+mod search;
 mod servers;
+mod transport;
 mod views;
 
 use self::views::{Reading, Views};
@@ -59,11 +63,12 @@ pub(super) fn could_look(case: &Case<'_>) -> bool {
 fn decide(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
     match views.reading(views.in_use) {
         Reading::Interrupted => None,
-        Reading::Failed => Some(servers::failed(case, views)),
-        Reading::Absent => Some(absent::diagnose(case, views)),
-        Reading::Expected => disagree::another_server_is_wrong(case, views),
+        Reading::Failed => transport::library_waits_for_udp(case, views).or_else(|| Some(servers::failed(case, views))),
+        Reading::Absent => flapping::diagnose(case, views).or_else(|| Some(absent::diagnose(case, views))),
+        Reading::Expected => flapping::diagnose(case, views).or_else(|| disagree::another_server_is_wrong(case, views)),
         Reading::WrongEndpoint | Reading::Mixed | Reading::Public | Reading::OtherKind => {
-            local::overridden(case, views)
+            flapping::diagnose(case, views)
+                .or_else(|| local::overridden(case, views))
                 .or_else(|| path::answered_by_search_list(case, views))
                 .or_else(|| path::mixed(case, views))
                 .or_else(|| disagree::servers_disagree(case, views))

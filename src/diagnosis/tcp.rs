@@ -8,6 +8,7 @@ use crate::azure::Service;
 use crate::expectation::ExpectedPath;
 use crate::observation::tcp::EarlierAttempt;
 use crate::observation::{ConnectFailure, Connection, ConnectionPhases};
+use crate::target::Target;
 
 pub(super) fn diagnose(case: &Case<'_>, phases: &ConnectionPhases, connection: &Connection) -> Vec<Finding> {
     if let Some(failure) = phases.connect.failure() {
@@ -39,7 +40,10 @@ fn of_failure(case: &Case<'_>, failure: &ConnectFailure, address: SocketAddr, se
                 usual_port(case, address.port())
             ),
         )
-        .hint("check the port against the resource, then the firewalls on the way")
+        .hint(match wrong_port(case, address.port()) {
+            Some(_) => format!("set the port to {}, here and in the application", usual_of(case)),
+            None => "check the port against the resource, then the firewalls on the way".to_owned(),
+        })
         .commands(resource.iter().map(Resource::show)),
         ConnectFailure::Reset => Finding::new(
             Code::ConnectReset,
@@ -105,6 +109,10 @@ fn silence(case: &Case<'_>, resource: Option<&Resource>, address: SocketAddr, se
     } else {
         format!("The address is the expected one. {causes}")
     };
+    let (right, hint) = match wrong_port(case, port) {
+        Some(wrong) => (format!("{right}{wrong}"), format!("set the port to {} first; then {hint}", usual_of(case))),
+        None => (right, hint),
+    };
     let decides = match case.expectation.path {
         ExpectedPath::Private => resource.map(Resource::list_connections),
         ExpectedPath::Public | ExpectedPath::Any => resource.map(Resource::show),
@@ -122,15 +130,38 @@ fn silence(case: &Case<'_>, resource: Option<&Resource>, address: SocketAddr, se
     ])
 }
 
-/// The port kept after a move to another service is a common mistake.
+fn usual_of(case: &Case<'_>) -> u16 {
+    let service = case.target.service;
+    if case.target.tls { service.tls_port() } else { service.plaintext_port() }
+}
+
+/// The port kept after a move to another service is a common mistake; it is silent or refused.
+fn wrong_port(case: &Case<'_>, port: u16) -> Option<String> {
+    let Target { service, tls, .. } = *case.target;
+    if service.listens_on(port, tls) {
+        return None;
+    }
+    let other = match service {
+        Service::AzureCacheForRedis => Service::AzureManagedRedis,
+        Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => Service::AzureCacheForRedis,
+        Service::Other => return None,
+    };
+    let kept = if other.listens_on(port, true) || other.listens_on(port, false) {
+        format!(" That is a port of {}, as it is kept after a move from one to the other.", other.title())
+    } else {
+        String::new()
+    };
+    Some(format!(" {} listens on {}, and {port} was tried.{kept}", service.title(), usual_of(case)))
+}
+
+/// What the port says by itself.
 fn usual_port(case: &Case<'_>, port: u16) -> String {
     let service = case.target.service;
-    let usual = if case.target.tls { service.tls_port() } else { service.plaintext_port() };
     match (service, case.target.tls) {
         (Service::Other, _) => {
             " Azure Cache for Redis listens on 6380, Enterprise and Managed Redis on 10000.".to_owned()
         }
-        (_, _) if port != usual => format!(" {} listens on {usual}, and {port} was tried.", service.title()),
+        (_, tls) if !service.listens_on(port, tls) => wrong_port(case, port).unwrap_or_default(),
         (Service::AzureCacheForRedis, false) => {
             " The port without TLS is off by default at Azure Cache for Redis.".to_owned()
         }

@@ -1,5 +1,6 @@
 //! How each view resolved the name.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -78,9 +79,16 @@ pub struct View {
     /// The lines of the hosts file that name the host (`libc` only).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts_file: Vec<HostsEntry>,
-    /// Every question asked, in order.
+    /// Whether the server was silent over UDP, so that the answer came over TCP alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub udp_silent: bool,
+    /// Every question asked, in order; those of the first try where there were several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<Question>,
+    /// What several tries gave, the first one among them: one entry per distinct answer, in the
+    /// order in which they came. Empty where the view was asked once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tries: Vec<Tries>,
     /// How long the view took, from the first question to the last answer; absent where it never began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_seconds: Option<Seconds>,
@@ -103,7 +111,9 @@ impl View {
             privatelink_zone: None,
             canonical_name: None,
             hosts_file: Vec::new(),
+            udp_silent: false,
             questions: Vec::new(),
+            tries: Vec::new(),
             took_seconds: None,
         }
     }
@@ -126,6 +136,12 @@ impl View {
         self.addresses.iter().map(|address| address.ip)
     }
 
+    /// Whether both gave the same final word. Addresses of a family that one of them lacks do not
+    /// count: the C library asks for the families that this machine has (RFC 3493, AI_ADDRCONFIG).
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        same_answer((self.outcome, &self.addresses), (other.outcome, &other.addresses))
+    }
+
     /// The name at the end of the chain's CNAMEs, or the canonical name of the C library.
     pub fn end_of_chain(&self) -> Option<&str> {
         self.chain
@@ -146,6 +162,80 @@ impl View {
     }
 }
 
+/// The tries of one view that gave the same answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Tries {
+    /// How many tries gave it.
+    pub count: u32,
+    /// What came of each.
+    pub outcome: ViewOutcome,
+    /// The response code, where there was a response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rcode: Option<String>,
+    /// The addresses, as the first of these tries gave them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<ResolvedAddress>,
+    /// The time of the slowest of them.
+    pub took_seconds: Seconds,
+}
+
+impl Tries {
+    /// Whether both gave the same final word, as [`View::agrees_with`].
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        same_answer((self.outcome, &self.addresses), (other.outcome, &other.addresses))
+    }
+
+    /// Counts the try that `view` holds among `tries`: with those that gave the same, or by itself.
+    pub fn count_in(tries: &mut Vec<Self>, view: &View) {
+        let took_seconds = view.took_seconds.unwrap_or_default();
+        let addresses = |list: &[ResolvedAddress]| -> BTreeSet<IpAddr> { ips(list).collect() };
+        let same = tries
+            .iter_mut()
+            .find(|known| known.outcome == view.outcome && addresses(&known.addresses) == addresses(&view.addresses));
+        match same {
+            Some(known) => {
+                known.count = known.count.saturating_add(1);
+                known.took_seconds = known.took_seconds.max(took_seconds);
+            }
+            None => tries.push(Self {
+                count: 1,
+                outcome: view.outcome,
+                rcode: view.rcode.clone(),
+                addresses: view.addresses.clone(),
+                took_seconds,
+            }),
+        }
+    }
+}
+
+fn ips(addresses: &[ResolvedAddress]) -> impl Iterator<Item = IpAddr> + '_ {
+    addresses.iter().map(|address| address.ip.to_canonical())
+}
+
+fn same_answer(
+    (outcome, addresses): (ViewOutcome, &[ResolvedAddress]),
+    (other_outcome, others): (ViewOutcome, &[ResolvedAddress]),
+) -> bool {
+    if !outcome.is_final() || !other_outcome.is_final() {
+        return false;
+    }
+    let family = |addresses: &[ResolvedAddress], v4: bool| -> BTreeSet<IpAddr> {
+        ips(addresses).filter(|ip| ip.is_ipv4() == v4).collect()
+    };
+    let mut common = addresses.is_empty() && others.is_empty();
+    for v4 in [true, false] {
+        let (ours, theirs) = (family(addresses, v4), family(others, v4));
+        if ours.is_empty() || theirs.is_empty() {
+            continue;
+        }
+        if ours != theirs {
+            return false;
+        }
+        common = true;
+    }
+    common
+}
+
 /// The kinds of view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -164,7 +254,7 @@ pub enum ViewKind {
 pub enum Transport {
     /// UDP.
     Udp,
-    /// TCP, after a truncated answer over UDP.
+    /// TCP: after a truncated answer or silence over UDP, or because resolv.conf says so (`use-vc`).
     Tcp,
 }
 
@@ -283,11 +373,14 @@ pub struct Question {
     pub rcode: Option<String>,
     /// The transport of the answer, or of the last attempt.
     pub transport: Transport,
-    /// How often it was sent over UDP, at least once.
+    /// How often it was sent over UDP; 1 where it went over TCP alone.
     pub attempts: u32,
     /// Whether the answer over UDP was truncated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
+    /// Whether nothing came over UDP, and an answer over TCP did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub udp_silent: bool,
     /// How many datagrams came that were no answer to it (another id, another question, undecodable).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub stray_datagrams: u32,

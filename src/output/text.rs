@@ -14,7 +14,7 @@ use crate::record::{Record, Report};
 
 pub(crate) use path::chain_lines;
 pub use style::Style;
-use style::{Paint, wrap};
+pub(super) use style::{Paint, wrap};
 
 /// The width of the labels, and what follows them.
 const LABEL: usize = 8;
@@ -131,7 +131,9 @@ impl Page<'_> {
                 Standing::Differs => (Paint::Bad, if self.style.unicode { "≠ differs" } else { "!= differs" }),
                 Standing::Agrees | Standing::Unknown => (Paint::Dim, ""),
             };
-            let met = view.ips().all(|ip| record.expectation.is_met_by(ip)) && !view.addresses.is_empty();
+            let mut ips =
+                view.ips().chain(view.tries.iter().flat_map(|tries| &tries.addresses).map(|address| address.ip));
+            let met = !view.addresses.is_empty() && ips.all(|ip| record.expectation.is_met_by(ip));
             let answer_paint = if met { Paint::Good } else { Paint::Warning };
             let took = view.took_seconds.map(|took| self.style.clean(&took.to_string())).unwrap_or_default();
             for (at, part) in answer.iter().enumerate() {

@@ -2,13 +2,10 @@
 
 mod posture;
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
-
 use crate::clock::{Seconds, Timestamp};
 use crate::diagnosis::Status;
 use crate::observation::cluster::{ClusterFacts, ClusterNode, NodeRole, NodeState};
-use crate::observation::dns::{Resolution, ResolvedAddress, View, ViewKind, ViewOutcome};
+use crate::observation::dns::{Resolution, ResolvedAddress, Tries, View, ViewKind, ViewOutcome};
 use crate::observation::redis::{PingFacts, PingReply};
 use crate::observation::tls::{CertificateFacts, TlsFacts};
 use crate::observation::{Connection, ConnectionPhases, Phase, PhaseName, Phases, SkipReason, StoppedBy};
@@ -232,8 +229,30 @@ pub(crate) fn view_name(view: &View) -> String {
     }
 }
 
-/// What a view gave: `10.60.4.5 private`, or why there is no address.
+/// What a view gave: `10.60.4.5 private`, or why there is no address; after several tries how often
+/// it gave what: `3x 10.60.4.5 private, 2x 20.50.1.10 public`.
 pub(crate) fn view_answer(view: &View) -> String {
+    let answer = match view.tries.as_slice() {
+        [] => first_answer(view),
+        [only] => format!("{}, {}x", first_answer(view), only.count),
+        several => {
+            let counts: Vec<_> =
+                several.iter().map(|tries| format!("{}x {}", tries.count, try_answer(tries))).collect();
+            counts.join(", ")
+        }
+    };
+    if view.udp_silent { format!("{answer}, over TCP only") } else { answer }
+}
+
+fn try_answer(tries: &Tries) -> String {
+    match (tries.addresses.is_empty(), tries.rcode.as_deref()) {
+        (false, _) => addresses(&tries.addresses),
+        (true, Some(rcode)) if rcode != "NOERROR" => rcode.into(),
+        (true, _) => tries.outcome.as_str().replace('_', " "),
+    }
+}
+
+fn first_answer(view: &View) -> String {
     if !view.addresses.is_empty() {
         return addresses(&view.addresses);
     }
@@ -293,8 +312,7 @@ pub(crate) enum Standing {
     Unknown,
 }
 
-/// How `view` stands to the view in use. Addresses of a family that one of them lacks do not
-/// count: the C library asks for the families that this machine has (RFC 3493, AI_ADDRCONFIG).
+/// How `view` stands to the view in use.
 pub(crate) fn standing(resolution: &Resolution, view: &View) -> Standing {
     let Some(in_use) = resolution.in_use() else { return Standing::Unknown };
     if in_use.view == view.view {
@@ -303,21 +321,7 @@ pub(crate) fn standing(resolution: &Resolution, view: &View) -> Standing {
     if !view.outcome.is_final() || !in_use.outcome.is_final() {
         return Standing::Unknown;
     }
-    let family = |view: &View, v4: bool| -> BTreeSet<IpAddr> {
-        view.ips().map(|ip| ip.to_canonical()).filter(|ip| ip.is_ipv4() == v4).collect()
-    };
-    let mut common = view.addresses.is_empty() && in_use.addresses.is_empty();
-    for v4 in [true, false] {
-        let (ours, theirs) = (family(in_use, v4), family(view, v4));
-        if ours.is_empty() || theirs.is_empty() {
-            continue;
-        }
-        if ours != theirs {
-            return Standing::Differs;
-        }
-        common = true;
-    }
-    if common { Standing::Agrees } else { Standing::Differs }
+    if view.agrees_with(in_use) { Standing::Agrees } else { Standing::Differs }
 }
 
 /// The view whose chain shows how the name leads to the addresses in use: a DNS view that agrees
@@ -379,5 +383,41 @@ fn certificate_name(certificate: &CertificateFacts, server_name: &str) -> String
             [only] => only.clone(),
             [first, rest @ ..] => format!("{first} and {} more", rest.len()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expectation::Expectation;
+
+    fn answered(ip: &str) -> View {
+        let mut view = View::new("system:10.10.0.53", ViewKind::System, "10.10.0.53:53".parse().ok());
+        let ip = ip.parse().unwrap();
+        view.outcome = ViewOutcome::Answered;
+        view.addresses = vec![ResolvedAddress { ip, class: Expectation::default().class(ip), ttl: Some(10) }];
+        view
+    }
+
+    #[test]
+    fn several_tries_are_told_by_their_counts() {
+        let mut view = answered("10.60.4.5");
+        assert_eq!(view_answer(&view), "10.60.4.5 private");
+        for _ in 0..3 {
+            Tries::count_in(&mut view.tries, &answered("10.60.4.5"));
+        }
+        assert_eq!(view_answer(&view), "10.60.4.5 private, 3x");
+        Tries::count_in(&mut view.tries, &answered("20.50.1.10"));
+        let mut silent = answered("10.60.4.5");
+        (silent.outcome, silent.addresses) = (ViewOutcome::Timeout, Vec::new());
+        Tries::count_in(&mut view.tries, &silent);
+        assert_eq!(view_answer(&view), "3x 10.60.4.5 private, 1x 20.50.1.10 public, 1x timeout");
+    }
+
+    #[test]
+    fn an_answer_over_tcp_alone_says_so() {
+        let mut view = answered("10.60.4.5");
+        view.udp_silent = true;
+        assert_eq!(view_answer(&view), "10.60.4.5 private, over TCP only");
     }
 }

@@ -7,12 +7,14 @@ mod libc;
 mod query;
 mod resolv_conf;
 mod search;
+mod tries;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot;
 
 use self::chain::Answer;
@@ -23,7 +25,9 @@ use super::budget::{Budget, Cut};
 use crate::azure;
 use crate::clock::Seconds;
 use crate::expectation::Expectation;
-use crate::observation::dns::{Question, Resolution, ResolveFailure, ResolvedAddress, View, ViewKind, ViewOutcome};
+use crate::observation::dns::{
+    Question, Resolution, ResolveFailure, ResolvedAddress, Tries, View, ViewKind, ViewOutcome,
+};
 use crate::observation::{Phase, StoppedBy};
 use crate::plan::Plan;
 
@@ -42,7 +46,7 @@ impl Resolver {
     }
 
     /// Asks every view that the plan selects. The answer of the view in use is sent on at once, so
-    /// that a slow view beside it delays nothing.
+    /// that a slow view or a further try beside it delays nothing.
     pub(crate) async fn resolve(
         &self,
         plan: &Plan,
@@ -52,35 +56,86 @@ impl Resolver {
         let conf = ResolvConf::read(&self.resolv_conf);
         let views = selected(plan, &conf);
         let mut resolution = Resolution {
-            views: Vec::new(),
+            views: views.clone(),
             view_in_use: views.first().map(|view| view.view.clone()),
             search: conf.search.clone(),
             ndots: Some(conf.ndots),
             resolv_conf_error: conf.error.clone(),
         };
+        let round = Round { plan, conf: &conf, budget, limit: budget.phase_limit(), began: Instant::now() };
         let mut in_use = Some(in_use);
-        let asked = views.into_iter().map(|view| {
-            let sender = in_use.take();
-            let conf = &conf;
-            async move {
-                let view = self.ask(view, plan, conf, budget).await;
-                if let Some(sender) = sender {
-                    let _ = sender.send(view.clone()); // the connection may not be waiting for it
-                }
-                view
+        let mut turns: FuturesUnordered<_> = views
+            .into_iter()
+            .enumerate()
+            .map(|(index, view)| {
+                let further = tries::further_for_all(plan.tries);
+                self.take(Turn { index, view, first: true, further, in_use: in_use.take() }, &round)
+            })
+            .collect();
+        let mut disagree = false;
+        while let Some(Turn { index, view, first, .. }) = turns.next().await {
+            if let Some(place) = resolution.views.get_mut(index) {
+                *place = view;
             }
-        });
-        resolution.views = join_all(asked).await;
+            if !first {
+                continue;
+            }
+            // Views that have not answered yet are interrupted ones until then, and count for nothing.
+            let known = disagree;
+            disagree = disagree || tries::disagree(&resolution.views, &plan.expectation);
+            let again =
+                resolution.views.iter().enumerate().filter(|(at, view)| {
+                    disagree && (*at == index || !known) && view.outcome != ViewOutcome::Interrupted
+                });
+            for (index, view) in again {
+                let further = tries::further_for(view, plan.tries);
+                if further > 0 {
+                    turns.push(
+                        self.take(Turn { index, view: view.clone(), first: false, further, in_use: None }, &round),
+                    );
+                }
+            }
+        }
+        drop(turns);
         let phase = phase_of(resolution.in_use());
         (resolution, phase)
     }
 
-    async fn ask(&self, mut view: View, plan: &Plan, conf: &ResolvConf, budget: &Budget) -> View {
+    /// One view's tries, one after the other.
+    async fn take(&self, mut turn: Turn, round: &Round<'_>) -> Turn {
+        if turn.first {
+            turn.view = self.ask(turn.view, round, round.limit).await;
+            if let Some(in_use) = turn.in_use.take() {
+                let _ = in_use.send(turn.view.clone()); // the connection may not be waiting for it
+            }
+        }
+        for _ in 0..turn.further {
+            let left = round.limit.saturating_sub(round.began.elapsed());
+            if left.is_zero() || turn.view.outcome == ViewOutcome::Interrupted {
+                break;
+            }
+            let again = View::new(turn.view.view.clone(), turn.view.kind, turn.view.server);
+            let again = self.ask(again, round, left).await;
+            if !tries::counts(&again, left, round.limit) {
+                break;
+            }
+            let mut tries = std::mem::take(&mut turn.view.tries);
+            if tries.is_empty() {
+                Tries::count_in(&mut tries, &turn.view);
+            }
+            Tries::count_in(&mut tries, &again);
+            turn.view.tries = tries;
+        }
+        turn
+    }
+
+    async fn ask(&self, mut view: View, round: &Round<'_>, limit: Duration) -> View {
+        let Round { plan, conf, budget, .. } = *round;
         let began = Instant::now();
         let host = &plan.target.host;
         match view.kind {
             ViewKind::Libc => {
-                let cut = budget.phase(self.libc.ask(&mut view, host)).await;
+                let cut = budget.within(limit, self.libc.ask(&mut view, host)).await;
                 record_cut(&mut view, cut, began);
                 let addresses: Vec<_> = view.addresses.iter().map(|address| address.ip).collect();
                 view.addresses = classified(addresses.into_iter().map(|ip| (ip, None)), &plan.expectation);
@@ -91,7 +146,6 @@ impl Resolver {
                     tcp_only: view.kind == ViewKind::System && conf.use_tcp,
                     with_aaaa: view.kind != ViewKind::System || !conf.no_aaaa,
                 };
-                let limit = budget.phase_limit();
                 let walk = Walk::new(host, &conf.search, conf.ndots);
                 // The limit is kept inside, so that what was asked until then is kept too.
                 let cut = budget.within(limit + GRACE, walk_view(&mut view, walk, server, style, limit)).await;
@@ -103,6 +157,28 @@ impl Resolver {
         }
         view
     }
+}
+
+/// What all turns of one resolution share.
+#[derive(Clone, Copy)]
+struct Round<'a> {
+    plan: &'a Plan,
+    conf: &'a ResolvConf,
+    budget: &'a Budget,
+    limit: Duration,
+    began: Instant,
+}
+
+/// One view's turn.
+struct Turn {
+    index: usize,
+    view: View,
+    /// Whether the view has not been asked yet.
+    first: bool,
+    /// How many tries follow the first.
+    further: u8,
+    /// Where the first answer goes at once.
+    in_use: Option<oneshot::Sender<View>>,
 }
 
 /// How long the walk's own limit may be late before it is cut from outside.
@@ -170,7 +246,7 @@ fn phase_of(view: Option<&View>) -> Phase<ResolveFailure> {
 }
 
 /// Walks the search list at one server, as the C library would, until a name is answered.
-async fn walk_view(view: &mut View, mut walk: Walk, server: SocketAddr, style: Style, limit: Duration) {
+async fn walk_view(view: &mut View, mut walk: Walk, server: SocketAddr, mut style: Style, limit: Duration) {
     let began = Instant::now();
     let mut deciding: Option<Answer> = None;
     while let Some(candidate) = walk.next_name() {
@@ -180,6 +256,10 @@ async fn walk_view(view: &mut View, mut walk: Walk, server: SocketAddr, style: S
         let asked = query::ask(server, &candidate, style.with_aaaa, style.tcp_only, share).await;
         view.questions.extend(asked.questions.iter().cloned());
         view.took_seconds = Some(began.elapsed().into());
+        // Waiting for UDP once is enough.
+        let silent = asked.questions.iter().any(|question| question.udp_silent);
+        style.tcp_only |= silent;
+        view.udp_silent |= silent;
         let found = walk.note(&asked);
         // Where nothing is found, the bare name's answer says most about it.
         if found || deciding.is_none() || walk.was_bare_name() {

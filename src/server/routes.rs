@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
     HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
@@ -22,8 +22,9 @@ use super::compression::gzipped;
 use super::limits::{Limits, MAX_BODY_BYTES};
 use super::users::{Admission, Doorkeeper};
 use super::web_config::{WebConfig, WebConfigFile};
-use super::{Backend, ProbeRefused, status_page};
+use super::{Backend, ProbeRefused, code_page, status_page};
 use crate::clock::Timestamp;
+use crate::diagnosis::Code;
 use crate::output::metrics::ExpositionFormat;
 use crate::output::prometheus::blackbox_exposition;
 use crate::record::Record;
@@ -120,20 +121,37 @@ fn router(backend: Arc<Backend>) -> Router {
         .route("/metrics", get(metrics))
         .route("/probe", get(probe))
         .route("/api/v1/records", get(records))
+        .route("/codes", get(codes))
+        .route("/codes/{code}", get(code))
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload))
         .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n"))
         .fallback(async || {
-            let why = "not found: /, /metrics, /probe?target=NAME, /api/v1/records, /-/healthy, /-/ready and /-/reload are served\n";
+            let why = "not found: /, /metrics, /probe?target=NAME, /api/v1/records, /codes, /codes/CODE, /-/healthy, /-/ready and /-/reload are served\n";
             (StatusCode::NOT_FOUND, why)
         })
         .with_state(backend)
 }
 
 async fn root(State(backend): State<Arc<Backend>>, headers: HeaderMap) -> Response {
-    let page = status_page::page(&backend.vantage, &backend.history.all(), Timestamp::now());
-    let mut response = body(&headers, HTML, page.into_bytes());
+    html(&headers, status_page::page(&backend.vantage, &backend.history.all(), Timestamp::now()))
+}
+
+async fn codes(headers: HeaderMap) -> Response {
+    html(&headers, code_page::index())
+}
+
+async fn code(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    match Code::named(&name) {
+        Some(code) => html(&headers, code_page::page(code)),
+        None => (StatusCode::NOT_FOUND, "no such code: /codes lists them\n").into_response(),
+    }
+}
+
+/// A page of ours, with what it may do.
+fn html(headers: &HeaderMap, page: String) -> Response {
+    let mut response = body(headers, HTML, page.into_bytes());
     if let Ok(policy) = HeaderValue::from_str(&status_page::POLICY) {
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     }

@@ -20,7 +20,7 @@ use crate::output::words;
 use crate::record::{Record, Tool};
 use crate::vantage::Vantage;
 
-const STYLE: &str = include_str!("status_page.css");
+pub(super) const STYLE: &str = include_str!("status_page.css");
 
 /// How often the page fetches itself anew, in seconds.
 const REFRESH: u32 = 15;
@@ -70,7 +70,7 @@ fn document(out: &mut String, vantage: &Vantage, targets: &[(String, TargetHisto
     writeln!(
         out,
         "</main>\n<footer>redpath {version}; the page is fetched anew every {REFRESH} s; \
-         <a href=\"/metrics\">metrics</a>, <a href=\"/api/v1/records\">records</a></footer>\n</body>\n</html>"
+         <a href=\"/metrics\">metrics</a>, <a href=\"/api/v1/records\">records</a>, <a href=\"/codes\">codes</a></footer>\n</body>\n</html>"
     )
 }
 
@@ -160,7 +160,8 @@ fn findings(out: &mut String, findings: &[Finding]) -> fmt::Result {
     writeln!(out, "<h3>Findings</h3>")?;
     for finding in findings {
         let severity = finding.severity.as_str();
-        writeln!(out, "<p><b>{severity}</b> <code>{}</code>: {}</p>", finding.code, text(&finding.summary))?;
+        let (code, summary) = (finding.code, text(&finding.summary));
+        writeln!(out, "<p><b>{severity}</b> <a href=\"/codes/{code}\"><code>{code}</code></a>: {summary}</p>")?;
         if !finding.detail.is_empty() {
             writeln!(out, "<p class=\"detail note\">{}</p>", text(&finding.detail))?;
         }

@@ -66,6 +66,8 @@ fn bad_input_is_one_clear_sentence() {
         (&["check", "cache1", "--latency", "ping=5ms", "--latency", "ping=6ms"], "ping twice"),
         (&["check", "cache1", "--timeout", "0s"], "such as 5s"),
         (&["check", "cache1", "--samples", "0"], "from 1 to 1000"),
+        (&["check", "cache1", "--tries", "0"], "from 1 to 20"),
+        (&["check", "cache1", "--tries", "21"], "from 1 to 20"),
         (&["check", "cache1", "--samples", "1001"], "from 1 to 1000"),
         (&["check", "cache1", "--server-name", "a..b"], "empty label"),
         (&["check", "cache1", "--ca-file", "/nonexistent/ca.pem"], "/nonexistent/ca.pem: No such file"),

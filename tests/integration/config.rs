@@ -113,6 +113,7 @@ fn defaults_hold_until_the_target_says_otherwise() {
     let config = load("defaults-of-everything.yaml");
     let [plain, otherwise] = [&config.targets[0], &config.targets[1]];
     assert_eq!((plain.interval.as_secs(), plain.plan.timeout.as_millis(), plain.plan.samples), (30, 2500, 3));
+    assert_eq!((plain.plan.tries, otherwise.plan.tries), (Some(5), Some(1)));
     assert_eq!(plain.plan.target.server_name.as_str(), "redis.example.org");
     assert!(!plain.plan.expectation.require_auth && plain.plan.auth != Auth::None);
     assert_eq!(otherwise.interval.as_secs(), 90);

@@ -9,6 +9,7 @@ use redpath::diagnosis::{Cause, Code, Diagnosis, Severity, Status, diagnose};
 use redpath::observation::{Phase, SkipReason, StoppedBy};
 use redpath::phase::PhaseName;
 use redpath::record::Record;
+use redpath::record::saved::{self, SavedVerdict};
 use redpath::vantage::Vantage;
 
 use self::arbitrary::{Seen, healthy, seen};
@@ -89,7 +90,10 @@ proptest! {
         let read: Record = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(&read, &record);
         let again = diagnose(&read.target, &read.expectation, &read.observation, read.started_at);
-        prop_assert_eq!((again.findings, again.verdict), (record.findings, record.verdict));
+        prop_assert_eq!((again.findings, again.verdict), (record.findings.clone(), record.verdict.clone()));
+        let saved = saved::read(text.as_bytes()).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert!(saved.verdicts == [Some(SavedVerdict::of(&record.verdict))]);
+        prop_assert_eq!(saved.report.records, [record]);
     }
 
     #[test]

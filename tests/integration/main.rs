@@ -8,6 +8,7 @@ mod command_line;
 mod config;
 mod connection;
 mod diagnosis;
+mod explain;
 mod house;
 mod metrics;
 mod monitoring;

@@ -181,7 +181,14 @@ fn what_a_subnet_sees_is_named_with_its_cause() {
     world.nameservers(&["127.0.0.99"]);
     world.expect(HOST, &endpoint, 1, "fail", "dns_unreachable");
     world.nameservers(&[LINKED, UNLINKED]);
-    world.expect(HOST, &endpoint, 1, "fail", "resolver_disagreement");
+    let record = world.expect(HOST, &endpoint, 1, "fail", "resolver_disagreement");
+    // They disagree, so each was asked again, and was steady.
+    for view in record["resolution"]["views"].as_array().unwrap() {
+        let tries = view["tries"].as_array().unwrap_or_else(|| panic!("asked once: {view:#}"));
+        assert_eq!(tries.iter().map(|tries| tries["count"].as_u64().unwrap()).collect::<Vec<_>>(), [3], "{view:#}");
+    }
+    let record = world.expect(HOST, &[&endpoint[..], &["--tries", "1"]].concat(), 1, "fail", "resolver_disagreement");
+    assert!(record["resolution"]["views"].as_array().unwrap().iter().all(|view| view["tries"].is_null()));
     world.namespace.resolv_conf("# nothing\n");
     let (output, report) = world.check(HOST, &endpoint);
     assert_eq!(output.status.code(), Some(3), "{report:#}");
@@ -197,6 +204,7 @@ fn what_a_subnet_sees_is_named_with_its_cause() {
         .namespace
         .resolv_conf(&format!("nameserver {LINKED}\nsearch ns.svc.cluster.local svc.cluster.local\noptions ndots:5\n"));
     let record = world.expect(HOST, &endpoint, 0, "pass", "healthy");
+    assert_eq!(record["findings"][0]["code"], "search_list_waste", "{record:#}");
     let asked: Vec<&str> = record["resolution"]["views"][1]["questions"]
         .as_array()
         .unwrap()

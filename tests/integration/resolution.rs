@@ -139,6 +139,135 @@ async fn truncation_without_tcp_is_named() {
     assert!(view.reason.unwrap().contains("TCP"));
 }
 
+/// A server that answers over TCP alone; UDP is dropped on the way.
+fn tcp_only() -> DnsServer {
+    let zone = Zone::healthy(HOST, ENDPOINT);
+    DnsServer::start(move |asked| match asked.transport {
+        Transport::Udp => Action::Drop,
+        Transport::Tcp => Action::Reply(zone.answer(asked)),
+    })
+}
+
+#[tokio::test]
+async fn a_server_that_is_silent_over_udp_is_asked_over_tcp() {
+    let began = Instant::now();
+    let view = ask_impatiently(HOST, tcp_only().address()).await;
+    assert!(began.elapsed() < IMPATIENT, "within the phase's time");
+    assert_eq!((view.outcome, view.transport, view.udp_silent), (ViewOutcome::Answered, Some(Seen::Tcp), true));
+    assert_eq!(view.ips().collect::<Vec<_>>(), [ENDPOINT]);
+    assert!(view.questions.iter().all(|question| question.udp_silent && question.attempts == 3), "{view:?}");
+}
+
+#[tokio::test]
+async fn udp_is_still_listened_to_beside_tcp() {
+    let zone = Zone::healthy(HOST, ENDPOINT);
+    let late = IMPATIENT.mul_f64(0.5 * 0.8);
+    let server = DnsServer::start(move |asked| match asked.transport {
+        Transport::Udp => Action::Reply(zone.answer(asked)).after(late),
+        Transport::Tcp => Action::Drop,
+    });
+    let view = ask_impatiently(HOST, server.address()).await;
+    assert_eq!((view.outcome, view.transport, view.udp_silent), (ViewOutcome::Answered, Some(Seen::Udp), false));
+}
+
+#[tokio::test]
+async fn silence_over_both_is_silence() {
+    let view = ask_impatiently(HOST, DnsServer::start(|_| Action::Drop).address()).await;
+    assert_eq!((view.outcome, view.transport, view.udp_silent), (ViewOutcome::Timeout, Some(Seen::Udp), false));
+    let without_tcp = ask_impatiently(HOST, DnsServer::start_without_tcp(|_| Action::Drop).address()).await;
+    assert_eq!((without_tcp.outcome, without_tcp.udp_silent), (ViewOutcome::Timeout, false));
+}
+
+/// Every third question for the A record leads to the public address.
+fn flapping() -> DnsServer {
+    let right = Zone::healthy(HOST, ENDPOINT);
+    let wrong = Zone::unlinked(HOST, PUBLIC);
+    DnsServer::start(move |asked| {
+        Action::Reply(if asked.attempt % 3 == 0 { wrong.answer(asked) } else { right.answer(asked) })
+    })
+}
+
+const PUBLIC: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 20);
+
+fn counts(view: &View) -> Vec<(u32, Vec<IpAddr>)> {
+    view.tries.iter().map(|tries| (tries.count, tries.addresses.iter().map(|address| address.ip).collect())).collect()
+}
+
+#[tokio::test]
+async fn several_tries_are_counted_by_their_answers() {
+    let server = flapping();
+    let mut plan = plan(HOST, &[server.address()]);
+    plan.tries = Some(10);
+    let observation = probe(&plan).await;
+    let view = &observation.resolution.views[0];
+    assert_eq!(counts(view), [(7, vec![ENDPOINT]), (3, vec![PUBLIC.into()])]);
+    assert_eq!(view.ips().collect::<Vec<_>>(), [ENDPOINT], "the first try's answer is the view's own");
+    assert_eq!(view.questions.len(), 2, "and so are its questions");
+    assert_eq!(server.names_asked(RecordType::A).len(), 10, "neither more nor less");
+    let slowest = view.tries.iter().map(|tries| tries.took_seconds).max();
+    assert!(view.took_seconds <= slowest, "the time is the first try's");
+}
+
+/// With the binary: a person sees the counts and the cause.
+#[test]
+fn a_server_that_changes_its_mind_is_told_with_its_counts() {
+    let server = flapping();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_redpath"))
+        .args(["check", HOST, "--resolver", &format!("hub={}", server.address()), "--views", "hub", "--tries", "6"])
+        .args(["--endpoint", &ENDPOINT.to_string(), "--output", "text"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("flapping_answer"), "{text}");
+    assert!(text.contains("4x 127.0.0.10 private, 2x 127.0.0.20 loopback"), "{text}");
+    let unwrapped = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(unwrapped.contains("4 × 127.0.0.10, 2 × 127.0.0.20"), "{text}");
+}
+
+#[tokio::test]
+async fn one_try_is_one_question() {
+    for tries in [None, Some(1)] {
+        let server = flapping();
+        let mut plan = plan(HOST, &[server.address()]);
+        plan.tries = tries;
+        let view = probe(&plan).await.resolution.views.remove(0);
+        assert!(view.tries.is_empty());
+        assert_eq!(server.names_asked(RecordType::A).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn tries_end_with_the_time_of_the_phase() {
+    let zone = Zone::healthy(HOST, ENDPOINT);
+    let delay = IMPATIENT / 10;
+    let server = DnsServer::start(move |asked| Action::Reply(zone.answer(asked)).after(delay));
+    let mut plan = plan(HOST, &[server.address()]);
+    (plan.timeout, plan.tries) = (IMPATIENT, Some(20));
+    let began = Instant::now();
+    let view = probe(&plan).await.resolution.views.remove(0);
+    assert!(began.elapsed() < IMPATIENT);
+    let [(count, _)] = counts(&view)[..] else { panic!("one answer, whatever was cut off: {view:?}") };
+    assert!((2..=5).contains(&count), "{count}");
+}
+
+#[tokio::test]
+async fn a_try_that_is_lost_is_counted_only_where_it_was_waited_for() {
+    let zone = Zone::healthy(HOST, ENDPOINT);
+    let server =
+        DnsServer::start_without_tcp(
+            move |asked| {
+                if asked.attempt == 1 { Action::Reply(zone.answer(asked)) } else { Action::Drop }
+            },
+        );
+    let mut plan = plan(HOST, &[server.address()]);
+    (plan.timeout, plan.tries) = (IMPATIENT, Some(3));
+    let view = probe(&plan).await.resolution.views.remove(0);
+    let outcomes: Vec<_> = view.tries.iter().map(|tries| (tries.count, tries.outcome)).collect();
+    assert_eq!(outcomes, [(1, ViewOutcome::Answered), (1, ViewOutcome::Timeout)]);
+    assert_eq!(view.outcome, ViewOutcome::Answered);
+}
+
 #[tokio::test]
 async fn tcp_that_dribbles_is_cut_off() {
     let reply = Reply { answers: vec![address(HOST, 10, ENDPOINT)], ..Reply::empty() };

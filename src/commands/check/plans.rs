@@ -63,6 +63,7 @@ pub(super) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
                 WhichAddresses::All => Addresses::All,
             },
             timeout: args.timeout,
+            tries: args.tries,
             samples: args.samples,
             auth: credentials.auth(argument.username, argument.password)?,
             ca_file: args.ca_file.clone(),

@@ -1,8 +1,9 @@
 //! Servers that should say the same and do not.
 
+use super::cache::{self, LocalCache};
 use super::local;
 use super::path;
-use super::views::{Reading, Views, addresses, called, local_cache, said};
+use super::views::{Reading, Views, addresses, called, said};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::advice::{self, Resource};
 use crate::diagnosis::{Case, Code, Finding, Severity};
@@ -73,12 +74,7 @@ fn summary(bad: &View, good: &View) -> String {
 
 fn disagreement(case: &Case<'_>, views: &Views<'_>, bad: &View, good: &View, more: &str) -> Finding {
     let host = case.target.host.as_str();
-    let cached = match (lowest_ttl(bad), lowest_ttl(good)) {
-        (Some(kept), Some(own)) if kept > own.saturating_mul(2).max(USUAL_TTL) => format!(
-            " The wrong answer has {kept} s left to live, and the right one's record lives {own} s: it looks like an old answer that is kept too long."
-        ),
-        _ => String::new(),
-    };
+    let cached = cache::betrayed(case, views, bad, good);
     let finding = |detail: String| {
         Finding::new(Code::ResolverDisagreement, Severity::Error, summary(bad, good), detail)
             .commands([advice::ask(bad, host), advice::ask(good, host)])
@@ -105,11 +101,14 @@ fn disagreement(case: &Case<'_>, views: &Views<'_>, bad: &View, good: &View, mor
     let finding = finding(format!(
         "Both were asked the same question from here, so the zone and its link are right and what stands between is not: a stale cache, an own copy of the zone, or a forwarder that does not ask {AZURE_DNS} for it.{cached}{more}"
     ));
-    if local_cache(bad).is_some() {
-        finding.hint(format!(
-            "flush that cache, then see whether the server it forwards to asks {} for {zone}; leave the zone link alone",
-            good.server.map_or(AZURE_DNS, |server| server.ip())
-        ))
+    if let Some(cache) = LocalCache::of(bad) {
+        finding
+            .hint(format!(
+                "flush that cache, then see whether the server it forwards to asks {} for {zone}; leave the zone link alone ({})",
+                good.server.map_or(AZURE_DNS, |server| server.ip()),
+                cache.hint()
+            ))
+            .commands(cache.commands(host))
     } else if good.is_azure_dns() {
         let server = at.unwrap_or_else(|| {
             if bad.kind == ViewKind::Libc { "the name server in use".to_owned() } else { called(bad) }
@@ -125,17 +124,10 @@ fn disagreement(case: &Case<'_>, views: &Views<'_>, bad: &View, good: &View, mor
     }
 }
 
-/// The longest that the records of Azure's names usually live, in seconds.
-const USUAL_TTL: u32 = 300;
-
 fn zone(case: &Case<'_>, bad: &View, good: &View) -> String {
     good.privatelink_zone
         .clone()
         .or_else(|| bad.privatelink_zone.clone())
         .or_else(|| Resource::of(case).map(|resource| resource.zone))
         .unwrap_or_else(|| "the zone".to_owned())
-}
-
-fn lowest_ttl(view: &View) -> Option<u32> {
-    view.addresses.iter().filter_map(|address| address.ttl).min()
 }

@@ -149,6 +149,16 @@ fn evidence(views: &Views<'_>) -> String {
     if views.hosts_file_decides() {
         return format!("It comes from {}.", lines(views));
     }
+    let steady = views.system.iter().filter_map(|view| match view.tries.as_slice() {
+        [only] if only.count > 2 => Some((view, only.count)),
+        _ => None,
+    });
+    if let Some((view, count)) = steady.into_iter().next() {
+        return format!(
+            "The hosts file does not name it, and {} gave the same answer {count} times, so it is a cache on this machine or another source of nsswitch.conf.",
+            called(view)
+        );
+    }
     "The hosts file does not name it, so it is a cache or another source of nsswitch.conf, or a server that answers differently from one question to the next; one probe cannot tell which.".to_owned()
 }
 

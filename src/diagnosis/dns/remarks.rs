@@ -1,7 +1,7 @@
 //! What is worth knowing beside the cause: servers that failed or differ without harm now.
 
 use super::views::{Reading, Views, called, said};
-use super::{disagree, local, path, servers};
+use super::{disagree, flapping, local, path, search, servers, transport};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::advice;
 use crate::diagnosis::{Case, Code, Finding, Severity};
@@ -36,6 +36,12 @@ pub(super) fn all(case: &Case<'_>, views: &Views<'_>, cause: Option<&Finding>) -
         };
         add(servers::of_view(case, view, severity, more));
     }
+    for view in views.system.iter().copied().chain(views.references()).filter(|view| view.udp_silent) {
+        add(transport::over_tcp_only(case, view, Severity::Warning));
+    }
+    if let Some(finding) = flapping::remark(case, views) {
+        add(finding);
+    }
     if cause.is_none() {
         if let Some(finding) = local::differs(case, views) {
             add(finding);
@@ -51,6 +57,9 @@ pub(super) fn all(case: &Case<'_>, views: &Views<'_>, cause: Option<&Finding>) -
         }
     }
     if let Some(finding) = local::pinned(case, views, cause) {
+        add(finding);
+    }
+    if let Some(finding) = search::waste(case, views) {
         add(finding);
     }
     findings

@@ -1,7 +1,8 @@
 //! The view in use gave no word at all: its servers are silent, out of reach or at fault.
 
-use super::failure_code;
+use super::cache::LocalCache;
 use super::views::{Reading, Views, called, said};
+use super::{failure_code, transport};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::advice;
 use crate::diagnosis::prose::capitalized;
@@ -70,6 +71,9 @@ fn of_library(case: &Case<'_>, view: &View, answered: &str) -> Finding {
 /// What a failed view means by itself.
 pub(super) fn of_view(case: &Case<'_>, view: &View, severity: Severity, more: &str) -> Finding {
     let host = case.target.host.as_str();
+    if let Some(finding) = transport::tcp_blocked(case, view, severity, more) {
+        return finding;
+    }
     let code = failure_code(view.outcome).unwrap_or(Code::DnsServerFailure);
     let who = called(view);
     let reason = view.reason.as_deref().or(view.rcode.as_deref()).unwrap_or("no reason given");
@@ -107,5 +111,10 @@ pub(super) fn of_view(case: &Case<'_>, view: &View, severity: Severity, more: &s
             format!("look into the server's log, and check that it reaches {AZURE_DNS} or whatever it forwards to"),
         ),
     };
-    Finding::new(code, severity, summary, format!("{detail}{more}")).hint(hint).commands([advice::ask(view, host)])
+    let finding =
+        Finding::new(code, severity, summary, format!("{detail}{more}")).hint(hint).commands([advice::ask(view, host)]);
+    match LocalCache::of(view) {
+        Some(cache) => finding.commands(cache.commands(host)),
+        None => finding,
+    }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::cache::LocalCache;
 use crate::address::{AddressClass, classify};
 use crate::diagnosis::Case;
 use crate::expectation::{Expectation, ExpectedPath};
-use crate::observation::dns::ViewKind;
+use crate::observation::dns::{Tries, ViewKind};
 use crate::observation::{View, ViewOutcome};
 
 /// What a view's answer is, held against the expectation.
@@ -32,8 +33,12 @@ pub(super) enum Reading {
 
 impl Reading {
     pub(super) fn of(view: &View, expectation: &Expectation) -> Self {
-        match view.outcome {
-            ViewOutcome::Answered => Self::of_addresses(&view.ips().collect::<Vec<_>>(), expectation),
+        Self::of_answer(view.outcome, &view.ips().collect::<Vec<_>>(), expectation)
+    }
+
+    fn of_answer(outcome: ViewOutcome, ips: &[IpAddr], expectation: &Expectation) -> Self {
+        match outcome {
+            ViewOutcome::Answered => Self::of_addresses(ips, expectation),
             ViewOutcome::NoData | ViewOutcome::NameNotFound | ViewOutcome::NoAddress => Self::Absent,
             ViewOutcome::ServerFailure
             | ViewOutcome::Refused
@@ -101,6 +106,11 @@ impl<'a> Views<'a> {
         Reading::of(view, self.expectation)
     }
 
+    pub(super) fn reading_of(&self, tries: &Tries) -> Reading {
+        let ips: Vec<IpAddr> = tries.addresses.iter().map(|address| address.ip).collect();
+        Reading::of_answer(tries.outcome, &ips, self.expectation)
+    }
+
     /// The views that asked a DNS server, system first.
     pub(super) fn dns(&self) -> impl Iterator<Item = &'a View> + '_ {
         self.system.iter().chain(&self.configured).copied()
@@ -146,9 +156,17 @@ impl<'a> Views<'a> {
         if self.in_use.kind != ViewKind::Libc || self.in_use.outcome != ViewOutcome::Answered {
             return false;
         }
-        let known: BTreeSet<IpAddr> = self.system.iter().flat_map(|view| view.ips()).collect();
+        let tried = |view: &'a View| view.tries.iter().flat_map(|tries| &tries.addresses).map(|address| address.ip);
+        let known: BTreeSet<IpAddr> =
+            self.system.iter().flat_map(|view| view.ips().chain(tried(view))).map(|ip| ip.to_canonical()).collect();
         let asked = self.system.iter().any(|view| view.outcome.is_final());
-        asked && !addresses(self.in_use).is_subset(&known)
+        // A family that only the C library has is no difference by itself, unless the hosts file adds it.
+        let has_family = |ip: &IpAddr| known.iter().any(|known| known.is_ipv4() == ip.is_ipv4());
+        let mut compared = addresses(self.in_use);
+        if !self.hosts_file_decides() && compared.iter().any(has_family) {
+            compared.retain(has_family);
+        }
+        asked && !compared.is_subset(&known)
     }
 
     /// The lines of the hosts file that gave the C library its answer.
@@ -207,8 +225,8 @@ pub(super) fn called(view: &View) -> String {
         ViewKind::Libc => "the C library".to_owned(),
         ViewKind::System => {
             let server = view.view.trim_start_matches("system:");
-            match local_cache(view) {
-                Some(cache) => format!("the name server {server} ({cache})"),
+            match LocalCache::of(view) {
+                Some(cache) => format!("the name server {server} ({})", cache.name()),
                 None => format!("the name server {server}"),
             }
         }
@@ -216,16 +234,5 @@ pub(super) fn called(view: &View) -> String {
             let server = view.server.map_or_else(String::new, |server| format!(" ({})", server.ip()));
             format!("the resolver {}{server}", view.view)
         }
-    }
-}
-
-/// The node-local caches of AKS, by their documented addresses.
-pub(super) fn local_cache(view: &View) -> Option<&'static str> {
-    match view.server?.ip().to_string().as_str() {
-        "169.254.20.10" => Some("NodeLocal DNSCache"),
-        "169.254.10.10" => Some("LocalDNS of AKS, for pods with dnsPolicy Default"),
-        "169.254.10.11" => Some("LocalDNS of AKS, for pods with dnsPolicy ClusterFirst"),
-        "127.0.0.53" => Some("systemd-resolved"),
-        _ => None,
     }
 }

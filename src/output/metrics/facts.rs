@@ -178,13 +178,13 @@ fn path(view: &View) -> &'static str {
     }
 }
 
-/// Whether every view that gave a final answer gave the addresses of the view in use; `None` where
-/// that one gave none, since there is nothing to compare with then.
+/// Whether every view that gave a final answer agrees with the view in use; `None` where that one
+/// gave none, since there is nothing to compare with then.
 fn agreement(record: &Record) -> Option<bool> {
     let resolution = &record.observation.resolution;
     let in_use = resolution.in_use().filter(|view| view.outcome.is_final())?;
     let compared = resolution.views.iter().filter(|view| view.outcome.is_final() && !is_outside(record, view));
-    Some(compared.map(addresses_of).all(|addresses| addresses == addresses_of(in_use)))
+    Some(compared.filter(|view| view.view != in_use.view).all(|view| view.agrees_with(in_use)))
 }
 
 /// Whether a view's server stands in the public internet, where a private zone is never seen, so

@@ -1,4 +1,4 @@
-//! One name's questions to one server: UDP with EDNS, retries on loss, TCP on truncation.
+//! One name's questions to one server: UDP with EDNS, retries on loss, TCP on truncation and on silence.
 //!
 //! The socket is connected, so that the kernel drops datagrams of any other source and an ICMP
 //! "port unreachable" is known at once. Ids come from the operating system's random source, ports
@@ -26,6 +26,10 @@ const PAYLOAD: u16 = 1232;
 /// When a lost question is sent again, in parts of its limit: three attempts in all, and the last
 /// has half of the time. An answer to any of them counts.
 const RESEND_AT: [f64; 2] = [0.2, 0.5];
+
+/// When a server that is silent over UDP is asked over TCP as well, in parts of the limit. An answer
+/// over UDP is still waited for beside it.
+const TCP_AT: f64 = 0.7;
 
 /// Asks `server` for the A and, with `with_aaaa`, the AAAA records of `name`, within `limit`.
 pub(super) async fn ask(server: SocketAddr, name: &str, with_aaaa: bool, tcp_only: bool, limit: Duration) -> Asked {
@@ -62,6 +66,7 @@ fn failed(name: &str, types: &[RecordType], outcome: ViewOutcome, reason: &str, 
             transport: Transport::Udp,
             attempts: 0,
             truncated: false,
+            udp_silent: false,
             stray_datagrams: 0,
             answers: 0,
             took_seconds: began.elapsed().into(),
@@ -78,6 +83,7 @@ struct Pending {
     wire: Vec<u8>,
     attempts: u32,
     truncated: bool,
+    udp_silent: bool,
     strays: u32,
     transport: Transport,
     took: Option<Duration>,
@@ -115,6 +121,7 @@ impl Pending {
             wire,
             attempts: 0,
             truncated: false,
+            udp_silent: false,
             strays: 0,
             transport: Transport::Udp,
             took: None,
@@ -157,6 +164,7 @@ impl Pending {
             transport: self.transport,
             attempts: self.attempts,
             truncated: self.truncated,
+            udp_silent: self.udp_silent,
             stray_datagrams: self.strays,
             answers,
             took_seconds: took.into(),
@@ -167,7 +175,8 @@ impl Pending {
 
 const SILENT: &str = "no answer";
 
-/// Sends every question and takes in answers until all have theirs or the limit has passed.
+/// Sends every question and takes in answers until all have theirs or the limit has passed. Where
+/// nothing at all has come by [`TCP_AT`], the questions go over TCP besides.
 async fn over_udp(server: SocketAddr, pending: &mut [Pending], began: Instant, limit: Duration) -> Result<(), End> {
     let any = if server.is_ipv4() {
         SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
@@ -176,29 +185,60 @@ async fn over_udp(server: SocketAddr, pending: &mut [Pending], began: Instant, l
     };
     let socket = UdpSocket::bind(any).await.map_err(|error| End::Failed(format!("no socket: {error}")))?;
     socket.connect(server).await.map_err(|error| unreachable(&error))?;
-    let mut resends = RESEND_AT.iter().map(|part| limit.mul_f64(*part));
-    let mut buffer = [0u8; 4096];
-    loop {
+    for until in RESEND_AT.into_iter().chain([TCP_AT]) {
         for question in pending.iter_mut().filter(|question| question.end.is_none()) {
             question.attempts += 1;
             socket.send(&question.wire).await.map_err(|error| unreachable(&error))?;
         }
-        let next = resends.next();
-        let until = next.unwrap_or(limit);
-        loop {
-            let Ok(received) = timeout(until.saturating_sub(began.elapsed()), socket.recv(&mut buffer)).await else {
-                break;
-            };
-            let length = received.map_err(|error| unreachable(&error))?;
-            take_in(pending, &buffer[..length], began);
-            if pending.iter().all(|question| question.end.is_some()) {
-                return Ok(());
-            }
-        }
-        if next.is_none() {
-            return Err(End::Timeout(SILENT));
+        let left = limit.mul_f64(until).saturating_sub(began.elapsed());
+        if let Ok(answered) = timeout(left, listen(&socket, pending, began)).await {
+            return answered;
         }
     }
+    let left = limit.saturating_sub(began.elapsed());
+    if pending.iter().any(|question| question.end.is_some() || question.strays > 0) {
+        return timeout(left, listen(&socket, pending, began)).await.unwrap_or(Err(End::Timeout(SILENT)));
+    }
+    let questions: Vec<(u16, Vec<u8>)> = pending.iter().map(|question| (question.id, question.wire.clone())).collect();
+    let both = async {
+        tokio::select! {
+            answered = listen(&socket, pending, began) => answered.map(|()| Vec::new()),
+            answers = answers_over_tcp(server, &questions) => Ok(answers),
+        }
+    };
+    let answers = timeout(left, both).await.unwrap_or(Err(End::Timeout(SILENT)))?;
+    for (question, answer) in pending.iter_mut().zip(answers) {
+        if question.end.is_none() && question.is_answered_by(&answer) {
+            question.transport = Transport::Tcp;
+            question.udp_silent = true;
+            question.took = Some(began.elapsed());
+            question.end = Some(End::Response(Box::new(answer)));
+        }
+    }
+    if pending.iter().all(|question| question.end.is_some()) { Ok(()) } else { Err(End::Timeout(SILENT)) }
+}
+
+/// Takes in datagrams until every question has its answer.
+async fn listen(socket: &UdpSocket, pending: &mut [Pending], began: Instant) -> Result<(), End> {
+    let mut buffer = [0u8; 4096];
+    while pending.iter().any(|question| question.end.is_none()) {
+        let length = socket.recv(&mut buffer).await.map_err(|error| unreachable(&error))?;
+        take_in(pending, &buffer[..length], began);
+    }
+    Ok(())
+}
+
+/// The answers over TCP, one per question; never returns where one fails, since UDP may still answer.
+async fn answers_over_tcp(server: SocketAddr, questions: &[(u16, Vec<u8>)]) -> Vec<Message> {
+    let mut answers = Vec::new();
+    for (id, wire) in questions {
+        let answer = exchange(server, wire).await.ok().and_then(|answer| Message::from_vec(&answer).ok());
+        match answer {
+            Some(answer) if answer.metadata.id == *id => answers.push(answer),
+            Some(_) | None => return std::future::pending().await,
+        }
+    }
+    answers
 }
 
 fn take_in(pending: &mut [Pending], datagram: &[u8], began: Instant) {
@@ -264,18 +304,7 @@ async fn over_tcp(server: SocketAddr, pending: &mut [Pending], all: bool, began:
 }
 
 async fn exchange_tcp(server: SocketAddr, question: &Pending) -> End {
-    let exchange = async {
-        let mut stream = TcpStream::connect(server).await?;
-        let length = u16::try_from(question.wire.len()).map_err(io::Error::other)?;
-        let mut framed = length.to_be_bytes().to_vec();
-        framed.extend_from_slice(&question.wire);
-        stream.write_all(&framed).await?;
-        let length = stream.read_u16().await?;
-        let mut answer = vec![0; usize::from(length)]; // at most 64 KiB
-        stream.read_exact(&mut answer).await?;
-        Ok::<_, io::Error>(answer)
-    };
-    match exchange.await {
+    match exchange(server, &question.wire).await {
         Ok(answer) => match Message::from_vec(&answer) {
             Ok(message) if question.is_answered_by(&message) => End::Response(Box::new(message)),
             Ok(_) => End::Bad("the answer over TCP is for another question".into()),
@@ -286,6 +315,19 @@ async fn exchange_tcp(server: SocketAddr, question: &Pending) -> End {
         }
         Err(error) => End::Unreachable(format!("TCP to {server}: {error}")),
     }
+}
+
+/// One message there and one back over a connection of its own (RFC 7766).
+async fn exchange(server: SocketAddr, wire: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(server).await?;
+    let length = u16::try_from(wire.len()).map_err(io::Error::other)?;
+    let mut framed = length.to_be_bytes().to_vec();
+    framed.extend_from_slice(wire);
+    stream.write_all(&framed).await?;
+    let length = stream.read_u16().await?;
+    let mut answer = vec![0; usize::from(length)]; // at most 64 KiB
+    stream.read_exact(&mut answer).await?;
+    Ok(answer)
 }
 
 fn unreachable(error: &io::Error) -> End {

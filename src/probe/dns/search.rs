@@ -135,6 +135,7 @@ mod tests {
             transport: Transport::Udp,
             attempts: 1,
             truncated: false,
+            udp_silent: false,
             stray_datagrams: 0,
             answers,
             took_seconds: Seconds::default(),

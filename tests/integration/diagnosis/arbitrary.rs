@@ -9,7 +9,9 @@ use proptest::sample::select;
 use redpath::azure;
 use redpath::clock::Timestamp;
 use redpath::expectation::{Expectation, ExpectedPath};
-use redpath::observation::dns::{ChainRecord, HostsEntry, Resolution, ResolveFailure, ResolvedAddress, ViewKind};
+use redpath::observation::dns::{
+    ChainRecord, HostsEntry, Question, Resolution, ResolveFailure, ResolvedAddress, Transport, Tries, ViewKind,
+};
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tcp::EarlierAttempt;
 use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts};
@@ -128,46 +130,94 @@ fn view() -> impl Strategy<Value = View> {
         option::weighted(0.1, word()),
         option::weighted(0.2, ip()),
         option::weighted(0.2, word()),
+        (option::of(word()), tries(), any::<bool>(), prop::collection::vec((select(HOSTS), select(OUTCOMES)), 0..4)),
+    )
+        .prop_map(
+            |(kind, server, failed, ips, names, answered, pinned, canonical, (reason, tries, tcp, asked))| {
+                let server: Option<SocketAddr> = server.parse().ok();
+                let name = match kind {
+                    ViewKind::Libc => "libc".to_owned(),
+                    ViewKind::System => server.map_or_else(String::new, |server| format!("system:{}", server.ip())),
+                    ViewKind::Resolver => server.map_or_else(String::new, |server| format!("r{}", server.ip())),
+                };
+                let mut view = View::new(name, kind, server.filter(|_| kind != ViewKind::Libc));
+                view.outcome = failed.unwrap_or(ViewOutcome::Answered);
+                view.reason = reason;
+                view.tries = tries;
+                view.transport = tcp.then_some(Transport::Tcp);
+                view.udp_silent = tcp && kind != ViewKind::Libc && failed.is_none();
+                view.questions = asked.into_iter().map(|(name, outcome)| question(name, outcome)).collect();
+                if failed.is_none() {
+                    view.addresses = ips
+                        .iter()
+                        .map(|(ip, ttl)| ResolvedAddress {
+                            ip: *ip,
+                            class: Expectation::default().class(*ip),
+                            ttl: *ttl,
+                        })
+                        .collect();
+                }
+                if kind == ViewKind::Libc {
+                    view.canonical_name = canonical;
+                    view.hosts_file =
+                        pinned.into_iter().map(|ip| HostsEntry { file: "/etc/hosts".into(), line: 3, ip }).collect();
+                } else {
+                    view.answered_name = answered;
+                    view.chain = names
+                        .windows(2)
+                        .filter_map(|pair| match pair {
+                            [name, data] => Some(ChainRecord {
+                                name: name.clone(),
+                                record_type: "CNAME".into(),
+                                ttl: 60,
+                                data: data.clone(),
+                            }),
+                            _ => None,
+                        })
+                        .collect();
+                    view.privatelink_zone = names.iter().find_map(|name| azure::privatelink_zone(name));
+                }
+                view
+            },
+        )
+}
+
+fn question(name: &str, outcome: ViewOutcome) -> Question {
+    Question {
+        name: name.to_owned(),
+        record_type: "A".into(),
+        outcome,
+        rcode: None,
+        transport: Transport::Udp,
+        attempts: 1,
+        truncated: outcome == ViewOutcome::Timeout,
+        udp_silent: false,
+        stray_datagrams: 0,
+        answers: 0,
+        took_seconds: if name.starts_with('r') { Duration::from_secs(1 << 62) } else { Duration::from_millis(1) }
+            .into(),
+    }
+}
+
+/// Some tries of a view, also such as do not fit what the view says.
+fn tries() -> impl Strategy<Value = Vec<Tries>> {
+    let one = (
+        prop_oneof![1u32..20, any::<u32>()],
+        prop_oneof![2 => Just(ViewOutcome::Answered), 1 => select(OUTCOMES)],
+        ip(),
         option::of(word()),
     )
-        .prop_map(|(kind, server, failed, ips, names, answered, pinned, canonical, reason)| {
-            let server: Option<SocketAddr> = server.parse().ok();
-            let name = match kind {
-                ViewKind::Libc => "libc".to_owned(),
-                ViewKind::System => server.map_or_else(String::new, |server| format!("system:{}", server.ip())),
-                ViewKind::Resolver => server.map_or_else(String::new, |server| format!("r{}", server.ip())),
-            };
-            let mut view = View::new(name, kind, server.filter(|_| kind != ViewKind::Libc));
-            view.outcome = failed.unwrap_or(ViewOutcome::Answered);
-            view.reason = reason;
-            if failed.is_none() {
-                view.addresses = ips
-                    .iter()
-                    .map(|(ip, ttl)| ResolvedAddress { ip: *ip, class: Expectation::default().class(*ip), ttl: *ttl })
-                    .collect();
-            }
-            if kind == ViewKind::Libc {
-                view.canonical_name = canonical;
-                view.hosts_file =
-                    pinned.into_iter().map(|ip| HostsEntry { file: "/etc/hosts".into(), line: 3, ip }).collect();
-            } else {
-                view.answered_name = answered;
-                view.chain = names
-                    .windows(2)
-                    .filter_map(|pair| match pair {
-                        [name, data] => Some(ChainRecord {
-                            name: name.clone(),
-                            record_type: "CNAME".into(),
-                            ttl: 60,
-                            data: data.clone(),
-                        }),
-                        _ => None,
-                    })
-                    .collect();
-                view.privatelink_zone = names.iter().find_map(|name| azure::privatelink_zone(name));
-            }
-            view
-        })
+        .prop_map(|(count, outcome, ip, rcode)| Tries {
+            count,
+            outcome,
+            rcode,
+            addresses: (outcome == ViewOutcome::Answered)
+                .then(|| ResolvedAddress { ip, class: Expectation::default().class(ip), ttl: None })
+                .into_iter()
+                .collect(),
+            took_seconds: Duration::from_millis(1).into(),
+        });
+    prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(one, 0..9)]
 }
 
 fn phase<F: Clone + std::fmt::Debug + std::fmt::Display + 'static>(

@@ -33,6 +33,8 @@ async fn users_are_asked_for_everywhere_but_by_kubelet() {
         "/metrics",
         "/probe?target=sessions",
         "/api/v1/records",
+        "/codes",
+        "/codes/dns_timeout",
         "/nothing",
         "/-/ready/",
         "/-/healthy/../../metrics",

@@ -16,9 +16,15 @@ async fn every_route_has_its_methods_and_no_other() {
         ("/metrics", 200),
         ("/probe?target=sessions", 200),
         ("/api/v1/records", 200),
+        ("/codes", 200),
+        ("/codes/dns_timeout", 200),
         ("/-/healthy", 200),
         ("/-/ready", 200),
         ("/nothing", 404),
+        ("/codes/", 404),
+        ("/codes/nothing", 404),
+        ("/codes/%3Cscript%3E", 404),
+        ("/codes/../metrics", 404),
         ("/metrics/", 404),
         ("//metrics", 404),
         ("/../metrics", 404),
@@ -189,4 +195,26 @@ async fn the_status_page_shows_the_target_and_runs_nothing() {
     let policy = page.header("content-security-policy").expect("a policy");
     assert!(policy.contains(&format!("style-src 'sha256-{digest}'")), "{policy}");
     assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+}
+
+#[tokio::test]
+async fn findings_link_to_the_pages_of_their_codes() {
+    let server = Setup::default().start().await;
+    server.history.set_targets(&["sessions".into()]);
+    let record = record("sessions", "x");
+    let codes: Vec<_> = record.findings.iter().map(|finding| finding.code).collect();
+    assert!(!codes.is_empty());
+    server.history.observe(Arc::new(record));
+    let status = get(server.address, "/").await;
+    for code in codes {
+        let link = format!("<a href=\"/codes/{code}\">");
+        assert!(status.text().contains(&link), "{link}");
+        let page = get(server.address, &format!("/codes/{code}")).await;
+        assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+        assert_eq!(page.header("content-security-policy"), status.header("content-security-policy"));
+        assert!(page.text().contains(&format!("<h1><code>{code}</code>: ")), "{}", page.text());
+        assert!(!page.text().contains("<script") && !page.text().contains("://"), "nothing is loaded");
+    }
+    let unknown = get(server.address, "/codes/%3Cscript%3E").await;
+    assert_eq!(unknown.text(), "no such code: /codes lists them\n");
 }

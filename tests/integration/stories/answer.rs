@@ -9,7 +9,7 @@ use std::time::Duration;
 use redpath::azure;
 use redpath::clock::Seconds;
 use redpath::expectation::Expectation;
-use redpath::observation::dns::{ChainRecord, ResolvedAddress, Transport, ViewKind};
+use redpath::observation::dns::{ChainRecord, Question, ResolvedAddress, Transport, ViewKind};
 use redpath::observation::{View, ViewOutcome};
 use redpath::target::Target;
 
@@ -103,6 +103,15 @@ fn dns(view: &mut View, text: &str, target: &Target, expectation: &Expectation) 
         let ttl = words.next().map_or(Ok(60), |ttl| ttl.parse().map_err(|_| format!("{step:?} has a bad TTL")))?;
         match word {
             "TCP" => view.transport = Some(Transport::Tcp),
+            "SILENT" => {
+                view.transport = Some(Transport::Tcp);
+                view.udp_silent = true;
+            }
+            "BLOCKED" => {
+                view.outcome = ViewOutcome::Timeout;
+                view.reason = Some("truncated over UDP, and no answer over TCP".into());
+                view.questions.push(Question { truncated: true, ..question(&name, "A", ViewOutcome::Timeout) });
+            }
             "NAME" => {
                 name.clone_from(&data);
                 view.answered_name = Some(data);
@@ -136,6 +145,36 @@ fn dns(view: &mut View, text: &str, target: &Target, expectation: &Expectation) 
         .flat_map(|record| [record.name.as_str(), record.data.as_str()])
         .find_map(azure::privatelink_zone);
     Ok(())
+}
+
+/// The questions of a walk along the search list that found nothing before the name itself.
+pub(crate) fn walk(view: &mut View, target: &Target, search: &[String], ndots: Option<u32>) {
+    let host = target.host.as_str();
+    let dots = host.bytes().filter(|byte| *byte == b'.').count();
+    if view.kind == ViewKind::Libc || usize::try_from(ndots.unwrap_or(1)).is_ok_and(|ndots| dots >= ndots) {
+        return;
+    }
+    for domain in search {
+        let name = format!("{host}.{domain}");
+        view.questions.extend(["A", "AAAA"].map(|kind| question(&name, kind, ViewOutcome::NameNotFound)));
+    }
+    view.questions.extend(["A", "AAAA"].map(|kind| question(host, kind, view.outcome)));
+}
+
+fn question(name: &str, kind: &str, outcome: ViewOutcome) -> Question {
+    Question {
+        name: name.to_owned(),
+        record_type: kind.to_owned(),
+        outcome,
+        rcode: None,
+        transport: Transport::Udp,
+        attempts: 1,
+        truncated: false,
+        udp_silent: false,
+        stray_datagrams: 0,
+        answers: 0,
+        took_seconds: Seconds(Duration::from_millis(2)),
+    }
 }
 
 fn set(view: &mut View, outcome: ViewOutcome, rcode: &str) {

@@ -8,7 +8,7 @@ use redpath::address::parse_range;
 use redpath::clock::{Seconds, Timestamp};
 use redpath::diagnosis::{Code, Diagnosis, Status};
 use redpath::expectation::{Expectation, ExpectedPath, PublicAccess};
-use redpath::observation::dns::{HostsEntry, Resolution, ResolveFailure};
+use redpath::observation::dns::{HostsEntry, Resolution, ResolveFailure, Tries};
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tcp::EarlierAttempt;
 use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts};
@@ -51,6 +51,13 @@ struct File {
     servers: BTreeMap<String, String>,
     #[serde(default)]
     hosts_file: BTreeMap<String, String>,
+    /// What each of several tries gave, the first one (in `views`) included: `"3 private"`.
+    #[serde(default)]
+    tries: BTreeMap<String, Vec<String>>,
+    /// The search list, walked before the name where `ndots` says so.
+    #[serde(default)]
+    search: Vec<String>,
+    ndots: Option<u32>,
     resolv_conf_error: Option<String>,
     #[serde(default)]
     phases: RawPhases,
@@ -284,6 +291,14 @@ fn resolution(file: &File, target: &Target, expectation: &Expectation) -> Result
                 });
             }
         }
+        for tries in file.tries.get(name).into_iter().flatten() {
+            let (count, text) = tries.split_once(' ').ok_or_else(|| format!("{tries:?} has no count"))?;
+            let one = answer::view(name, server, text, target, expectation)?;
+            for _ in 0..count.parse().map_err(|_| format!("{count:?} is no count"))? {
+                Tries::count_in(&mut view.tries, &one);
+            }
+        }
+        answer::walk(&mut view, target, &file.search, file.ndots);
         views.push(view);
     }
     // The order of a record: the C library, resolv.conf, the configured resolvers.
@@ -295,8 +310,9 @@ fn resolution(file: &File, target: &Target, expectation: &Expectation) -> Result
     Ok(Resolution {
         view_in_use: views.first().map(|view| view.view.clone()),
         views,
+        search: file.search.clone(),
+        ndots: file.ndots,
         resolv_conf_error: file.resolv_conf_error.clone(),
-        ..Resolution::default()
     })
 }
 

@@ -1,0 +1,133 @@
+//! `redpath explain`: the page of a code, the list of all codes, or a saved record diagnosed again.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+
+use super::check::rendered;
+use super::{print, terminal, write_out};
+use crate::cli::{ExplainArgs, OutputFormat, complain};
+use crate::diagnosis::{Cause, Code};
+use crate::exit_code::ExitCode;
+use crate::output::page;
+use crate::record::saved::{self, MAX_BYTES, Saved, SavedVerdict};
+
+/// Explains what the command line names.
+pub fn run(args: &ExplainArgs) -> ExitCode {
+    let style = terminal::style(args.color);
+    let Some(subject) = args.subject.as_deref() else {
+        return document(args.output, || page::list(&style), page::index);
+    };
+    let name = subject.to_str().unwrap_or_default();
+    if let Some(code) = Code::named(name) {
+        return document(args.output, || page::text(code, &style), || code.page().to_owned());
+    }
+    for (cause, meaning) in [
+        (Cause::Healthy, "everything is as expected; there is nothing to do.\n"),
+        (Cause::Unknown, "it could not be told: the probe was interrupted, or nothing could be looked at.\n"),
+    ] {
+        if cause.as_str() == name {
+            let text = || format!("{name} is a cause without a finding: {meaning}");
+            return document(args.output, text, text);
+        }
+    }
+    if is_name(name) && !Path::new(subject).exists() {
+        complain(&format!("{name:?} is neither a code nor a file; {}", nearest(name)));
+        return ExitCode::Usage;
+    }
+    match bytes(Path::new(subject)).map_err(|error| error.to_string()) {
+        Ok(bytes) => match saved::read(&bytes) {
+            Ok(saved) => again(saved, args),
+            Err(why) => refuse(&subject.to_string_lossy(), &why.to_string()),
+        },
+        Err(why) => refuse(&subject.to_string_lossy(), &why),
+    }
+}
+
+/// A text of our own, in the formats that it has.
+fn document(format: OutputFormat, text: impl Fn() -> String, markdown: impl Fn() -> String) -> ExitCode {
+    match format {
+        OutputFormat::Text => print(text().as_bytes()),
+        OutputFormat::Markdown => print(markdown().as_bytes()),
+        OutputFormat::Json | OutputFormat::Ndjson | OutputFormat::Prometheus => {
+            complain("a code's page is written as text or markdown; the other formats are for a saved record");
+            ExitCode::Usage
+        }
+    }
+}
+
+fn refuse(file: &str, why: &str) -> ExitCode {
+    let file = if file == "-" { "standard input" } else { file };
+    complain(&format!("{file}: {why}"));
+    ExitCode::Usage
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+fn nearest(name: &str) -> String {
+    const ALIKE: f64 = 0.7;
+    let alike = |code: &Code| strsim::jaro_winkler(name, code.as_str());
+    let best = Code::ALL.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
+    match best.filter(|code| alike(code) >= ALIKE) {
+        Some(code) => format!("the nearest code is {code} (redpath explain lists all)"),
+        None => "redpath explain lists all codes".to_owned(),
+    }
+}
+
+/// What the file holds, at most one byte more than is ever read.
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = MAX_BYTES as u64 + 1;
+    if path == Path::new("-") {
+        let stdin = io::stdin().lock();
+        if stdin.is_terminal() {
+            complain("reading a record from the terminal; Ctrl-D ends it");
+        }
+        stdin.take(most).read_to_end(&mut bytes)?;
+    } else {
+        File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// Prints the new diagnosis as `check` prints one, and says where the verdict has changed.
+fn again(saved: Saved, args: &ExplainArgs) -> ExitCode {
+    let written = rendered(&saved.report, args.output, args.color).and_then(|text| write_out(text.as_bytes()));
+    for (record, then) in saved.report.records.iter().zip(&saved.verdicts) {
+        if let Some(then) = then.as_ref().filter(|then| **then != record.verdict) {
+            let now = SavedVerdict::of(&record.verdict);
+            complain(&format!("{}: the saved verdict is {then}; by the present rules it is {now}", record.target.name));
+        }
+    }
+    let statuses = saved.report.records.iter().map(|record| record.verdict.status);
+    match (written, ExitCode::of(statuses, args.strict)) {
+        (Ok(()), exit_code) => exit_code,
+        (Err(error), exit_code) => {
+            complain(&format!("cannot write the output: {error}"));
+            if exit_code == ExitCode::Fail { ExitCode::Fail } else { ExitCode::Unknown }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_code_is_named() {
+        for (typed, code) in
+            [("conect_timeout", "connect_timeout"), ("private_record_mising", "private_record_missing")]
+        {
+            assert!(nearest(typed).contains(code), "{}", nearest(typed));
+        }
+        assert!(nearest("zzz").contains("lists all codes"));
+    }
+
+    #[test]
+    fn a_name_is_no_path() {
+        assert!(is_name("connect_timeout") && is_name("x1"));
+        assert!(!is_name("") && !is_name("a.json") && !is_name("./a") && !is_name("-") && !is_name("A"));
+    }
+}

@@ -1,0 +1,154 @@
+//! Caches: what times to live betray of an old answer, when it will be gone, and the caches that
+//! are known by their addresses.
+
+use std::time::Duration;
+
+use super::views::{Views, called};
+use crate::diagnosis::Case;
+use crate::observation::View;
+use crate::observation::dns::ChainRecord;
+
+/// What the times to live say of a wrong answer beside a right one: whether it outlives the zone's
+/// own, and when it is gone if a cache keeps it.
+pub(super) fn betrayed(case: &Case<'_>, views: &Views<'_>, bad: &View, good: &View) -> String {
+    format!("{}{}{}", outlives(views, bad, good), clean_at(case, bad, good), stale(bad))
+}
+
+/// A time to live only ever falls in a cache, so one that exceeds the zone's own was made up by it.
+fn outlives(views: &Views<'_>, bad: &View, good: &View) -> String {
+    if let (Some(kept), Some(own)) = (lowest_ttl(bad), lowest_ttl(good))
+        && exceeds(kept, own)
+    {
+        return format!(
+            " The wrong answer has {kept} s left to live, and the right one's record lives {own} s: it looks like an old answer that is kept too long."
+        );
+    }
+    for record in &bad.chain {
+        // The longest that any other server gives is the closest to the zone's own.
+        let seen = views
+            .dns()
+            .filter(|view| view.view != bad.view)
+            .flat_map(|view| view.chain.iter().map(move |record| (view, record)))
+            .filter(|(_, other)| is_same_set(record, other))
+            .max_by_key(|(_, other)| other.ttl);
+        if let Some((view, other)) = seen.filter(|(_, other)| exceeds(record.ttl, other.ttl)) {
+            return format!(
+                " It keeps the {} record of {} for {} s, and {} gives it {} s: a cache that keeps records longer than their zone says.",
+                record.record_type,
+                record.name,
+                record.ttl,
+                called(view),
+                other.ttl
+            );
+        }
+    }
+    String::new()
+}
+
+/// The longest that the records of Azure's names usually live, in seconds.
+const USUAL_TTL: u32 = 300;
+
+/// Another server's time to live may be half gone already, so it takes more than that.
+fn exceeds(kept: u32, own: u32) -> bool {
+    kept > own.saturating_mul(2).max(USUAL_TTL)
+}
+
+fn is_same_set(a: &ChainRecord, b: &ChainRecord) -> bool {
+    a.name == b.name && a.record_type == b.record_type
+}
+
+/// When the first record that is not the right answer's runs out: a cache asks anew for that one,
+/// and what follows it in the chain does not matter any more.
+fn clean_at(case: &Case<'_>, bad: &View, good: &View) -> String {
+    let strange =
+        |record: &&ChainRecord| !good.chain.iter().any(|other| is_same_set(record, other) && record.data == other.data);
+    let first = bad.chain.iter().find(strange).map(|record| record.ttl);
+    let Some(left) = first.or_else(|| lowest_ttl(bad)) else { return String::new() };
+    let Some(at) = case.now.after(Duration::from_secs(left.into())) else { return String::new() };
+    format!(
+        " If a cache keeps it, that is over in {left} s, at {at}; if {} says the same after that, it is no cache, but a zone of its own or a forwarder that asks elsewhere.",
+        called(bad)
+    )
+}
+
+fn stale(bad: &View) -> &'static str {
+    match LocalCache::of(bad) {
+        Some(LocalCache::LocalDnsDefault | LocalCache::LocalDnsClusterFirst) => {
+            " LocalDNS may serve an answer for another 3600 s after its time unless it is configured otherwise (serveStaleDurationInSeconds)."
+        }
+        Some(LocalCache::NodeLocal | LocalCache::Resolved) | None => "",
+    }
+}
+
+fn lowest_ttl(view: &View) -> Option<u32> {
+    view.addresses.iter().filter_map(|address| address.ttl).min()
+}
+
+/// A cache on the node, by its documented address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LocalCache {
+    /// NodeLocal DNSCache of Kubernetes.
+    NodeLocal,
+    /// LocalDNS of AKS, which forwards to the virtual network's servers.
+    LocalDnsDefault,
+    /// LocalDNS of AKS, which forwards to CoreDNS.
+    LocalDnsClusterFirst,
+    /// systemd-resolved.
+    Resolved,
+}
+
+impl LocalCache {
+    pub(super) fn of(view: &View) -> Option<Self> {
+        match view.server?.ip().to_string().as_str() {
+            "169.254.20.10" => Some(Self::NodeLocal),
+            "169.254.10.10" => Some(Self::LocalDnsDefault),
+            "169.254.10.11" => Some(Self::LocalDnsClusterFirst),
+            "127.0.0.53" | "127.0.0.54" => Some(Self::Resolved),
+            _ => None,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::NodeLocal => "NodeLocal DNSCache",
+            Self::LocalDnsDefault => "LocalDNS of AKS, for pods with dnsPolicy Default",
+            Self::LocalDnsClusterFirst => "LocalDNS of AKS, for pods with dnsPolicy ClusterFirst",
+            Self::Resolved => "systemd-resolved",
+        }
+    }
+
+    /// Where it is emptied, and where it says whom it asks.
+    pub(super) fn hint(self) -> &'static str {
+        match self {
+            Self::NodeLocal => {
+                "a restart of its DaemonSet empties it; the servers it asks stand in the ConfigMap node-local-dns of kube-system, and behind them in CoreDNS' own (coredns-custom)"
+            }
+            Self::LocalDnsDefault => {
+                "its cache and stale times, and the servers it asks, are the node pool's LocalDNS configuration (vnetDNSOverrides); it asks the virtual network's DNS servers by itself"
+            }
+            Self::LocalDnsClusterFirst => {
+                "its cache and stale times, and the servers it asks, are the node pool's LocalDNS configuration (kubeDNSOverrides); it asks CoreDNS by itself, whose forwarders stand in the ConfigMap coredns-custom of kube-system"
+            }
+            Self::Resolved => "resolvectl names the server that it asks for this name, and empties its cache",
+        }
+    }
+
+    pub(super) fn commands(self, host: &str) -> Vec<String> {
+        const NODE_POOL: &str =
+            "az aks nodepool show --cluster-name <cluster> --resource-group <resource-group> --name <node-pool>";
+        const COREDNS: &str = "kubectl --namespace kube-system get configmap coredns-custom --output yaml";
+        match self {
+            Self::NodeLocal => vec![
+                "kubectl --namespace kube-system get configmap node-local-dns --output yaml".to_owned(),
+                "kubectl --namespace kube-system rollout restart daemonset node-local-dns".to_owned(),
+            ],
+            Self::LocalDnsDefault => vec![NODE_POOL.to_owned()],
+            Self::LocalDnsClusterFirst => vec![NODE_POOL.to_owned(), COREDNS.to_owned()],
+            Self::Resolved => vec![
+                "resolvectl status".to_owned(),
+                format!("resolvectl query {host}"),
+                "resolvectl flush-caches".to_owned(),
+            ],
+        }
+    }
+}

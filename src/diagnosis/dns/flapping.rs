@@ -1,0 +1,162 @@
+//! One server that says now this, now that: no single answer shows it, several tries do.
+
+use super::cache::LocalCache;
+use super::path;
+use super::views::{Reading, Views, called};
+use crate::azure::AZURE_DNS;
+use crate::diagnosis::advice::{self, Resource};
+use crate::diagnosis::prose::capitalized;
+use crate::diagnosis::{Case, Code, Finding, Severity};
+use crate::expectation::ExpectedPath;
+use crate::observation::View;
+use crate::observation::dns::{Tries, ViewKind};
+use crate::plan::MAX_TRIES;
+
+/// A server in use gives right and wrong answers in turn. It comes before every comparison of views:
+/// what such a server said once is no ground for one.
+pub(super) fn diagnose(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+    let view = views
+        .system
+        .iter()
+        .copied()
+        .find(|view| is_now_wrong(views, view))
+        .or_else(|| Some(views.in_use).filter(|view| is_now_wrong(views, view) && !servers_explain(views, view)))?;
+    let zone = Resource::of(case).map_or_else(|| "the zone".to_owned(), |resource| resource.zone);
+    let hint = match (LocalCache::of(view), view.kind, case.expectation.path) {
+        (Some(cache), _, _) => cache.hint().to_owned(),
+        (None, ViewKind::Libc, _) => {
+            "look for a cache on this machine (nscd, sssd) and at the sources of nsswitch.conf; then ask again"
+                .to_owned()
+        }
+        (None, ViewKind::System | ViewKind::Resolver, ExpectedPath::Private) => format!(
+            "find every server behind {} and have each forward {zone} to {AZURE_DNS}; then ask again, 20 times",
+            server(view)
+        ),
+        (None, ViewKind::System | ViewKind::Resolver, ExpectedPath::Public | ExpectedPath::Any) => {
+            format!("find every server behind {} and compare their zones; then ask again, 20 times", server(view))
+        }
+    };
+    let finding = Finding::new(
+        Code::FlappingAnswer,
+        Severity::Error,
+        format!("{} changes its answer: {}", called(view), counted(&view.tries)),
+        format!(
+            "Asked the same {} times, one question after the other; programs get now the one answer, now the other.{} {}{}",
+            total(&view.tries),
+            others(views, view),
+            why(view),
+            path::on_the_wire(case)
+        ),
+    )
+    .hint(hint)
+    .commands([advice::ask(view, case.target.host.as_str()), advice::ask_often(case, view)]);
+    Some(match LocalCache::of(view) {
+        Some(cache) => finding.commands(cache.commands(case.target.host.as_str())),
+        None => finding,
+    })
+}
+
+/// Answers that change without harm now: at a resolver that nobody here uses, or among addresses
+/// that all meet the expectation as far as it goes.
+pub(super) fn remark(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+    if let Some(view) = views.comparable().find(|view| is_now_wrong(views, view)) {
+        return Some(
+            Finding::new(
+                Code::FlappingAnswer,
+                Severity::Warning,
+                format!("{} changes its answer: {}", called(view), counted(&view.tries)),
+                format!("No program here asks it; it was asked for comparison, {} times.", total(&view.tries)),
+            )
+            .hint("compare the servers behind that address, before anybody depends on it")
+            .commands([advice::ask(view, case.target.host.as_str()), advice::ask_often(case, view)]),
+        );
+    }
+    if case.expectation.path != ExpectedPath::Private || !case.expectation.endpoints.is_empty() {
+        return None; // answers in turn, all of them right
+    }
+    let in_use = views.system.iter().copied().chain([views.in_use]);
+    let view = in_use.into_iter().find(|view| {
+        let all_met = view.tries.iter().all(|tries| views.reading_of(tries) == Reading::Expected);
+        all_met
+            && view.tries.iter().skip(1).any(|tries| view.tries.first().is_some_and(|first| !first.agrees_with(tries)))
+    })?;
+    Some(
+        Finding::new(
+            Code::FlappingAnswer,
+            Severity::Info,
+            format!("{} gives different addresses in turn: {}", called(view), counted(&view.tries)),
+            "Every one is private, so all meet the expectation as far as it goes; which is the endpoint's cannot be told.",
+        )
+        .hint("say which address is expected with --endpoint"),
+    )
+}
+
+/// At least two different final words, one of them wrong. A failed try is lost, and no answer.
+fn is_now_wrong(views: &Views<'_>, view: &View) -> bool {
+    // A saved record may hold more than a probe makes.
+    let answers: Vec<&Tries> =
+        view.tries.iter().filter(|tries| tries.outcome.is_final()).take(usize::from(MAX_TRIES)).collect();
+    answers.iter().any(|one| {
+        let reading = views.reading_of(one);
+        (reading.is_wrong() || reading == Reading::Absent)
+            && answers.iter().any(|other| views.reading_of(other) != reading && !other.agrees_with(one))
+    })
+}
+
+/// Whether the C library changes its mind because its servers differ, each of them steady: then the
+/// servers are the finding. With one steady and wrong, its fault goes first, too.
+fn servers_explain(views: &Views<'_>, view: &View) -> bool {
+    view.kind == ViewKind::Libc && views.system.iter().any(|view| views.reading(view) != Reading::Expected)
+}
+
+fn why(view: &View) -> &'static str {
+    match view.kind {
+        ViewKind::Libc => {
+            "The name servers, asked directly, are steady, so the change is made on this machine: a cache, or several sources."
+        }
+        ViewKind::System | ViewKind::Resolver => {
+            "By likelihood: several servers stand behind that address and do not agree; it forwards to several servers that do not; it gives up on the right one after a short time and asks another. Which one it is cannot be seen from here."
+        }
+    }
+}
+
+/// What the other views said, as often as they were asked.
+fn others(views: &Views<'_>, view: &View) -> String {
+    std::iter::once(views.in_use)
+        .chain(views.dns())
+        .filter(|other| other.view != view.view && !other.tries.is_empty())
+        .take(4)
+        .map(|other| format!(" {}: {}.", capitalized(&called(other)), counted(&other.tries)))
+        .collect()
+}
+
+fn server(view: &View) -> String {
+    view.server.map_or_else(|| called(view), |server| server.ip().to_string())
+}
+
+fn total(tries: &[Tries]) -> u32 {
+    tries.iter().fold(0, |total, tries| total.saturating_add(tries.count))
+}
+
+/// `3 × 10.60.4.5, 2 × 20.50.1.10`, at most six of them.
+fn counted(tries: &[Tries]) -> String {
+    const SHOWN: usize = 6;
+    let mut parts: Vec<String> = tries
+        .iter()
+        .take(SHOWN)
+        .map(|tries| {
+            let ips: Vec<String> = tries.addresses.iter().take(4).map(|address| address.ip.to_string()).collect();
+            let more = if tries.addresses.len() > 4 { " and more" } else { "" };
+            let said = match (ips.is_empty(), &tries.rcode) {
+                (false, _) => ips.join(" + ") + more,
+                (true, Some(rcode)) if rcode != "NOERROR" => rcode.clone(),
+                (true, _) => tries.outcome.as_str().replace('_', " "),
+            };
+            format!("{} × {said}", tries.count)
+        })
+        .collect();
+    if tries.len() > SHOWN {
+        parts.push(format!("{} other answers", tries.len() - SHOWN));
+    }
+    parts.join(", ")
+}

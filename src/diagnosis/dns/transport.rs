@@ -1,0 +1,73 @@
+//! UDP and TCP: a server that only one of the two reaches.
+
+use super::failure_code;
+use super::views::{Views, called, said};
+use crate::diagnosis::advice;
+use crate::diagnosis::{Case, Code, Finding, Severity};
+use crate::observation::dns::{Transport, View, ViewKind};
+
+/// Programs got nothing, and a name server of theirs answers over TCP only: the C library waits for
+/// UDP until it gives up.
+pub(super) fn library_waits_for_udp(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+    let view = views.system.iter().copied().find(|view| view.udp_silent)?;
+    (views.in_use.kind == ViewKind::Libc).then(|| over_tcp_only(case, view, Severity::Error))
+}
+
+/// A server that is silent over UDP and answers over TCP.
+pub(super) fn over_tcp_only(case: &Case<'_>, view: &View, severity: Severity) -> Finding {
+    let host = case.target.host.as_str();
+    let who = match view.kind {
+        ViewKind::Libc | ViewKind::System => "Programs ask over UDP first, wait, and do not try TCP by themselves.",
+        ViewKind::Resolver => "No program here needs to ask it; those who do ask over UDP and wait.",
+    };
+    Finding::new(
+        Code::DnsTimeout,
+        severity,
+        format!("{} answers over TCP only: UDP port {} brings nothing back", called(view), port(view)),
+        format!(
+            "Asked for {host} three times over UDP, it was silent; over TCP it answers {}. {who} A firewall lets TCP through and not UDP, or the server does not listen there.",
+            said(view)
+        ),
+    )
+    .hint(format!(
+        "let UDP port {0} through to it and back; until then, `options use-vc` in resolv.conf has the C library ask over TCP",
+        port(view)
+    ))
+    .commands([format!("{} +notcp", advice::ask(view, host)), format!("{} +tcp", advice::ask(view, host))])
+}
+
+/// A failed view whose last word was awaited over TCP.
+pub(super) fn tcp_blocked(case: &Case<'_>, view: &View, severity: Severity, more: &str) -> Option<Finding> {
+    let code = failure_code(view.outcome).filter(|code| matches!(code, Code::DnsTimeout | Code::DnsUnreachable))?;
+    if view.transport != Some(Transport::Tcp) {
+        return None;
+    }
+    let (host, who, port) = (case.target.host.as_str(), called(view), port(view));
+    let reason = view.reason.as_deref().unwrap_or("no answer");
+    let closed = if code == Code::DnsTimeout { "blocked" } else { "blocked or closed" };
+    let truncated = view.questions.iter().any(|question| question.truncated);
+    let (summary, why) = if truncated {
+        (
+            format!("TCP {port} is {closed} on the way to {who}, whose answer does not fit into UDP"),
+            format!(
+                "Over UDP it answers for {host} that the answer is truncated, so every client asks again over TCP (RFC 7766), and gets nothing: {reason}. UDP works, so the server is there."
+            ),
+        )
+    } else {
+        (
+            format!("TCP {port} is {closed} on the way to {who}"),
+            format!(
+                "The file resolv.conf has it asked over TCP alone (use-vc), and for {host} nothing came back: {reason}."
+            ),
+        )
+    };
+    Some(
+        Finding::new(code, severity, summary, format!("{why}{more}"))
+            .hint(format!("let TCP port {port} through to it beside UDP, and have the server listen on both"))
+            .commands([format!("{} +notcp", advice::ask(view, host)), format!("{} +tcp", advice::ask(view, host))]),
+    )
+}
+
+fn port(view: &View) -> u16 {
+    view.server.map_or(53, |server| server.port())
+}
