@@ -80,9 +80,9 @@ impl AzFiles {
     pub fn hosts(&self) -> Vec<HostName> {
         let of_caches = self.caches.iter().map(|cache| cache.host.as_str());
         let names = self.endpoints.iter().flat_map(|endpoint| &endpoint.names);
-        let of_endpoints = names.filter_map(|name| name.fqdn.as_deref()).filter(|fqdn| {
-            crate::azure::endpoint(fqdn).is_some_and(|endpoint| !endpoint.is_privatelink_name)
-        });
+        let of_endpoints = names
+            .filter_map(|name| name.fqdn.as_deref())
+            .filter(|fqdn| crate::azure::endpoint(fqdn).is_some_and(|endpoint| !endpoint.is_privatelink_name));
         let mut hosts: Vec<HostName> = Vec::new();
         for host in of_caches.chain(of_endpoints).filter_map(|host| HostName::parse(host).ok()) {
             if !hosts.contains(&host) {

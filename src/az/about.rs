@@ -23,7 +23,8 @@ impl AzFiles {
         let is_its_own = |id: Option<&str>| id.is_some_and(|id| resources.contains(&id.to_ascii_lowercase()));
         let is_under = |id: Option<&str>, mark| is_its_own(id.and_then(|id| before(id, mark)).as_deref());
 
-        facts.databases = self.databases.iter().filter(|database| is_under(database.id.as_deref(), "/databases/")).cloned().collect();
+        facts.databases =
+            self.databases.iter().filter(|database| is_under(database.id.as_deref(), "/databases/")).cloned().collect();
         facts.endpoints = self
             .endpoints
             .iter()
@@ -32,7 +33,8 @@ impl AzFiles {
             })
             .cloned()
             .collect();
-        let endpoint_ids: BTreeSet<String> = facts.endpoints.iter().filter_map(|endpoint| lower(&endpoint.id)).collect();
+        let endpoint_ids: BTreeSet<String> =
+            facts.endpoints.iter().filter_map(|endpoint| lower(&endpoint.id)).collect();
         facts.connections = self
             .connections
             .iter()
@@ -99,7 +101,8 @@ impl AzFiles {
         };
         let label = known.record.split('.').next().unwrap_or_default();
         let of_endpoints = self.endpoints.iter().filter_map(|endpoint| lower(&endpoint.resource_id));
-        let of_connections = self.connections.iter().filter_map(|one| before(one.id.as_deref()?, "/privateEndpointConnections/"));
+        let of_connections =
+            self.connections.iter().filter_map(|one| before(one.id.as_deref()?, "/privateEndpointConnections/"));
         let of_databases = self.databases.iter().filter_map(|one| before(one.id.as_deref()?, "/databases/"));
         let mut candidates: BTreeSet<String> = of_endpoints
             .chain(of_connections.chain(of_databases).map(|id| id.to_ascii_lowercase()))
@@ -132,7 +135,12 @@ impl AzFiles {
     fn are_about_others(&self, host: &str) -> Option<String> {
         const NAMED: usize = 3;
         let mut others: Vec<String> = self.hosts().iter().map(|other| other.as_str().to_owned()).collect();
-        others.extend(self.endpoints.iter().filter_map(|endpoint| endpoint.resource_id.as_deref()).map(|id| name_in_id(id).to_owned()));
+        others.extend(
+            self.endpoints
+                .iter()
+                .filter_map(|endpoint| endpoint.resource_id.as_deref())
+                .map(|id| name_in_id(id).to_owned()),
+        );
         others.dedup();
         let more = others.len().saturating_sub(NAMED);
         others.truncate(NAMED);

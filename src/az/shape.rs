@@ -74,7 +74,11 @@ fn item(object: &Object<'_>, file: &str, facts: &mut AzFiles) -> Result<(), Stri
         facts.databases.push(database(object, file)?);
     } else {
         let place = object.place("");
-        let said = if has("error") { "it is an error that Azure answered with" } else { "it is none of the shapes that are known" };
+        let said = if has("error") {
+            "it is an error that Azure answered with"
+        } else {
+            "it is none of the shapes that are known"
+        };
         return Err(format!("{place}{said}: {RECOGNIZED}"));
     }
     Ok(())
@@ -82,8 +86,9 @@ fn item(object: &Object<'_>, file: &str, facts: &mut AzFiles) -> Result<(), Stri
 
 fn cache(object: &Object<'_>, id: Option<String>, kind: &str, file: &str, facts: &mut AzFiles) -> Result<(), String> {
     let text = object.needed_text("hostName")?;
-    let host = HostName::parse(&text)
-        .map_err(|_| format!("{}it is not a host name such as cache1.redis.cache.windows.net", object.place("hostName")))?;
+    let host = HostName::parse(&text).map_err(|_| {
+        format!("{}it is not a host name such as cache1.redis.cache.windows.net", object.place("hostName"))
+    })?;
     let known = azure::endpoint(host.as_str()).map_or(Service::Other, |endpoint| endpoint.service);
     let in_id = id.as_deref().is_some_and(|id| id.to_ascii_lowercase().contains("/microsoft.cache/"));
     if known == Service::Other && object.get("sslPort").is_none() && !kind.contains("microsoft.cache") && !in_id {
@@ -199,7 +204,10 @@ fn link(object: &Object<'_>, id: Option<&str>, file: &str) -> Result<Option<AzLi
     };
     // Without the link's own ID nothing says which zone it is of.
     let Some(zone_id) = id.and_then(|id| before(id, "/virtualNetworkLinks/")) else {
-        return Err(format!("{}it is missing: the ID of a link, which names its zone, is expected", object.place("id")));
+        return Err(format!(
+            "{}it is missing: the ID of a link, which names its zone, is expected",
+            object.place("id")
+        ));
     };
     let policy = object.text("resolutionPolicy")?;
     Ok(Some(AzLink {
@@ -220,7 +228,9 @@ fn record(object: &Object<'_>, id: Option<&str>, kind: &str, file: &str) -> Resu
     let fqdn = match (object.text("fqdn")?, in_zone) {
         (Some(fqdn), _) => fqdn,
         (None, Some(zone)) => format!("{}.{zone}", object.needed_text("name")?),
-        (None, None) => return Err(format!("{}it is missing: the record's full name is expected", object.place("fqdn"))),
+        (None, None) => {
+            return Err(format!("{}it is missing: the record's full name is expected", object.place("fqdn")));
+        }
     };
     let mut addresses = Vec::new();
     for entry in object.objects("aRecords")? {

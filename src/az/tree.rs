@@ -11,7 +11,7 @@ use serde_json::error::Category;
 const MAX_VALUES: usize = 500_000;
 
 /// The longest text that is kept, in characters; resource IDs are a few hundred.
-const MAX_TEXT: usize = 2048;
+const MAX_TEXT: usize = 1024;
 
 /// The keys that are read. Nothing else is, access keys above all.
 const KNOWN: &[&str] = &[
@@ -116,7 +116,11 @@ pub(super) fn clean(text: &str) -> String {
             || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     text.chars().fold(String::with_capacity(text.len()), |mut clean, c| {
-        if acts(c) { clean.extend(c.escape_default()) } else { clean.push(c) }
+        if acts(c) {
+            clean.extend(c.escape_default())
+        } else {
+            clean.push(c)
+        }
         clean
     })
 }
@@ -161,7 +165,7 @@ impl<'de> Visitor<'de> for Keep<'_> {
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Node, E> {
         if text.chars().nth(MAX_TEXT).is_some() {
-            return Err(E::custom(format!("a text is longer than {MAX_TEXT} characters: no value of az is")));
+            return Err(E::custom(format!("a text is too long: at most {MAX_TEXT} characters are expected")));
         }
         Ok(Node::Text(clean(text)))
     }
@@ -195,7 +199,7 @@ impl<'de> Visitor<'de> for Keep<'_> {
 
 fn count<E: serde::de::Error>(left: &Cell<usize>) -> Result<(), E> {
     let rest = left.get().checked_sub(1);
-    left.set(rest.ok_or_else(|| E::custom(format!("it has more than {MAX_VALUES} values: no list of az is as long")))?);
+    left.set(rest.ok_or_else(|| E::custom(format!("it is too long: at most {MAX_VALUES} values are expected")))?);
     Ok(())
 }
 

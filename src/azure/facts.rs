@@ -330,4 +330,3 @@ pub fn privatelink_name(host: &str) -> Option<String> {
 pub fn name_in_id(id: &str) -> &str {
     id.rsplit('/').next().unwrap_or(id)
 }
-

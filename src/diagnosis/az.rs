@@ -82,6 +82,3 @@ fn pasteable<'a>(id: Option<&'a str>, instead: &'a str) -> &'a str {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
     id.filter(|id| !id.is_empty() && id.starts_with('/') && id.chars().all(is_plain)).unwrap_or(instead)
 }
-
-#[cfg(test)]
-mod tests;

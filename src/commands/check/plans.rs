@@ -86,7 +86,11 @@ fn az_files(paths: &[PathBuf]) -> Result<Option<AzFiles>, String> {
     let mut files = None;
     for path in paths {
         let read = AzFiles::read(path, Source::FileOrPipe).map_err(|error| {
-            let hint = if path.exists() { "" } else { " (every word behind --from-az is one; a TARGET stands in front of it)" };
+            let hint = if path.exists() {
+                ""
+            } else {
+                " (every word behind --from-az is one; a TARGET stands in front of it)"
+            };
             format!("--from-az {error}{hint}")
         })?;
         files.get_or_insert_with(AzFiles::default).extend(read);

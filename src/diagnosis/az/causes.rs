@@ -60,7 +60,7 @@ fn wrong_group_id(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Opt
         severity,
         format!(
             "{name} is for the group ID {}, and {} needs {right}, by {}",
-            wrong.group_ids.join(", "),
+            wrong.group_ids.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", "),
             resource.service.title(),
             wrong.file
         ),
@@ -73,7 +73,9 @@ fn wrong_group_id(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Opt
     .hint(format!("delete {name} and create a private endpoint with the group ID {right}: it cannot be changed"))
     .commands([resource.create_endpoint()]);
     if severity == Severity::Warning {
-        finding.detail.push_str(" What is seen from here does not suffer from it: the file may be old, or another endpoint may serve.");
+        finding.detail.push_str(
+            " What is seen from here does not suffer from it: the file may be old, or another endpoint may serve.",
+        );
     }
     Some(Cause { finding, silences: NO_ENDPOINT })
 }
@@ -105,7 +107,10 @@ fn endpoint_not_approved(case: &Case<'_>, facts: &AzFacts, findings: &[Finding])
         ConnectionStatus::Disconnected => (
             "The cache no longer knows it: it was deleted there, or the cache was created anew.",
             "delete the private endpoint and create it again; a disconnected one does not come back",
-            format!("az network private-endpoint delete --ids {}", pasteable(state.endpoint_id, "<private-endpoint-id>")),
+            format!(
+                "az network private-endpoint delete --ids {}",
+                pasteable(state.endpoint_id, "<private-endpoint-id>")
+            ),
         ),
     };
     let resource = Resource::of(case);
@@ -133,22 +138,24 @@ pub(super) struct NotApproved<'a> {
 /// an endpoint's, that endpoint alone counts.
 pub(super) fn not_approved<'a>(case: &Case<'_>, facts: &'a AzFacts) -> Option<NotApproved<'a>> {
     let address = case.observation.connection.as_ref().map(|connection| connection.address.ip().to_canonical());
-    let in_use = facts.endpoints.iter().find(|endpoint| {
-        address.is_some_and(|ip| endpoint.names.iter().any(|name| name.addresses.contains(&ip)))
-    });
+    let in_use = facts
+        .endpoints
+        .iter()
+        .find(|endpoint| address.is_some_and(|ip| endpoint.names.iter().any(|name| name.addresses.contains(&ip))));
     let counts = |id: &Option<String>| match in_use.and_then(|endpoint| endpoint.id.as_deref()) {
         Some(in_use) => id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(in_use)),
         None => true,
     };
     // The cache's own list knows the connection's ID, which approving it takes.
-    let of_cache = facts.connections.iter().filter(|connection| counts(&connection.endpoint_id)).filter_map(|connection| {
-        Some(NotApproved {
-            status: connection.status?,
-            file: &connection.file,
-            endpoint_id: connection.endpoint_id.as_deref(),
-            connection_id: connection.id.as_deref(),
-        })
-    });
+    let of_cache =
+        facts.connections.iter().filter(|connection| counts(&connection.endpoint_id)).filter_map(|connection| {
+            Some(NotApproved {
+                status: connection.status?,
+                file: &connection.file,
+                endpoint_id: connection.endpoint_id.as_deref(),
+                connection_id: connection.id.as_deref(),
+            })
+        });
     let of_endpoints = facts.endpoints.iter().filter(|endpoint| counts(&endpoint.id)).filter_map(|endpoint| {
         Some(NotApproved {
             status: endpoint.status?,
@@ -194,7 +201,10 @@ fn wrong_zone(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<
         ),
         format!("Azure writes the endpoint's record into the zones of its group alone{records}. {}", age(&wrong.file)),
     )
-    .hint(format!("give the private endpoint a zone group with {}, and link that zone to the networks of the clients", resource.zone))
+    .hint(format!(
+        "give the private endpoint a zone group with {}, and link that zone to the networks of the clients",
+        resource.zone
+    ))
     .commands([resource.create_zone_group(), resource.list_links()]);
     if severity == Severity::Warning {
         finding.detail.push_str(" What is seen from here does not suffer from it: a record made by hand would do, and will not follow the endpoint.");
@@ -216,7 +226,10 @@ fn zone_not_linked(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Op
         Code::ZoneNotLinked,
         Severity::Error,
         format!("the private DNS zone {} is linked to no virtual network, by {}", zone.name, zone.file),
-        format!("Without a link no network sees its records, and every client gets the public address. {}", age(&zone.file)),
+        format!(
+            "Without a link no network sees its records, and every client gets the public address. {}",
+            age(&zone.file)
+        ),
     )
     .hint(format!("link {} to the virtual network whose resolver the clients ask", zone.name))
     .commands([resource.create_link(), resource.list_links()]);

@@ -33,7 +33,9 @@ fn approved(facts: &AzFacts) -> String {
     let mut all = of_endpoints.chain(facts.connections.iter().map(|connection| (connection.status, &connection.file)));
     match all.find(|(status, _)| *status == Some(ConnectionStatus::Approved)) {
         Some((_, file)) => {
-            format!(" {file} says that the connection is approved, so a rule, a firewall or a route is the likelier cause.")
+            format!(
+                " {file} says that the connection is approved, so a rule, a firewall or a route is the likelier cause."
+            )
         }
         None => String::new(),
     }
@@ -44,7 +46,8 @@ fn linked(case: &Case<'_>, facts: &AzFacts) -> String {
     let Some(resource) = Resource::of(case) else { return String::new() };
     let links: Vec<_> = facts.links.iter().filter(|link| link.zone == resource.zone).collect();
     if let Some(first) = links.first() {
-        let names: Vec<&str> = links.iter().filter_map(|link| link.network_id.as_deref()).map(name_in_id).take(NAMED).collect();
+        let names: Vec<&str> =
+            links.iter().filter_map(|link| link.network_id.as_deref()).map(name_in_id).take(NAMED).collect();
         return format!(
             " By {} the zone is linked to {}{}; whether the network whose resolver answers is among them cannot be known from here.",
             first.file,

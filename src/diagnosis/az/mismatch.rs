@@ -3,7 +3,7 @@
 
 use super::causes::not_approved;
 use super::{Case, Code, Finding, Severity, is_error};
-use crate::azure::facts::{AzFacts, ConnectionStatus, Switch};
+use crate::azure::facts::{AzFacts, ConnectionStatus, Switch, name_in_id};
 use crate::observation::redis::AuthMethod;
 
 /// One finding with every difference in it, or none.
@@ -16,6 +16,7 @@ pub(super) fn diagnose(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -
     differences.extend(tls_version(case, facts));
     differences.extend(access_keys(case, facts));
     differences.extend(approval(case, facts, findings));
+    differences.extend(states(facts));
     let first = differences.first()?;
     let more = if differences.len() > 1 { format!(" (and {} more)", differences.len() - 1) } else { String::new() };
     Some(
@@ -116,17 +117,33 @@ fn access_keys(case: &Case<'_>, facts: &AzFacts) -> Option<String> {
     Some(format!("an access key is configured, and by {file} access keys are disabled"))
 }
 
+/// The cache and the endpoint know the same connection.
+fn states(facts: &AzFacts) -> Option<String> {
+    facts.endpoints.iter().find_map(|endpoint| {
+        let (id, status) = (endpoint.id.as_deref()?, endpoint.status?);
+        let same = |other: &Option<String>| other.as_deref().is_some_and(|other| other.eq_ignore_ascii_case(id));
+        let (connection, other) = facts.connections.iter().find_map(|connection| {
+            let other = connection.status.filter(|other| *other != status && same(&connection.endpoint_id))?;
+            Some((connection, other))
+        })?;
+        let name = name_in_id(id);
+        Some(format!(
+            "by {} the connection of {name} is {status}, and by {} it is {other}",
+            endpoint.file, connection.file
+        ))
+    })
+}
+
 /// What cannot be, if the files are right.
 fn approval(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<String> {
     if let Some(state) = not_approved(case, facts) {
         let answers = case.is_at_expected_address() && case.observation.phases.connection.connect.is_done();
         let told = findings.iter().any(|finding| finding.code == Code::EndpointNotApproved);
-        return (answers && !told)
-            .then(|| format!("the private endpoint answers, and by {} its connection is {}", state.file, state.status));
+        return (answers && !told).then(|| {
+            format!("the private endpoint answers, and by {} its connection is {}", state.file, state.status)
+        });
     }
     let approved = facts.connections.iter().find(|connection| connection.status == Some(ConnectionStatus::Approved))?;
     let absent = findings.iter().any(|finding| is_error(finding) && finding.code == Code::NoPrivateEndpoint);
-    absent.then(|| {
-        format!("DNS shows no private endpoint, and by {} a connection is approved", approved.file)
-    })
+    absent.then(|| format!("DNS shows no private endpoint, and by {} a connection is approved", approved.file))
 }
