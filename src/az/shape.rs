@@ -60,6 +60,7 @@ fn item(object: &Object<'_>, file: &str, facts: &mut AzFiles) -> Result<(), Stri
     } else if has("numberOfVirtualNetworkLinks") || has("numberOfRecordSets") {
         facts.zones.push(AzZone {
             file: file.to_owned(),
+            id,
             name: object.needed_text("name")?.trim_end_matches('.').to_ascii_lowercase(),
             links: object.number("numberOfVirtualNetworkLinks")?,
             record_sets: object.number("numberOfRecordSets")?,

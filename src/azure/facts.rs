@@ -168,6 +168,9 @@ pub struct AzZoneGroup {
 pub struct AzZone {
     /// The file.
     pub file: String,
+    /// Its resource ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// Its name.
     pub name: String,
     /// How many virtual networks it is linked to.

@@ -7,6 +7,7 @@
 mod causes;
 mod context;
 mod mismatch;
+mod names;
 
 use super::{Case, Code, Finding, Severity};
 use crate::azure::facts::{AzFacts, Switch, name_in_id};
@@ -30,6 +31,7 @@ pub(super) fn sharpen(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     findings.extend(public_network_access(case, facts));
     findings.extend(mismatch::diagnose(case, facts, findings));
+    names::fill_in(facts, findings);
 }
 
 /// A cause that the files name, and the codes of what follows from it.

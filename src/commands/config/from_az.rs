@@ -11,7 +11,7 @@ use crate::az::{AzFiles, Source};
 use crate::azure::facts::{AzFacts, Switch, name_in_id};
 use crate::exit_code::ExitCode;
 use crate::output::printable;
-use crate::target::HostName;
+use crate::target::{HostName, Target};
 
 /// Writes `targets:` with one section per cache of `files` to `out`, what az says beyond it as
 /// comments; or what is wrong with a file to `err`, in one sentence.
@@ -59,10 +59,8 @@ fn written(files: &[PathBuf]) -> Result<String, String> {
 fn section(name: &str, host: &HostName, facts: &AzFacts) -> Json {
     // A database that has no TLS is spoken to without.
     let is_plain = facts.port(true).is_none() && facts.databases.iter().any(|database| database.tls == Some(false));
-    let mut target = json!({ "name": name, "host": host.as_str() });
-    if let Some(port) = facts.port(!is_plain) {
-        target["port"] = port.into();
-    }
+    let port = Target::new(host.clone(), facts.port(!is_plain), !is_plain).port;
+    let mut target = json!({ "name": name, "host": host.as_str(), "port": port });
     let addresses: Vec<IpAddr> = facts.addresses(host.as_str()).into_iter().map(|(ip, _)| ip).collect();
     target["expect"] = json!({ "path": "private", "endpoints": addresses });
     target["auth"] = json!({ "method": "none" });

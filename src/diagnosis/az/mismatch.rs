@@ -19,14 +19,14 @@ pub(super) fn diagnose(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -
     differences.extend(states(facts));
     let first = differences.first()?;
     let more = if differences.len() > 1 { format!(" (and {} more)", differences.len() - 1) } else { String::new() };
+    let also: String = differences.iter().skip(1).map(|difference| format!("Also: {difference}. ")).collect();
     Some(
         Finding::new(
             Code::AzMismatch,
             Severity::Warning,
             format!("{first}{more}"),
             format!(
-                "{}. The files are snapshots, and how old they are cannot be told from them: either they are old or about something else, or what is configured is.",
-                differences.join(". ")
+                "{also}The files are snapshots, and how old they are cannot be told from them: either they are old or about something else, or what is configured is.",
             ),
         )
         .hint("have az print the files anew; where they still differ, set the configuration right"),

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use redpath::azure::facts::AzCache;
 use redpath::clock::Timestamp;
 use redpath::diagnosis::{Cause, Code, Diagnosis, Finding, Severity, Status, diagnose};
 use redpath::expectation::Expectation;
@@ -236,6 +237,7 @@ fn the_wrong_group_id() {
 fn an_unlinked_zone_and_one_that_is_linked_elsewhere() {
     let story = Story { dns: Dns::Unseen, files: &["private-dns-zone-list-unlinked.arm"], ..GOOD };
     let finding = story.error(Code::ZoneNotLinked, &[Code::PrivateZoneNotSeen]);
+    assert!(finding.commands.iter().all(|command| command.contains("--resource-group rg-net ")), "{finding:#?}");
     assert!(
         finding.commands[0].contains("link vnet create")
             && finding.commands[0].contains("privatelink.redis.cache.windows.net")
@@ -334,6 +336,32 @@ fn what_differs_is_told_with_its_file() {
         let finding = story.warning(Code::AzMismatch);
         assert!(finding.summary.contains(says), "{says}: {finding:#?}");
         assert!(finding.detail.contains("snapshots"), "{finding:#?}");
+    }
+}
+
+#[test]
+fn commands_have_the_names_of_the_files_and_never_what_a_shell_would_act_on() {
+    let story =
+        Story { answers: false, files: &["private-endpoint-connection-list-pending.cli", "redis-show.cli"], ..GOOD };
+    let mut target = Target::new(HostName::parse(CLASSIC).expect("a host name"), None, true);
+    let mut expectation = Expectation::default();
+    read(&["private-endpoint-connection-list-pending.cli"]).expect(&mut target, false, &mut expectation);
+    let observation = story.observation(&target, &expectation);
+    let connection_id = expectation.az.as_ref().and_then(|az| az.connections[0].id.clone()).expect("an ID");
+    for (group, is_pasted) in [("rg-app", true), ("$(reboot)", false), ("a;b", false), ("a b", false), ("`x`", false)] {
+        let az = expectation.az.as_mut().expect("the facts");
+        az.connections[0].id = Some(connection_id.replace("rg-app", group));
+        az.cache =
+            Some(AzCache { id: Some(format!("/subscriptions/x/resourceGroups/{group}/y")), ..AzCache::default() });
+        let diagnosis = diagnose(&target, &expectation, &observation, Timestamp::now());
+        assert_eq!(diagnosis.verdict.cause, Cause::Code(Code::EndpointNotApproved));
+        let commands = diagnosis.findings[0].commands.join("\n");
+        assert_eq!(commands.contains(group), is_pasted, "{commands}");
+        assert_eq!(
+            commands.contains("<resource-group>") && commands.contains("<connection-id>"),
+            !is_pasted,
+            "{commands}"
+        );
     }
 }
 
