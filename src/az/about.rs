@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::AzFiles;
 use super::shape::before;
-use crate::azure::facts::{AzCache, AzFacts, is_name_of, name_in_id, privatelink_name};
+use crate::azure::facts::{AzCache, AzFacts, AzZoneGroup, is_name_of, name_in_id, privatelink_name};
 use crate::azure::{self, Endpoint, Service};
 use crate::target::HostName;
 
@@ -52,10 +52,17 @@ impl AzFiles {
             .iter()
             .filter(|group| match lower(&group.endpoint_id) {
                 Some(id) if !endpoint_ids.is_empty() => endpoint_ids.contains(&id),
-                _ => alone || group.record_sets.iter().any(|known| known.is_of(name)),
+                _ => group.record_sets.iter().any(|known| known.is_of(name)) || (alone && group.record_sets.is_empty()),
             })
             .cloned()
             .collect();
+        let is_of_nobody = |group: &&AzZoneGroup| !alone && endpoint_ids.is_empty() && group.record_sets.is_empty();
+        if let Some(group) = self.zone_groups.iter().find(is_of_nobody) {
+            facts.left_aside.push(format!(
+                "{} is a zone group without records, and whose it is cannot be told; az network private-endpoint show of its endpoint tells",
+                group.file
+            ));
+        }
 
         // A zone counts where the name lies in it, or where an endpoint writes to it.
         let private_name = privatelink_name(name).unwrap_or_else(|| name.to_owned());
@@ -121,15 +128,11 @@ impl AzFiles {
         candidates
     }
 
-    /// Whether there is nothing in the files that a zone group without a known endpoint could be of, but `host`.
+    /// Whether the files are about `host` alone: a zone group of whatever endpoint is then its own.
     fn is_about_one(&self, host: &HostName) -> bool {
         let hosts = self.hosts();
         let groups: BTreeSet<Option<String>> = self.zone_groups.iter().map(|group| lower(&group.endpoint_id)).collect();
-        let is_its_zone = |zone: &str| zone.split('.').any(|label| label == azure::PRIVATELINK);
-        hosts.iter().all(|known| known == host)
-            && self.endpoints.is_empty()
-            && groups.len() == 1
-            && self.zone_groups.iter().all(|group| is_its_zone(&group.zone) && group.zone.contains("redis"))
+        hosts.len() == 1 && hosts[0] == *host && self.endpoints.is_empty() && groups.len() == 1
     }
 
     fn are_about_others(&self, host: &str) -> Option<String> {

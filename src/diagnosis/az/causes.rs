@@ -242,19 +242,16 @@ fn fallback_to_internet(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) 
     }
     let resource = Resource::of(case)?;
     let first = links(facts, &resource.zone).find(|link| link.falls_back == Some(true))?;
-    let all = links(facts, &resource.zone).all(|link| link.falls_back == Some(true));
+    if !links(facts, &resource.zone).all(|link| link.falls_back == Some(true)) {
+        return None; // which of the links is this network's cannot be known
+    }
     let network = first.network_id.as_deref().map_or("a virtual network", name_in_id);
-    let which = if all {
-        "Whether this network is one of those linked cannot be known from here; where it is not, it gets the public address for lack of a link."
-    } else {
-        "Not every link does so, and which network is this one cannot be known from here."
-    };
     let finding = Finding::new(
         Code::FallbackToInternet,
         Severity::Error,
         format!("the link of {} to {network} falls back to public DNS (NxDomainRedirect), by {}", first.zone, first.file),
         format!(
-            "The zone has no record \"{}\", and the link hides that: what the zone lacks is asked of public DNS, which gives the public address. {which} {}",
+            "What the zone lacks is asked of public DNS, which gives the public address: the record \"{}\" is missing, and the link hides that. A network that is not linked gets the public address too, and whether this one is cannot be known from here. {}",
             resource.record,
             age(&first.file)
         ),

@@ -48,8 +48,12 @@ fn linked(case: &Case<'_>, facts: &AzFacts) -> String {
     if let Some(first) = links.first() {
         let names: Vec<&str> =
             links.iter().filter_map(|link| link.network_id.as_deref()).map(name_in_id).take(NAMED).collect();
+        let falls_back = links.iter().find(|link| link.falls_back == Some(true));
+        let falls_back = falls_back.and_then(|link| link.network_id.as_deref()).map_or_else(String::new, |network| {
+            format!(" The link to {} falls back to public DNS for a name that the zone lacks.", name_in_id(network))
+        });
         return format!(
-            " By {} the zone is linked to {}{}; whether the network whose resolver answers is among them cannot be known from here.",
+            " By {} the zone is linked to {}{}; whether the network whose resolver answers is among them cannot be known from here.{falls_back}",
             first.file,
             names.join(", "),
             if links.len() > names.len() { " and others" } else { "" }

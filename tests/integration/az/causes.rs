@@ -247,6 +247,7 @@ fn an_unlinked_zone_and_one_that_is_linked_elsewhere() {
         (&["private-dns-zone-list-linked.cli"][..], "linked to 2 virtual networks"),
         (&["link-vnet-list.cli"], "linked to hub, spoke-1"),
         (&["empty-list.cli"], "is an empty list"),
+        (&["link-vnet-list.cli", "link-vnet-list-fallback.arm"], "The link to spoke-1 falls back to public DNS"),
         // A list of links outranks the count that another file gave at another time.
         (&["private-dns-zone-list-unlinked.arm", "link-vnet-list.cli"], "linked to hub, spoke-1"),
     ] {

@@ -118,6 +118,12 @@ fn what_is_about_others_or_cannot_be_told_apart_is_left_aside() {
     assert!(facts.cache.is_none() && facts.port(true).is_none());
     assert!(facts.left_aside[0].contains("older.json"), "{:?}", facts.left_aside);
 
+    // A zone group that has written nothing is of whatever endpoint: the cache's own list tells which.
+    let alone = about(&["dns-zone-group-list-wrong-zone.cli"], MANAGED);
+    assert!(alone.zone_groups.is_empty() && alone.left_aside[0].contains("whose it is cannot be told"), "{alone:?}");
+    let known = about(&["dns-zone-group-list-wrong-zone.cli", "redisenterprise-show-managed.cli"], MANAGED);
+    assert!(known.zone_groups.len() == 1 && known.left_aside.is_empty(), "{known:?}");
+
     // Two clusters of one name, in two resource groups, and no host name that would tell which is meant.
     let endpoints = fs::read_to_string(fixture("private-endpoint-show-wrong-group.cli")).expect("the fixture");
     let mut files = AzFiles::parse(&endpoints, "one.json").expect("an endpoint");
