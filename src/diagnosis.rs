@@ -7,6 +7,7 @@
 pub mod code;
 
 mod advice;
+mod az;
 mod dns;
 mod latency;
 mod prose;
@@ -194,6 +195,7 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
     let wrong_peer =
         findings.iter().any(|finding| finding.severity == Severity::Error) && !case.is_at_expected_address();
     findings.extend(later.into_iter().filter(|finding| !wrong_peer || finding.severity == Severity::Info));
+    az::sharpen(&case, &mut findings);
     silence(&mut findings);
     findings.sort_by_key(|finding| (finding.severity, finding.phase, finding.code));
     for finding in &mut findings {

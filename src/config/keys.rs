@@ -10,7 +10,6 @@ use super::path::Path;
 const LATER: &[&[&str]] = &[
     &["journal"],
     &["cluster"],
-    &["expect_from"],
     &["posture", "plaintext_port"],
     &["posture", "public_access"],
     &["posture", "public_address"],

@@ -84,6 +84,19 @@ impl Resource {
         }
     }
 
+    pub(super) fn disable_public_access(&self) -> String {
+        match self.service {
+            Service::AzureCacheForRedis | Service::Other => format!(
+                "az redis update --name {} --resource-group <resource-group> --set publicNetworkAccess=Disabled",
+                self.name()
+            ),
+            Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => format!(
+                "az redisenterprise update --cluster-name {} --resource-group <resource-group> --public-network-access Disabled",
+                self.name()
+            ),
+        }
+    }
+
     pub(super) fn list_links(&self) -> String {
         format!(
             "az network private-dns link vnet list --resource-group <zone-resource-group> --zone-name {} --query '[].[name,virtualNetwork.id,resolutionPolicy]' --output tsv",

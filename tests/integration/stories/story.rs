@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use redpath::address::parse_range;
+use redpath::az::AzFiles;
 use redpath::clock::{Seconds, Timestamp};
 use redpath::diagnosis::{Code, Diagnosis, Status};
 use redpath::expectation::{Expectation, ExpectedPath};
@@ -75,6 +76,8 @@ struct Expect {
     private_ranges: Vec<String>,
     require_auth: Option<bool>,
     latency: BTreeMap<PhaseName, Seconds>,
+    /// Files of `tests/fixtures/az/`, without `.json`.
+    az: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -171,7 +174,10 @@ impl Story {
         if let Some(name) = &file.server_name {
             target.server_name = HostName::parse(name)?;
         }
-        let expectation = expectation(&file.expect)?;
+        let mut expectation = expectation(&file.expect)?;
+        if !file.expect.az.is_empty() {
+            az_files(&file.expect.az)?.expect(&mut target, file.port.is_some(), &mut expectation);
+        }
         let resolution = resolution(&file, &target, &expectation)?;
         let observation = observation(&file, resolution, &target, &expectation)?;
         let now =
@@ -262,6 +268,16 @@ fn expectation(raw: &Expect) -> Result<Expectation, String> {
         latency: raw.latency.clone(),
         ..usual
     })
+}
+
+/// What the files say, under their names alone.
+fn az_files(names: &[String]) -> Result<AzFiles, String> {
+    let mut files = AzFiles::default();
+    for name in names {
+        let text = std::fs::read_to_string(crate::az::fixture(name)).map_err(|error| format!("{name}: {error}"))?;
+        files.extend(AzFiles::parse(&text, &format!("{name}.json"))?);
+    }
+    Ok(files)
 }
 
 fn resolution(file: &File, target: &Target, expectation: &Expectation) -> Result<Resolution, String> {
