@@ -3,6 +3,8 @@
 //! Source: Microsoft Learn, "Azure Private Endpoint private DNS zone values" and the services'
 //! own pages on ports. Suffixes match without regard to case.
 
+pub mod facts;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -66,6 +68,12 @@ impl Service {
             Self::AzureCacheForRedisEnterprise | Self::AzureManagedRedis => Some("redisEnterprise"),
             Self::Other => None,
         }
+    }
+
+    /// The service whose private endpoints use `zone`, `privatelink.` + suffix.
+    pub fn of_zone(zone: &str) -> Option<Self> {
+        let suffix = zone.strip_prefix(PRIVATELINK)?.strip_prefix('.')?;
+        SUFFIXES.iter().find(|(known, _)| *known == suffix).map(|(_, service)| *service)
     }
 
     /// The name used in records.

@@ -45,6 +45,7 @@ Examples:
   redpath check cache1.redis.cache.windows.net --endpoint 10.60.4.5 --resolver azure
   redpath check cache1.redis.cache.windows.net --connect 10.60.4.5   # before DNS is changed
   redpath check cache1.redis.cache.windows.net --public-access closed --public-address 20.50.1.10
+  redpath check cache1.redis.cache.windows.net --from-az *.json      # see docs/az.md
   redpath check amr1.westeurope.redis.azure.net --password-file key --samples 20 --latency ping=5ms
 
 Exit status:
@@ -144,7 +145,7 @@ pub enum Command {
 #[derive(Args)]
 pub struct CheckArgs {
     /// HOST, HOST:PORT, or a redis:// (plain) or rediss:// (TLS) URL; port and zone of an Azure name are known
-    #[arg(value_name = "TARGET", required = true)]
+    #[arg(value_name = "TARGET", required_unless_present = "from_az")]
     pub targets: Vec<String>,
 
     /// The path that is expected
@@ -156,6 +157,9 @@ pub struct CheckArgs {
     /// A range that is private here, whatever the registries say (repeatable)
     #[arg(long = "private-range", value_name = "CIDR", value_parser = values::range, help_heading = EXPECTED)]
     pub private_ranges: Vec<IpNet>,
+    /// Files of JSON that `az` printed: they set what is not given, and name causes (behind the targets)
+    #[arg(long, value_name = "FILE", num_args = 1.., help_heading = EXPECTED)]
+    pub from_az: Vec<PathBuf>,
     /// Warn where a phase takes longer: resolve, connect, tls, auth or ping (repeatable)
     #[arg(long, value_name = "PHASE=TIME", value_parser = values::latency, help_heading = EXPECTED)]
     pub latency: Vec<(PhaseName, Duration)>,
@@ -373,6 +377,12 @@ pub enum ConfigCommand {
     },
     /// Print the JSON Schema of the configuration
     Schema,
+    /// Write the targets of a configuration from files of JSON that `az` printed
+    FromAz {
+        /// The files, in any order
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //!
 //! `document` reads YAML into a tree with lines, `shape` holds the tree against the JSON Schema of
 //! `raw` (keys, types, ranges), `resolve` gives the values their meaning, `print` is the way back.
-//! No secret ever stands in the file: it names where one comes from. Nothing here touches the network,
-//! and no file but the configuration itself is read.
+//! No secret ever stands in the file: it names where one comes from. Nothing here touches the network;
+//! beside the configuration itself only the files of `az` that it names are read.
 
 mod document;
 mod error;
@@ -61,6 +61,8 @@ pub struct TargetConfig {
     pub plan: Plan,
     /// The time from the beginning of one probe to the beginning of the next.
     pub interval: Duration,
+    /// The files of `az` that a part of what is expected was taken from.
+    pub expect_from: Vec<PathBuf>,
 }
 
 /// What holds for a target that says nothing else.

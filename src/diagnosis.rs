@@ -7,6 +7,7 @@
 pub mod code;
 
 mod advice;
+mod az;
 mod cluster;
 mod dns;
 mod latency;
@@ -200,6 +201,7 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
         findings.iter().any(|finding| finding.severity == Severity::Error) && !case.is_at_expected_address();
     findings.extend(later.into_iter().filter(|finding| !wrong_peer || finding.severity == Severity::Info));
     findings.extend(posture::of_the_public_address(&case));
+    az::sharpen(&case, &mut findings);
     silence(&mut findings);
     // That DNS has not moved is what a pre-check warns of first.
     findings.sort_by_key(|finding| (finding.severity, finding.phase, not_moved != Some(finding.code), finding.code));

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{self, AddressClass};
+use crate::azure::facts::AzFacts;
 use crate::clock::Seconds;
 use crate::phase::PhaseName;
 
@@ -93,6 +94,9 @@ pub struct Expectation {
     pub latency: BTreeMap<PhaseName, Seconds>,
     /// A certificate that expires sooner than this is worth a warning.
     pub certificate_warning_seconds: Seconds,
+    /// What files of `az` say about the target; what they set is part of the other fields already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub az: Option<Box<AzFacts>>,
 }
 
 impl Default for Expectation {
@@ -105,6 +109,7 @@ impl Default for Expectation {
             public_access: PublicAccess::Ignore,
             latency: BTreeMap::new(),
             certificate_warning_seconds: Seconds(Duration::from_secs(14 * 24 * 3600)),
+            az: None,
         }
     }
 }

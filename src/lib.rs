@@ -16,7 +16,8 @@ pub mod secret;
 pub mod target;
 pub mod vantage;
 
-// The file's mirror, and what it resolves to.
+// Files from outside: the JSON of `az`, and the configuration's mirror and what it resolves to.
+pub mod az;
 pub mod config;
 
 // Doing it.

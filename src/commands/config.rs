@@ -1,5 +1,8 @@
-//! `redpath config check|print|schema`: what is wrong with a configuration, what it comes to, and
-//! what one may look like. Nothing is probed, and of secrets it is only seen whether they are there.
+//! `redpath config check|print|schema|from-az`: what is wrong with a configuration, what it comes to,
+//! what one may look like, and one made of what az prints. Nothing is probed, and of secrets it is only
+//! seen whether they are there.
+
+mod from_az;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -11,6 +14,8 @@ use crate::config::{self, Config, TargetConfig};
 use crate::exit_code::ExitCode;
 use crate::plan::{Auth, PasswordSource};
 
+pub use from_az::from_az;
+
 /// Runs the command on standard output and standard error.
 pub fn run(command: &ConfigCommand) -> ExitCode {
     let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -18,6 +23,7 @@ pub fn run(command: &ConfigCommand) -> ExitCode {
         ConfigCommand::Check { file } => check(file, &mut out, &mut err),
         ConfigCommand::Print { file } => print(file, &mut out, &mut err),
         ConfigCommand::Schema => schema(&mut out),
+        ConfigCommand::FromAz { files } => from_az(files, &mut out, &mut err),
     };
     let _ = io::stderr().write_all(&err); // there is no one left to tell
     match ended.and_then(|exit_code| write_out(&out).map(|()| exit_code)) {

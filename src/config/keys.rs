@@ -7,7 +7,7 @@ use super::document::Value;
 use super::path::Path;
 
 /// Keys of later versions, by the last keys of their path.
-const LATER: &[&[&str]] = &[&["journal"], &["expect_from"], &["auth", "source"], &["auth", "client_id"]];
+const LATER: &[&[&str]] = &[&["journal"], &["auth", "source"], &["auth", "client_id"]];
 
 /// Words of later versions, by the last keys of their path.
 const LATER_WORDS: &[(&[&str], &str)] = &[(&["auth", "method"], "entra")];

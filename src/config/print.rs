@@ -82,6 +82,7 @@ fn target(config: &TargetConfig) -> RawTarget {
         views: Some(views(&plan.views)),
         addresses: Some(addresses(plan.addresses)),
         expect: Some(expect(&plan.expectation)),
+        expect_from: Some(config.expect_from.iter().map(|path| file(path)).collect()),
         auth: auth(&plan.auth),
         tls: Some(if plan.target.tls {
             RawTls {

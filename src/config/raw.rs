@@ -141,6 +141,9 @@ pub(super) struct RawTarget {
     pub(super) addresses: Option<RawAddresses>,
     /// What is expected. Each key that is not given is that of `defaults`.
     pub(super) expect: Option<RawExpect>,
+    /// Files of JSON that `az` printed: they set what is not given here, and name causes. Read when this file is.
+    #[schemars(length(max = 100), extend("examples" = ["az/cache1.json"]))]
+    pub(super) expect_from: Option<Vec<String>>,
     /// Who the probe says it is. Replaces the whole of `defaults.auth`.
     pub(super) auth: Option<RawAuth>,
     /// How TLS is spoken, and whether. Each key that is not given is that of `defaults`.

@@ -2,6 +2,7 @@
 //! Shapes and ranges have been checked before; here it notes every problem it finds and goes on.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -15,11 +16,12 @@ use super::raw::{
 use super::values::{self, Bounds};
 use super::{Config, ConfigError, MetricsSettings, Settings, TargetConfig, WebSettings, default_concurrency, keys};
 use crate::address;
+use crate::az::{AzFiles, Source};
 use crate::azure::AZURE_DNS;
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, PublicAccess};
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, Auth, ClusterWalk, PasswordSource, Resolver, ViewSelection};
+use crate::plan::{Addresses, Auth, ClusterWalk, PasswordSource, Plan, Resolver, ViewSelection};
 
 const INTERVAL: Bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(24 * 3600) };
 const TIMEOUT: Bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(300) };
@@ -332,6 +334,7 @@ fn targets(
 ) -> Vec<TargetConfig> {
     let mut targets = Vec::with_capacity(raw.len());
     let mut names: HashMap<String, usize> = HashMap::with_capacity(raw.len());
+    let mut az = AzReader::default();
     for (index, raw) in raw.iter().enumerate() {
         let path = path.index(index);
         let settings = Layer::from(raw).over(defaults, resolvers, &path, problems);
@@ -340,6 +343,7 @@ fn targets(
         let Some(host) = problems.take(&path.key("host"), values::host(&raw.host)) else { continue };
         let mut plan = settings.plan(host, raw.port, resolvers);
         plan.connect = connect;
+        let expect_from = az.expect(raw, &mut plan, &path, problems);
         if let Some(Some(name)) = name {
             plan.target.name = name;
         }
@@ -349,9 +353,32 @@ fn targets(
                 format!("{:?} is the name of targets[{other}] too: a `name` of its own is expected", plan.target.name);
             problems.add(&path.key(key), message);
         }
-        targets.push(TargetConfig { plan, interval: settings.interval });
+        targets.push(TargetConfig { plan, interval: settings.interval, expect_from });
     }
     targets
+}
+
+/// The files of `az`, each read once however many targets name it.
+#[derive(Default)]
+struct AzReader(HashMap<PathBuf, Result<AzFiles, String>>);
+
+impl AzReader {
+    /// Sets what `raw` does not give; answers with the files it was taken from.
+    fn expect(&mut self, raw: &RawTarget, plan: &mut Plan, path: &Path, problems: &mut Problems<'_>) -> Vec<PathBuf> {
+        let given = raw.expect_from.as_deref().unwrap_or_default();
+        let (mut files, mut facts) = (Vec::new(), AzFiles::default());
+        for (index, text) in given.iter().enumerate() {
+            let path = path.key("expect_from").index(index);
+            let Some(file) = problems.read(&path, text, values::file) else { continue };
+            let read = self.0.entry(file.clone()).or_insert_with(|| AzFiles::read(&file, Source::File));
+            facts.extend(problems.take(&path, read.clone()).unwrap_or_default());
+            files.push(file);
+        }
+        if !files.is_empty() {
+            facts.expect(&mut plan.target, raw.port.is_some(), &mut plan.expectation);
+        }
+        files
+    }
 }
 
 fn web(raw: Option<&RawWeb>, path: &Path, problems: &mut Problems<'_>) -> WebSettings {

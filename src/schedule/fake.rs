@@ -138,5 +138,5 @@ impl Drop for UnderWay {
 pub(crate) fn target(name: &str, interval: Duration) -> TargetConfig {
     let host = HostName::parse("localhost").expect("a host name");
     let plan = Plan::new(Target { name: name.to_owned(), ..Target::new(host, None, true) });
-    TargetConfig { plan, interval }
+    TargetConfig { plan, interval, expect_from: Vec::new() }
 }

@@ -27,6 +27,7 @@ fn diagnosed() -> Vec<Record> {
         records::slow(),
         records::interrupted(),
         records::hostile(),
+        with_facts(records::unlinked_zone()),
     ]
     .into_iter()
     .map(|record| {
@@ -34,6 +35,13 @@ fn diagnosed() -> Vec<Record> {
         Record::new(started_at, took_seconds, target, vantage, expectation, observation)
     })
     .collect()
+}
+
+/// The same, with what files of `az` say about it.
+fn with_facts(mut record: Record) -> Record {
+    let files = crate::az::read(&["redis-show.cli", "private-endpoint-list.arm", "link-vnet-list-fallback.arm"]);
+    files.expect(&mut record.target, true, &mut record.expectation);
+    record
 }
 
 /// A file in a folder of its own, gone with it.

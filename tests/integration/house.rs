@@ -20,7 +20,8 @@ const LAYERS: &[Layer] = &[
         modules: &["address", "azure", "clock", "expectation", "phase", "plan", "secret", "target", "vantage"],
         imports: &["vocabulary"],
     },
-    Layer { name: "configuration", modules: &["config"], imports: &["vocabulary"] },
+    Layer { name: "files of az", modules: &["az"], imports: &["vocabulary"] },
+    Layer { name: "configuration", modules: &["config"], imports: &["vocabulary", "files of az"] },
     Layer { name: "observation", modules: &["observation"], imports: &["vocabulary"] },
     Layer { name: "probe", modules: &["probe"], imports: &["vocabulary", "observation"] },
     Layer { name: "diagnosis", modules: &["diagnosis"], imports: &["vocabulary", "observation"] },
@@ -61,6 +62,7 @@ const LAYERS: &[Layer] = &[
         modules: &["commands"],
         imports: &[
             "vocabulary",
+            "files of az",
             "configuration",
             "observation",
             "probe",

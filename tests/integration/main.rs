@@ -2,6 +2,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "clippy.toml knows tests and not their helpers")]
 
 mod agent;
+mod az;
 mod cluster;
 mod codes;
 mod command_line;

@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::az::{AzFiles, Source};
 use crate::cli::values::azure_resolver;
 use crate::cli::{AuthChoice, CheckArgs, ClusterChoice, Expect, PlaintextPort, PublicState, WhichAddresses};
 use crate::clock::Seconds;
@@ -37,9 +38,11 @@ pub(super) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
         check_certificates(file)?;
     }
     let credentials = Credentials::new(args, variable)?;
-    let mut plans = Vec::with_capacity(args.targets.len());
+    let az = az_files(&args.from_az)?;
+    let targets = targets(args, az.as_ref())?;
+    let mut plans = Vec::with_capacity(targets.len());
     let mut is_password_visible = false;
-    for text in &args.targets {
+    for text in &targets {
         let argument = TargetArgument::parse(text)?;
         let tls = match (argument.tls, args.plaintext) {
             (Some(true), true) => {
@@ -50,11 +53,15 @@ pub(super) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
         };
         is_password_visible |= argument.password.is_some();
         let mut target = Target::new(argument.host, argument.port, tls);
+        let mut expectation = expectation.clone();
+        if let Some(az) = &az {
+            az.expect(&mut target, argument.port.is_some(), &mut expectation);
+        }
         if let Some(name) = &args.server_name {
             target.server_name = name.clone();
         }
         plans.push(Plan {
-            expectation: expectation.clone(),
+            expectation,
             resolvers: resolvers.clone(),
             views: views.clone(),
             connect: args.connect,
@@ -78,6 +85,38 @@ pub(super) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
     let warning = "a password in a URL can be seen by others on this machine (process list, shell history); \
                    --password-file and REDPATH_PASSWORD keep it to yourself";
     Ok(Plans { plans, warnings: is_password_visible.then(|| warning.to_owned()).into_iter().collect() })
+}
+
+/// The facts of every file of `--from-az`, where there are any.
+fn az_files(paths: &[PathBuf]) -> Result<Option<AzFiles>, String> {
+    let mut files = None;
+    for path in paths {
+        let read = AzFiles::read(path, Source::FileOrPipe).map_err(|error| {
+            let hint = if path.exists() {
+                ""
+            } else {
+                " (every word behind --from-az is one; a TARGET stands in front of it)"
+            };
+            format!("--from-az {error}{hint}")
+        })?;
+        files.get_or_insert_with(AzFiles::default).extend(read);
+    }
+    Ok(files)
+}
+
+/// The targets given, or the caches that the files are about.
+fn targets(args: &CheckArgs, az: Option<&AzFiles>) -> Result<Vec<String>, String> {
+    if !args.targets.is_empty() {
+        return Ok(args.targets.clone());
+    }
+    let hosts: Vec<String> =
+        az.map(AzFiles::hosts).unwrap_or_default().iter().map(|host| host.as_str().to_owned()).collect();
+    if hosts.is_empty() {
+        return Err("the files of --from-az name no host: a TARGET in front of it is expected, \
+                    or the JSON of az redis show or az redisenterprise show"
+            .into());
+    }
+    Ok(hosts)
 }
 
 fn expectation(args: &CheckArgs) -> Result<Expectation, String> {

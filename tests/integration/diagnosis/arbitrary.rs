@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 use redpath::azure;
+use redpath::azure::facts::AzFacts;
 use redpath::clock::Timestamp;
 use redpath::expectation::{Expectation, ExpectedPath};
 use redpath::observation::dns::{
@@ -89,20 +90,74 @@ fn target() -> impl Strategy<Value = Target> {
 fn expectation() -> impl Strategy<Value = Expectation> {
     let nets = || prop::collection::vec(select(&["10.60.4.5/32", "20.50.1.10/32", "100.64.0.0/10"][..]), 0..2);
     let path = select(&[ExpectedPath::Private, ExpectedPath::Private, ExpectedPath::Public, ExpectedPath::Any][..]);
-    (path, nets(), nets(), any::<bool>(), any::<bool>()).prop_map(|(path, endpoints, ranges, require_auth, slow)| {
-        let nets = |texts: Vec<&str>| texts.iter().filter_map(|text| text.parse().ok()).collect();
-        let budget = || Duration::from_micros(500).into();
-        let latency =
-            redpath::phase::PhaseName::ALL.into_iter().filter(|_| slow).map(|phase| (phase, budget())).collect();
-        Expectation {
-            path,
-            endpoints: nets(endpoints),
-            private_ranges: nets(ranges),
-            require_auth,
-            latency,
-            ..Expectation::default()
-        }
-    })
+    (path, nets(), nets(), any::<bool>(), any::<bool>(), option::weighted(0.3, az())).prop_map(
+        |(path, endpoints, ranges, require_auth, slow, az)| {
+            let nets = |texts: Vec<&str>| texts.iter().filter_map(|text| text.parse().ok()).collect();
+            let budget = || Duration::from_micros(500).into();
+            let latency =
+                redpath::phase::PhaseName::ALL.into_iter().filter(|_| slow).map(|phase| (phase, budget())).collect();
+            Expectation {
+                path,
+                endpoints: nets(endpoints),
+                private_ranges: nets(ranges),
+                require_auth,
+                latency,
+                az: az.map(Box::new),
+                ..Expectation::default()
+            }
+        },
+    )
+}
+
+/// Files of `tests/fixtures/az/` that name causes, and such as name none.
+const AZ: &[&str] = &[
+    "redis-show-public.arm",
+    "redis-show.cli",
+    "redisenterprise-show-managed.cli",
+    "database-list-managed-plaintext.cli",
+    "private-endpoint-show-approved.cli",
+    "private-endpoint-show-pending.arm",
+    "private-endpoint-show-disconnected.arm",
+    "private-endpoint-show-wrong-group.cli",
+    "private-endpoint-connection-list-rejected.cli",
+    "dns-zone-group-list-no-records.cli",
+    "dns-zone-group-list-wrong-zone.cli",
+    "private-dns-zone-list-unlinked.arm",
+    "link-vnet-list-fallback.arm",
+    "record-set-show-stale.arm",
+    "empty-list.cli",
+];
+
+/// Facts of some files about one of the hosts, their names and IDs at times as nobody writes them.
+fn az() -> impl Strategy<Value = AzFacts> {
+    (subsequence(AZ, 0..5), select(HOSTS), word(), option::weighted(0.3, word())).prop_map(
+        |(files, host, file, name)| {
+            let mut expectation = Expectation::default();
+            if let Ok(host) = HostName::parse(host) {
+                crate::az::read(&files).expect(&mut Target::new(host, None, true), true, &mut expectation);
+            }
+            let mut facts = expectation.az.map(|facts| *facts).unwrap_or_default();
+            if let Some(name) = name {
+                let id = Some(format!("/subscriptions/x/resourceGroups/{name}/{name}"));
+                if let Some(cache) = &mut facts.cache {
+                    (cache.file, cache.host, cache.id) = (file.clone(), name.clone(), id.clone());
+                }
+                for endpoint in &mut facts.endpoints {
+                    (endpoint.file, endpoint.id, endpoint.group_ids) = (file.clone(), id.clone(), vec![name.clone()]);
+                }
+                for group in &mut facts.zone_groups {
+                    (group.file, group.zone, group.endpoint_id) = (file.clone(), name.clone(), id.clone());
+                }
+                for link in &mut facts.links {
+                    (link.file, link.network_id) = (file.clone(), id.clone());
+                }
+                for zone in &mut facts.zones {
+                    (zone.file, zone.id) = (file.clone(), id.clone());
+                }
+            }
+            facts
+        },
+    )
 }
 
 const OUTCOMES: &[ViewOutcome] = &[

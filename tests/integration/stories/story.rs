@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use redpath::address::parse_range;
+use redpath::az::AzFiles;
 use redpath::clock::{Seconds, Timestamp};
 use redpath::diagnosis::{Code, Diagnosis, Status};
 use redpath::expectation::{Expectation, ExpectedPath, PublicAccess};
@@ -81,6 +82,8 @@ struct Expect {
     require_auth: Option<bool>,
     latency: BTreeMap<PhaseName, Seconds>,
     public_access: PublicAccess,
+    /// Files of `tests/fixtures/az/`, without `.json`.
+    az: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -177,7 +180,10 @@ impl Story {
         if let Some(name) = &file.server_name {
             target.server_name = HostName::parse(name)?;
         }
-        let expectation = expectation(&file.expect)?;
+        let mut expectation = expectation(&file.expect)?;
+        if !file.expect.az.is_empty() {
+            az_files(&file.expect.az)?.expect(&mut target, file.port.is_some(), &mut expectation);
+        }
         let resolution = resolution(&file, &target, &expectation)?;
         let observation = observation(&file, resolution, &target, &expectation)?;
         let now =
@@ -269,6 +275,16 @@ fn expectation(raw: &Expect) -> Result<Expectation, String> {
         public_access: raw.public_access,
         ..usual
     })
+}
+
+/// What the files say, under their names alone.
+fn az_files(names: &[String]) -> Result<AzFiles, String> {
+    let mut files = AzFiles::default();
+    for name in names {
+        let text = std::fs::read_to_string(crate::az::fixture(name)).map_err(|error| format!("{name}: {error}"))?;
+        files.extend(AzFiles::parse(&text, &format!("{name}.json"))?);
+    }
+    Ok(files)
 }
 
 fn resolution(file: &File, target: &Target, expectation: &Expectation) -> Result<Resolution, String> {

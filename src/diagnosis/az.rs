@@ -1,0 +1,86 @@
+//! What files of `az` add: a cause that the client cannot see takes the place of what follows from it,
+//! and where the files and the observation differ it is said.
+//!
+//! A file is a snapshot of unknown age. So every sentence names its file, and where all works a fact
+//! that should have broken it is a remark on the file, not on the target.
+
+mod causes;
+mod context;
+mod mismatch;
+mod names;
+
+use super::{Case, Code, Finding, Severity};
+use crate::azure::facts::{AzFacts, Switch, name_in_id};
+use crate::expectation::ExpectedPath;
+
+/// Sharpens the findings by what the files say.
+pub(super) fn sharpen(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let Some(facts) = case.expectation.az.as_deref() else { return };
+    context::add(case, facts, findings);
+    for cause in causes::ALL {
+        let Some(cause) = cause(case, facts, findings) else { continue };
+        let mut finding = cause.finding;
+        if finding.severity == Severity::Error {
+            let silenced = |finding: &Finding| is_error(finding) && cause.silences.contains(&finding.code);
+            for known in findings.iter().filter(|known| silenced(known)) {
+                finding.detail.push_str(&format!(" Seen from here: {}.", known.summary));
+            }
+            findings.retain(|known| !silenced(known));
+        }
+        findings.push(finding);
+    }
+    findings.extend(public_network_access(case, facts));
+    findings.extend(mismatch::diagnose(case, facts, findings));
+    names::fill_in(facts, findings);
+}
+
+/// A cause that the files name, and the codes of what follows from it.
+struct Cause {
+    finding: Finding,
+    silences: &'static [Code],
+}
+
+fn is_error(finding: &Finding) -> bool {
+    finding.severity == Severity::Error
+}
+
+fn has_error(findings: &[Finding], codes: &[Code]) -> bool {
+    findings.iter().any(|finding| is_error(finding) && codes.contains(&finding.code))
+}
+
+fn public_network_access(case: &Case<'_>, facts: &AzFacts) -> Option<Finding> {
+    let cache = facts.cache.as_ref()?;
+    if case.expectation.path != ExpectedPath::Private || cache.public_network_access != Some(Switch::Enabled) {
+        return None;
+    }
+    let resource = super::advice::Resource::of(case);
+    Some(
+        Finding::new(
+            Code::PublicNetworkAccessEnabled,
+            Severity::Warning,
+            format!("public network access of {} is enabled, by {}", cache.host, cache.file),
+            format!(
+                "A program that gets the public address works all the same, unnoticed, and so does everybody with a key. {}",
+                age(&cache.file)
+            ),
+        )
+        .hint("disable public network access once every client is seen on the private path, and not before: those that are not lose the cache")
+        .commands(resource.map(|resource| resource.disable_public_access())),
+    )
+}
+
+/// How much a file is worth.
+fn age(file: &str) -> String {
+    format!("{file} is a snapshot, and how old it is cannot be told from it.")
+}
+
+/// The name of the private endpoint with this ID.
+fn endpoint_name(id: Option<&str>) -> &str {
+    id.map_or("the private endpoint", name_in_id)
+}
+
+/// An ID that is safe to paste into a shell, or what to put there.
+fn pasteable<'a>(id: Option<&'a str>, instead: &'a str) -> &'a str {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    id.filter(|id| !id.is_empty() && id.starts_with('/') && id.chars().all(is_plain)).unwrap_or(instead)
+}
