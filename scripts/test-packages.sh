@@ -13,6 +13,7 @@ need dig bind9-dnsutils           # shows that the stand-ins speak DNS
 need ip iproute2                  # namespaces of the tests' own
 need nft nftables                 # silence in those namespaces
 need openssl openssl              # a TLS server of the old versions
+need nft nftables                 # blocks the port of a cluster's node
 need prometheus prometheus        # scrapes the agent
 need promtool prometheus          # judges the /metrics page
 

@@ -19,7 +19,7 @@ use crate::exit_code::ExitCode;
 use crate::output::log::{LogFormat, LogLevel};
 use crate::output::printable;
 use crate::phase::PhaseName;
-use crate::plan::Resolver;
+use crate::plan::{PublicAddress, Resolver};
 use crate::target::HostName;
 
 /// Proves, from where a workload runs, that its Redis traffic takes the private path
@@ -45,6 +45,7 @@ Examples:
   redpath check cache1.redis.cache.windows.net --endpoint 10.60.4.5 --resolver azure
   redpath check cache1.redis.cache.windows.net --connect 10.60.4.5   # before DNS is changed
   redpath check cache1.redis.cache.windows.net --from-az *.json      # see docs/az.md
+  redpath check cache1.redis.cache.windows.net --public-access closed --public-address 20.50.1.10
   redpath check amr1.westeurope.redis.azure.net --password-file key --samples 20 --latency ping=5ms
 
 Exit status:
@@ -165,6 +166,15 @@ pub struct CheckArgs {
     /// Whether a server that answers without credentials fails
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, help_heading = EXPECTED)]
     pub require_auth: bool,
+    /// Whether the public address should answer, as seen from here: one that does fails `closed` [default: ignore, or closed where --public-address is given]
+    #[arg(long, value_enum, value_name = "STATE", help_heading = EXPECTED)]
+    pub public_access: Option<PublicState>,
+    /// The public address: an IP, or auto for the answer of a --resolver in the internet [default: auto]
+    #[arg(long, value_name = "IP|auto", value_parser = values::public_address, help_heading = EXPECTED)]
+    pub public_address: Option<PublicAddress>,
+    /// A port of the address in use where Redis without TLS must not answer, or off [default: off]
+    #[arg(long, value_name = "PORT|off", value_parser = values::plaintext_port, help_heading = EXPECTED)]
+    pub plaintext_port: Option<PlaintextPort>,
     /// Take a warning for a failure
     #[arg(long, help_heading = EXPECTED)]
     pub strict: bool,
@@ -187,6 +197,9 @@ pub struct CheckArgs {
     /// The name for SNI and the certificate [default: the host name]
     #[arg(long, value_name = "NAME", value_parser = HostName::parse, help_heading = LOOKS)]
     pub server_name: Option<HostName>,
+    /// Whether the nodes that a cluster announces are connected to
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = LOOKS)]
+    pub cluster: ClusterChoice,
     /// Speak without TLS
     #[arg(long, conflicts_with_all = ["ca_file", "server_name"], help_heading = LOOKS)]
     pub plaintext: bool,
@@ -235,6 +248,26 @@ pub enum Expect {
     Any,
 }
 
+/// `--public-access`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PublicState {
+    /// It must not
+    Closed,
+    /// It may: looked at and told, and nothing fails
+    Open,
+    /// It is not looked at
+    Ignore,
+}
+
+/// `--plaintext-port`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaintextPort {
+    /// It is looked at.
+    Port(u16),
+    /// None is looked at.
+    Off,
+}
+
 /// `--addresses`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum WhichAddresses {
@@ -243,6 +276,16 @@ pub enum WhichAddresses {
     First,
     /// Every one, each with its own phases
     All,
+}
+
+/// `--cluster`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ClusterChoice {
+    /// Where the server is part of a cluster
+    #[default]
+    Auto,
+    /// Never, and the server is not asked
+    Off,
 }
 
 /// `--auth`.

@@ -23,8 +23,10 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::expectation::Expectation;
-use crate::plan::{Addresses, Auth, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, Resolver, ViewSelection};
+use crate::expectation::{Expectation, PublicAccess};
+use crate::plan::{
+    Addresses, Auth, ClusterWalk, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan, Resolver, ViewSelection,
+};
 use crate::target::{HostName, Target};
 
 pub use error::ConfigError;
@@ -88,6 +90,10 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// The name for SNI and verification; the host name where `None`.
     pub server_name: Option<HostName>,
+    /// Whether the nodes that a cluster announces are connected to.
+    pub cluster: ClusterWalk,
+    /// What is looked at that should be closed.
+    pub posture: PosturePlan,
 }
 
 /// What is served over HTTP.
@@ -151,11 +157,14 @@ impl Config {
         print::to_yaml(self)
     }
 
-    /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials,
-    /// since a suffix covers other people's servers too.
+    /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials, a
+    /// walk over what the server announces or a knock at other doors: a suffix covers other people's servers too.
     pub fn on_demand(&self, host: HostName, port: Option<u16>) -> Plan {
         let mut plan = self.defaults.plan(host, port, &self.resolvers);
         plan.auth = Auth::None;
+        plan.cluster = ClusterWalk::Off;
+        plan.posture = PosturePlan::default();
+        plan.expectation.public_access = PublicAccess::Ignore;
         plan
     }
 }
@@ -177,6 +186,8 @@ impl Settings {
             samples: self.samples,
             auth: self.auth.clone(),
             ca_file: self.ca_file.clone().filter(|_| !self.plaintext),
+            cluster: self.cluster,
+            posture: self.posture,
             ..Plan::new(target)
         }
     }
@@ -196,6 +207,8 @@ impl Default for Settings {
             plaintext: false,
             ca_file: None,
             server_name: None,
+            cluster: ClusterWalk::default(),
+            posture: PosturePlan::default(),
         }
     }
 }

@@ -8,8 +8,11 @@ pub mod code;
 
 mod advice;
 mod az;
+mod cluster;
 mod dns;
 mod latency;
+mod posture;
+mod precheck;
 mod prose;
 mod redis;
 mod tcp;
@@ -190,14 +193,18 @@ impl JsonSchema for Cause {
 pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observation, now: Timestamp) -> Diagnosis {
     let case = Case { target, expectation, observation, now };
     let mut findings = dns::diagnose(&case);
+    let given = observation.connection.as_ref().filter(|connection| connection.address_given);
+    let not_moved = given.and_then(|given| precheck::diagnose(&case, given.address.ip(), &mut findings));
     let later = connection_findings(&case);
     // What a peer does that is not the one meant says nothing about the one meant.
     let wrong_peer =
         findings.iter().any(|finding| finding.severity == Severity::Error) && !case.is_at_expected_address();
     findings.extend(later.into_iter().filter(|finding| !wrong_peer || finding.severity == Severity::Info));
     az::sharpen(&case, &mut findings);
+    findings.extend(posture::of_the_public_address(&case));
     silence(&mut findings);
-    findings.sort_by_key(|finding| (finding.severity, finding.phase, finding.code));
+    // That DNS has not moved is what a pre-check warns of first.
+    findings.sort_by_key(|finding| (finding.severity, finding.phase, not_moved != Some(finding.code), finding.code));
     for finding in &mut findings {
         finding.clean();
     }
@@ -305,6 +312,8 @@ fn connection_findings(case: &Case<'_>) -> Vec<Finding> {
             }
         }
     }
+    findings.extend(cluster::diagnose(case));
+    findings.extend(posture::of_the_peer(case));
     findings.extend(latency::diagnose(case));
     findings
 }
@@ -344,7 +353,7 @@ fn went_through(case: &Case<'_>) -> bool {
 }
 
 fn was_interrupted(observation: &Observation) -> bool {
-    PhaseName::ALWAYS.into_iter().any(|phase| {
+    observation.phases.names().any(|phase| {
         let summary = observation.phases.get(phase);
         summary.outcome == PhaseOutcome::NotReached && summary.reason == Some(StoppedBy::Interrupt.as_str())
     })

@@ -44,6 +44,34 @@ impl fmt::Display for ExpectedPath {
     }
 }
 
+/// What is expected of the public address, as seen from here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PublicAccess {
+    /// That Redis does not answer there: one that does is an error.
+    Closed,
+    /// That it does: it is looked at and told, and fails nothing.
+    Open,
+    /// Nothing: it is not looked at.
+    #[default]
+    Ignore,
+}
+
+impl PublicAccess {
+    /// The name used in records, flags and configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::Ignore => "ignore",
+        }
+    }
+
+    fn is_ignored(&self) -> bool {
+        *self == Self::Ignore
+    }
+}
+
 /// What is expected of a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -58,6 +86,9 @@ pub struct Expectation {
     pub private_ranges: Vec<IpNet>,
     /// Whether a server that answers without credentials is a failure.
     pub require_auth: bool,
+    /// What is expected of the public address.
+    #[serde(skip_serializing_if = "PublicAccess::is_ignored")]
+    pub public_access: PublicAccess,
     /// The longest time that each phase may take before it is worth a warning.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub latency: BTreeMap<PhaseName, Seconds>,
@@ -75,6 +106,7 @@ impl Default for Expectation {
             endpoints: Vec::new(),
             private_ranges: Vec::new(),
             require_auth: true,
+            public_access: PublicAccess::Ignore,
             latency: BTreeMap::new(),
             certificate_warning_seconds: Seconds(Duration::from_secs(14 * 24 * 3600)),
             az: None,

@@ -3,7 +3,9 @@
 //! The types are the record's own shape, so that a saved record can be read back and diagnosed
 //! again. A phase that did not run has no duration anywhere.
 
+pub mod cluster;
 pub mod dns;
+pub mod posture;
 pub mod redis;
 pub mod tcp;
 pub mod tls;
@@ -16,7 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Seconds;
 
 pub use crate::phase::{PhaseName, PhaseOutcome};
+pub use cluster::{ClusterFacts, ClusterFailure};
 pub use dns::{Resolution, ResolveFailure, View, ViewOutcome};
+pub use posture::{Knock, KnockEnd, OpenState, Posture, PostureFailure, PosturePhase};
 pub use redis::{PingFacts, RedisFailure};
 pub use tcp::{ConnectFailure, Connection};
 pub use tls::{TlsFacts, TlsFailure};
@@ -36,6 +40,9 @@ pub struct Observation {
     /// The connections to the further addresses of the name, with `addresses: all`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_connections: Vec<OtherConnection>,
+    /// What the server in use announced of its cluster; absent where it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterFacts>,
 }
 
 /// A connection beside the one in use, with phases of its own.
@@ -59,10 +66,10 @@ pub struct Phases {
     pub connection: ConnectionPhases,
     /// The walk over the cluster's nodes; absent where it was not wanted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<Phase<RedisFailure>>,
+    pub cluster: Option<Phase<ClusterFailure>>,
     /// The look at what should be closed; absent where it was not wanted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub posture: Option<Phase<RedisFailure>>,
+    pub posture: Option<PosturePhase>,
 }
 
 /// A phase that this probe or connection does not have.
@@ -83,12 +90,22 @@ pub struct ConnectionPhases {
 }
 
 impl Phases {
+    /// The phases of this probe, in order: those of every probe, and the others where they applied.
+    pub fn names(&self) -> impl Iterator<Item = PhaseName> + Clone {
+        let (cluster, posture) = (self.cluster.is_some(), self.posture.is_some());
+        PhaseName::ALL.into_iter().filter(move |phase| match phase {
+            PhaseName::Resolve | PhaseName::Connect | PhaseName::Tls | PhaseName::Auth | PhaseName::Ping => true,
+            PhaseName::Cluster => cluster,
+            PhaseName::Posture => posture,
+        })
+    }
+
     /// The outcome and duration of one phase, whatever its kind of failure.
     pub fn get(&self, phase: PhaseName) -> PhaseSummary<'_> {
         match phase {
             PhaseName::Resolve => self.resolve.summary(),
             PhaseName::Cluster => self.cluster.as_ref().map_or(NOT_HERE, Phase::summary),
-            PhaseName::Posture => self.posture.as_ref().map_or(NOT_HERE, Phase::summary),
+            PhaseName::Posture => self.posture.as_ref().map_or(NOT_HERE, |posture| posture.phase.summary()),
             other => self.connection.get(other),
         }
     }
@@ -218,6 +235,8 @@ pub enum SkipReason {
     WithheldUnexpectedAddress,
     /// The credentials could not be read, so the probe went on without.
     CredentialUnavailable,
+    /// The user may not do what the phase needs.
+    NoPermission,
 }
 
 impl SkipReason {
@@ -229,6 +248,7 @@ impl SkipReason {
             Self::NoCredentials => "no_credentials",
             Self::WithheldUnexpectedAddress => "withheld_unexpected_address",
             Self::CredentialUnavailable => "credential_unavailable",
+            Self::NoPermission => "no_permission",
         }
     }
 }
@@ -245,6 +265,8 @@ pub enum StoppedBy {
     Tls,
     /// `AUTH` failed.
     Auth,
+    /// `PING` failed.
+    Ping,
     /// The probe was interrupted.
     Interrupt,
 }
@@ -257,6 +279,7 @@ impl StoppedBy {
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::Auth => "auth",
+            Self::Ping => "ping",
             Self::Interrupt => "interrupt",
         }
     }

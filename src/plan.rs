@@ -38,6 +38,10 @@ pub struct Plan {
     pub auth: Auth,
     /// The file with the certificates to trust, PEM; the platform's where `None`.
     pub ca_file: Option<PathBuf>,
+    /// Whether the nodes that a cluster announces are connected to.
+    pub cluster: ClusterWalk,
+    /// What is looked at that should be closed.
+    pub posture: PosturePlan,
 }
 
 impl Plan {
@@ -55,6 +59,8 @@ impl Plan {
             samples: 1,
             auth: Auth::None,
             ca_file: None,
+            cluster: ClusterWalk::default(),
+            posture: PosturePlan::default(),
         }
     }
 }
@@ -103,6 +109,36 @@ pub enum Addresses {
     First,
     /// Every one, each with its own phases.
     All,
+}
+
+/// Whether the nodes that a cluster announces are connected to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClusterWalk {
+    /// Where the server is part of a cluster.
+    #[default]
+    Auto,
+    /// Never, and the server is not asked.
+    Off,
+}
+
+/// What is looked at that should be closed, beside whether authentication is enforced, which every
+/// probe with credentials looks at. What is expected of it is the expectation's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PosturePlan {
+    /// The port, at the address in use, where Redis without TLS should not answer; `None` where it is not looked at.
+    pub plaintext_port: Option<u16>,
+    /// The public address, looked at unless [`crate::expectation::PublicAccess::Ignore`] is expected of it.
+    pub public_address: PublicAddress,
+}
+
+/// Where the public address comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PublicAddress {
+    /// From the answer of a configured resolver in the internet; nothing is looked at where none has one.
+    #[default]
+    Auto,
+    /// From the operator.
+    Given(IpAddr),
 }
 
 /// Who the probe says it is.

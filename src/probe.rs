@@ -5,10 +5,12 @@
 //! live connection of the one before.
 
 pub mod budget;
+mod cluster;
 pub mod connection;
 mod credential;
 mod dns;
 mod excerpt;
+mod posture;
 mod redis;
 mod tcp;
 mod tls;
@@ -20,8 +22,11 @@ use tokio::sync::oneshot;
 
 use self::budget::{Budget, Interrupt};
 use self::connection::Connector;
-use crate::observation::{ConnectionPhases, Observation, OtherConnection, Phases, StoppedBy, ViewOutcome};
-use crate::plan::{Addresses, Plan};
+use crate::observation::{
+    ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, StoppedBy,
+    ViewOutcome,
+};
+use crate::plan::{Addresses, ClusterWalk, Plan};
 
 /// The most addresses of one name that are connected to with `addresses: all`.
 const MAX_CONNECTIONS: usize = 16;
@@ -61,37 +66,70 @@ impl Prober {
             };
             match addresses {
                 Ok(addresses) => self.connect(plan, &addresses, &budget).await,
-                Err(stopped_by) => (ConnectionPhases::not_reached(stopped_by), None, Vec::new()),
+                Err(stopped_by) => Connected::not_reached(plan, stopped_by),
             }
         };
-        let ((resolution, resolve), (connection_phases, connection, other_connections)) =
-            tokio::join!(resolving, connecting);
+        let ((resolution, resolve), connected) = tokio::join!(resolving, connecting);
+        let (cluster, cluster_facts) = connected.cluster.unzip();
+        let seen = posture::Seen {
+            resolution: &resolution,
+            phases: &connected.phases,
+            connection: connected.connection.as_ref(),
+        };
+        let posture = posture::look(&self.connector, plan, &seen, &budget).await;
         Observation {
             resolution,
-            phases: Phases { resolve, connection: connection_phases, cluster: None, posture: None },
-            connection,
-            other_connections,
+            phases: Phases { resolve, connection: connected.phases, cluster, posture },
+            connection: connected.connection,
+            other_connections: connected.others,
+            cluster: cluster_facts.flatten(),
         }
     }
 
-    async fn connect(
-        &self,
-        plan: &Plan,
-        addresses: &[IpAddr],
-        budget: &Budget,
-    ) -> (ConnectionPhases, Option<crate::observation::Connection>, Vec<OtherConnection>) {
-        let single: Vec<&[IpAddr]> = match plan.addresses {
-            Addresses::First => vec![addresses],
-            Addresses::All => addresses.chunks(1).take(MAX_CONNECTIONS).collect(),
+    async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> Connected {
+        let (in_use, others) = match plan.addresses {
+            Addresses::First => (addresses, &[][..]),
+            Addresses::All => addresses.split_at(addresses.len().min(1)),
         };
-        let mut done =
-            join_all(single.into_iter().map(|some| self.connector.connect(plan, some, budget))).await.into_iter();
-        match done.next() {
-            None => (ConnectionPhases::not_reached(StoppedBy::Resolve), None, Vec::new()),
-            Some((phases, connection)) => {
-                let others = done.map(|(phases, connection)| OtherConnection { phases, connection }).collect();
-                (phases, Some(connection), others)
-            }
+        if in_use.is_empty() {
+            return Connected::not_reached(plan, StoppedBy::Resolve);
         }
+        let others = others.chunks(1).take(MAX_CONNECTIONS - 1);
+        let others = join_all(others.map(|address| self.connector.connect(plan, address, budget)));
+        let in_use = async {
+            match plan.cluster {
+                ClusterWalk::Off => {
+                    let (phases, connection) = self.connector.connect(plan, in_use, budget).await;
+                    (phases, connection, None)
+                }
+                ClusterWalk::Auto => {
+                    let (phases, connection, asked) = self.connector.connect_and_ask(plan, in_use, budget).await;
+                    let cluster = cluster::walk(&self.connector, plan, &phases, &connection, asked, budget).await;
+                    (phases, connection, Some(cluster))
+                }
+            }
+        };
+        let ((phases, connection, cluster), others) = tokio::join!(in_use, others);
+        let others = others.into_iter().map(|(phases, connection)| OtherConnection { phases, connection }).collect();
+        Connected { phases, connection: Some(connection), others, cluster }
+    }
+}
+
+/// What came of the connections.
+struct Connected {
+    phases: ConnectionPhases,
+    connection: Option<Connection>,
+    others: Vec<OtherConnection>,
+    /// The walk over the cluster; absent where it was not wanted.
+    cluster: Option<(Phase<ClusterFailure>, Option<ClusterFacts>)>,
+}
+
+impl Connected {
+    fn not_reached(plan: &Plan, stopped_by: StoppedBy) -> Self {
+        let cluster = match plan.cluster {
+            ClusterWalk::Auto => Some((Phase::NotReached { stopped_by }, None)),
+            ClusterWalk::Off => None,
+        };
+        Self { phases: ConnectionPhases::not_reached(stopped_by), connection: None, others: Vec::new(), cluster }
     }
 }

@@ -8,6 +8,8 @@ pub(crate) mod background;
 pub(crate) mod bind;
 #[path = "support/certificates.rs"]
 pub(crate) mod certificates;
+#[path = "support/cluster.rs"]
+pub(crate) mod cluster;
 #[path = "support/dns.rs"]
 pub(crate) mod dns;
 #[path = "support/fake_redis.rs"]

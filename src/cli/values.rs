@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::PlaintextPort;
 use crate::address;
 use crate::azure::AZURE_DNS;
 use crate::phase::PhaseName;
-use crate::plan::{MAX_TRIES, Resolver};
+use crate::plan::{MAX_TRIES, PublicAddress, Resolver};
 use crate::target::parse_port;
 
 /// The longest limit of a probe: it is added to the clock, and nobody waits longer.
@@ -94,6 +95,36 @@ pub fn address(text: &str) -> Result<IpAddr, String> {
     text.parse::<IpAddr>()
         .map(|ip| ip.to_canonical())
         .map_err(|_| "an IP address without a port is expected, such as 10.60.4.5".into())
+}
+
+/// Reads the public address, or `auto`.
+///
+/// # Errors
+/// A sentence that says what would be accepted.
+pub fn public_address(text: &str) -> Result<PublicAddress, String> {
+    match text {
+        "auto" => Ok(PublicAddress::Auto),
+        _ => address(text)
+            .ok()
+            .filter(|ip| !ip.is_unspecified() && !ip.is_multicast())
+            .map(PublicAddress::Given)
+            .ok_or_else(|| {
+                "auto, or the IP address of one server without a port, is expected, such as 20.50.1.10".into()
+            }),
+    }
+}
+
+/// Reads a port, or `off`.
+///
+/// # Errors
+/// A sentence that says what would be accepted.
+pub fn plaintext_port(text: &str) -> Result<PlaintextPort, String> {
+    match text {
+        "off" => Ok(PlaintextPort::Off),
+        _ => {
+            parse_port(text).map(PlaintextPort::Port).map_err(|_| "off, or a port from 1 to 65535, is expected".into())
+        }
+    }
 }
 
 /// Reads `ADDRESS:PORT`.

@@ -7,15 +7,7 @@ use super::document::Value;
 use super::path::Path;
 
 /// Keys of later versions, by the last keys of their path.
-const LATER: &[&[&str]] = &[
-    &["journal"],
-    &["cluster"],
-    &["posture", "plaintext_port"],
-    &["posture", "public_access"],
-    &["posture", "public_address"],
-    &["auth", "source"],
-    &["auth", "client_id"],
-];
+const LATER: &[&[&str]] = &[&["journal"], &["auth", "source"], &["auth", "client_id"]];
 
 /// Words of later versions, by the last keys of their path.
 const LATER_WORDS: &[(&[&str], &str)] = &[(&["auth", "method"], "entra")];

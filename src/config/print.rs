@@ -7,14 +7,14 @@ use ipnet::IpNet;
 use serde_json::Value as Json;
 
 use super::raw::{
-    AllViews, RawAddresses, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawFullResolver, RawLatency,
-    RawMethod, RawMetrics, RawPosture, RawProbe, RawRange, RawResolver, RawTarget, RawTls, RawVantage, RawViews,
-    RawWeb,
+    AllViews, Off, RawAddresses, RawAuth, RawCluster, RawConfig, RawDefaults, RawDuration, RawExpect, RawFullResolver,
+    RawLatency, RawMethod, RawMetrics, RawPlaintextPort, RawPosture, RawProbe, RawRange, RawResolver, RawTarget,
+    RawTls, RawVantage, RawViews, RawWeb,
 };
 use super::{Config, TargetConfig};
 use crate::expectation::Expectation;
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, Auth, PasswordSource, ViewSelection};
+use crate::plan::{Addresses, Auth, ClusterWalk, PasswordSource, PosturePlan, PublicAddress, ViewSelection};
 
 pub(super) fn to_yaml(config: &Config) -> Result<String, String> {
     let unable = |error: &dyn std::fmt::Display| format!("the configuration cannot be written as YAML: {error}");
@@ -52,7 +52,8 @@ fn raw(config: &Config) -> RawConfig {
                 ca_file: defaults.ca_file.as_deref().map(file),
                 server_name: defaults.server_name.clone().map(String::from),
             }),
-            posture: Some(RawPosture { require_auth: Some(defaults.expectation.require_auth) }),
+            posture: Some(posture(&defaults.expectation, defaults.posture)),
+            cluster: Some(cluster(defaults.cluster)),
         }),
         targets: config.targets.iter().map(target).collect(),
         web: Some(RawWeb {
@@ -92,7 +93,8 @@ fn target(config: &TargetConfig) -> RawTarget {
         } else {
             RawTls { plaintext: Some(true), ..RawTls::default() }
         }),
-        posture: Some(RawPosture { require_auth: Some(plan.expectation.require_auth) }),
+        posture: Some(posture(&plan.expectation, plan.posture)),
+        cluster: Some(cluster(plan.cluster)),
     }
 }
 
@@ -109,6 +111,18 @@ fn expect(expectation: &Expectation) -> RawExpect {
             ping: limit(PhaseName::Ping),
         }),
         certificate_warning: Some(duration(expectation.certificate_warning_seconds.0)),
+    }
+}
+
+fn posture(expectation: &Expectation, plan: PosturePlan) -> RawPosture {
+    RawPosture {
+        require_auth: Some(expectation.require_auth),
+        plaintext_port: Some(plan.plaintext_port.map_or(RawPlaintextPort::Off(Off::Off), RawPlaintextPort::Port)),
+        public_access: Some(expectation.public_access),
+        public_address: Some(match plan.public_address {
+            PublicAddress::Auto => "auto".to_owned(),
+            PublicAddress::Given(ip) => ip.to_string(),
+        }),
     }
 }
 
@@ -136,6 +150,13 @@ fn addresses(addresses: Addresses) -> RawAddresses {
     match addresses {
         Addresses::First => RawAddresses::First,
         Addresses::All => RawAddresses::All,
+    }
+}
+
+fn cluster(cluster: ClusterWalk) -> RawCluster {
+    match cluster {
+        ClusterWalk::Auto => RawCluster::Auto,
+        ClusterWalk::Off => RawCluster::Off,
     }
 }
 

@@ -9,7 +9,7 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::expectation::ExpectedPath;
+use crate::expectation::{ExpectedPath, PublicAccess};
 
 /// The configuration of the agent.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -104,6 +104,9 @@ pub(super) struct RawDefaults {
     pub(super) tls: Option<RawTls>,
     /// What is held against the server's settings.
     pub(super) posture: Option<RawPosture>,
+    /// Whether the nodes that a cluster announces are connected to.
+    #[schemars(extend("default" = "auto"))]
+    pub(super) cluster: Option<RawCluster>,
 }
 
 /// What is probed.
@@ -147,6 +150,8 @@ pub(super) struct RawTarget {
     pub(super) tls: Option<RawTls>,
     /// What is held against the server's settings. Each key that is not given is that of `defaults`.
     pub(super) posture: Option<RawPosture>,
+    /// Whether the nodes that a cluster announces are connected to.
+    pub(super) cluster: Option<RawCluster>,
 }
 
 /// What is expected of a target.
@@ -230,6 +235,31 @@ pub(super) struct RawPosture {
     /// Whether a server that answers without credentials is an error; otherwise it is a warning.
     #[schemars(extend("default" = true))]
     pub(super) require_auth: Option<bool>,
+    /// A port where Redis without TLS must not answer at the address in use: one that does is an error. For targets with TLS.
+    #[schemars(extend("default" = "off"))]
+    pub(super) plaintext_port: Option<RawPlaintextPort>,
+    /// What is expected of the public address, as seen from here: `closed` makes one where TLS and Redis answer an error, `open` tells and fails nothing, `ignore` does not look. `closed` where a `public_address` is given, else `ignore`.
+    pub(super) public_access: Option<PublicAccess>,
+    /// The public address: an IP address, or `auto` for the answer of a configured resolver in the internet.
+    #[schemars(extend("default" = "auto", "examples" = ["auto", "20.50.1.10"]))]
+    pub(super) public_address: Option<String>,
+}
+
+/// The port for Redis without TLS.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum RawPlaintextPort {
+    /// This one.
+    Port(#[schemars(range(min = 1, max = 65535))] u16),
+    /// None is looked at.
+    Off(Off),
+}
+
+/// The word for none.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Off {
+    Off,
 }
 
 /// What is served over HTTP.
@@ -289,6 +319,16 @@ pub(super) enum RawAddresses {
     First,
     /// Every one.
     All,
+}
+
+/// Whether the nodes that a cluster announces are connected to.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawCluster {
+    /// Where the server is part of a cluster.
+    Auto,
+    /// Never.
+    Off,
 }
 
 /// A number with a unit: `5ms`, `15s`, `1m 30s`.

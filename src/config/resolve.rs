@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use super::error::Problems;
 use super::path::Path;
 use super::raw::{
-    KnownResolver, RawAddresses, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawMethod, RawMetrics,
-    RawPosture, RawRange, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
+    KnownResolver, Off, RawAddresses, RawAuth, RawCluster, RawConfig, RawDefaults, RawDuration, RawExpect, RawMethod,
+    RawMetrics, RawPlaintextPort, RawPosture, RawRange, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
 };
 use super::values::{self, Bounds};
 use super::{Config, ConfigError, MetricsSettings, Settings, TargetConfig, WebSettings, default_concurrency, keys};
@@ -19,9 +19,9 @@ use crate::address;
 use crate::az::{AzFiles, Source};
 use crate::azure::AZURE_DNS;
 use crate::clock::Seconds;
-use crate::expectation::Expectation;
+use crate::expectation::{Expectation, PublicAccess};
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, Auth, PasswordSource, Plan, Resolver, ViewSelection};
+use crate::plan::{Addresses, Auth, ClusterWalk, PasswordSource, Plan, Resolver, ViewSelection};
 
 const INTERVAL: Bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(24 * 3600) };
 const TIMEOUT: Bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(300) };
@@ -67,6 +67,7 @@ struct Layer<'a> {
     auth: Option<&'a RawAuth>,
     tls: Option<&'a RawTls>,
     posture: Option<&'a RawPosture>,
+    cluster: Option<RawCluster>,
 }
 
 /// `$raw` is `RawDefaults` or `RawTarget`: serde cannot both flatten a shared part and refuse unknown keys.
@@ -85,6 +86,7 @@ macro_rules! layer_of {
                     auth: raw.auth.as_ref(),
                     tls: raw.tls.as_ref(),
                     posture: raw.posture.as_ref(),
+                    cluster: raw.cluster,
                 }
             }
         }
@@ -108,11 +110,16 @@ impl Layer<'_> {
             Some(RawAddresses::All) => settings.addresses = Addresses::All,
             None => {}
         }
+        match self.cluster {
+            Some(RawCluster::Auto) => settings.cluster = ClusterWalk::Auto,
+            Some(RawCluster::Off) => settings.cluster = ClusterWalk::Off,
+            None => {}
+        }
         if let Some(expect) = self.expect {
             expectation(expect, &mut settings.expectation, &path.key("expect"), problems);
         }
-        if let Some(require_auth) = self.posture.and_then(|posture| posture.require_auth) {
-            settings.expectation.require_auth = require_auth;
+        if let Some(posture) = self.posture {
+            self::posture(posture, &mut settings, &path.key("posture"), problems);
         }
         if let Some(auth) = self.auth {
             settings.auth = self::auth(auth, &path.key("auth"), problems).unwrap_or(Auth::None);
@@ -279,6 +286,26 @@ fn auth(raw: &RawAuth, path: &Path, problems: &mut Problems<'_>) -> Option<Auth>
             Some(Auth::Password { username, source })
         }
     }
+}
+
+fn posture(raw: &RawPosture, settings: &mut Settings, path: &Path, problems: &mut Problems<'_>) {
+    let expectation = &mut settings.expectation;
+    expectation.require_auth = raw.require_auth.unwrap_or(expectation.require_auth);
+    match raw.plaintext_port {
+        Some(RawPlaintextPort::Port(port)) => settings.posture.plaintext_port = Some(port),
+        Some(RawPlaintextPort::Off(Off::Off)) => settings.posture.plaintext_port = None,
+        None => {}
+    }
+    if let Some(text) = &raw.public_address
+        && let Some(address) = problems.read(&path.key("public_address"), text, values::public_address)
+    {
+        settings.posture.public_address = address;
+        // Who names the address wants it looked at.
+        if expectation.public_access == PublicAccess::Ignore {
+            expectation.public_access = PublicAccess::Closed;
+        }
+    }
+    expectation.public_access = raw.public_access.unwrap_or(expectation.public_access);
 }
 
 fn tls(raw: &RawTls, settings: &mut Settings, path: &Path, problems: &mut Problems<'_>) {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::path::Path;
-use crate::plan::Resolver;
+use crate::plan::{PublicAddress, Resolver};
 use crate::target::HostName;
 
 /// A range of durations, with both ends.
@@ -115,6 +115,15 @@ pub(super) fn connect(text: &str) -> Result<IpAddr, String> {
         return Err("is not the address of one server".to_owned());
     }
     Ok(ip)
+}
+
+/// Reads the public address, or `auto`.
+pub(super) fn public_address(text: &str) -> Result<PublicAddress, String> {
+    if text == "auto" {
+        return Ok(PublicAddress::Auto);
+    }
+    let wanted = "is no public address: `auto`, or an IP address without a port, such as 20.50.1.10, is expected";
+    connect(text).map(PublicAddress::Given).map_err(|_| wanted.to_owned())
 }
 
 /// Reads the name of an operator's label.

@@ -72,18 +72,21 @@ impl Resource {
         }
     }
 
-    pub(super) fn list_keys(&self) -> String {
+    /// Closes the port for Redis without TLS.
+    pub(super) fn disable_plaintext_port(&self) -> String {
         match self.service {
-            Service::AzureCacheForRedis | Service::Other => {
-                format!("az redis list-keys --name {} --resource-group <resource-group>", self.name())
-            }
+            Service::AzureCacheForRedis | Service::Other => format!(
+                "az redis update --name {} --resource-group <resource-group> --set enableNonSslPort=false",
+                self.name()
+            ),
             Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => format!(
-                "az redisenterprise database list-keys --cluster-name {} --resource-group <resource-group>",
+                "az redisenterprise database update --cluster-name {} --resource-group <resource-group> --client-protocol Encrypted",
                 self.name()
             ),
         }
     }
 
+    /// Closes the public address, for every network.
     pub(super) fn disable_public_access(&self) -> String {
         match self.service {
             Service::AzureCacheForRedis | Service::Other => format!(
@@ -92,6 +95,18 @@ impl Resource {
             ),
             Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => format!(
                 "az redisenterprise update --cluster-name {} --resource-group <resource-group> --public-network-access Disabled",
+                self.name()
+            ),
+        }
+    }
+
+    pub(super) fn list_keys(&self) -> String {
+        match self.service {
+            Service::AzureCacheForRedis | Service::Other => {
+                format!("az redis list-keys --name {} --resource-group <resource-group>", self.name())
+            }
+            Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => format!(
+                "az redisenterprise database list-keys --cluster-name {} --resource-group <resource-group>",
                 self.name()
             ),
         }
@@ -129,6 +144,16 @@ impl Resource {
         )
     }
 
+    /// The ports on which the nodes of a cluster are reached beside the usual one.
+    pub(super) fn node_ports(&self, tls: bool) -> Option<&'static str> {
+        match (self.service, tls) {
+            (Service::AzureCacheForRedis, true) => Some("15000-15999"),
+            (Service::AzureCacheForRedis, false) => Some("13000-13999"),
+            (Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis, _) => Some("8500-8599"),
+            (Service::Other, _) => None,
+        }
+    }
+
     /// The private endpoint that would give the resource a private address.
     pub(super) fn create_endpoint(&self) -> String {
         format!(
@@ -136,6 +161,18 @@ impl Resource {
             self.service.group_id().unwrap_or("redisCache")
         )
     }
+}
+
+/// What the network security groups of this machine's interface let through.
+pub(super) fn effective_nsg() -> String {
+    "az network nic list-effective-nsg --name <nic-of-this-vm> --resource-group <resource-group>".to_owned()
+}
+
+/// A rule of a network security group that lets TCP through to `ports` of `addresses`.
+pub(super) fn allow_ports(addresses: &str, ports: &str) -> String {
+    format!(
+        "az network nsg rule create --nsg-name <nsg> --resource-group <resource-group> --name allow-redis-nodes --priority <priority> --direction Outbound --access Allow --protocol Tcp --destination-address-prefixes {addresses} --destination-port-ranges {ports}"
+    )
 }
 
 /// Asks one server by hand.

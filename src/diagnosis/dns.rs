@@ -38,25 +38,11 @@ pub(super) fn diagnose(case: &Case<'_>) -> Vec<Finding> {
         let met = case.expectation.is_met_by(connection.address.ip());
         let unexplained =
             |finding: &&Finding| finding.severity == Severity::Error && finding.code != Code::PrivatelinkNameConfigured;
-        if connection.address_given && met {
-            findings.iter_mut().for_each(set_aside);
-        } else if connection.address_given {
-            findings.retain(|finding| !unexplained(&finding));
-            findings.push(path::address_in_use(case, connection));
-        } else if !met && !findings.iter().any(|finding| unexplained(&finding)) {
+        if !connection.address_given && !met && !findings.iter().any(|finding| unexplained(&finding)) {
             findings.push(path::address_in_use(case, connection));
         }
     }
     findings
-}
-
-/// The connection went to an address that the operator gave, and it is a right one: what DNS says is
-/// not on the way, and still to be set right. This is how an endpoint is tried before its cutover.
-fn set_aside(finding: &mut Finding) {
-    if finding.severity == Severity::Error && finding.code != Code::PrivatelinkNameConfigured {
-        finding.severity = Severity::Warning;
-        finding.detail.push_str(" The connection went to the address given, so it does not depend on this yet.");
-    }
 }
 
 /// Whether there was anything to ask: with no name server configured, the C library's failure says

@@ -74,7 +74,8 @@ fn of_reply(case: &Case<'_>, reply: PingReply, phases: &ConnectionPhases) -> Opt
                     SkipReason::CredentialUnavailable
                     | SkipReason::WithheldUnexpectedAddress
                     | SkipReason::Plaintext
-                    | SkipReason::NotApplicable,
+                    | SkipReason::NotApplicable
+                    | SkipReason::NoPermission,
             },
         ) => Some(not_enforced(case, "PING was answered with PONG although the credentials were not sent.")),
         (PingReply::Pong, Phase::Done { .. } | Phase::Failed { .. } | Phase::NotReached { .. }) => None,
@@ -122,8 +123,8 @@ fn enforced(case: &Case<'_>, reason: SkipReason) -> Finding {
             "The credentials were withheld, since they go to an expected address only."
         }
         SkipReason::CredentialUnavailable => "No credential was sent, since it could not be read.",
-        SkipReason::NotApplicable => "No credential was sent.",
         SkipReason::Plaintext => "The credentials were withheld, since they do not go over a connection without TLS.",
+        SkipReason::NotApplicable | SkipReason::NoPermission => "No credential was sent.",
     };
     Finding::new(
         Code::AuthEnforced,
@@ -133,7 +134,7 @@ fn enforced(case: &Case<'_>, reason: SkipReason) -> Finding {
     )
 }
 
-fn not_enforced(case: &Case<'_>, seen: &str) -> Finding {
+pub(super) fn not_enforced(case: &Case<'_>, seen: &str) -> Finding {
     let finding = |severity| {
         Finding::new(
             Code::AuthNotEnforced,
@@ -152,7 +153,7 @@ fn not_enforced(case: &Case<'_>, seen: &str) -> Finding {
         .commands(Resource::of(case).iter().map(Resource::show))
 }
 
-fn of_failure(case: &Case<'_>, failure: &RedisFailure, phase: PhaseName) -> Finding {
+pub(super) fn of_failure(case: &Case<'_>, failure: &RedisFailure, phase: PhaseName) -> Finding {
     let error = |code: Code, summary: String, detail: &str, hint: &str| {
         Finding::new(code, Severity::Error, summary, detail).hint(hint).phase(phase)
     };

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::address::AddressClass;
+use crate::address::{AddressClass, classify};
 use crate::azure::AZURE_DNS;
 use crate::clock::Seconds;
 
@@ -120,6 +121,14 @@ impl View {
     /// Whether it is Azure's virtual resolver, by whatever name.
     pub fn is_azure_dns(&self) -> bool {
         self.server.is_some_and(|server| server.ip() == AZURE_DNS)
+    }
+
+    /// Whether it is a configured resolver out in the internet, where no private zone is seen: it
+    /// rightly answers with the public address. Azure's own has a public-looking address.
+    pub fn is_public_resolver(&self, private_ranges: &[IpNet]) -> bool {
+        self.kind == ViewKind::Resolver
+            && !self.is_azure_dns()
+            && self.server.is_some_and(|server| classify(server.ip(), private_ranges) == AddressClass::Public)
     }
 
     /// The addresses alone.

@@ -1,6 +1,7 @@
 //! What the TLS handshake showed, whether or not it was good.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,14 @@ pub struct CertificateFacts {
     /// Why the certificate could not be read further, where it could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
+}
+
+impl CertificateFacts {
+    /// Whether one of the alternative names is this IP address (RFC 9110, 4.3.5: a DNS name covers none).
+    pub fn covers_ip(&self, ip: IpAddr) -> bool {
+        let name = format!("IP:{}", ip.to_canonical());
+        self.sans.contains(&name)
+    }
 }
 
 /// A certificate between the leaf and a trust anchor.

@@ -4,7 +4,6 @@ use super::printable;
 use super::text::{Style, chain_lines};
 use super::words::{self, Standing};
 use crate::diagnosis::{Finding, Severity};
-use crate::observation::PhaseName;
 use crate::record::{Record, Report};
 
 /// The report: where from, then a section per target.
@@ -32,6 +31,9 @@ fn section(out: &mut String, record: &Record) {
         code(&words::target(&record.target)),
         code(verdict.cause.as_str())
     ));
+    if let Some(line) = words::precheck(record) {
+        out.push_str(&format!("\nThis is a {}.\n", escaped(&line)));
+    }
     for finding in record.findings.iter().filter(|finding| finding.severity != Severity::Info) {
         describe(out, finding);
     }
@@ -56,7 +58,7 @@ fn section(out: &mut String, record: &Record) {
         out.push_str(&format!("| {name} | {answer} | {took} | {standing} |\n"));
     }
     out.push_str("\n| Phase | Took | Outcome |\n|---|---:|---|\n");
-    for phase in PhaseName::ALWAYS {
+    for phase in words::phases_told(&record.observation.phases) {
         let state = words::phase_state(&record.observation.phases, phase);
         let took = state.took().map(|took| took.to_string()).unwrap_or_default();
         let note = words::phase_note(phase, connection).filter(|_| state.took().is_some());
@@ -78,6 +80,17 @@ fn section(out: &mut String, record: &Record) {
         if let Some(tls) = connection.tls.as_ref().and_then(|facts| words::tls(facts, record.started_at)) {
             out.push_str(&format!("- TLS: {}\n", escaped(&tls)));
         }
+    }
+    if let Some((facts, summary)) =
+        record.observation.cluster.as_ref().and_then(|facts| words::cluster(facts).map(|summary| (facts, summary)))
+    {
+        out.push_str(&format!("- Cluster: {}\n", escaped(&summary)));
+        for node in words::cluster_nodes(facts) {
+            out.push_str(&format!("  - {}\n", escaped(&node)));
+        }
+    }
+    for line in words::posture(record) {
+        out.push_str(&format!("- Posture: {}\n", escaped(&line)));
     }
     for finding in record.findings.iter().filter(|finding| finding.severity == Severity::Info) {
         out.push_str(&format!("- {}: {}\n", code(finding.code.as_str()), escaped(&finding.summary)));

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::metrics::{ExpositionFormat, Metrics, Page, facts, family};
 use crate::config::MetricsSettings;
 use crate::observation::Connection;
-use crate::phase::PhaseName;
 use crate::plan::{Plan, ViewSelection};
 use crate::record::Record;
 use crate::vantage::Vantage;
@@ -29,7 +28,7 @@ pub fn exposition_of(records: &[Record]) -> String {
 pub fn blackbox_exposition(record: &Record) -> String {
     let mut page = Page::default();
     let phases = &record.observation.phases;
-    for fact in facts::of(record, false) {
+    for fact in facts::of(record, facts::phases_of(record), false) {
         page.add(fact.family, fact.labels.iter().map(|(name, value)| (*name, value.as_str())), fact.value);
     }
     page.add(&family::BLACKBOX_SUCCESS, [], f64::from(u8::from(facts::is_success(record))));
@@ -37,7 +36,7 @@ pub fn blackbox_exposition(record: &Record) -> String {
     if let Some(took) = phases.resolve.summary().took {
         page.add(&family::BLACKBOX_DNS, [], took.as_f64());
     }
-    for phase in PhaseName::ALWAYS {
+    for phase in phases.names() {
         if let Some(took) = phases.get(phase).took {
             page.add(&family::BLACKBOX_PHASES, [("phase", phase.as_str())], took.as_f64());
         }

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::words::{self, PhaseState, Standing};
 use crate::diagnosis::{Finding, Severity, Status};
-use crate::observation::{Connection, PhaseName, PhaseOutcome};
+use crate::observation::{ClusterFacts, Connection, PhaseName, PhaseOutcome};
 use crate::record::{Record, Report};
 
 pub(crate) use path::chain_lines;
@@ -63,6 +63,10 @@ impl Page<'_> {
         let target = self.style.paint(Paint::Strong, &self.style.clean(&words::target(&record.target)));
         let cause = self.style.paint(paint, record.verdict.cause.as_str());
         self.out.push_str(&format!("{word}  {target}  {cause}\n"));
+        self.block(
+            "mode",
+            words::precheck(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect(),
+        );
     }
 
     fn in_brief(&mut self, record: &Record) {
@@ -76,7 +80,7 @@ impl Page<'_> {
             path.push(format!("through {}", self.style.clean(end)));
         }
         self.block("path", vec![path.join(", ")]);
-        let phases: Vec<_> = PhaseName::ALWAYS
+        let phases: Vec<_> = words::phases_told(&record.observation.phases)
             .into_iter()
             .filter_map(|phase| {
                 let took = words::phase_state(&record.observation.phases, phase).took()?;
@@ -100,6 +104,12 @@ impl Page<'_> {
         {
             self.block("tls", wrap(&tls, self.room(), self.style));
         }
+        if let Some(facts) = &record.observation.cluster {
+            self.block("cluster", self.cluster(facts));
+        }
+        let posture: Vec<_> =
+            words::posture(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect();
+        self.block("posture", posture);
         for finding in &record.findings {
             self.finding(finding);
         }
@@ -171,7 +181,8 @@ impl Page<'_> {
     fn phases(&self, record: &Record) -> Vec<String> {
         const BAR: usize = 28;
         let phases = &record.observation.phases;
-        let states = PhaseName::ALWAYS.map(|phase| (phase, words::phase_state(phases, phase)));
+        let told = words::phases_told(phases);
+        let states: Vec<_> = told.iter().map(|phase| (*phase, words::phase_state(phases, *phase))).collect();
         let total: f64 = states.iter().filter_map(|(_, state)| state.took()).map(|took| took.as_f64()).sum();
         let column = |seconds: f64| -> usize {
             // Never beyond BAR, so the cast loses nothing; 0.0 / 0.0 becomes 0.
@@ -179,7 +190,7 @@ impl Page<'_> {
             let column = (seconds / total * BAR as f64).round() as usize;
             column.min(BAR)
         };
-        let shared = shared_reason(record);
+        let shared = shared_reason(record, &told);
         let reached = shared.as_ref().map_or(states.len(), |(first, _)| *first);
         let mut lines = Vec::new();
         let mut begun = 0.0;
@@ -219,6 +230,13 @@ impl Page<'_> {
         }
         lines.extend(shared.map(|(_, words)| self.style.paint(Paint::Dim, &words)));
         lines
+    }
+
+    /// A line for all of it, and one for each node that is not reachable.
+    fn cluster(&self, facts: &ClusterFacts) -> Vec<String> {
+        let Some(summary) = words::cluster(facts) else { return Vec::new() };
+        let lines = std::iter::once(summary).chain(words::cluster_nodes(facts));
+        lines.flat_map(|line| wrap(&line, self.room(), self.style)).collect()
     }
 
     fn finding(&mut self, finding: &Finding) {
@@ -275,11 +293,11 @@ impl Page<'_> {
 
 /// Where the last phases share one reason for not being reached, the first of them and the line
 /// that stands for them all.
-fn shared_reason(record: &Record) -> Option<(usize, String)> {
+fn shared_reason(record: &Record, told: &[PhaseName]) -> Option<(usize, String)> {
     let phases = &record.observation.phases;
     let reached = |phase: &PhaseName| phases.get(*phase).outcome != PhaseOutcome::NotReached;
-    let first = PhaseName::ALWAYS.iter().rposition(reached).map_or(0, |last| last + 1);
-    let rest = PhaseName::ALWAYS.get(first..).filter(|rest| rest.len() > 1)?;
+    let first = told.iter().rposition(reached).map_or(0, |last| last + 1);
+    let rest = told.get(first..).filter(|rest| rest.len() > 1)?;
     let outcomes: Vec<_> = rest.iter().map(|phase| words::phase_state(phases, *phase).outcome()).collect();
     let same = outcomes.iter().all(|outcome| outcome == &outcomes[0]);
     let names: Vec<_> = rest.iter().map(|phase| phase.as_str()).collect();

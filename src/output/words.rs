@@ -1,13 +1,18 @@
 //! Outcomes in the words of the outputs for people, each closed list matched in full.
 
+mod posture;
+
 use crate::clock::{Seconds, Timestamp};
 use crate::diagnosis::Status;
+use crate::observation::cluster::{ClusterFacts, ClusterNode, NodeRole, NodeState};
 use crate::observation::dns::{Resolution, ResolvedAddress, Tries, View, ViewKind, ViewOutcome};
 use crate::observation::redis::{PingFacts, PingReply};
 use crate::observation::tls::{CertificateFacts, TlsFacts};
 use crate::observation::{Connection, ConnectionPhases, Phase, PhaseName, Phases, SkipReason, StoppedBy};
 use crate::record::Record;
 use crate::target::Target;
+
+pub(crate) use posture::{posture, precheck};
 
 /// The verdict's first word.
 pub(crate) fn status(status: Status) -> &'static str {
@@ -67,6 +72,19 @@ impl PhaseState<'_> {
     }
 }
 
+/// The phases that are worth a line: those of every probe, and the others where they were to run.
+pub(crate) fn phases_told(phases: &Phases) -> Vec<PhaseName> {
+    let told = |phase: &PhaseName| {
+        PhaseName::ALWAYS.contains(phase)
+            || match phase_state(phases, *phase) {
+                PhaseState::Done(_) | PhaseState::Failed(..) => true,
+                PhaseState::Skipped(reason) => reason != SkipReason::NotApplicable,
+                PhaseState::NotReached(_) => false,
+            }
+    };
+    PhaseName::ALL.into_iter().filter(told).collect()
+}
+
 /// The state of one phase of the connection in use.
 pub(crate) fn phase_state(phases: &Phases, phase: PhaseName) -> PhaseState<'_> {
     match phase {
@@ -76,7 +94,10 @@ pub(crate) fn phase_state(phases: &Phases, phase: PhaseName) -> PhaseState<'_> {
         PhaseName::Auth => state(&phases.connection.auth),
         PhaseName::Ping => state(&phases.connection.ping),
         PhaseName::Cluster => phases.cluster.as_ref().map_or(PhaseState::Skipped(SkipReason::NotApplicable), state),
-        PhaseName::Posture => phases.posture.as_ref().map_or(PhaseState::Skipped(SkipReason::NotApplicable), state),
+        PhaseName::Posture => phases
+            .posture
+            .as_ref()
+            .map_or(PhaseState::Skipped(SkipReason::NotApplicable), |posture| state(&posture.phase)),
     }
 }
 
@@ -96,6 +117,7 @@ fn skipped(reason: SkipReason) -> &'static str {
         SkipReason::NoCredentials => "no credentials",
         SkipReason::WithheldUnexpectedAddress => "credentials withheld, the address is not the expected one",
         SkipReason::CredentialUnavailable => "the credential cannot be read",
+        SkipReason::NoPermission => "the user may not",
     }
 }
 
@@ -122,6 +144,66 @@ fn ping(facts: &PingFacts) -> String {
     }
     let PingFacts { samples, min_seconds, median_seconds, max_seconds, .. } = facts;
     format!("{reply} {samples}x: min {min_seconds}, median {median_seconds}, max {max_seconds}")
+}
+
+/// A cluster in one line: `3 nodes, 3 reachable, all slots covered`; `None` where none was announced.
+pub(crate) fn cluster(facts: &ClusterFacts) -> Option<String> {
+    facts.command?;
+    let all = facts.nodes.len() + facts.nodes_left_out as usize;
+    let mut parts = vec![if all == 1 { "1 node".to_owned() } else { format!("{all} nodes") }];
+    for state in NodeState::ALL {
+        let count = facts.in_state(state).count();
+        let words = match state {
+            NodeState::Reachable => "reachable",
+            NodeState::Unreachable => "unreachable",
+            NodeState::UnexpectedAddress => "at an unexpected address",
+            NodeState::NotTried => "not tried",
+        };
+        if count > 0 || state == NodeState::Reachable {
+            parts.push(format!("{count} {words}"));
+        }
+    }
+    parts.extend(match facts.slots_uncovered {
+        Some(0) => Some("all slots covered".to_owned()),
+        Some(missing) => Some(format!("{missing} slots uncovered")),
+        None => Some("slots unknown".to_owned()),
+    });
+    Some(parts.join(", "))
+}
+
+/// The nodes of a cluster that are not reachable, a line each, the first ones.
+pub(crate) fn cluster_nodes(facts: &ClusterFacts) -> Vec<String> {
+    const SHOWN: usize = 8;
+    let others: Vec<_> = facts.nodes.iter().filter(|node| node.state != NodeState::Reachable).collect();
+    let mut lines: Vec<String> = others.iter().take(SHOWN).map(|node| cluster_node(node)).collect();
+    if others.len() > SHOWN {
+        lines.push(format!("and {} more", others.len() - SHOWN));
+    }
+    lines
+}
+
+fn cluster_node(node: &ClusterNode) -> String {
+    const RANGES: usize = 4;
+    let role = match node.role {
+        NodeRole::Master => "master",
+        NodeRole::Replica => "replica",
+        NodeRole::Unknown => "node",
+    };
+    let mut ranges: Vec<String> = node.slots.iter().take(RANGES).map(ToString::to_string).collect();
+    if node.slots.len() > RANGES {
+        ranges.push("...".to_owned());
+    }
+    let slots = if ranges.is_empty() { "no slots".to_owned() } else { format!("slots {}", ranges.join(" ")) };
+    let address = node.address.map_or_else(|| node.announced.clone(), |address| address.to_string());
+    let outcome = match (node.state, &node.phases, node.not_tried) {
+        (NodeState::Reachable, ..) => "reachable".to_owned(),
+        (NodeState::Unreachable, Some(phases), _) => phases_in_a_row(phases),
+        (NodeState::Unreachable, None, _) => "unreachable".to_owned(),
+        (NodeState::UnexpectedAddress, ..) => "not the expected address, nothing was sent".to_owned(),
+        (NodeState::NotTried, _, Some(reason)) => format!("not tried: {reason}"),
+        (NodeState::NotTried, _, None) => "not tried".to_owned(),
+    };
+    format!("{address} {role}, {slots}: {outcome}")
 }
 
 /// A connection's phases in a row: `connect 40.1 ms, tls 82.0 ms, ping 40.2 ms`.

@@ -3,6 +3,17 @@
 //! A probe has one deadline, `timeout` after its beginning (5 s unless configured). A phase may
 //! take half of that timeout, and never more than what is left of it: with 5 s, a silent name
 //! server costs 2.5 s, a silent endpoint another 2.5 s, and the whole never more than 5 s.
+//!
+//! The cluster phase is a phase like the others: from its question to the last node it may take half
+//! of the timeout. Its nodes are connected to side by side, at most 16 at a time, and each has its
+//! share of what the question left: all of it up to 16 nodes, a quarter with 64. So a silent node
+//! costs the phase its own limit, and never another node's turn.
+//!
+//! What should be closed often is silent, so that the checks of posture, side by side after the
+//! connection, have a limit of their own: a quarter of the timeout. With 5 s that is 1.25 s, which
+//! has room for a SYN that is lost once (repeated after 1 s: RFC 6298, 2.1), and half of that again for
+//! the second look at a port that is silent to TLS and may be plain Redis. Silence counts as closed
+//! only where it was listened to for that long; with less time left, it says nothing.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -32,9 +43,37 @@ impl Budget {
         Self { deadline: Instant::now() + timeout, phase: timeout / 2, interrupt }
     }
 
+    /// A part of this budget that begins now and ends after `limit`; a phase within it may take all of it.
+    pub fn part(&self, limit: Duration) -> Self {
+        let deadline = self.deadline.min(Instant::now() + limit);
+        Self { deadline, phase: limit, interrupt: self.interrupt.clone() }
+    }
+
+    /// The longest that any phase may take, whatever is left.
+    pub fn whole_phase(&self) -> Duration {
+        self.phase
+    }
+
     /// The longest that a phase that begins now may take.
     pub fn phase_limit(&self) -> Duration {
         self.phase.min(self.deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// The budget of the checks of posture, which begin now, and whether it is a whole one: what is
+    /// left of the probe's time may be less.
+    pub(super) fn of_posture(&self) -> (Self, bool) {
+        let whole = self.phase / 2;
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        // A third is kept for the second look at a port that was silent to TLS: it may be plain Redis.
+        let limit = whole.min(left * 2 / 3);
+        let budget =
+            Self { deadline: Instant::now() + limit + limit / 2, phase: limit, interrupt: self.interrupt.clone() };
+        (budget, limit == whole)
+    }
+
+    /// Whether the operator wants to end it.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupt.is_raised()
     }
 
     /// Runs a phase's work within its limit.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::net::TcpStream;
 
 use super::budget::Budget;
-use super::redis;
+use super::redis::{self, Asked};
 use super::tcp::{self, Opened, Unopened};
 use super::tls::{self, Tls, Unverified};
 use crate::observation::{Connection, ConnectionPhases, Phase, SkipReason, StoppedBy};
@@ -36,12 +36,35 @@ impl Connector {
     /// (except where the target is declared plain), and only where the address meets the plan's
     /// expectation; otherwise the probe goes on without.
     pub async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> (ConnectionPhases, Connection) {
+        self.run(plan, addresses, budget, None).await
+    }
+
+    /// The same, and asks a server that says `PONG` for the nodes of its cluster; `None` where it
+    /// did not come to that.
+    pub(super) async fn connect_and_ask(
+        &self,
+        plan: &Plan,
+        addresses: &[IpAddr],
+        budget: &Budget,
+    ) -> (ConnectionPhases, Connection, Option<Asked>) {
+        let mut asked = None;
+        let (phases, connection) = self.run(plan, addresses, budget, Some(&mut asked)).await;
+        (phases, connection, asked)
+    }
+
+    async fn run(
+        &self,
+        plan: &Plan,
+        addresses: &[IpAddr],
+        budget: &Budget,
+        asked: Option<&mut Option<Asked>>,
+    ) -> (ConnectionPhases, Connection) {
         let Some(&first) = addresses.first() else {
             let nowhere = connection(plan, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             return (ConnectionPhases::not_reached(StoppedBy::Resolve), nowhere);
         };
         match tcp::open(plan, addresses, budget).await {
-            Ok(opened) => self.go_on(plan, opened, budget).await,
+            Ok(opened) => self.go_on(plan, opened, budget, asked).await,
             Err(Unopened::Failed(failed, others)) => {
                 let mut connection = connection(plan, failed.address.ip());
                 connection.earlier_attempts = others;
@@ -57,7 +80,13 @@ impl Connector {
         }
     }
 
-    async fn go_on(&self, plan: &Plan, opened: Opened, budget: &Budget) -> (ConnectionPhases, Connection) {
+    async fn go_on(
+        &self,
+        plan: &Plan,
+        opened: Opened,
+        budget: &Budget,
+        asked: Option<&mut Option<Asked>>,
+    ) -> (ConnectionPhases, Connection) {
         let mut connection = connection(plan, opened.address.ip());
         connection.source = opened.source;
         connection.earlier_attempts = opened.earlier;
@@ -65,10 +94,10 @@ impl Connector {
         phases.connect = Phase::done(opened.took);
         let mut tcp = opened.stream;
         if plan.target.tls {
-            self.over_tls(plan, tcp, budget, &mut phases, &mut connection).await;
+            self.over_tls(plan, tcp, budget, &mut phases, &mut connection, asked).await;
         } else {
             phases.tls = Phase::Skipped { reason: SkipReason::Plaintext };
-            redis::talk(&mut tcp, plan, budget, &mut phases, &mut connection).await;
+            redis::talk(&mut tcp, plan, budget, &mut phases, &mut connection, asked).await;
         }
         (phases, connection)
     }
@@ -80,6 +109,7 @@ impl Connector {
         budget: &Budget,
         phases: &mut ConnectionPhases,
         connection: &mut Connection,
+        asked: Option<&mut Option<Asked>>,
     ) {
         let mut begun = Instant::now();
         let result = match self.tls.trust(plan.ca_file.as_deref(), budget).await {
@@ -95,7 +125,9 @@ impl Connector {
         let failure = match result {
             Ok(mut stream) => {
                 phases.tls = Phase::done(took);
-                let Some(alert) = redis::talk(&mut stream, plan, budget, phases, connection).await else { return };
+                let Some(alert) = redis::talk(&mut stream, plan, budget, phases, connection, asked).await else {
+                    return;
+                };
                 (begun.elapsed(), tls::refused_late(&stream, alert))
             }
             Err(Unverified::Failed(failure)) => {

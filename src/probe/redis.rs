@@ -1,7 +1,8 @@
-//! The auth and ping phases, over a stream that is already open, and verified where it is TLS.
+//! The auth and ping phases, and the cluster's question, over a stream that is already open, and verified where it is TLS.
 //!
 //! A secret leaves here in one place, the `AUTH` command, and no reply that repeats it is kept.
 
+mod cluster;
 mod reply;
 
 use std::io;
@@ -14,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::rustls::AlertDescription;
 use zeroize::Zeroizing;
 
-use self::reply::{Broken, Conversation, MAX_BYTES, Reply};
+pub(super) use self::cluster::{Answer, Asked};
+use self::reply::{Broken, Conversation, Reply};
 use super::budget::{Budget, Cut};
 use super::{credential, excerpt, tls};
 use crate::clock::Seconds;
@@ -34,7 +36,8 @@ const SHOWN: usize = 64;
 /// The longest that `QUIT` and the end of the stream are waited for.
 const FAREWELL: Duration = Duration::from_millis(200);
 
-/// Says who the probe is, where it may, and pings; writes both phases and their facts down.
+/// Says who the probe is, where it may, and pings; writes both phases and their facts down. After a
+/// `PONG`, and where `asked` is wanted, asks for the nodes of the cluster.
 ///
 /// Returns the TLS alert that came in place of a first reply, where one did: the peer's judgement of
 /// the handshake.
@@ -44,9 +47,17 @@ pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     budget: &Budget,
     phases: &mut ConnectionPhases,
     connection: &mut Connection,
+    asked: Option<&mut Option<Asked>>,
 ) -> Option<AlertDescription> {
     let mut talk = Talk::new(Conversation::new(stream));
     talk.phases(plan, budget, phases, connection).await;
+    if let Some(asked) = asked
+        && connection.ping.as_ref().is_some_and(|ping| ping.reply == PingReply::Pong)
+        && phases.ping.is_done()
+        && talk.usable
+    {
+        *asked = Some(cluster::ask(&mut talk, plan.target.tls, budget).await);
+    }
     let refusal = talk.refusal.take();
     let polite = talk.replied && talk.usable;
     let stream = talk.conversation.stream();
@@ -234,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
     fn failure(&mut self, broken: Broken) -> RedisFailure {
         let error = match broken {
             Broken::NotRedis(head) => return RedisFailure::NotRedis { error: self.beginning(&head) },
-            Broken::TooLong => return RedisFailure::TooLong { limit: MAX_BYTES as u64 },
+            Broken::TooLong(limit) => return RedisFailure::TooLong { limit: limit as u64 },
             Broken::Closed => return RedisFailure::Closed,
             Broken::Failed(error) => error,
         };

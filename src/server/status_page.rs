@@ -14,8 +14,9 @@ use super::html::text;
 use crate::clock::Timestamp;
 use crate::diagnosis::Finding;
 use crate::history::TargetHistory;
+use crate::observation::Connection;
 use crate::observation::dns::View;
-use crate::observation::{Connection, PhaseName};
+use crate::output::words;
 use crate::record::{Record, Tool};
 use crate::vantage::Vantage;
 
@@ -85,9 +86,14 @@ fn target(out: &mut String, name: &str, history: &TargetHistory, now: Timestamp)
         write!(out, ", since {since}{}", ago(since, now))?;
     }
     writeln!(out, "</p>\n<p class=\"note\">last probe {}{}</p>", record.started_at, ago(record.started_at, now))?;
+    if let Some(line) = words::precheck(record) {
+        writeln!(out, "<p>{}</p>", text(line))?;
+    }
     path(out, record)?;
     findings(out, &record.findings)?;
     phases(out, record)?;
+    cluster(out, record)?;
+    posture(out, record)?;
     views(out, &record.observation.resolution.views)?;
     if !history.changes.is_empty() {
         writeln!(out, "<h3>Last changes</h3>\n<ul>")?;
@@ -171,13 +177,40 @@ fn findings(out: &mut String, findings: &[Finding]) -> fmt::Result {
 
 fn phases(out: &mut String, record: &Record) -> fmt::Result {
     writeln!(out, "<h3>Phases</h3>\n<table><tr><th>phase</th><th>outcome</th><th>time</th><th></th></tr>")?;
-    for phase in PhaseName::ALWAYS {
+    for phase in words::phases_told(&record.observation.phases) {
         let summary = record.observation.phases.get(phase);
         let (outcome, took) = (summary.outcome.as_str().replace('_', " "), summary.took.map(|took| took.to_string()));
         let (took, reason) = (took.unwrap_or_default(), text(summary.reason.unwrap_or_default()));
         writeln!(out, "<tr><td>{phase}</td><td>{outcome}</td><td>{took}</td><td>{reason}</td></tr>")?;
     }
     writeln!(out, "</table>")
+}
+
+fn cluster(out: &mut String, record: &Record) -> fmt::Result {
+    let facts = record.observation.cluster.as_ref();
+    let Some((facts, summary)) = facts.and_then(|facts| Some((facts, words::cluster(facts)?))) else { return Ok(()) };
+    writeln!(out, "<h3>Cluster</h3>\n<p>{}</p>", text(summary))?;
+    list(out, &words::cluster_nodes(facts))
+}
+
+fn posture(out: &mut String, record: &Record) -> fmt::Result {
+    let lines = words::posture(record);
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h3>Posture</h3>")?;
+    list(out, &lines)
+}
+
+fn list(out: &mut String, lines: &[String]) -> fmt::Result {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<ul>")?;
+    for line in lines {
+        writeln!(out, "<li>{}</li>", text(line))?;
+    }
+    writeln!(out, "</ul>")
 }
 
 fn views(out: &mut String, views: &[View]) -> fmt::Result {

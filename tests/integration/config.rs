@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use redpath::commands::config::{check, print, schema};
 use redpath::config::{self, Config};
 use redpath::exit_code::ExitCode;
-use redpath::plan::{Auth, ViewSelection};
+use redpath::expectation::PublicAccess;
+use redpath::plan::{Auth, ClusterWalk, PosturePlan, PublicAddress, ViewSelection};
 use redpath::target::HostName;
 use serde_json::Value as Json;
 
@@ -30,7 +31,7 @@ fn valid_files_load_fit_the_schema_and_survive_being_printed() {
         let again = config::parse(&yaml).unwrap_or_else(|error| panic!("{name}, printed: {error}\n{yaml}"));
         assert!(config == again, "{name} is not the same when printed and read:\n{yaml}");
         for text in [fs::read_to_string(&file).expect("text"), yaml] {
-            let tree: Json = serde_saphyr::from_str(&text).expect("YAML");
+            let tree = tree_of(&text);
             // A merge key is YAML's, not ours: it is gone once read, and the schema never sees it.
             assert!(validator.is_valid(&tree), "{name}: {:?}", validator.iter_errors(&tree).next());
         }
@@ -65,7 +66,7 @@ fn the_schema_refuses_unknown_keys_too() {
         .collect();
     assert!(unknown.len() >= 5);
     for file in unknown {
-        let tree: Json = serde_saphyr::from_str(&fs::read_to_string(&file).expect("text")).expect("YAML");
+        let tree = tree_of(&fs::read_to_string(&file).expect("text"));
         assert!(!validator.is_valid(&tree), "{}", file.display());
     }
 }
@@ -121,6 +122,7 @@ fn defaults_hold_until_the_target_says_otherwise() {
     assert_eq!(otherwise.plan.expectation.latency.len(), 5, "a budget that is not given stays");
     assert_eq!(otherwise.plan.ca_file.as_deref(), Some(Path::new("/etc/redpath/ca.pem")));
     assert_eq!(otherwise.plan.expectation.private_ranges.len(), 3);
+    assert_eq!((plain.plan.cluster, otherwise.plan.cluster), (ClusterWalk::Off, ClusterWalk::Auto));
 
     let fast = load("fast.yaml");
     assert_eq!(fast.targets[0].plan.timeout.as_secs(), 1, "a timeout that is not given gives way");
@@ -131,10 +133,29 @@ fn defaults_hold_until_the_target_says_otherwise() {
 }
 
 #[test]
+fn who_names_a_public_address_wants_it_closed() {
+    let config = load("posture.yaml");
+    let of = |target: usize| {
+        let plan = &config.targets[target].plan;
+        (plan.posture.plaintext_port, plan.expectation.public_access, plan.posture.public_address)
+    };
+    let given = PublicAddress::Given("20.50.1.10".parse().expect("an address"));
+    assert_eq!(of(0), (Some(6379), PublicAccess::Closed, PublicAddress::Auto));
+    assert_eq!(of(1), (None, PublicAccess::Closed, given));
+    assert_eq!(of(2), (Some(6379), PublicAccess::Ignore, PublicAddress::Auto));
+    assert_eq!(of(3), (Some(6379), PublicAccess::Open, PublicAddress::Auto));
+    let minimal = &load("minimal.yaml").targets[0].plan;
+    assert!(minimal.posture == PosturePlan::default() && minimal.expectation.public_access == PublicAccess::Ignore);
+}
+
+#[test]
 fn a_probe_on_demand_never_has_credentials() {
     let config = load("defaults-of-everything.yaml");
     let plan = config.on_demand(HostName::parse("cache9.redis.cache.windows.net").expect("a host name"), None);
     assert!(plan.auth == Auth::None && config.defaults.auth != Auth::None);
+    // Nor does it knock at other doors of a host that somebody else chose.
+    assert!(plan.posture == PosturePlan::default() && config.defaults.posture.plaintext_port == Some(6379));
+    assert_eq!(plan.expectation.public_access, PublicAccess::Ignore);
     assert_eq!((plan.timeout.as_millis(), plan.target.port), (2500, 6380));
 }
 
@@ -153,13 +174,13 @@ fn every_key_is_documented_and_every_documented_key_exists() {
 #[test]
 fn the_documented_defaults_are_the_real_ones() {
     let printed = load("minimal.yaml").to_yaml().expect("YAML");
-    let real: Json = serde_saphyr::from_str(&printed).expect("YAML");
+    let real = tree_of(&printed);
     let real = |key: &str| real.pointer(&format!("/{}", key.replace("[]", "/0").replace('.', "/"))).cloned();
     let mut held = 0;
     for [key, default] in documentation() {
         // A word in backticks is a value; the others ("the host name") are sentences.
         let Some(default) = default.strip_prefix('`').and_then(|text| text.strip_suffix('`')) else { continue };
-        let default: Json = serde_saphyr::from_str(default).expect("a YAML value");
+        let default = tree_of(default);
         assert_eq!(real(&key), Some(default), "{key}");
         held += 1;
     }
@@ -276,7 +297,7 @@ proptest! {
         match config::parse(&text) {
             Ok(config) => {
                 let validator = jsonschema::validator_for(&config::schema()).expect("a JSON Schema");
-                let tree: Json = serde_saphyr::from_str(&text).expect("YAML");
+                let tree = tree_of(&text);
                 prop_assert!(validator.is_valid(&tree), "the schema refuses what is taken:\n{text}");
                 let yaml = config.to_yaml().expect("YAML");
                 let again = config::parse(&yaml).map_err(|error| TestCaseError::fail(format!("{error}\n{yaml}")))?;
@@ -408,6 +429,11 @@ fn leaves(schema: &Json, key: &str, found: &mut dyn FnMut(&str, &Json)) {
         Some(inner) => leaves(inner, &format!("{key}[]"), found),
         None => found(key, schema),
     }
+}
+
+/// A tree as YAML 1.2 has it, where `off` is a word.
+fn tree_of(text: &str) -> Json {
+    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { strict_booleans: true }).expect("YAML")
 }
 
 /// The keys of docs/configuration.md and what it says of their defaults: the first two cells of each row.

@@ -3,6 +3,7 @@
 
 mod agent;
 mod az;
+mod cluster;
 mod codes;
 mod command_line;
 mod config;
@@ -14,6 +15,7 @@ mod metrics;
 mod monitoring;
 mod output;
 mod paths;
+mod posture;
 mod readme;
 mod resolution;
 mod schema;

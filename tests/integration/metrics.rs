@@ -6,12 +6,13 @@ mod records;
 use redpath::clock::Timestamp;
 use redpath::config::MetricsSettings;
 use redpath::diagnosis::{Code, Severity};
+use redpath::observation::{Knock, KnockEnd, Phase, StoppedBy};
 use redpath::output::metrics::{ExpositionFormat, Metrics};
 use redpath::output::prometheus::{blackbox_exposition, exposition_of};
 use redpath::plan::{Addresses, Plan};
 use redpath::record::Record;
 
-use records::{PUBLIC, answer, finding, gone, healthy, interrupted, plan, silent, unlinked};
+use records::{PUBLIC, answer, closed_outside, cluster, finding, gone, healthy, interrupted, plan, silent, unlinked};
 
 /// Metrics with the default settings, for these plans.
 fn metrics_for(plans: &[Plan]) -> Metrics {
@@ -84,6 +85,33 @@ fn a_healthy_target_costs_about_150_series() {
 }
 
 #[test]
+fn a_phase_that_not_every_target_has_begins_with_its_first_run() {
+    let plan = plan("cache1");
+    let never = page_after(&plan, &[healthy(&plan, 0), silent(&plan, 15)]);
+    assert!(!never.contains("phase=\"cluster\"") && !never.contains("redpath_cluster_nodes{"), "{never}");
+
+    let once = [cluster(&plan, 0)];
+    let page = page_after(&plan, &once);
+    let count = "redpath_phase_duration_seconds_count{target=\"cache1\",phase=\"cluster\"}";
+    let failures = "redpath_phase_failures_total{target=\"cache1\",phase=\"cluster\"}";
+    assert_eq!((value(&page, count), value(&page, failures)), (Some(1.0), Some(1.0)));
+    for (state, nodes) in [("reachable", 2.0), ("unreachable", 1.0), ("unexpected_address", 0.0), ("not_tried", 0.0)] {
+        let series = format!("redpath_cluster_nodes{{target=\"cache1\",state=\"{state}\"}}");
+        assert_eq!(value(&page, &series), Some(nodes), "{state}");
+    }
+
+    // It stays, and claims nothing, once the phase is not reached any more.
+    let mut gone = silent(&plan, 15);
+    gone.observation.phases.cluster = Some(Phase::NotReached { stopped_by: StoppedBy::Connect });
+    let page = page_after(&plan, &[cluster(&plan, 0), gone]);
+    assert_eq!((value(&page, count), value(&page, failures)), (Some(1.0), Some(1.0)));
+    let outcome = "redpath_phase_outcome{target=\"cache1\",phase=\"cluster\",outcome=\"not_reached\"}";
+    assert_eq!(value(&page, outcome), Some(1.0));
+    assert!(!page.contains("redpath_cluster_nodes{"), "{page}");
+    assert!(blackbox_exposition(&once[0]).contains("probe_phase_duration_seconds{phase=\"cluster\"} 2.5"));
+}
+
+#[test]
 fn a_phase_that_did_not_run_has_no_number() {
     let plan = plan("cache1");
     let record = silent(&plan, 0);
@@ -102,6 +130,31 @@ fn a_phase_that_did_not_run_has_no_number() {
     let on_demand = blackbox_exposition(&record);
     assert_eq!(value(&on_demand, "probe_phase_duration_seconds{phase=\"connect\"}"), Some(2.5));
     assert_eq!(value(&on_demand, "probe_phase_duration_seconds{phase=\"tls\"}"), None);
+}
+
+#[test]
+fn the_public_address_has_a_number_where_it_was_told() {
+    let plan = plan("cache1");
+    let open = "redpath_public_access_open{target=\"cache1\"}";
+    let durations = "redpath_phase_duration_seconds_count{target=\"cache1\",phase=\"posture\"}";
+    let outcome = "redpath_phase_outcome{target=\"cache1\",phase=\"posture\",outcome=\"done\"}";
+    let of = |page: &str| [open, durations, outcome].map(|series| value(page, series));
+    assert_eq!(of(&page_after(&plan, &[healthy(&plan, 0)])), [None; 3]);
+    let closed = closed_outside(healthy(&plan, 0));
+    assert_eq!(of(&page_after(&plan, std::slice::from_ref(&closed))), [Some(0.0), Some(1.0), Some(1.0)]);
+    // The number goes with the probe that told it; what adds up over the probes stays, and the outcome is none.
+    let page = page_after(&plan, &[closed.clone(), healthy(&plan, 15)]);
+    assert_eq!(of(&page), [None, Some(1.0), Some(0.0)]);
+
+    let with = |how: KnockEnd| {
+        let mut record = closed.clone();
+        let posture = record.observation.phases.posture.as_mut().expect("the phase");
+        let public = posture.facts.public_access.as_mut().expect("the check");
+        (public.state, public.knock) = (how.state(), Knock::ended(how));
+        value(&page_after(&plan, &[record]), open)
+    };
+    assert_eq!(with(KnockEnd::RedisAnswered), Some(1.0));
+    assert_eq!(with(KnockEnd::NoAddress), None, "no claim where it could not be told");
 }
 
 #[test]

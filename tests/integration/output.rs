@@ -40,6 +40,7 @@ fn stories() -> Vec<(&'static str, Record)> {
         ("interrupted", records::interrupted()),
         ("no_view", records::no_view()),
         ("hostile", records::hostile()),
+        ("cluster", records::cluster()),
     ]
 }
 

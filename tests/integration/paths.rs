@@ -17,6 +17,11 @@ const UNLINKED: &str = "10.10.0.53";
 const AZURE: &str = "168.63.129.16";
 /// Nobody answers there; see `SILENT_NETWORK`.
 const SILENT: &str = "10.99.0.53";
+/// A resolver in the internet, which sees no private zone, and one that claims to be such and does.
+const OUTSIDE: &str = "9.9.9.9";
+const HOSTILE: &str = "8.8.4.4";
+/// Addresses where nothing listens.
+const SHUT: [&str; 2] = ["20.50.1.11", "10.60.4.7"];
 const KEY: &str = "a-key-of-the-tests-7f3a";
 
 struct World {
@@ -28,12 +33,18 @@ impl World {
     /// Azure's resolver and one forwarder see the private zone, the other forwarder does not.
     fn new() -> Self {
         let address = |ip: &str| format!("{ip}/32");
-        let addresses = [PRIVATE, PUBLIC, LINKED, UNLINKED, AZURE].map(address);
+        let addresses = [PRIVATE, PUBLIC, LINKED, UNLINKED, AZURE, OUTSIDE, HOSTILE, SHUT[0], SHUT[1]].map(address);
         let mut namespace = Namespace::new(&addresses.each_ref().map(String::as_str));
         let certificates = Certificates::new();
         let server = certificates.leaf(Leaf::Good);
         let folder = namespace.folder().to_owned();
-        write_bind(&folder, &[LINKED, AZURE], &[UNLINKED], PRIVATE.parse().unwrap(), PUBLIC.parse().unwrap());
+        write_bind(
+            &folder,
+            &[LINKED, AZURE, HOSTILE],
+            &[UNLINKED, OUTSIDE],
+            PRIVATE.parse().unwrap(),
+            PUBLIC.parse().unwrap(),
+        );
         // Debian's AppArmor profile keeps /usr/sbin/named out of every folder but its own; it goes by the path.
         let named = folder.join("named");
         std::fs::copy("/usr/sbin/named", &named).expect("named is missing: apt-get install bind9");
@@ -220,4 +231,115 @@ fn what_a_subnet_sees_is_named_with_its_cause() {
     assert_eq!(record["findings"][0]["code"], "overridden_locally");
     world.nameservers(&[UNLINKED]);
     world.expect(HOST, &endpoint, 0, "warn", "overridden_locally");
+}
+
+#[test]
+fn the_public_address_is_found_and_told_open_or_closed() {
+    let world = World::new();
+    let public_access = |record: &Value| record["phases"]["posture"]["public_access"].clone();
+    let closed = ["--endpoint", PRIVATE, "--public-access", "closed"];
+    let with = |flags: &[&'static str]| [&closed[..], flags].concat();
+
+    // Given by the operator, and given by a resolver in the internet while the name is private here.
+    let record = world.expect(HOST, &with(&["--public-address", PUBLIC]), 1, "fail", "public_access_open");
+    assert_eq!(public_access(&record)["how"], "redis_answered");
+    let hint = record["findings"][0]["hint"].as_str().unwrap();
+    assert!(hint.contains("every subnet") && hint.contains("safe to disable"), "{hint}");
+    let outside = format!("outside={OUTSIDE}");
+    let flags = [&closed[..], &["--resolver", &outside]].concat();
+    let record = world.expect(HOST, &flags, 1, "fail", "public_access_open");
+    assert_eq!(public_access(&record)["address"], format!("{PUBLIC}:6380"));
+    assert_eq!(public_access(&record)["view"], "outside");
+    let command = record["findings"][0]["commands"][0].as_str().unwrap();
+    assert!(command.starts_with("az redis update --name cache1 "), "{command}");
+
+    // Closed: refused. An address that is the operator's own word needs no --public-access.
+    let record = world.expect(HOST, &["--public-address", SHUT[0]], 0, "pass", "healthy");
+    assert_eq!(
+        (&public_access(&record)["state"], &public_access(&record)["how"]),
+        (&"closed".into(), &"refused".into())
+    );
+
+    // Nobody to ask; Azure's own resolver is none; and a record that points into the network is not followed.
+    for resolver in [None, Some(format!("azure={AZURE}")), Some(format!("outside={HOSTILE}"))] {
+        let flags: Vec<&str> = resolver.iter().flat_map(|resolver| ["--resolver", resolver]).collect();
+        let record = world.expect(HOST, &[&closed[..], &flags].concat(), 0, "pass", "healthy");
+        let is_hostile = resolver.as_deref().is_some_and(|resolver| resolver.ends_with(HOSTILE));
+        assert_eq!(public_access(&record)["how"], if is_hostile { "not_public" } else { "no_address" });
+        assert!(public_access(&record)["address"].is_null());
+        let remarks = record["findings"].as_array().unwrap();
+        let remark = remarks.iter().find(|finding| finding["code"] == "public_access_open").expect("a remark");
+        assert_eq!(remark["severity"], "info");
+    }
+
+    // On the wrong path the cause is told, and not that the path in use is open.
+    world.nameservers(&[UNLINKED]);
+    let record = world.expect(HOST, &with(&["--public-address", PUBLIC]), 1, "fail", "private_zone_not_seen");
+    assert_eq!(public_access(&record)["how"], "in_use");
+    assert!(record["findings"].as_array().unwrap().iter().all(|finding| finding["code"] != "public_access_open"));
+}
+
+#[test]
+fn a_pre_check_proves_the_endpoint_while_dns_has_not_moved() {
+    let world = World::new();
+    let endpoint = ["--endpoint", PRIVATE, "--connect", PRIVATE];
+    let summary = |record: &Value, at: usize| record["findings"][at]["summary"].as_str().unwrap().to_owned();
+
+    // DNS is still public, then private, then says nothing at all.
+    world.nameservers(&[UNLINKED]);
+    let record = world.expect(HOST, &endpoint, 0, "warn", "private_zone_not_seen");
+    assert_eq!(
+        summary(&record, 0),
+        format!("DNS has not moved: {HOST} still leads to {PUBLIC} (public), not to {PRIVATE}")
+    );
+    assert_eq!(record["connection"]["ping"]["reply"], "noauth");
+    let strict = [&endpoint[..], &["--strict"]].concat();
+    assert_eq!(world.check(HOST, &strict).0.status.code(), Some(1));
+    // The certificate of the tests is for the one name alone.
+    let named = [&endpoint[..], &["--server-name", HOST]].concat();
+    let warned = world.expect("public.redis.cache.windows.net", &named, 0, "warn", "no_private_endpoint");
+    assert!(summary(&warned, 0).starts_with("DNS has not moved"), "{warned:#}");
+    let warned = world.expect("gone.redis.cache.windows.net", &named, 0, "warn", "name_not_found");
+    assert!(summary(&warned, 0).contains("leads to no address"), "{warned:#}");
+    world.nameservers(&["127.0.0.99"]);
+    world.expect(HOST, &endpoint, 0, "warn", "dns_unreachable");
+    world.nameservers(&[LINKED]);
+    world.expect(HOST, &endpoint, 0, "pass", "healthy");
+
+    // The endpoint itself decides: nothing listens there, or it is another one than is expected.
+    world.nameservers(&[UNLINKED]);
+    let record = world.expect(HOST, &["--connect", SHUT[1]], 1, "fail", "connect_refused");
+    assert!(record["findings"].as_array().unwrap().iter().any(|finding| finding["code"] == "private_zone_not_seen"));
+    world.nameservers(&[LINKED]);
+    let record = world.expect(HOST, &["--connect", SHUT[1]], 1, "fail", "connect_refused");
+    assert!(summary(&record, 1).contains(&format!("still leads to {PRIVATE} (private), not to {}", SHUT[1])));
+    let record = world.expect(HOST, &["--endpoint", PRIVATE, "--connect", PUBLIC], 1, "fail", "unexpected_address");
+    assert_eq!(record["connection"]["ping"]["reply"], "noauth", "it is looked at all the same");
+
+    // And a person reads at the top what was checked.
+    let output = world
+        .namespace
+        .command(env!("CARGO_BIN_EXE_redpath"))
+        .args(["check", HOST, "--ca-file", world.certificates.ca_file().to_str().unwrap()])
+        .args(endpoint)
+        .output()
+        .expect("redpath runs in the namespace");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let second = text.lines().nth(1).unwrap_or_default();
+    assert!(second.contains(&format!("pre-check by address: connected to {PRIVATE} as given")), "{text}");
+}
+
+#[test]
+fn credentials_go_to_the_given_address_only_where_it_is_expected() {
+    let world = World::new();
+    let key = world.namespace.folder().join("key");
+    std::fs::write(&key, KEY).expect("a file");
+    let key = key.to_str().unwrap();
+    let flags = |connect| ["--password-file", key, "--endpoint", PRIVATE, "--connect", connect];
+    let record = world.expect(HOST, &flags(PRIVATE), 0, "pass", "healthy");
+    assert_eq!(record["phases"]["auth"]["outcome"], "done");
+    assert_eq!(record["phases"]["posture"]["auth_enforced"], true);
+    let record = world.expect(HOST, &flags(PUBLIC), 1, "fail", "unexpected_address");
+    assert_eq!(record["phases"]["auth"]["reason"], "withheld_unexpected_address");
+    assert_eq!(record["phases"]["posture"]["reason"], "withheld_unexpected_address");
 }

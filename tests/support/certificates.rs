@@ -11,6 +11,9 @@ use rcgen::{
 /// The name that the good certificates cover.
 pub(crate) const NAME: &str = "cache1.redis.cache.windows.net";
 
+/// The address of the private endpoint in a namespace of the tests.
+pub(crate) const ENDPOINT: &str = "10.60.4.5";
+
 /// A directory under the system's temporary one, removed when dropped.
 pub(crate) struct Directory(PathBuf);
 
@@ -39,6 +42,8 @@ impl Drop for Directory {
 pub(crate) enum Leaf {
     /// Of the authority, for [`NAME`], valid.
     Good,
+    /// As good, and it covers the address [`ENDPOINT`] too.
+    WithEndpoint,
     /// For `other.example.net`.
     WrongName,
     /// Valid until 2020.
@@ -86,11 +91,14 @@ impl Certificates {
     pub(crate) fn leaf(&self, leaf: Leaf) -> Files {
         let names = match leaf {
             Leaf::WrongName | Leaf::AllWrong | Leaf::WrongNameAndExpired => vec!["other.example.net".to_owned()],
+            Leaf::WithEndpoint => vec![NAME.to_owned(), ENDPOINT.to_owned()],
             _ => vec![NAME.to_owned(), "127.0.0.1".to_owned()],
         };
         let mut params = CertificateParams::new(names).expect("names");
         params.distinguished_name.push(DnType::CommonName, "redpath test server");
         params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        // The nodes of a cluster are each other's clients.
+        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
         (params.not_before, params.not_after) = match leaf {
             Leaf::Expired | Leaf::AllWrong | Leaf::WrongNameAndExpired => {
                 (date_time_ymd(2019, 1, 1), date_time_ymd(2020, 1, 1))
@@ -103,9 +111,12 @@ impl Certificates {
             Leaf::SelfSigned => params.self_signed(&key),
             Leaf::Untrusted | Leaf::AllWrong => params.signed_by(&key, &authority("somebody else's authority")),
             Leaf::Impostor => params.signed_by(&key, &authority("redpath test authority")),
-            Leaf::Good | Leaf::WrongName | Leaf::Expired | Leaf::NotYetValid | Leaf::WrongNameAndExpired => {
-                params.signed_by(&key, &self.authority)
-            }
+            Leaf::Good
+            | Leaf::WithEndpoint
+            | Leaf::WrongName
+            | Leaf::Expired
+            | Leaf::NotYetValid
+            | Leaf::WrongNameAndExpired => params.signed_by(&key, &self.authority),
         };
         let at = |end: &str| self.directory.path().join(format!("{leaf:?}-{end}.pem"));
         let files = Files { certificate: at("certificate"), key: at("key") };

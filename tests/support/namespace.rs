@@ -88,6 +88,13 @@ impl Namespace {
         }
     }
 
+    /// Ends the server that was started as the `place`th, from 0.
+    pub(crate) fn stop(&mut self, place: usize) {
+        let child = &mut self.children[place];
+        child.kill().expect("it was running");
+        child.wait().expect("it has ended");
+    }
+
     fn accepts(&self, address: SocketAddr) -> bool {
         let connect = format!("exec 3<>/dev/tcp/{}/{}", address.ip(), address.port());
         self.command("bash").args(["-c", &connect]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use crate::az::{AzFiles, Source};
 use crate::cli::values::azure_resolver;
-use crate::cli::{AuthChoice, CheckArgs, Expect, WhichAddresses};
+use crate::cli::{AuthChoice, CheckArgs, ClusterChoice, Expect, PlaintextPort, PublicState, WhichAddresses};
 use crate::clock::Seconds;
-use crate::expectation::{Expectation, ExpectedPath};
-use crate::plan::{Addresses, Auth, PasswordSource, Plan, Resolver, ViewSelection};
+use crate::expectation::{Expectation, ExpectedPath, PublicAccess};
+use crate::plan::{Addresses, Auth, ClusterWalk, PasswordSource, Plan, PosturePlan, Resolver, ViewSelection};
 use crate::secret::Secret;
 use crate::target::{Target, TargetArgument};
 
@@ -74,6 +74,11 @@ pub(super) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
             samples: args.samples,
             auth: credentials.auth(argument.username, argument.password)?,
             ca_file: args.ca_file.clone(),
+            cluster: match args.cluster {
+                ClusterChoice::Auto => ClusterWalk::Auto,
+                ClusterChoice::Off => ClusterWalk::Off,
+            },
+            posture: posture(args),
             ..Plan::new(target)
         });
     }
@@ -130,9 +135,24 @@ fn expectation(args: &CheckArgs) -> Result<Expectation, String> {
         endpoints: args.endpoints.clone(),
         private_ranges: args.private_ranges.clone(),
         require_auth: args.require_auth,
+        public_access: match (args.public_access, args.public_address) {
+            (Some(PublicState::Closed), _) | (None, Some(_)) => PublicAccess::Closed,
+            (Some(PublicState::Open), _) => PublicAccess::Open,
+            (Some(PublicState::Ignore), _) | (None, None) => PublicAccess::Ignore,
+        },
         latency,
         ..Expectation::default()
     })
+}
+
+fn posture(args: &CheckArgs) -> PosturePlan {
+    PosturePlan {
+        plaintext_port: match args.plaintext_port {
+            Some(PlaintextPort::Port(port)) => Some(port),
+            Some(PlaintextPort::Off) | None => None,
+        },
+        public_address: args.public_address.unwrap_or_default(),
+    }
 }
 
 /// The selection of `--views`; `azure` needs no `--resolver` of its own.

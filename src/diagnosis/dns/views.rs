@@ -131,7 +131,7 @@ impl<'a> Views<'a> {
 
     /// A public resolver rightly answers with the public address: its answer is compared with nothing.
     pub(super) fn is_public_resolver(&self, view: &View) -> bool {
-        view.kind == ViewKind::Resolver && self.is_public_server(view)
+        view.is_public_resolver(&self.expectation.private_ranges)
     }
 
     /// Whether the server has a public address, which no private zone is served from.

@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use super::family::{self, Family};
 use crate::address::{self, AddressClass};
 use crate::diagnosis::Status;
-use crate::observation::{Resolution, View};
+use crate::observation::cluster::NodeState;
+use crate::observation::{Observation, OpenState, Resolution, View};
 use crate::phase::{PhaseName, PhaseOutcome};
 use crate::record::Record;
 
@@ -49,11 +50,17 @@ pub(crate) fn is_success(record: &Record) -> bool {
 
 /// The facts of a target that has not been probed yet: every state is there, and none holds.
 pub(crate) fn before_the_first_probe() -> Vec<Fact> {
-    verdict(None).chain(outcomes(|_| None)).collect()
+    verdict(None).chain(outcomes(PhaseName::ALWAYS, |_| None)).collect()
 }
 
-/// The facts of a record, `redpath_resolution_info` left out unless wanted.
-pub(crate) fn of(record: &Record, resolution_info: bool) -> Vec<Fact> {
+/// The phases that a record alone gives an outcome to: those of every probe, and the others that ran.
+pub(crate) fn phases_of(record: &Record) -> Vec<PhaseName> {
+    let ran = |phase: &PhaseName| record.observation.phases.get(*phase).took.is_some();
+    PhaseName::ALL.into_iter().filter(|phase| PhaseName::ALWAYS.contains(phase) || ran(phase)).collect()
+}
+
+/// The facts of a record: the outcomes of these phases, `redpath_resolution_info` left out unless wanted.
+pub(crate) fn of(record: &Record, phases: impl IntoIterator<Item = PhaseName>, resolution_info: bool) -> Vec<Fact> {
     let observation = &record.observation;
     let connected_to = observation.connection.as_ref();
     let tls = connected_to.and_then(|connection| connection.tls.as_ref());
@@ -70,7 +77,8 @@ pub(crate) fn of(record: &Record, resolution_info: bool) -> Vec<Fact> {
         ),
     ];
     facts.extend(verdict(Some(record.verdict.status)));
-    facts.extend(outcomes(|phase| Some(observation.phases.get(phase).outcome)));
+    facts.extend(outcomes(phases, |phase| Some(observation.phases.get(phase).outcome)));
+    facts.extend(public_access(observation));
     facts.extend(not_after.map(|time| Fact::new(&family::CERTIFICATE_NOT_AFTER, time.unix_seconds())));
     if let Some((version, cipher)) = tls.and_then(|tls| tls.version.as_ref().zip(tls.cipher.as_ref())) {
         facts.push(Fact::new(&family::TLS_INFO, 1.0).with("version", version).with("cipher", cipher));
@@ -78,6 +86,14 @@ pub(crate) fn of(record: &Record, resolution_info: bool) -> Vec<Fact> {
     for finding in &record.findings {
         let fact = Fact::new(&family::FINDING_ACTIVE, 1.0).with("code", finding.code.as_str());
         facts.push(fact.with("severity", finding.severity.as_str()));
+    }
+    if let Some(cluster) = observation.cluster.as_ref().filter(|cluster| cluster.command.is_some()) {
+        facts.extend(NodeState::ALL.map(|state| {
+            let nodes = cluster.in_state(state).count();
+            let left_out = if state == NodeState::NotTried { cluster.nodes_left_out as usize } else { 0 };
+            // At most some thousands, far within what is exact.
+            Fact::new(&family::CLUSTER_NODES, (nodes + left_out) as f64).with("state", state.as_str())
+        }));
     }
     if let Some(agree) = agreement(record) {
         facts.push(Fact::truth(&family::RESOLVER_AGREEMENT, agree));
@@ -98,8 +114,21 @@ fn verdict(status: Option<Status>) -> impl Iterator<Item = Fact> {
         .map(move |each| Fact::truth(&family::VERDICT, status == Some(each)).with("status", each.as_str()))
 }
 
-fn outcomes(of: impl Fn(PhaseName) -> Option<PhaseOutcome>) -> impl Iterator<Item = Fact> {
-    PhaseName::ALWAYS.into_iter().flat_map(move |phase| {
+/// Whether the public address is open, where that could be told.
+fn public_access(observation: &Observation) -> Option<Fact> {
+    let open = match observation.phases.posture.as_ref()?.facts.public_access.as_ref()?.state {
+        OpenState::Open => true,
+        OpenState::Closed => false,
+        OpenState::Unknown => return None,
+    };
+    Some(Fact::truth(&family::PUBLIC_ACCESS_OPEN, open))
+}
+
+fn outcomes(
+    phases: impl IntoIterator<Item = PhaseName>,
+    of: impl Fn(PhaseName) -> Option<PhaseOutcome>,
+) -> impl Iterator<Item = Fact> {
+    phases.into_iter().flat_map(move |phase| {
         let outcome = of(phase);
         PhaseOutcome::ALL.map(|each| {
             let fact = Fact::truth(&family::PHASE_OUTCOME, outcome == Some(each));

@@ -95,6 +95,10 @@ families! {
         "When the certificate expires that the server showed to the last probe.";
     TLS_INFO Gauge "redpath_tls_info" ["target" "version" "cipher"]
         "The TLS version and cipher suite of the last probe, as labels.";
+    CLUSTER_NODES Gauge "redpath_cluster_nodes" ["target" "state"]
+        "The nodes that the cluster announced to the last probe, by what came of connecting to them.";
+    PUBLIC_ACCESS_OPEN Gauge "redpath_public_access_open" ["target"]
+        "Whether TLS and Redis answered the last probe at the public address.";
     LAST_PROBE Gauge "redpath_last_probe_timestamp_seconds" ["target"]
         "When the last probe began.";
     SCHEDULE_LAG Gauge "redpath_schedule_lag_seconds" []

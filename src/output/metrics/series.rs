@@ -21,7 +21,7 @@ const PROBE_BUCKETS: [f64; 5] = [0.01, 0.05, 0.25, 1.0, 5.0];
 /// The series of one target.
 pub(crate) struct TargetSeries {
     plan: Plan,
-    resolution_info: bool,
+    settings: MetricsSettings,
     probes: u64,
     failures: u64,
     failures_by_cause: BTreeMap<Cause, u64>,
@@ -35,6 +35,12 @@ pub(crate) struct TargetSeries {
 struct PhaseSeries {
     duration: Distribution,
     failures: u64,
+}
+
+impl PhaseSeries {
+    fn new(settings: &MetricsSettings) -> Self {
+        Self { duration: Distribution::new(&settings.phase_buckets), failures: 0 }
+    }
 }
 
 /// The last final answer of a view, and how often it changed.
@@ -56,10 +62,10 @@ struct Answer {
 impl TargetSeries {
     /// The series that exist before the first probe.
     pub(crate) fn new(plan: &Plan, settings: &MetricsSettings) -> Self {
-        let phase = |name| (name, PhaseSeries { duration: Distribution::new(&settings.phase_buckets), failures: 0 });
+        let phase = |name| (name, PhaseSeries::new(settings));
         Self {
             plan: plan.clone(),
-            resolution_info: settings.resolution_info,
+            settings: settings.clone(),
             probes: 0,
             failures: 0,
             failures_by_cause: BTreeMap::new(),
@@ -84,6 +90,10 @@ impl TargetSeries {
             self.failures += 1;
             *self.failures_by_cause.entry(record.verdict.cause).or_default() += 1;
         }
+        // The phases that not every target has begin with the first probe in which they run.
+        for name in facts::phases_of(record) {
+            self.phases.entry(name).or_insert_with(|| PhaseSeries::new(&self.settings));
+        }
         for (name, series) in &mut self.phases {
             let phase = record.observation.phases.get(*name);
             if let Some(took) = phase.took {
@@ -95,7 +105,7 @@ impl TargetSeries {
         if self.verdict.as_ref().is_none_or(|(verdict, _)| *verdict != record.verdict) {
             self.verdict = Some((record.verdict.clone(), record.started_at));
         }
-        self.facts = facts::of(record, self.resolution_info);
+        self.facts = facts::of(record, self.phases.keys().copied(), self.settings.resolution_info);
     }
 
     /// Adds the series to a page.

@@ -10,7 +10,7 @@ use combine::stream::{Decoder, PointerOffset};
 use redis::Value;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-/// The most bytes that one reply may have: what is asked for has a line.
+/// The most bytes that one reply may have where nothing else is said: most of what is asked for has a line.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 
 /// How much of a reply's beginning is kept.
@@ -21,6 +21,7 @@ pub(super) struct Conversation<S> {
     stream: S,
     decoder: Decoder<AnySendSyncPartialState, PointerOffset<[u8]>>,
     bounds: Bounds,
+    limit: usize,
 }
 
 /// What a command was answered with.
@@ -37,8 +38,8 @@ pub(super) enum Reply {
 pub(super) enum Broken {
     /// What came is not the protocol; this is how it begins.
     NotRedis(Vec<u8>),
-    /// The reply has more than [`MAX_BYTES`].
-    TooLong,
+    /// The reply has more bytes than it may, this many.
+    TooLong(usize),
     /// The stream ended.
     Closed,
     /// The stream failed.
@@ -55,7 +56,12 @@ struct Bounds {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, decoder: Decoder::new(), bounds: Bounds::default() }
+        Self { stream, decoder: Decoder::new(), bounds: Bounds::default(), limit: MAX_BYTES }
+    }
+
+    /// Lets the replies from here on have `limit` bytes.
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
     }
 
     /// Sends one packed command and reads its reply to the end.
@@ -100,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             self.bounds.head.extend_from_slice(&kept[..kept.len().min(KEPT)]);
         }
         loop {
-            let mut reader = Bounded { stream: &mut self.stream, bounds: &mut self.bounds };
+            let mut reader = Bounded { stream: &mut self.stream, bounds: &mut self.bounds, limit: self.limit };
             match redis::parse_redis_value_async(&mut self.decoder, &mut reader).await {
                 Ok(Value::Push { .. }) => {} // RESP3: out of band, and within the bound of this reply
                 Ok(Value::Attribute { data, .. }) => return Ok(*data),
@@ -132,14 +138,15 @@ fn begins_a_reply(bytes: &[u8]) -> bool {
 struct Bounded<'a, S> {
     stream: &'a mut S,
     bounds: &'a mut Bounds,
+    limit: usize,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Bounded<'_, S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let room = MAX_BYTES.saturating_sub(this.bounds.bytes);
+        let room = this.limit.saturating_sub(this.bounds.bytes);
         if room == 0 {
-            this.bounds.end = Some(Broken::TooLong);
+            this.bounds.end = Some(Broken::TooLong(this.limit));
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         let mut part = [0; 4096];
@@ -231,8 +238,11 @@ mod tests {
         assert!(matches!(first(b"*2000000000\r\n"), Err(Broken::Closed)));
         assert!(matches!(first(b"$9223372036854775807\r\nx"), Err(Broken::Closed)));
         assert!(matches!(first(&b"*1\r\n".repeat(1_000)), Err(Broken::NotRedis(_))), "nested too deep");
-        assert!(matches!(first(&[b"+".as_slice(), &[b'x'; MAX_BYTES + 10]].concat()), Err(Broken::TooLong)));
-        assert!(matches!(first(&b">1\r\n+x\r\n".repeat(MAX_BYTES)), Err(Broken::TooLong)), "pushes without end");
+        assert!(matches!(first(&[b"+".as_slice(), &[b'x'; MAX_BYTES + 10]].concat()), Err(Broken::TooLong(MAX_BYTES))));
+        assert!(
+            matches!(first(&b">1\r\n+x\r\n".repeat(MAX_BYTES)), Err(Broken::TooLong(MAX_BYTES))),
+            "pushes without end"
+        );
     }
 
     #[test]

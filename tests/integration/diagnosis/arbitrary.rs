@@ -422,6 +422,7 @@ pub(crate) fn seen() -> impl Strategy<Value = Seen> {
                     .into_iter()
                     .map(|(phases, connection)| OtherConnection { phases, connection })
                     .collect(),
+                ..Observation::default()
             };
             Seen { target, expectation, observation }
         })
@@ -473,7 +474,7 @@ pub(crate) fn healthy() -> impl Strategy<Value = Seen> {
                 },
                 phases: Phases { resolve: Phase::done(took), connection: phases, ..Phases::default() },
                 connection: Some(connection),
-                other_connections: Vec::new(),
+                ..Observation::default()
             };
             Some(Seen { target, expectation, observation })
         },

@@ -10,21 +10,22 @@ use redpath::output::metrics::ExpositionFormat;
 use redpath::output::metrics::family::{ALL, Family, ON_DEMAND};
 use redpath::output::prometheus::{blackbox_exposition, exposition_of};
 
-use super::records::{healthy, plan, silent, unlinked};
+use super::records::{closed_outside, cluster, healthy, plan, silent, unlinked};
 use super::{metrics_for, text};
 
 const FIXTURE: &str = include_str!("../../fixtures/metrics.txt");
 const DOCUMENTATION: &str = include_str!("../../../docs/metrics.md");
 
-/// A healthy target, one on the public path after a silent endpoint, and one not probed yet.
+/// A healthy target, one on the public path after a silent endpoint, a cluster, and one not probed yet.
 fn page() -> redpath::output::metrics::Metrics {
-    let plans = ["sessions", "baskets", "reports"].map(plan);
+    let plans = ["sessions", "baskets", "reports", "orders"].map(plan);
     let metrics = metrics_for(&plans);
     metrics.reload(true, Timestamp::from_unix(1_795_305_500).expect("a time"));
     metrics.schedule_lag(Duration::from_millis(250));
-    metrics.observe(&healthy(&plans[0], 0));
+    metrics.observe(&closed_outside(healthy(&plans[0], 0)));
     metrics.observe(&silent(&plans[1], 5));
     metrics.observe(&unlinked(&plans[1], 20));
+    metrics.observe(&cluster(&plans[3], 25));
     metrics
 }
 

@@ -7,12 +7,14 @@ use redpath::address::parse_range;
 use redpath::clock::Timestamp;
 use redpath::diagnosis::{Cause, Code, Finding, Severity, Status, Verdict};
 use redpath::expectation::Expectation;
+use redpath::observation::cluster::{ClusterCommand, ClusterNode, NodeRole, NodeState};
 use redpath::observation::dns::{ChainRecord, ResolvedAddress, ViewKind};
+use redpath::observation::posture::PublicEndpoint;
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tls::CertificateFacts;
 use redpath::observation::{
-    Connection, ConnectionPhases, Observation, Phase, Phases, Resolution, ResolveFailure, SkipReason, StoppedBy,
-    TlsFacts, View, ViewOutcome,
+    ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Knock, KnockEnd, Observation, Phase, Phases, Posture,
+    PosturePhase, Resolution, ResolveFailure, SkipReason, StoppedBy, TlsFacts, View, ViewOutcome,
 };
 use redpath::plan::{Plan, Resolver};
 use redpath::record::Record;
@@ -62,6 +64,46 @@ pub(crate) fn record(plan: &Plan, seconds: i64, observation: Observation, findin
 pub(crate) fn healthy(plan: &Plan, seconds: i64) -> Record {
     let observation = connected(plan, [PRIVATE; 3], true);
     record(plan, seconds, observation, vec![finding(Code::AuthEnforced, Severity::Info)])
+}
+
+/// Healthy, and one of the three nodes of its cluster cannot be reached.
+pub(crate) fn cluster(plan: &Plan, seconds: i64) -> Record {
+    let mut observation = connected(plan, [PRIVATE; 3], true);
+    let node = |port, state| ClusterNode {
+        announced: format!("{PRIVATE}:{port}"),
+        address: format!("{PRIVATE}:{port}").parse().ok(),
+        announced_by_ip: true,
+        role: NodeRole::Master,
+        slots: Vec::new(),
+        slot_count: 0,
+        health: None,
+        state,
+        not_tried: None,
+        certificate_covers_ip: None,
+        certificate_sha256: None,
+        phases: None,
+    };
+    let (good, bad) = (NodeState::Reachable, NodeState::Unreachable);
+    observation.cluster = Some(ClusterFacts {
+        command: Some(ClusterCommand::ClusterShards),
+        nodes: vec![node(15_000, good), node(15_001, good), node(15_002, bad)],
+        slots_uncovered: Some(0),
+        ..ClusterFacts::default()
+    });
+    let failure = ClusterFailure::Nodes { unreachable: 1, unexpected_address: 0 };
+    observation.phases.cluster = Some(Phase::failed(Duration::from_millis(2_500), failure));
+    record(plan, seconds, observation, vec![finding(Code::ClusterNodeUnreachable, Severity::Error)])
+}
+
+/// The public address was looked at, and refuses.
+pub(crate) fn closed_outside(mut record: Record) -> Record {
+    let knock = Knock { how: KnockEnd::Refused, said: Some("connection refused".into()) };
+    let address = Some(SocketAddr::new(PUBLIC.parse().expect("an address"), 6380));
+    let public = PublicEndpoint { address, view: None, state: knock.state(), knock };
+    let facts = Posture { public_access: Some(public), ..Posture::default() };
+    let phase = Phase::done(Duration::from_millis(1));
+    record.observation.phases.posture = Some(PosturePhase { phase, facts });
+    record
 }
 
 /// The zone is linked to the hub alone: this machine goes the public way, and all else works.
@@ -184,6 +226,7 @@ fn connected(plan: &Plan, addresses: [&str; 3], answers: bool) -> Observation {
         phases: Phases { resolve: Phase::done(milliseconds(4)), connection: phases, ..Phases::default() },
         connection: Some(connection),
         other_connections: Vec::new(),
+        cluster: None,
     }
 }
 

@@ -7,13 +7,16 @@ use redpath::address::AddressClass;
 use redpath::clock::{Seconds, Timestamp};
 use redpath::diagnosis::{Cause, Code, Finding, Severity, Status, Verdict};
 use redpath::expectation::Expectation;
+use redpath::observation::cluster::{
+    ClusterCommand, ClusterNode, NodeHealth, NodeRole, NodeState, NotTried, SlotRange,
+};
 use redpath::observation::dns::{ChainRecord, HostsEntry, ResolvedAddress, Transport, View, ViewKind, ViewOutcome};
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tcp::{ConnectFailure, EarlierAttempt};
 use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts, TlsFailure, TrustSource};
 use redpath::observation::{
-    Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, Resolution, ResolveFailure, SkipReason,
-    StoppedBy,
+    ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases,
+    Resolution, ResolveFailure, SkipReason, StoppedBy,
 };
 use redpath::record::{RECORD_SCHEMA, Record, Report, Tool};
 use redpath::target::{HostName, Target};
@@ -56,11 +59,53 @@ pub(crate) fn healthy() -> Record {
             phases: phases([940, 1_210, 8_200, 804]),
             connection: Some(connection("10.60.4.5:6380")),
             other_connections: Vec::new(),
+            cluster: None,
         },
         vec![finding],
         Status::Pass,
         Cause::Healthy,
     )
+}
+
+/// A firewall blocks the port of one node, another announces itself elsewhere, a third by a name.
+pub(crate) fn cluster() -> Record {
+    let mut record = healthy();
+    let node = |announced: &str, role, slots: &str, state| ClusterNode {
+        announced: announced.into(),
+        address: announced.parse().ok(),
+        announced_by_ip: true,
+        role,
+        slots: vec![SlotRange::try_from(slots.to_owned()).expect("a range")],
+        slot_count: 5461,
+        health: Some(NodeHealth::Online),
+        state,
+        not_tried: None,
+        certificate_covers_ip: None,
+        certificate_sha256: None,
+        phases: None,
+    };
+    let mut blocked = node("10.60.4.5:15002", NodeRole::Master, "10923-16383", NodeState::Unreachable);
+    let mut phases = ConnectionPhases::not_reached(StoppedBy::Connect);
+    phases.connect = Phase::failed(Duration::from_millis(2_490), ConnectFailure::Timeout);
+    blocked.phases = Some(phases);
+    let mut named = node("node-3.example.net:15003", NodeRole::Replica, "0-5460", NodeState::NotTried);
+    named.not_tried = Some(NotTried::Name);
+    record.observation.cluster = Some(ClusterFacts {
+        command: Some(ClusterCommand::ClusterShards),
+        nodes: vec![
+            node("10.60.4.5:15000", NodeRole::Master, "0-5460", NodeState::Reachable),
+            node("20.50.1.10:15001", NodeRole::Master, "5461-10922", NodeState::UnexpectedAddress),
+            blocked,
+            named,
+        ],
+        slots_uncovered: Some(0),
+        ..ClusterFacts::default()
+    });
+    let failure = ClusterFailure::Nodes { unreachable: 1, unexpected_address: 1 };
+    record.observation.phases.cluster = Some(Phase::failed(Duration::from_millis(2_491), failure));
+    let diagnosis =
+        redpath::diagnosis::diagnose(&record.target, &record.expectation, &record.observation, record.started_at);
+    Record { findings: diagnosis.findings, verdict: diagnosis.verdict, ..record }
 }
 
 /// The zone is not linked: the public path works, and that is the trouble.
@@ -105,6 +150,7 @@ pub(crate) fn unlinked_zone() -> Record {
             phases: phases([940, 40_100, 82_000, 40_200]),
             connection: Some(connection("20.50.1.10:6380")),
             other_connections: Vec::new(),
+            cluster: None,
         },
         vec![finding],
         Status::Fail,
@@ -189,6 +235,7 @@ pub(crate) fn overridden() -> Record {
             phases,
             connection: Some(connection),
             other_connections: Vec::new(),
+            cluster: None,
         },
         vec![
             finding(Code::TlsNameMismatch, Severity::Error, "the certificate is for another name"),

@@ -8,13 +8,14 @@ use redpath::address::parse_range;
 use redpath::az::AzFiles;
 use redpath::clock::{Seconds, Timestamp};
 use redpath::diagnosis::{Code, Diagnosis, Status};
-use redpath::expectation::{Expectation, ExpectedPath};
+use redpath::expectation::{Expectation, ExpectedPath, PublicAccess};
 use redpath::observation::dns::{HostsEntry, Resolution, ResolveFailure, Tries};
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tcp::EarlierAttempt;
 use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts};
 use redpath::observation::{
-    Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, SkipReason, StoppedBy, View, ViewOutcome,
+    ClusterFacts, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, Posture, PosturePhase,
+    SkipReason, StoppedBy, View, ViewOutcome,
 };
 use redpath::phase::PhaseName;
 use redpath::target::{HostName, Target};
@@ -65,6 +66,10 @@ struct File {
     connection: RawConnection,
     #[serde(default)]
     others: Vec<RawOther>,
+    /// What the server announced of its cluster, in the shape of a record.
+    cluster: Option<ClusterFacts>,
+    /// What the checks of posture saw, in the shape of a record.
+    posture: Option<Posture>,
     then: Then,
 }
 
@@ -78,6 +83,7 @@ struct Expect {
     latency: BTreeMap<PhaseName, Seconds>,
     /// Files of `tests/fixtures/az/`, without `.json`.
     az: Vec<String>,
+    public_access: PublicAccess,
 }
 
 #[derive(Deserialize, Default)]
@@ -266,6 +272,7 @@ fn expectation(raw: &Expect) -> Result<Expectation, String> {
         private_ranges: ranges(&raw.private_ranges)?,
         require_auth: raw.require_auth.unwrap_or(usual.require_auth),
         latency: raw.latency.clone(),
+        public_access: raw.public_access,
         ..usual
     })
 }
@@ -367,9 +374,15 @@ fn observation(
     }
     Ok(Observation {
         resolution,
-        phases: Phases { resolve, connection: phases, ..Phases::default() },
+        phases: Phases {
+            resolve,
+            connection: phases,
+            cluster: file.cluster.is_some().then(|| Phase::done(TOOK)),
+            posture: file.posture.clone().map(|facts| PosturePhase { phase: Phase::done(TOOK), facts }),
+        },
         connection: Some(connection),
         other_connections,
+        cluster: file.cluster.clone(),
     })
 }
 

@@ -1,0 +1,348 @@
+//! What the walk over a cluster's nodes means. A `PING` on the usual port says nothing of them.
+
+use std::collections::BTreeSet;
+
+use super::advice::{self, Resource};
+use super::{Case, Code, Finding, Severity, redis};
+use crate::observation::cluster::{
+    ClusterFacts, ClusterFailure, ClusterNode, NodeHealth, NodeRole, NodeState, NotTried, SLOTS,
+};
+use crate::observation::{ConnectFailure, RedisFailure, SkipReason};
+use crate::phase::PhaseName;
+
+/// The most nodes that a finding names.
+const NAMED: usize = 16;
+
+/// The most ranges of slots that are named of one node.
+const RANGES_NAMED: usize = 4;
+
+pub(super) fn diagnose(case: &Case<'_>) -> Vec<Finding> {
+    let Some(phase) = &case.observation.phases.cluster else { return Vec::new() };
+    let mut findings = Vec::new();
+    if let Some(ClusterFailure::Command { failure }) = phase.failure() {
+        findings.push(not_told(case, failure));
+    }
+    let Some(facts) = &case.observation.cluster else { return findings };
+    if let (Some(words), true) = (&facts.refusal, phase.summary().reason == Some(SkipReason::NoPermission.as_str())) {
+        findings.push(not_permitted(words));
+    }
+    findings.extend(unreachable(case, facts));
+    findings.extend(unexpected_address(case, facts));
+    findings.extend(uncovered(case, facts));
+    findings.extend(certificate_lacks_ip(case, facts));
+    findings.extend(answers_with_an_error(case, facts));
+    findings.extend(not_tried(facts));
+    findings
+}
+
+/// The server answered `PING` and not this, so its nodes are not known.
+fn not_told(case: &Case<'_>, failure: &RedisFailure) -> Finding {
+    let mut finding = redis::of_failure(case, failure, PhaseName::Cluster);
+    match failure {
+        RedisFailure::Timeout | RedisFailure::Closed | RedisFailure::Reset | RedisFailure::Other { .. } => {
+            finding.severity = Severity::Warning;
+        }
+        RedisFailure::ErrorReply { .. }
+        | RedisFailure::UnexpectedReply { .. }
+        | RedisFailure::NotRedis { .. }
+        | RedisFailure::TooLong { .. } => {}
+    }
+    finding
+        .detail
+        .push_str(" PING was answered before. Whether there is a cluster, and where its nodes are, is not known.");
+    finding
+}
+
+fn not_permitted(words: &str) -> Finding {
+    Finding::new(
+        Code::PermissionDenied,
+        Severity::Info,
+        format!("Redis does not let this user ask for the cluster's nodes: {words}"),
+        "Whether there is a cluster, and whether its nodes can be reached, is not known. All else was looked at.",
+    )
+    .phase(PhaseName::Cluster)
+    .hint("allow the probe's user +cluster|shards and +cluster|slots, which change nothing, or switch the phase off (--cluster off)")
+}
+
+fn unreachable(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding> {
+    let nodes: Vec<&ClusterNode> = facts.in_state(NodeState::Unreachable).collect();
+    let first = nodes.first()?;
+    let lost: u32 =
+        nodes.iter().filter(|node| node.role != NodeRole::Replica).map(|node| u32::from(node.slot_count)).sum();
+    let effect = match lost {
+        0 => "They are replicas: clients that read from replicas fail or wait on them, and a failover to one of them fails for clients here.".to_owned(),
+        _ => format!("PING on port {} works, and so do the keys of the other slots; clients of the cluster fail or wait on the keys of these {lost} of {SLOTS} slots.", case.target.port),
+    };
+    let resource = Resource::of(case);
+    let range = resource.as_ref().and_then(|resource| resource.node_ports(case.target.tls));
+    let wanted = range.map_or_else(|| ports(&nodes), str::to_owned);
+    let mut finding = Finding::new(
+        Code::ClusterNodeUnreachable,
+        Severity::Error,
+        format!(
+            "{} of the cluster's {} nodes cannot be reached: {}",
+            nodes.len(),
+            facts.nodes.len(),
+            named(&nodes, |node| format!("{} ({})", shown(node), part(node)))
+        ),
+        format!(
+            "{}. {effect} {}",
+            named(&nodes, |node| format!("{}: {}", shown(node), failure(node))),
+            likely(case, &nodes, range)
+        ),
+    );
+    if nodes.iter().any(|node| fails_to_connect(node)) {
+        let addresses = addresses(&nodes);
+        finding = finding
+            .hint(format!(
+                "allow TCP {} to {} from this subnet, beside port {}, in the network security groups and in every firewall on the way",
+                wanted.replace(' ', ", "), addresses.replace(' ', ", "), case.target.port
+            ))
+            .commands([advice::effective_nsg(), advice::allow_ports(&addresses, &wanted)]);
+    } else {
+        finding =
+            finding.hint(format!("look at what answers at {}: the network lets the connection through", shown(first)));
+    }
+    Some(finding.commands(resource.iter().map(Resource::show)))
+}
+
+/// The causes that the failures leave open, the likeliest first.
+fn likely(case: &Case<'_>, nodes: &[&ClusterNode], range: Option<&str>) -> String {
+    let mut causes = Vec::new();
+    let failed: Vec<&ClusterNode> =
+        nodes.iter().filter(|node| node.health == Some(NodeHealth::Failed)).copied().collect();
+    if !failed.is_empty() {
+        causes.push(format!("the node is down, as the cluster itself says of {}", named(&failed, shown)));
+    }
+    if nodes.iter().any(|node| fails_to_connect(node)) {
+        let title = case.target.service.title();
+        let nodes_on = range.map_or_else(
+            || "the nodes' own ports".to_owned(),
+            |range| format!("the range {range}, on which {title} has its nodes"),
+        );
+        causes.push(format!(
+            "a network security group or firewall lets port {} through and not {nodes_on}",
+            case.target.port
+        ));
+        if failed.is_empty() {
+            causes.push("the node is down or has moved to another port, which it may at any time".to_owned());
+        }
+    }
+    if nodes.iter().any(|node| !fails_to_connect(node)) {
+        causes.push("where TCP connects and the rest fails, something other than the cache's node answers there, or the node has no room or hangs".to_owned());
+    }
+    format!("By likelihood: {}. From the client these look alike.", causes.join("; "))
+}
+
+fn unexpected_address(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding> {
+    let nodes: Vec<&ClusterNode> = facts.in_state(NodeState::UnexpectedAddress).collect();
+    if nodes.is_empty() {
+        return None;
+    }
+    let meets = |node: &&ClusterNode| node.address.is_some_and(|to| case.expectation.is_met_by(to.ip()));
+    let severity = if nodes.iter().all(meets) { Severity::Warning } else { Severity::Error };
+    let resource = Resource::of(case);
+    Some(
+        Finding::new(
+            Code::ClusterNodeUnexpectedAddress,
+            severity,
+            format!(
+                "{} of the cluster's {} nodes are announced at an address that is not the expected one: {}",
+                nodes.len(),
+                facts.nodes.len(),
+                named(&nodes, |node| format!("{} ({})", shown(node), part(node)))
+            ),
+            format!(
+                "Nothing was sent there: an announcement leads this probe only to addresses that meet the expectation ({}). Clients of the cluster do follow it for the keys of these slots; they leave the private path or fail, while a client without cluster support, on port {} alone, notices nothing. By likelihood: the cache announces its public or internal address and not the private endpoint's; a second private endpoint is in use; the expectation is too narrow.",
+                expected(case),
+                case.target.port
+            ),
+        )
+        .hint("if the addresses are right, name them as endpoints (--endpoint, expect.endpoints); otherwise map them to the endpoint in the client, or, on Enterprise and Managed Redis, take the Enterprise cluster policy, which announces no nodes")
+        .commands(resource.iter().map(Resource::show)),
+    )
+}
+
+fn expected(case: &Case<'_>) -> String {
+    let endpoints: Vec<String> = case
+        .expectation
+        .endpoints
+        .iter()
+        .map(|range| match range.prefix_len() == range.max_prefix_len() {
+            true => range.addr().to_string(),
+            false => range.to_string(),
+        })
+        .collect();
+    match endpoints.as_slice() {
+        [] => format!("path {}", case.expectation.path),
+        _ => format!("path {}, to {}", case.expectation.path, endpoints.join(", ")),
+    }
+}
+
+fn uncovered(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding> {
+    let missing = facts.slots_uncovered.filter(|missing| *missing > 0)?;
+    // An empty list may be a proxy's way to say that there is no cluster.
+    let (severity, summary) = if facts.nodes.is_empty() {
+        (Severity::Warning, "the cluster announces no nodes at all".to_owned())
+    } else {
+        (Severity::Error, format!("{missing} of the cluster's {SLOTS} slots are served by no node"))
+    };
+    Some(
+        Finding::new(
+            Code::RedisClusterDown,
+            severity,
+            summary,
+            "Unless cluster-require-full-coverage is off, the cluster then refuses the commands on every key (CLUSTERDOWN); with it off, those on the keys of these slots.",
+        )
+        .phase(PhaseName::Cluster)
+        .hint("look at the cluster's nodes and failover events, and at a scaling that was not finished")
+        .commands([format!(
+            "redis-cli{} --cluster check {}:{}",
+            if case.target.tls { " --tls" } else { "" },
+            case.target.host,
+            case.target.port
+        )]),
+    )
+}
+
+/// A warning and no more: it depends on the client whether it matters.
+fn certificate_lacks_ip(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding> {
+    let nodes: Vec<&ClusterNode> =
+        facts.nodes.iter().filter(|node| node.certificate_covers_ip == Some(false)).collect();
+    let first = nodes.first()?;
+    let name = &case.target.server_name;
+    Some(
+        Finding::new(
+            Code::ClusterCertificateLacksIp,
+            Severity::Warning,
+            format!(
+                "the cluster announces {} of its {} nodes by IP address ({}), and their certificate covers names alone",
+                nodes.len(),
+                facts.nodes.len(),
+                addresses(&nodes).replace(' ', ", ")
+            ),
+            format!(
+                "This probe verified them by the name {name}, and it cannot see which client the application uses. Clients that verify each node by the address announced fail with a name mismatch as soon as they follow the announcement, although PING works. Reported so with Azure: node-redis (issue 2903), ioredis (1149), go-redis (1698), Redisson (1296), Lettuce (\"No subject alternative names matching IP address\"). Not affected: clients without cluster support, and those that verify by the configured name, as StackExchange.Redis does where all configured endpoints have one name (its pull request 218)."
+            ),
+        )
+        .hint(format!(
+            "give the client the name to verify by: servername in ioredis (tls) and node-redis (socket), TLSConfig.ServerName in go-redis, sslHost in StackExchange.Redis; or map the announced addresses back to {name}: nodeAddressMap in node-redis, natMap in ioredis, MappingSocketAddressResolver in Lettuce; or, on Enterprise and Managed Redis, take the Enterprise cluster policy, which announces no nodes. Do not switch verification off"
+        ))
+        .commands(first.address.map(|address| format!("openssl s_client -connect {address} -servername {name} -verify_ip {} -verify_return_error </dev/null", address.ip()))),
+    )
+}
+
+/// Nodes that answered, so that the path to them is proven, and with an error.
+fn answers_with_an_error(case: &Case<'_>, facts: &ClusterFacts) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for node in facts.in_state(NodeState::Reachable) {
+        let Some(phases) = &node.phases else { continue };
+        let Some(failure) = phases.auth.failure().or(phases.ping.failure()) else { continue };
+        let mut finding = redis::of_failure(case, failure, PhaseName::Cluster);
+        if findings.iter().any(|known| known.code == finding.code) {
+            continue; // the same at every node is told once
+        }
+        finding.severity = finding.severity.max(Severity::Warning);
+        finding.summary = format!("{} (at the cluster's node {}, {})", finding.summary, shown(node), part(node));
+        findings.push(finding);
+    }
+    findings
+}
+
+/// What was announced and not looked at, so that nobody takes it for reachable.
+fn not_tried(facts: &ClusterFacts) -> Option<Finding> {
+    let mut reasons: Vec<NotTried> = facts.in_state(NodeState::NotTried).filter_map(|node| node.not_tried).collect();
+    reasons.retain(|reason| *reason != NotTried::Interrupted);
+    let left_out = facts.nodes_left_out as usize;
+    if reasons.is_empty() && left_out == 0 {
+        return None;
+    }
+    let no_time = reasons.contains(&NotTried::NoTime);
+    let count = |reason: &NotTried| reasons.iter().filter(|other| *other == reason).count();
+    let each: BTreeSet<NotTried> = reasons.iter().copied().collect();
+    let mut told: Vec<String> = each.iter().map(|reason| format!("{} {reason}", count(reason))).collect();
+    if left_out > 0 {
+        told.push(format!("{left_out} beyond what is read, or unreadable"));
+    }
+    let finding = Finding::new(
+        Code::ClusterNodeUnreachable,
+        if no_time { Severity::Warning } else { Severity::Info },
+        format!(
+            "{} of the {} nodes that the cluster announces were not connected to: {}",
+            reasons.len() + left_out,
+            facts.nodes.len() + left_out,
+            told.join(", ")
+        ),
+        "Whether they can be reached is not known.",
+    );
+    Some(if no_time { finding.hint("give the probe more time (--timeout)") } else { finding })
+}
+
+fn shown(node: &ClusterNode) -> String {
+    node.address.map_or_else(|| node.announced.clone(), |address| address.to_string())
+}
+
+/// What a node is for: `slots 0-5460`, `replica of slots 0-5460`.
+fn part(node: &ClusterNode) -> String {
+    let mut ranges: Vec<String> = node.slots.iter().take(RANGES_NAMED).map(ToString::to_string).collect();
+    if node.slots.len() > RANGES_NAMED {
+        ranges.push("and more".to_owned());
+    }
+    let slots = if ranges.is_empty() { "no slots".to_owned() } else { format!("slots {}", ranges.join(", ")) };
+    match node.role {
+        NodeRole::Replica => format!("replica, {slots}"),
+        NodeRole::Master | NodeRole::Unknown => slots,
+    }
+}
+
+/// Where a node's connection ended, in words.
+fn failure(node: &ClusterNode) -> String {
+    let Some(phases) = &node.phases else { return "not tried".to_owned() };
+    if let Some(failure) = phases.connect.failure() {
+        return failure.to_string();
+    }
+    if let Some(failure) = phases.tls.failure() {
+        return format!("TLS: {failure}");
+    }
+    if let Some(failure) = phases.auth.failure() {
+        return format!("AUTH: {failure}");
+    }
+    phases.ping.failure().map_or_else(|| "no answer".to_owned(), |failure| format!("PING: {failure}"))
+}
+
+/// Whether TCP to it failed in a way that the network may be the cause of.
+fn fails_to_connect(node: &ClusterNode) -> bool {
+    match node.phases.as_ref().and_then(|phases| phases.connect.failure()) {
+        Some(
+            ConnectFailure::Timeout
+            | ConnectFailure::Refused
+            | ConnectFailure::Reset
+            | ConnectFailure::HostUnreachable
+            | ConnectFailure::NetworkUnreachable,
+        ) => true,
+        Some(ConnectFailure::Other { .. }) | None => false,
+    }
+}
+
+fn named(nodes: &[&ClusterNode], words: impl Fn(&ClusterNode) -> String) -> String {
+    let mut told: Vec<String> = nodes.iter().take(NAMED).map(|node| words(node)).collect();
+    if nodes.len() > NAMED {
+        told.push(format!("and {} more", nodes.len() - NAMED));
+    }
+    told.join("; ")
+}
+
+/// Their ports, each once, as a command line takes them.
+fn ports(nodes: &[&ClusterNode]) -> String {
+    let ports: BTreeSet<u16> = nodes.iter().filter_map(|node| Some(node.address?.port())).collect();
+    ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// Their addresses, each once, the first ones.
+fn addresses(nodes: &[&ClusterNode]) -> String {
+    let addresses: BTreeSet<_> = nodes.iter().filter_map(|node| Some(node.address?.ip())).collect();
+    addresses.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests;

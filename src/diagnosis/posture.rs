@@ -1,0 +1,159 @@
+//! What stands open that should be closed. A door seen from here says nothing about other vantages.
+
+use super::advice::Resource;
+use super::{Case, Code, Finding, Severity, redis};
+use crate::expectation::PublicAccess as Expected;
+use crate::observation::posture::{Knock, KnockEnd, PlaintextPort, PublicEndpoint};
+use crate::observation::{Connection, OpenState, Posture};
+use crate::phase::PhaseName;
+
+/// What the checks say about the peer in use.
+pub(super) fn of_the_peer(case: &Case<'_>) -> Vec<Finding> {
+    let Some((facts, connection)) = facts(case).zip(case.observation.connection.as_ref()) else { return Vec::new() };
+    let mut findings = Vec::new();
+    if facts.auth_enforced == Some(false) {
+        let seen = "PING on a connection of its own, before any AUTH, was answered with PONG. AUTH was accepted on the connection in use all the same: a user `default` without a password (nopass) takes any.";
+        findings.push(redis::not_enforced(case, seen).phase(PhaseName::Posture));
+    }
+    findings.extend(facts.plaintext_port.as_ref().and_then(|port| plaintext_port(case, connection, port)));
+    findings
+}
+
+/// What the check of the public address says; it stands beside whatever the path in use is.
+pub(super) fn of_the_public_address(case: &Case<'_>) -> Option<Finding> {
+    let access = facts(case)?.public_access.as_ref()?;
+    match case.expectation.public_access {
+        Expected::Ignore | Expected::Open => None,
+        Expected::Closed => match access.state {
+            OpenState::Closed => None,
+            OpenState::Open => Some(public_access_open(case, access)),
+            OpenState::Unknown if access.knock.how == KnockEnd::InUse => in_use(case, access),
+            OpenState::Unknown => Some(undecided(
+                Code::PublicAccessOpen,
+                "it cannot be told whether the public address is closed",
+                &access.knock,
+            )),
+        },
+    }
+}
+
+fn facts<'a>(case: &Case<'a>) -> Option<&'a Posture> {
+    case.observation.phases.posture.as_ref().map(|posture| &posture.facts)
+}
+
+fn plaintext_port(case: &Case<'_>, connection: &Connection, port: &PlaintextPort) -> Option<Finding> {
+    let address = std::net::SocketAddr::new(connection.address.ip(), port.port);
+    match port.state {
+        OpenState::Closed => None,
+        OpenState::Unknown => Some(undecided(
+            Code::PlaintextPortOpen,
+            &format!("it cannot be told whether {address} answers without TLS"),
+            &port.knock,
+        )),
+        OpenState::Open => Some(
+            Finding::new(
+                Code::PlaintextPortOpen,
+                Severity::Error,
+                format!("{address} answers Redis without TLS ({})", said(&port.knock)),
+                "A PING in plain text, without credentials, was answered. A client that is configured with this port sends its password and its data readable to whoever is on the way.",
+            )
+            .hint("move the clients that still use this port to TLS, then disable the non-TLS port")
+            .commands(Resource::of(case).iter().map(Resource::disable_plaintext_port)),
+        ),
+    }
+}
+
+fn public_access_open(case: &Case<'_>, access: &PublicEndpoint) -> Finding {
+    let address = access.address.map_or_else(|| "the public address".to_owned(), |address| address.to_string());
+    let answered = match access.knock.how {
+        KnockEnd::RedisAnsweredWithoutTls => "Redis answered there, without TLS".to_owned(),
+        _ if !case.target.tls => format!("Redis answered there ({})", said(&access.knock)),
+        _ => {
+            format!("TLS, verified as {}, and Redis answered there ({})", case.target.server_name, said(&access.knock))
+        }
+    };
+    let source = match &access.view {
+        Some(view) => format!(" The address is what the resolver {view} gives."),
+        None => String::new(),
+    };
+    open(case, format!("the public address {address} is open"), format!("{answered}, without credentials.{source}"))
+}
+
+/// The connection of the probe is the proof, where it was meant to go there; where it was not, the
+/// resolution has told the cause.
+fn in_use(case: &Case<'_>, access: &PublicEndpoint) -> Option<Finding> {
+    let answers = case.observation.phases.connection.ping.is_done();
+    let address = access.address.filter(|_| answers && case.is_at_expected_address())?;
+    Some(open(
+        case,
+        format!("the public address {address} is open"),
+        "It is the address in use, and Redis answers there.".to_owned(),
+    ))
+}
+
+fn open(case: &Case<'_>, summary: String, seen: String) -> Finding {
+    let phases = &case.observation.phases.connection;
+    let works_privately = case.is_at_expected_address() && phases.ping.is_done();
+    let (here, hint) = if works_privately {
+        (
+            "This vantage itself passes on the expected path, so it would not miss the public address. redpath knows only its own vantage: what other subnets use is not seen from here.",
+            "once every subnet that uses the cache passes on the private path, it is safe to disable public network access",
+        )
+    } else {
+        (
+            "This vantage itself does not pass on the expected path, and may depend on the public address.",
+            "do not disable public network access yet: mend the private path first, from every subnet that uses the cache",
+        )
+    };
+    Finding::new(Code::PublicAccessOpen, Severity::Error, summary, format!("{seen} {here}"))
+        .hint(hint)
+        .commands(Resource::of(case).iter().filter(|_| works_privately).map(Resource::disable_public_access))
+}
+
+/// It was asked for, and could not be told: that is worth knowing, and no verdict.
+fn undecided(code: Code, what: &str, knock: &Knock) -> Finding {
+    let (why, hint) = match knock.how {
+        KnockEnd::NoAddress => (
+            "No public address was given, and no configured resolver in the internet gave one. 168.63.129.16 is none: it sees the private zones.",
+            "give the address with --public-address (posture.public_address), or a resolver in the internet with --resolver NAME=ADDRESS",
+        ),
+        KnockEnd::NotPublic => (
+            "The resolver in the internet gave no public address, and nothing is sent to another one on the word of a record.",
+            "give the address with --public-address (posture.public_address), or look at what that resolver answers",
+        ),
+        KnockEnd::OutOfTime => (
+            "The probe's time was up before silence would have meant something.",
+            "allow the probe more time with --timeout (timeout)",
+        ),
+        KnockEnd::Interrupted => ("The probe was interrupted.", ""),
+        KnockEnd::CouldNotTry => (
+            "This machine could not try it: it has no route of that kind, or the system refused.",
+            "check this machine's routes, and whether it has an address of that family",
+        ),
+        KnockEnd::InUse => ("The connection in use went there.", ""),
+        KnockEnd::RedisAnswered
+        | KnockEnd::RedisAnsweredWithoutTls
+        | KnockEnd::Refused
+        | KnockEnd::ConnectTimeout
+        | KnockEnd::ConnectFailed
+        | KnockEnd::ClosedBeforeTls
+        | KnockEnd::TlsTimeout
+        | KnockEnd::TlsAlert
+        | KnockEnd::TlsNameMismatch
+        | KnockEnd::TlsCertificateRefused
+        | KnockEnd::NotTls
+        | KnockEnd::TlsFailed
+        | KnockEnd::RedisTimeout
+        | KnockEnd::RedisClosed
+        | KnockEnd::NotRedis => ("The record says no more of it.", ""),
+    };
+    let detail = match &knock.said {
+        Some(said) => format!("{why} ({said})"),
+        None => why.to_owned(),
+    };
+    Finding::new(code, Severity::Info, what, detail).hint(hint)
+}
+
+fn said(knock: &Knock) -> &str {
+    knock.said.as_deref().unwrap_or("a reply")
+}

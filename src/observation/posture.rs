@@ -1,0 +1,299 @@
+//! What was found of that which should be closed, each on a connection of its own without credentials.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ConnectFailure, ConnectionPhases, Phase, RedisFailure, TlsFailure};
+
+/// The phase and what it found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PosturePhase {
+    /// What became of it. It is done as soon as one check was made, whatever that found.
+    #[serde(flatten)]
+    pub phase: Phase<PostureFailure>,
+    /// What the checks found.
+    #[serde(flatten)]
+    pub facts: Posture,
+}
+
+/// How the phase failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PostureFailure {
+    /// The probe's time was up before a check could be made.
+    OutOfTime,
+}
+
+impl fmt::Display for PostureFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfTime => f.write_str("the probe's time was up before a check could be made"),
+        }
+    }
+}
+
+/// What each check found; one that was not to be made is absent.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Posture {
+    /// Whether Redis demands authentication of a connection that offers none; absent where it was not
+    /// asked, or its answer does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_enforced: Option<bool>,
+    /// How the question whether it does was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_check: Option<Knock>,
+    /// The port for Redis without TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plaintext_port: Option<PlaintextPort>,
+    /// The public address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_access: Option<PublicEndpoint>,
+}
+
+/// The port for Redis without TLS, at the address in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlaintextPort {
+    /// The port.
+    pub port: u16,
+    /// Whether Redis answered there.
+    pub state: OpenState,
+    /// What was seen of it.
+    #[serde(flatten)]
+    pub knock: Knock,
+}
+
+/// The public address, as seen from here: another vantage may see another state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PublicEndpoint {
+    /// The address and port; absent where none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<SocketAddr>,
+    /// The view that gave the address; absent where the operator did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<String>,
+    /// Whether TLS, verified by the target's server name, and Redis answered there.
+    pub state: OpenState,
+    /// What was seen of it.
+    #[serde(flatten)]
+    pub knock: Knock,
+}
+
+/// Whether something is open. An accepted TCP connection alone is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenState {
+    /// Redis answered.
+    Open,
+    /// It did not, and `how` says what happened instead.
+    Closed,
+    /// It could not be told.
+    Unknown,
+}
+
+impl OpenState {
+    /// The name used in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One attempt to reach a Redis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Knock {
+    /// How it ended.
+    pub how: KnockEnd,
+    /// Redis' reply by its first word (`PONG`, `NOAUTH`), or the failure in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
+}
+
+/// How an attempt to reach a Redis ended, a closed list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KnockEnd {
+    /// Redis answered, with `PONG` or an error.
+    RedisAnswered,
+    /// Redis answered without TLS, where TLS was asked for.
+    RedisAnsweredWithoutTls,
+    /// A RST in answer to the SYN.
+    Refused,
+    /// No answer to the SYN.
+    ConnectTimeout,
+    /// A RST later than that, or a router's word that there is no way to the host.
+    ConnectFailed,
+    /// TCP was accepted, and closed or reset before a byte of TLS.
+    ClosedBeforeTls,
+    /// TCP was accepted, and TLS never answered.
+    TlsTimeout,
+    /// The peer ended the handshake with an alert.
+    TlsAlert,
+    /// The certificate is for another name, so another server answered.
+    TlsNameMismatch,
+    /// The certificate was refused for another reason.
+    TlsCertificateRefused,
+    /// What answered is not TLS.
+    NotTls,
+    /// TLS failed in another way.
+    TlsFailed,
+    /// TCP, and TLS where it was asked for, and then no reply to `PING`.
+    RedisTimeout,
+    /// TCP, and TLS where it was asked for, and then the peer closed or reset.
+    RedisClosed,
+    /// What answered is not Redis.
+    NotRedis,
+    /// The probe's time was up, so that silence says nothing.
+    OutOfTime,
+    /// The probe was interrupted.
+    Interrupted,
+    /// This machine could not try: no route of its own, no trust anchors, a limit of the system.
+    CouldNotTry,
+    /// No public address is known: none was given, and no resolver outside told one.
+    NoAddress,
+    /// The address that DNS gave is not a public one, so nothing was sent to it.
+    NotPublic,
+    /// The connection of the probe itself went to this address, so no other was made.
+    InUse,
+}
+
+impl KnockEnd {
+    /// The name used in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RedisAnswered => "redis_answered",
+            Self::RedisAnsweredWithoutTls => "redis_answered_without_tls",
+            Self::Refused => "refused",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::ConnectFailed => "connect_failed",
+            Self::ClosedBeforeTls => "closed_before_tls",
+            Self::TlsTimeout => "tls_timeout",
+            Self::TlsAlert => "tls_alert",
+            Self::TlsNameMismatch => "tls_name_mismatch",
+            Self::TlsCertificateRefused => "tls_certificate_refused",
+            Self::NotTls => "not_tls",
+            Self::TlsFailed => "tls_failed",
+            Self::RedisTimeout => "redis_timeout",
+            Self::RedisClosed => "redis_closed",
+            Self::NotRedis => "not_redis",
+            Self::OutOfTime => "out_of_time",
+            Self::Interrupted => "interrupted",
+            Self::CouldNotTry => "could_not_try",
+            Self::NoAddress => "no_address",
+            Self::NotPublic => "not_public",
+            Self::InUse => "in_use",
+        }
+    }
+
+    /// What it says about the door. Only an answer of Redis opens it, and only what came from outside
+    /// this machine closes it.
+    pub fn state(self) -> OpenState {
+        match self {
+            Self::RedisAnswered | Self::RedisAnsweredWithoutTls => OpenState::Open,
+            Self::Refused
+            | Self::ConnectTimeout
+            | Self::ConnectFailed
+            | Self::ClosedBeforeTls
+            | Self::TlsTimeout
+            | Self::TlsAlert
+            | Self::TlsNameMismatch
+            | Self::TlsCertificateRefused
+            | Self::NotTls
+            | Self::TlsFailed
+            | Self::RedisTimeout
+            | Self::RedisClosed
+            | Self::NotRedis => OpenState::Closed,
+            Self::OutOfTime
+            | Self::Interrupted
+            | Self::CouldNotTry
+            | Self::NoAddress
+            | Self::NotPublic
+            | Self::InUse => OpenState::Unknown,
+        }
+    }
+
+    /// Whether it ended for want of an answer.
+    pub fn is_silence(self) -> bool {
+        matches!(self, Self::ConnectTimeout | Self::TlsTimeout | Self::RedisTimeout)
+    }
+}
+
+impl Knock {
+    /// An attempt of which nothing more is to be said.
+    pub fn ended(how: KnockEnd) -> Self {
+        Self { how, said: None }
+    }
+
+    /// What the phases of a connection without credentials amount to; `pong` where `PING` was
+    /// answered with anything that does not fail the phase.
+    pub fn of(phases: &ConnectionPhases, reply: Option<&str>) -> Self {
+        let failed = |how: KnockEnd, failure: &dyn fmt::Display| Self { how, said: Some(failure.to_string()) };
+        if let Some(failure) = phases.connect.failure() {
+            return failed(of_connect(failure), failure);
+        }
+        if let Some(failure) = phases.tls.failure() {
+            return failed(of_tls(failure), failure);
+        }
+        match (&phases.ping, reply) {
+            (Phase::Done { .. }, reply) => Self { how: KnockEnd::RedisAnswered, said: reply.map(str::to_owned) },
+            (Phase::Failed { failure: RedisFailure::ErrorReply { code, .. }, .. }, _) => {
+                Self { how: KnockEnd::RedisAnswered, said: Some(code.clone()) }
+            }
+            (Phase::Failed { failure, .. }, _) => failed(of_redis(failure), failure),
+            (Phase::Skipped { .. } | Phase::NotReached { .. }, _) => Self::ended(KnockEnd::Interrupted),
+        }
+    }
+
+    /// What it says about the door.
+    pub fn state(&self) -> OpenState {
+        self.how.state()
+    }
+}
+
+fn of_connect(failure: &ConnectFailure) -> KnockEnd {
+    match failure {
+        ConnectFailure::Timeout => KnockEnd::ConnectTimeout,
+        ConnectFailure::Refused => KnockEnd::Refused,
+        ConnectFailure::Reset | ConnectFailure::HostUnreachable => KnockEnd::ConnectFailed,
+        // No route of this machine, or no address of that family: the other end was never asked.
+        ConnectFailure::NetworkUnreachable | ConnectFailure::Other { .. } => KnockEnd::CouldNotTry,
+    }
+}
+
+fn of_tls(failure: &TlsFailure) -> KnockEnd {
+    match failure {
+        TlsFailure::Timeout { .. } => KnockEnd::TlsTimeout,
+        TlsFailure::Closed { bytes_received: 0 } | TlsFailure::Reset { bytes_received: 0 } => KnockEnd::ClosedBeforeTls,
+        TlsFailure::NotTls { plain_redis: true, .. } => KnockEnd::RedisAnsweredWithoutTls,
+        TlsFailure::NotTls { plain_redis: false, .. } => KnockEnd::NotTls,
+        TlsFailure::NameMismatch { .. } => KnockEnd::TlsNameMismatch,
+        TlsFailure::CertificateExpired { .. }
+        | TlsFailure::CertificateNotYetValid { .. }
+        | TlsFailure::UntrustedIssuer { .. }
+        | TlsFailure::BadCertificate { .. } => KnockEnd::TlsCertificateRefused,
+        TlsFailure::ClientCertificateRequired | TlsFailure::Alert { .. } => KnockEnd::TlsAlert,
+        TlsFailure::NoTrustAnchors { .. } => KnockEnd::CouldNotTry,
+        TlsFailure::Closed { .. }
+        | TlsFailure::Reset { .. }
+        | TlsFailure::NoSharedVersion
+        | TlsFailure::NoSharedCipher
+        | TlsFailure::Other { .. } => KnockEnd::TlsFailed,
+    }
+}
+
+fn of_redis(failure: &RedisFailure) -> KnockEnd {
+    match failure {
+        RedisFailure::ErrorReply { .. } => KnockEnd::RedisAnswered,
+        RedisFailure::UnexpectedReply { .. } | RedisFailure::NotRedis { .. } | RedisFailure::TooLong { .. } => {
+            KnockEnd::NotRedis
+        }
+        RedisFailure::Timeout => KnockEnd::RedisTimeout,
+        RedisFailure::Closed | RedisFailure::Reset | RedisFailure::Other { .. } => KnockEnd::RedisClosed,
+    }
+}

@@ -1,0 +1,373 @@
+//! What should be closed, against real servers and scripted ones, and that no credential ever goes there.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redpath::address::parse_range;
+use redpath::clock::Timestamp;
+use redpath::diagnosis::{Cause, Code, Severity};
+use redpath::expectation::PublicAccess;
+use redpath::observation::{KnockEnd, OpenState, Phase, Posture, PostureFailure, SkipReason, StoppedBy};
+use redpath::phase::PhaseName;
+use redpath::plan::{Auth, PasswordSource, Plan, PublicAddress, ViewSelection};
+use redpath::probe::Prober;
+use redpath::probe::budget::Interrupt;
+use redpath::record::Record;
+use redpath::secret::Secret;
+use redpath::target::{HostName, Target};
+use redpath::vantage::Vantage;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::certificates::{Certificates, Leaf, NAME};
+use crate::support::fake_redis::{Answer, Event, FakeRedis, requiring};
+use crate::support::redis::{Redis, free_port};
+
+/// A password that must be found nowhere.
+const CANARY: &str = "canary-Kw3-hunter2";
+
+/// A plan that goes to 127.0.0.1, asks no DNS, and has nothing to look at yet.
+fn plan(port: u16, tls: bool) -> Plan {
+    let mut plan = Plan::new(Target::new(HostName::parse(NAME).expect("a host name"), Some(port), tls));
+    plan.cluster = redpath::plan::ClusterWalk::Off; // the stand-ins know PING alone
+    plan.expectation.private_ranges = vec![parse_range("127.0.0.0/8").expect("a range")];
+    plan.connect = Some("127.0.0.1".parse().expect("an address"));
+    plan.views = ViewSelection::Only(Vec::new());
+    plan
+}
+
+fn tls_plan(certificates: &Certificates, port: u16) -> Plan {
+    Plan { ca_file: Some(certificates.ca_file()), ..plan(port, true) }
+}
+
+fn with_password(mut plan: Plan) -> Plan {
+    let source = PasswordSource::Given(Arc::new(Secret::new(CANARY.to_owned())));
+    plan.auth = Auth::Password { username: Some("default".to_owned()), source };
+    plan
+}
+
+/// A plan whose own connection is refused at once, so that the public address, 127.0.0.1, is all there is.
+fn outside(mut plan: Plan) -> Plan {
+    plan.connect = Some("127.0.0.9".parse().expect("an address"));
+    plan.expectation.public_access = PublicAccess::Closed;
+    plan.posture.public_address = PublicAddress::Given("127.0.0.1".parse().expect("an address"));
+    plan
+}
+
+async fn check(plan: &Plan) -> Record {
+    let (_handle, interrupt) = Interrupt::new();
+    let begun = std::time::Instant::now();
+    let observation = Prober::new().probe(plan, &interrupt).await;
+    let took = begun.elapsed();
+    assert!(took < plan.timeout + Duration::from_millis(500), "the deadline was overrun: {took:?}");
+    let (target, expectation) = (plan.target.clone(), plan.expectation.clone());
+    let record = Record::new(Timestamp::now(), took, target, Vantage::default(), expectation, observation);
+    let json = serde_json::to_string(&record).expect("it serializes");
+    assert!(!json.contains("canary"), "the password is in {json}");
+    assert_eq!(serde_json::from_str::<Record>(&json).expect("it reads back"), record);
+    record
+}
+
+fn facts(record: &Record) -> &Posture {
+    let posture = record.observation.phases.posture.as_ref().expect("the phase was wanted");
+    assert!(posture.phase.is_done(), "{posture:?}");
+    &posture.facts
+}
+
+fn severity_of(record: &Record, code: Code) -> Option<Severity> {
+    let mut of_code = record.findings.iter().filter(|finding| finding.code == code);
+    let finding = of_code.next()?;
+    assert!(of_code.next().is_none(), "{code} twice");
+    assert_eq!(finding.phase, PhaseName::Posture);
+    Some(finding.severity)
+}
+
+/// A server that does with each connection what it is told; its port.
+async fn scripted<F: Future<Output = ()> + Send + 'static>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream));
+        }
+    });
+    port
+}
+
+/// Takes what comes and stays silent until the peer goes.
+async fn silence(mut stream: TcpStream) {
+    let mut buffer = [0; 1024];
+    while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
+}
+
+// Is authentication enforced?
+
+#[tokio::test]
+async fn a_default_user_without_a_password_takes_any_and_is_found_out() {
+    let certificates = Certificates::new();
+    let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &[]);
+    let mut plan = with_password(tls_plan(&certificates, redis.port));
+    let record = check(&plan).await;
+    assert!(record.observation.phases.connection.auth.is_done(), "nopass takes any password");
+    assert_eq!(facts(&record).auth_enforced, Some(false));
+    assert_eq!(severity_of(&record, Code::AuthNotEnforced), Some(Severity::Error));
+    assert_eq!(record.verdict.cause, Cause::Code(Code::AuthNotEnforced));
+    // The server counts commands: one AUTH, and a PING on each of two connections.
+    let counts = redis.cli(&["INFO", "commandstats"]);
+    assert!(counts.contains("cmdstat_auth:calls=1,") && counts.contains("cmdstat_ping:calls=2,"), "{counts}");
+
+    plan.expectation.require_auth = false;
+    let record = check(&plan).await;
+    assert_eq!(severity_of(&record, Code::AuthNotEnforced), Some(Severity::Info));
+    assert_eq!(record.verdict.cause, Cause::Healthy);
+}
+
+#[tokio::test]
+async fn enforced_authentication_is_told_and_keyless_mode_needs_no_second_connection() {
+    let certificates = Certificates::new();
+    let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &["--requirepass", CANARY]);
+    let record = check(&with_password(tls_plan(&certificates, redis.port))).await;
+    assert_eq!((facts(&record).auth_enforced, record.verdict.cause), (Some(true), Cause::Healthy));
+    let record = check(&tls_plan(&certificates, redis.port)).await;
+    assert_eq!(record.observation.phases.posture, None);
+}
+
+#[tokio::test]
+async fn no_credential_ever_goes_over_a_connection_of_posture() {
+    let at = |ip: [u8; 4], port| SocketAddr::from((ip, port));
+    let private = FakeRedis::start(at([127, 0, 0, 1], 0), None, requiring(CANARY)).expect("a free port");
+    let port = private.address().port();
+    let public = FakeRedis::start(at([127, 0, 0, 2], port), None, requiring(CANARY)).expect("a free port");
+    let mut plan = with_password(plan(port, false));
+    plan.expectation.public_access = PublicAccess::Closed;
+    plan.posture.public_address = PublicAddress::Given(public.address().ip());
+    let record = check(&plan).await;
+    assert_eq!(severity_of(&record, Code::PublicAccessOpen), Some(Severity::Error));
+    let commands = |server: &FakeRedis| {
+        let connections = server.connections();
+        connections.into_iter().map(|one| one.commands.into_iter().map(|words| words.join(" ")).collect()).collect()
+    };
+    let at_private: Vec<Vec<String>> = commands(&private);
+    // The first is the connection in use, and done before the second begins.
+    assert_eq!(
+        at_private,
+        [vec![format!("AUTH default {CANARY}"), "PING".into(), "QUIT".into()], vec!["PING".into(), "QUIT".into()]]
+    );
+    let at_public: Vec<Vec<String>> = commands(&public);
+    assert_eq!(at_public, [["PING", "QUIT"]]);
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_tell_is_no_verdict() {
+    // Keyless, it says LOADING: neither yes nor no.
+    let server = FakeRedis::start(([127, 0, 0, 1], 0).into(), None, |event| match event {
+        Event::Connected => Answer::Send(Vec::new()),
+        Event::Command { words, .. } if words[0] == "AUTH" => Answer::Authenticated,
+        Event::Command { authenticated: true, .. } => Answer::line("+PONG"),
+        Event::Command { .. } => Answer::line("-LOADING Redis is loading the dataset in memory"),
+    });
+    let server = server.expect("a free port");
+    let record = check(&with_password(plan(server.address().port(), false))).await;
+    assert_eq!((facts(&record).auth_enforced, record.verdict.cause), (None, Cause::Healthy));
+    let knock = facts(&record).auth_check.as_ref().expect("it was asked");
+    assert_eq!((knock.how, knock.said.as_deref()), (KnockEnd::RedisAnswered, Some("LOADING")));
+}
+
+#[tokio::test]
+async fn where_the_connection_did_not_get_that_far_the_phase_says_what_stopped_it() {
+    let phase = |record: Record| record.observation.phases.posture.expect("the phase was wanted").phase;
+    let refused = with_password(plan(free_port(), false));
+    assert_eq!(phase(check(&refused).await), Phase::NotReached { stopped_by: StoppedBy::Connect });
+    let redis = Redis::plain(&["--requirepass", "another"]);
+    let mut plan = with_password(plan(redis.port, false));
+    assert_eq!(phase(check(&plan).await), Phase::NotReached { stopped_by: StoppedBy::Auth });
+    plan.expectation.endpoints = vec![parse_range("127.0.0.8").expect("an address")];
+    let skipped = Phase::Skipped { reason: SkipReason::WithheldUnexpectedAddress };
+    assert_eq!(phase(check(&plan).await), skipped);
+    assert!(!redis.cli(&["INFO", "commandstats"]).contains("cmdstat_auth:calls=2"), "withheld");
+}
+
+// Is the plain-text port closed?
+
+#[tokio::test]
+async fn the_plain_text_port_is_open_where_redis_answers_and_nowhere_else() {
+    let certificates = Certificates::new();
+    let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &["--requirepass", CANARY]);
+    let plain = Redis::plain(&["--requirepass", CANARY]);
+    let web = scripted(|mut stream| async move {
+        let mut buffer = [0; 1024];
+        let _ = stream.read(&mut buffer).await;
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    })
+    .await;
+    let mut plan = with_password(tls_plan(&certificates, redis.port));
+    plan.timeout = Duration::from_secs(2);
+    for (port, state, how) in [
+        (plain.port, OpenState::Open, KnockEnd::RedisAnswered),
+        (free_port(), OpenState::Closed, KnockEnd::Refused),
+        (web, OpenState::Closed, KnockEnd::NotRedis),
+        (scripted(silence).await, OpenState::Closed, KnockEnd::RedisTimeout),
+        (scripted(|_| async {}).await, OpenState::Closed, KnockEnd::RedisClosed),
+    ] {
+        plan.posture.plaintext_port = Some(port);
+        let record = check(&plan).await;
+        let seen = facts(&record).plaintext_port.as_ref().expect("it was looked at");
+        assert_eq!((seen.port, seen.state, seen.knock.how), (port, state, how), "{seen:?}");
+        let expected = (state == OpenState::Open).then_some(Severity::Error);
+        assert_eq!(severity_of(&record, Code::PlaintextPortOpen), expected, "{how:?}");
+        assert_eq!(record.verdict.cause, expected.map_or(Cause::Healthy, |_| Cause::Code(Code::PlaintextPortOpen)));
+    }
+    // A port that speaks TLS does not speak Redis in plain text.
+    plan.posture.plaintext_port = Some(redis.port);
+    assert_eq!(facts(&check(&plan).await).plaintext_port.as_ref().map(|seen| seen.state), Some(OpenState::Closed));
+    assert!(!plain.cli(&["INFO", "commandstats"]).contains("cmdstat_auth"), "a credential went in plain text");
+}
+
+#[tokio::test]
+async fn a_target_that_is_declared_plain_has_no_plain_text_port_to_close() {
+    let plain = Redis::plain(&["--requirepass", CANARY]);
+    let mut plan = plan(plain.port, false);
+    plan.posture.plaintext_port = Some(plain.port);
+    let record = check(&plan).await;
+    assert_eq!((record.observation.phases.posture, record.verdict.cause), (None, Cause::Healthy));
+}
+
+// Is the public address closed?
+
+#[tokio::test]
+async fn the_public_address_is_open_where_tls_and_redis_answer_and_nowhere_else() {
+    let certificates = Certificates::new();
+    let start = |leaf| Redis::tls(&certificates, &certificates.leaf(leaf), &["--requirepass", CANARY]);
+    let [good, wrong_name, expired] = [Leaf::Good, Leaf::WrongName, Leaf::Expired].map(start);
+    let plain = Redis::plain(&[]);
+    let alert = scripted(|mut stream| async move {
+        let _ = stream.read(&mut [0; 1024]).await;
+        let _ = stream.write_all(&[0x15, 3, 3, 0, 2, 2, 40]).await; // handshake_failure
+        silence(stream).await;
+    })
+    .await;
+    let web = scripted(|mut stream| async move {
+        let _ = stream.read(&mut [0; 1024]).await;
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    })
+    .await;
+    for (port, state, hows) in [
+        (good.port, OpenState::Open, &[KnockEnd::RedisAnswered][..]),
+        (plain.port, OpenState::Open, &[KnockEnd::RedisAnsweredWithoutTls]),
+        (free_port(), OpenState::Closed, &[KnockEnd::Refused]),
+        (scripted(silence).await, OpenState::Closed, &[KnockEnd::TlsTimeout]),
+        (scripted(|_| async {}).await, OpenState::Closed, &[KnockEnd::ClosedBeforeTls]),
+        (alert, OpenState::Closed, &[KnockEnd::TlsAlert, KnockEnd::TlsFailed]),
+        (web, OpenState::Closed, &[KnockEnd::NotTls]),
+        (wrong_name.port, OpenState::Closed, &[KnockEnd::TlsNameMismatch]),
+        (expired.port, OpenState::Closed, &[KnockEnd::TlsCertificateRefused]),
+    ] {
+        let mut plan = with_password(outside(tls_plan(&certificates, port)));
+        plan.timeout = Duration::from_secs(2);
+        let record = check(&plan).await;
+        let seen = facts(&record).public_access.as_ref().expect("it was looked at");
+        assert_eq!(seen.state, state, "{seen:?}");
+        assert!(hows.contains(&seen.knock.how), "{seen:?}, expected {hows:?}");
+        let expected = (state == OpenState::Open).then_some(Severity::Error);
+        assert_eq!(severity_of(&record, Code::PublicAccessOpen), expected, "{seen:?}");
+    }
+    for redis in [&good, &plain, &wrong_name, &expired] {
+        assert!(!redis.cli(&["INFO", "commandstats"]).contains("cmdstat_auth"), "a credential went there");
+    }
+}
+
+#[tokio::test]
+async fn tls_without_a_redis_behind_it_is_closed() {
+    let certificates = Certificates::new();
+    let files = certificates.leaf(Leaf::Good);
+    for (script, how) in [
+        (Answer::Send(Vec::new()), KnockEnd::RedisTimeout),
+        (Answer::SendAndClose(Vec::new()), KnockEnd::RedisClosed),
+        (Answer::SendAndClose(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), KnockEnd::NotRedis),
+    ] {
+        let tls = server_config(&files);
+        let server = FakeRedis::start(([127, 0, 0, 1], 0).into(), Some(tls), move |event| match event {
+            Event::Connected => Answer::Send(Vec::new()),
+            Event::Command { .. } => script.clone(),
+        });
+        let server = server.expect("a free port");
+        let mut plan = outside(tls_plan(&certificates, server.address().port()));
+        plan.timeout = Duration::from_secs(2);
+        let record = check(&plan).await;
+        let seen = facts(&record).public_access.as_ref().expect("it was looked at");
+        assert_eq!((seen.state, seen.knock.how), (OpenState::Closed, how), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_expected_to_be_open_fails_nothing() {
+    let certificates = Certificates::new();
+    let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &[]);
+    for port in [redis.port, free_port()] {
+        let mut plan = outside(tls_plan(&certificates, port));
+        plan.expectation.public_access = PublicAccess::Open;
+        let record = check(&plan).await;
+        assert!(facts(&record).public_access.is_some());
+        assert_eq!(severity_of(&record, Code::PublicAccessOpen), None);
+    }
+}
+
+#[tokio::test]
+async fn the_address_in_use_is_not_knocked_at_twice() {
+    let server = FakeRedis::start(([127, 0, 0, 1], 0).into(), None, requiring(CANARY)).expect("a free port");
+    let mut plan = plan(server.address().port(), false);
+    plan.expectation.public_access = PublicAccess::Closed;
+    plan.posture.public_address = PublicAddress::Given(server.address().ip());
+    let record = check(&plan).await;
+    let how = |record: &Record| facts(record).public_access.as_ref().map(|seen| seen.knock.how);
+    assert_eq!((how(&record), server.connections().len()), (Some(KnockEnd::InUse), 1));
+    assert_eq!(severity_of(&record, Code::PublicAccessOpen), Some(Severity::Error), "the connection is the proof");
+    // Without an address, nothing is sent anywhere, and a remark says that it could not be told.
+    plan.posture.public_address = PublicAddress::Auto;
+    let record = check(&plan).await;
+    assert_eq!((how(&record), server.connections().len()), (Some(KnockEnd::NoAddress), 2));
+    assert_eq!(severity_of(&record, Code::PublicAccessOpen), Some(Severity::Info));
+    assert_eq!(record.verdict.cause, Cause::Healthy);
+}
+
+#[tokio::test]
+async fn silence_says_nothing_when_there_was_no_time_to_listen() {
+    // The connection in use takes its half of the time for TLS, and nearly all of the rest for PING.
+    let redis = FakeRedis::start(([127, 0, 0, 1], 0).into(), None, |event| match event {
+        Event::Connected => Answer::Send(Vec::new()),
+        Event::Command { words, .. } if words[0] == "AUTH" => {
+            Answer::Late(Duration::from_millis(450), Box::new(Answer::Authenticated))
+        }
+        Event::Command { .. } => Answer::Late(Duration::from_millis(450), Box::new(Answer::line("+PONG"))),
+    });
+    let redis = redis.expect("a free port");
+    let port = redis.address().port();
+    let silent = TcpListener::bind(("127.0.0.2", port)).await.expect("a free port");
+    let mut plan = with_password(plan(port, false));
+    plan.timeout = Duration::from_secs(1);
+    plan.expectation.public_access = PublicAccess::Closed;
+    plan.posture.public_address = PublicAddress::Given(silent.local_addr().expect("an address").ip());
+    let record = check(&plan).await;
+    let posture = record.observation.phases.posture.as_ref().expect("the phase was wanted");
+    assert_eq!(posture.phase.failure(), Some(&PostureFailure::OutOfTime), "{posture:?}");
+    assert_eq!(severity_of(&record, Code::PublicAccessOpen), Some(Severity::Info));
+    assert_eq!(record.verdict.cause, Cause::Healthy);
+}
+
+fn server_config(files: &crate::support::certificates::Files) -> Arc<tokio_rustls::rustls::ServerConfig> {
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::crypto::ring;
+    use tokio_rustls::rustls::pki_types::pem::PemObject;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let certificate = CertificateDer::from_pem_file(&files.certificate).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(&files.key).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("protocol versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .expect("a certificate that fits its key");
+    Arc::new(config)
+}
