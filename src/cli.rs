@@ -44,8 +44,8 @@ Examples:
   redpath check cache1.redis.cache.windows.net
   redpath check cache1.redis.cache.windows.net --endpoint 10.60.4.5 --resolver azure
   redpath check cache1.redis.cache.windows.net --connect 10.60.4.5   # before DNS is changed
-  redpath check cache1.redis.cache.windows.net --public-access closed --public-address 20.50.1.10
   redpath check cache1.redis.cache.windows.net --from-az *.json      # see docs/az.md
+  redpath check cache1.redis.cache.windows.net --public-access closed --public-address 20.50.1.10
   redpath check amr1.westeurope.redis.azure.net --password-file key --samples 20 --latency ping=5ms
 
 Exit status:

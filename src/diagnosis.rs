@@ -200,8 +200,8 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
     let wrong_peer =
         findings.iter().any(|finding| finding.severity == Severity::Error) && !case.is_at_expected_address();
     findings.extend(later.into_iter().filter(|finding| !wrong_peer || finding.severity == Severity::Info));
-    findings.extend(posture::of_the_public_address(&case));
     az::sharpen(&case, &mut findings);
+    findings.extend(posture::of_the_public_address(&case));
     silence(&mut findings);
     // That DNS has not moved is what a pre-check warns of first.
     findings.sort_by_key(|finding| (finding.severity, finding.phase, not_moved != Some(finding.code), finding.code));

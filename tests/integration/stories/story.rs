@@ -81,9 +81,9 @@ struct Expect {
     private_ranges: Vec<String>,
     require_auth: Option<bool>,
     latency: BTreeMap<PhaseName, Seconds>,
-    public_access: PublicAccess,
     /// Files of `tests/fixtures/az/`, without `.json`.
     az: Vec<String>,
+    public_access: PublicAccess,
 }
 
 #[derive(Deserialize, Default)]
