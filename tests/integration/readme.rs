@@ -39,7 +39,7 @@ fn every_flag_and_command_it_names_is_one() {
         assert!(read.is_ok(), "{line}: {read:?}");
         commands += 1;
     }
-    assert_eq!(commands, 4);
+    assert_eq!(commands, 7);
 }
 
 #[test]
