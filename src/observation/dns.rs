@@ -82,6 +82,9 @@ pub struct View {
     /// Whether the server was silent over UDP, so that the answer came over TCP alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub udp_silent: bool,
+    /// For how long it has given these addresses, where this process has asked it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchanged: Option<Unchanged>,
     /// Every question asked, in order; those of the first try where there were several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<Question>,
@@ -112,6 +115,7 @@ impl View {
             canonical_name: None,
             hosts_file: Vec::new(),
             udp_silent: false,
+            unchanged: None,
             questions: Vec::new(),
             tries: Vec::new(),
             took_seconds: None,
@@ -234,6 +238,15 @@ fn same_answer(
         common = true;
     }
     common
+}
+
+/// Addresses that a view gives again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unchanged {
+    /// Since this process first saw them, without another answer in between.
+    pub for_seconds: Seconds,
+    /// The longest time to live that their records had in all that time, in seconds.
+    pub longest_ttl: u32,
 }
 
 /// The kinds of view.

@@ -4,6 +4,7 @@
 
 mod chain;
 mod libc;
+mod memory;
 mod query;
 mod resolv_conf;
 mod search;
@@ -19,6 +20,7 @@ use tokio::sync::oneshot;
 
 use self::chain::Answer;
 use self::libc::LibcPool;
+use self::memory::Memory;
 use self::resolv_conf::ResolvConf;
 use self::search::Walk;
 use super::budget::{Budget, Cut};
@@ -34,15 +36,17 @@ use crate::plan::Plan;
 /// The most addresses of one answer that are kept.
 const MAX_ADDRESSES: usize = 64;
 
-/// Asks names of views. One for the whole process: it keeps count of the C library's calls.
+/// Asks names of views. One for the whole process: it keeps count of the C library's calls, and of
+/// how long each view has said the same.
 pub(crate) struct Resolver {
     libc: LibcPool,
+    memory: Memory,
     resolv_conf: PathBuf,
 }
 
 impl Resolver {
     pub(crate) fn new() -> Self {
-        Self { libc: LibcPool::new(), resolv_conf: PathBuf::from("/etc/resolv.conf") }
+        Self { libc: LibcPool::new(), memory: Memory::default(), resolv_conf: PathBuf::from("/etc/resolv.conf") }
     }
 
     /// Asks every view that the plan selects. The answer of the view in use is sent on at once, so
@@ -97,6 +101,9 @@ impl Resolver {
             }
         }
         drop(turns);
+        for view in &mut resolution.views {
+            self.memory.note(plan.target.host.as_str(), view, Instant::now());
+        }
         let phase = phase_of(resolution.in_use());
         (resolution, phase)
     }

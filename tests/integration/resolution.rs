@@ -388,6 +388,21 @@ async fn ids_and_ports_are_random() {
 }
 
 #[tokio::test]
+async fn a_process_that_asks_again_knows_for_how_long_the_answer_is_the_same() {
+    let server = DnsServer::start(Zone::healthy(HOST, ENDPOINT).script());
+    let plan = plan(HOST, &[server.address()]);
+    let (_handle, interrupt) = Interrupt::new();
+    let prober = Prober::new();
+    let mut unchanged = Vec::new();
+    for _ in 0..3 {
+        let observation = prober.probe(&plan, &interrupt).await;
+        unchanged.push(observation.resolution.views[0].unchanged);
+    }
+    let [None, Some(second), Some(third)] = unchanged.as_slice() else { panic!("{unchanged:?}") };
+    assert!(second.for_seconds < third.for_seconds && third.longest_ttl > 0, "{unchanged:?}");
+}
+
+#[tokio::test]
 async fn an_interrupt_keeps_what_is_known() {
     let good = DnsServer::start(Zone::healthy(HOST, ENDPOINT).script());
     let silent = DnsServer::start(|_| Action::Drop);

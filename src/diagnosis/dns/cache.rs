@@ -11,7 +11,23 @@ use crate::observation::dns::ChainRecord;
 /// What the times to live say of a wrong answer beside a right one: whether it outlives the zone's
 /// own, and when it is gone if a cache keeps it.
 pub(super) fn betrayed(case: &Case<'_>, views: &Views<'_>, bad: &View, good: &View) -> String {
-    format!("{}{}{}", outlives(views, bad, good), clean_at(case, bad, good), stale(bad))
+    let over = outstays(bad).unwrap_or_else(|| clean_at(case, bad, good));
+    format!("{}{over}{}", outlives(views, bad, good), stale(bad))
+}
+
+/// The same wrong answer long after any time to live that it had: no use to wait for it.
+fn outstays(bad: &View) -> Option<String> {
+    let unchanged = bad.unchanged?;
+    let ttl = Duration::from_secs(unchanged.longest_ttl.into());
+    // Twice, and a minute: a cache may have asked anew just before the zone was set right.
+    if unchanged.for_seconds.0 <= ttl * 2 + Duration::from_secs(60) {
+        return None;
+    }
+    Some(format!(
+        " It has said so for {} s, though no record of it lived longer than {} s: it is no cache that keeps to its times, but one that serves stale answers, a zone of its own, or a forwarder that asks elsewhere. Waiting will not mend it.",
+        unchanged.for_seconds.0.as_secs(),
+        unchanged.longest_ttl
+    ))
 }
 
 /// A time to live only ever falls in a cache, so one that exceeds the zone's own was made up by it.

@@ -9,7 +9,7 @@ use redpath::az::AzFiles;
 use redpath::clock::{Seconds, Timestamp};
 use redpath::diagnosis::{Code, Diagnosis, Status};
 use redpath::expectation::{Expectation, ExpectedPath, PublicAccess};
-use redpath::observation::dns::{HostsEntry, Resolution, ResolveFailure, Tries};
+use redpath::observation::dns::{HostsEntry, Resolution, ResolveFailure, Tries, Unchanged};
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tcp::EarlierAttempt;
 use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts};
@@ -52,6 +52,9 @@ struct File {
     servers: BTreeMap<String, String>,
     #[serde(default)]
     hosts_file: BTreeMap<String, String>,
+    /// For how long a view has given the same addresses, in the shape of a record.
+    #[serde(default)]
+    unchanged: BTreeMap<String, Unchanged>,
     /// What each of several tries gave, the first one (in `views`) included: `"3 private"`.
     #[serde(default)]
     tries: BTreeMap<String, Vec<String>>,
@@ -307,6 +310,7 @@ fn resolution(file: &File, target: &Target, expectation: &Expectation) -> Result
                 });
             }
         }
+        view.unchanged = file.unchanged.get(name).copied();
         for tries in file.tries.get(name).into_iter().flatten() {
             let (count, text) = tries.split_once(' ').ok_or_else(|| format!("{tries:?} has no count"))?;
             let one = answer::view(name, server, text, target, expectation)?;
