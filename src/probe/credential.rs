@@ -42,6 +42,12 @@ fn from_environment(name: &str) -> Result<Secret, String> {
 
 fn from_file(path: &Path) -> Result<Secret, String> {
     let refuse = |why: &str| Err(format!("password file {}: {why}", path.display()));
+    // Opening a pipe waits for its writer, and would hold a thread with every probe.
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => return refuse("it is not a regular file"),
+        Ok(_) => {}
+        Err(error) => return refuse(&reason(&error)),
+    }
     // The whole capacity at once: a vector that grows leaves copies behind that nobody wipes.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
     let mut read = || File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
@@ -108,6 +114,17 @@ mod tests {
         ] {
             assert_eq!(read(name, content.as_bytes()).as_deref(), Ok(password), "{name}");
         }
+    }
+
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let path = std::env::temp_dir().join(format!("redpath-credential-{}-pipe", std::process::id()));
+        let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo of coreutils");
+        assert!(made.success());
+        let error = from_file(&path).err().expect("a pipe");
+        std::fs::remove_file(&path).expect("the pipe");
+        assert!(error.ends_with("it is not a regular file"), "{error}");
+        assert!(from_file(Path::new("/tmp")).is_err_and(|error| error.contains("regular file")));
     }
 
     #[test]
