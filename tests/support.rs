@@ -20,5 +20,8 @@ pub(crate) mod lab;
 pub(crate) mod namespace;
 #[path = "support/redis.rs"]
 pub(crate) mod redis;
+#[path = "support/release.rs"]
+#[allow(dead_code, reason = "used by the tests of what is shipped")]
+pub(crate) mod release;
 #[path = "support/zone.rs"]
 pub(crate) mod zone;
