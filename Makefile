@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test lint deny ci
+.PHONY: help demo test lint deny image ci
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -33,6 +33,11 @@ deny: ## licences, banned crates and sources of all dependencies (builds cargo-d
 	@scripts/toolchain.sh
 	scripts/cargo-deny.sh check bans licenses sources
 	@echo; echo "Dependencies are in order."
+
+image: ## the container image as an OCI archive, without daemon or base image (installs buildah)
+	@scripts/toolchain.sh
+	cargo build --locked --release --bin redpath
+	@container/image.sh $(BUILT)/release/redpath $(BUILT)/image
 
 ci: ## all of it, as the build server does
 	.ci/run

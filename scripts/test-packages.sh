@@ -16,5 +16,8 @@ need openssl openssl              # a TLS server of the old versions
 need nft nftables                 # blocks the port of a cluster's node
 need prometheus prometheus        # scrapes the agent
 need promtool prometheus          # judges the /metrics page
+need buildah buildah              # builds the image, without a daemon
+need umoci umoci                  # unpacks it into a bundle
+need runc runc                    # runs the bundle
 
 [ ${#missing[@]} -eq 0 ] || scripts/apt-install.sh "${missing[@]}"

@@ -10,6 +10,8 @@ pub(crate) mod bind;
 pub(crate) mod certificates;
 #[path = "support/cluster.rs"]
 pub(crate) mod cluster;
+#[path = "support/container.rs"]
+pub(crate) mod container;
 #[path = "support/dns.rs"]
 pub(crate) mod dns;
 #[path = "support/fake_redis.rs"]

@@ -51,6 +51,11 @@ impl Namespace {
         &self.folder
     }
 
+    /// The file by which another program may enter it.
+    pub(crate) fn handle(&self) -> PathBuf {
+        Path::new("/run/netns").join(&self.name)
+    }
+
     /// Sets its resolv.conf.
     pub(crate) fn resolv_conf(&self, text: &str) {
         std::fs::write(self.etc().join("resolv.conf"), text).expect("resolv.conf of the namespace");
@@ -105,7 +110,8 @@ impl Namespace {
         std::fs::read_to_string(log).unwrap_or_default()
     }
 
-    fn etc(&self) -> PathBuf {
+    /// The folder of its resolv.conf and hosts.
+    pub(crate) fn etc(&self) -> PathBuf {
         Path::new("/etc/netns").join(&self.name)
     }
 }
