@@ -18,6 +18,7 @@ mod paths;
 mod posture;
 mod readme;
 mod resolution;
+mod rules;
 mod schema;
 mod server;
 mod stand_ins;
