@@ -26,7 +26,11 @@ const CLUSTER_IN_BICEP: &str = "empty(clusterName) ? null : clusterName";
 const PARAMETERS: [(&str, &str, Option<&str>); 4] = [
     ("location", "Where the rule groups live: the location of the workspace.", Some("[resourceGroup().location]")),
     ("azureMonitorWorkspaceId", "Resource ID of the Azure Monitor workspace that has the metrics.", None),
-    ("clusterName", "Name of the AKS cluster whose metrics alone are looked at; all of the workspace where empty.", Some("")),
+    (
+        "clusterName",
+        "Name of the AKS cluster whose metrics alone are looked at; all of the workspace where empty.",
+        Some(""),
+    ),
     ("actionGroupId", "Resource ID of the action group that is told; nobody where empty.", Some("")),
 ];
 
@@ -126,9 +130,7 @@ pub(super) fn from_arm(template: &Value) -> Value {
         }
         Value::Object(made)
     };
-    let group = |group: &Value| {
-        json!({"name": group["name"], "rules": list(&group["properties"], "rules").iter().map(rule).collect::<Vec<_>>()})
-    };
+    let group = |group: &Value| json!({"name": group["name"], "rules": list(&group["properties"], "rules").iter().map(rule).collect::<Vec<_>>()});
     json!({"groups": list(template, "resources").iter().map(group).collect::<Vec<_>>()})
 }
 
@@ -158,15 +160,17 @@ pub(super) fn bicep(template: &Value) -> String {
 fn in_bicep(value: &Value, depth: usize) -> String {
     let (inner, outer) = ("  ".repeat(depth + 1), "  ".repeat(depth));
     match value {
-        Value::String(text) => {
-            EXPRESSIONS.iter().find(|(arm, _)| arm == text).map_or_else(|| quoted(text), |(_, bicep)| (*bicep).to_owned())
-        }
+        Value::String(text) => EXPRESSIONS
+            .iter()
+            .find(|(arm, _)| arm == text)
+            .map_or_else(|| quoted(text), |(_, bicep)| (*bicep).to_owned()),
         Value::Array(items) => {
             let items: String = items.iter().map(|item| format!("{inner}{}\n", in_bicep(item, depth + 1))).collect();
             format!("[\n{items}{outer}]")
         }
         Value::Object(members) => {
-            let members = members.iter().map(|(name, value)| format!("{inner}{name}: {}\n", in_bicep(value, depth + 1)));
+            let members =
+                members.iter().map(|(name, value)| format!("{inner}{name}: {}\n", in_bicep(value, depth + 1)));
             format!("{{\n{}{outer}}}", members.collect::<String>())
         }
         other => other.to_string(),
