@@ -19,6 +19,7 @@ mod paths;
 mod posture;
 mod readme;
 mod resolution;
+mod rules;
 mod schema;
 mod server;
 mod stand_ins;

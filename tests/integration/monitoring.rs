@@ -1,5 +1,9 @@
 //! The agent as its users collect it: a real Prometheus scrapes it, and answers the questions that alerts ask.
 
+mod alerts;
+mod dashboard;
+mod world;
+
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;

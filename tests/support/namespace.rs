@@ -100,6 +100,11 @@ impl Namespace {
         child.wait().expect("it has ended");
     }
 
+    /// Sends a signal to what was started as the `place`th, from 0.
+    pub(crate) fn signal(&self, place: usize, name: &str) {
+        run("sh", &["-c", &format!("kill -{name} {}", self.children[place].id())]);
+    }
+
     fn accepts(&self, address: SocketAddr) -> bool {
         let connect = format!("exec 3<>/dev/tcp/{}/{}", address.ip(), address.port());
         self.command("bash").args(["-c", &connect]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
