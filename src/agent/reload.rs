@@ -1,6 +1,8 @@
 //! The running agent and how a new configuration is taken up: what is unchanged keeps running.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -10,6 +12,7 @@ use crate::history::History;
 use crate::output::metrics::Metrics;
 use crate::plan::Plan;
 use crate::schedule::{Schedule, World};
+use crate::server::AgentState;
 use crate::vantage::Vantage;
 
 /// What is looked up while the agent runs.
@@ -48,6 +51,7 @@ pub(super) struct Agent<W> {
     current: watch::Sender<Arc<Current>>,
     metrics: Arc<Metrics>,
     history: Arc<History>,
+    state: watch::Sender<AgentState>,
 }
 
 impl<W: World> Agent<W> {
@@ -62,9 +66,11 @@ impl<W: World> Agent<W> {
         let vantage = current.borrow().vantage.hostname.clone();
         let mut schedule = Schedule::new(Arc::new(world), &vantage, config.max_concurrent_probes);
         announce(&config, &metrics, &history);
-        metrics.reload(true, Timestamp::now());
+        let now = Timestamp::now();
+        metrics.reload(true, now);
         schedule.extend(&config.targets);
-        Self { config, schedule, current, metrics, history }
+        let state = AgentState { started: now, loaded: now, reload_error: None, intervals: intervals(&config) };
+        Self { config, schedule, current, metrics, history, state: watch::Sender::new(state) }
     }
 
     /// Takes up `loaded`, or keeps what it has where that is an error.
@@ -76,7 +82,9 @@ impl<W: World> Agent<W> {
         let config = match loaded {
             Ok(config) => config,
             Err(error) => {
-                self.metrics.reload(false, Timestamp::now());
+                let now = Timestamp::now();
+                self.metrics.reload(false, now);
+                self.state.send_modify(|state| state.reload_error = Some((now, error.clone())));
                 tracing::error!(trigger, error, "reload failed; the old configuration stays");
                 return Err(error);
             }
@@ -89,9 +97,18 @@ impl<W: World> Agent<W> {
             .send_replace(Arc::new(Current { vantage: Vantage::here(config.labels.clone()), config: config.clone() }));
         let started = self.schedule.extend(&config.targets);
         self.config = config;
-        self.metrics.reload(true, Timestamp::now());
+        let now = Timestamp::now();
+        self.metrics.reload(true, now);
+        self.state.send_modify(|state| {
+            (state.loaded, state.reload_error, state.intervals) = (now, None, intervals(&self.config));
+        });
         tracing::info!(trigger, targets = self.targets(), ended, started, "configuration reloaded");
         Ok(())
+    }
+
+    /// What it says of itself, from now on.
+    pub(super) fn state(&self) -> watch::Receiver<AgentState> {
+        self.state.subscribe()
     }
 
     /// How many targets there are.
@@ -135,6 +152,10 @@ impl<W: World> Agent<W> {
     }
 }
 
+fn intervals(config: &Config) -> BTreeMap<String, Duration> {
+    config.targets.iter().map(|target| (target.plan.target.name.clone(), target.interval)).collect()
+}
+
 /// Says which targets there are from here on.
 fn announce(config: &Config, metrics: &Metrics, history: &History) {
     let plans: Vec<Plan> = config.targets.iter().map(|target| target.plan.clone()).collect();
@@ -145,8 +166,6 @@ fn announce(config: &Config, metrics: &Metrics, history: &History) {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::time::Duration;
-
     use tokio::time::sleep;
 
     use super::*;
