@@ -64,10 +64,10 @@ fn links(out: &mut String, record: &Record, view: &View) -> fmt::Result {
         writeln!(out, "<li class=\"note\">and {} more</li>", view.chain.len() - MOST_LINKS)?;
     }
     let told = |ip: IpAddr| view.chain.iter().any(|link| link.data.parse() == Ok(ip));
-    if let (true, Some(canonical)) = (view.chain.is_empty(), view.canonical_name.as_deref()) {
-        if canonical != record.target.host.as_str() {
-            name(out, "canonical name", canonical)?;
-        }
+    if let (true, Some(canonical)) = (view.chain.is_empty(), view.canonical_name.as_deref())
+        && canonical != record.target.host.as_str()
+    {
+        name(out, "canonical name", canonical)?;
     }
     for found in view.addresses.iter().filter(|found| !told(found.ip)).take(MOST_LINKS) {
         let by = view.hosts_file.iter().find(|entry| entry.ip == found.ip);
