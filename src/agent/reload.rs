@@ -232,14 +232,18 @@ pub(super) mod tests {
         let refused = agent.reload(Trigger::FileChanged, Err("agent.yaml: no\ngood".to_owned())).await;
         assert_eq!(refused, Err("agent.yaml: no\ngood".to_owned()));
         assert!(page(&agent).contains("redpath_config_last_reload_successful 0\n"));
+        let told = agent.state().borrow().clone();
+        assert!(told.reload_error.is_some_and(|(_, error)| error == "agent.yaml: no\ngood"));
         sleep(Duration::from_secs(60)).await;
         assert!(world.kept("same") >= 6);
         let lines = log.lines();
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(lines[0].contains("ERROR") && lines[0].contains(r"no\ngood"), "{lines:?}");
 
-        agent.reload(Trigger::Request, Ok(config(&[("same", "10s")]))).await.expect("it is taken up");
+        agent.reload(Trigger::Request, Ok(config(&[("same", "20s")]))).await.expect("it is taken up");
         assert!(page(&agent).contains("redpath_config_last_reload_successful 1\n"));
+        let told = agent.state().borrow().clone();
+        assert_eq!((told.reload_error, told.intervals["same"]), (None, Duration::from_secs(20)));
     }
 
     #[tokio::test(start_paused = true)]
