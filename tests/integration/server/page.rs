@@ -194,7 +194,6 @@ async fn hundreds_of_targets_stay_a_small_page_that_fits_a_phone() {
     let (took, size) = (begun.elapsed(), page.body.len());
     let packed = ask(server.address, "GET", "/", "Accept-Encoding: gzip\r\n").await.body.len();
     let figures = format!("200 targets: {size} bytes, {packed} compressed, in {took:?}");
-    println!("{figures}");
     assert!(size < 150_000 && packed < 20_000, "{figures}");
     assert_eq!(get(server.address, "/?target=none").await.status, 404);
     assert_eq!(get(server.address, "/?target=").await.status, 400);
