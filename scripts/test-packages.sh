@@ -19,5 +19,6 @@ need promtool prometheus          # judges the /metrics page
 need buildah buildah              # builds the image, without a daemon
 need umoci umoci                  # unpacks it into a bundle
 need runc runc                    # runs the bundle
+need chromium chromium            # shows the status page
 
 [ ${#missing[@]} -eq 0 ] || scripts/apt-install.sh "${missing[@]}"

@@ -127,6 +127,7 @@ pub async fn run(options: Options) -> Result<Ending, StartError> {
         history,
         metrics,
         vantage,
+        state: agent.state(),
         probe: on_demand.into_function(),
         reload: reload_function(requests),
         ready: readiness,

@@ -14,6 +14,7 @@ mod tls;
 mod users;
 mod web_config;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -32,6 +33,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use crate::clock::Timestamp;
 use crate::history::History;
 use crate::output::metrics::Metrics;
 use crate::record::Record;
@@ -48,12 +50,27 @@ pub struct Backend {
     pub metrics: Arc<Metrics>,
     /// Where the agent looks from.
     pub vantage: Vantage,
+    /// What the agent says of itself.
+    pub state: watch::Receiver<AgentState>,
     /// Probes a target now.
     pub probe: ProbeOnDemand,
     /// Reads the configuration again.
     pub reload: ReloadRequest,
     /// Whether the agent has begun its work.
     pub ready: watch::Receiver<bool>,
+}
+
+/// What the agent says of itself on the status page.
+#[derive(Clone, Debug)]
+pub struct AgentState {
+    /// When it started.
+    pub started: Timestamp,
+    /// When the configuration in force was taken up.
+    pub loaded: Timestamp,
+    /// When the last reload failed and why, until one succeeds.
+    pub reload_error: Option<(Timestamp, String)>,
+    /// How often each target is probed.
+    pub intervals: BTreeMap<String, Duration>,
 }
 
 /// Probes the target of that name now. It bounds its own time and concurrency.

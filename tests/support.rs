@@ -8,6 +8,8 @@ pub(crate) mod background;
 pub(crate) mod bind;
 #[path = "support/certificates.rs"]
 pub(crate) mod certificates;
+#[path = "support/chromium.rs"]
+pub(crate) mod chromium;
 #[path = "support/cluster.rs"]
 pub(crate) mod cluster;
 #[path = "support/container.rs"]

@@ -1,6 +1,8 @@
 //! The running agent and how a new configuration is taken up: what is unchanged keeps running.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -10,6 +12,7 @@ use crate::history::History;
 use crate::output::metrics::Metrics;
 use crate::plan::Plan;
 use crate::schedule::{Schedule, World};
+use crate::server::AgentState;
 use crate::vantage::Vantage;
 
 /// What is looked up while the agent runs.
@@ -48,6 +51,7 @@ pub(super) struct Agent<W> {
     current: watch::Sender<Arc<Current>>,
     metrics: Arc<Metrics>,
     history: Arc<History>,
+    state: watch::Sender<AgentState>,
 }
 
 impl<W: World> Agent<W> {
@@ -62,9 +66,11 @@ impl<W: World> Agent<W> {
         let vantage = current.borrow().vantage.hostname.clone();
         let mut schedule = Schedule::new(Arc::new(world), &vantage, config.max_concurrent_probes);
         announce(&config, &metrics, &history);
-        metrics.reload(true, Timestamp::now());
+        let now = Timestamp::now();
+        metrics.reload(true, now);
         schedule.extend(&config.targets);
-        Self { config, schedule, current, metrics, history }
+        let state = AgentState { started: now, loaded: now, reload_error: None, intervals: intervals(&config) };
+        Self { config, schedule, current, metrics, history, state: watch::Sender::new(state) }
     }
 
     /// Takes up `loaded`, or keeps what it has where that is an error.
@@ -76,7 +82,9 @@ impl<W: World> Agent<W> {
         let config = match loaded {
             Ok(config) => config,
             Err(error) => {
-                self.metrics.reload(false, Timestamp::now());
+                let now = Timestamp::now();
+                self.metrics.reload(false, now);
+                self.state.send_modify(|state| state.reload_error = Some((now, error.clone())));
                 tracing::error!(trigger, error, "reload failed; the old configuration stays");
                 return Err(error);
             }
@@ -89,9 +97,18 @@ impl<W: World> Agent<W> {
             .send_replace(Arc::new(Current { vantage: Vantage::here(config.labels.clone()), config: config.clone() }));
         let started = self.schedule.extend(&config.targets);
         self.config = config;
-        self.metrics.reload(true, Timestamp::now());
+        let now = Timestamp::now();
+        self.metrics.reload(true, now);
+        self.state.send_modify(|state| {
+            (state.loaded, state.reload_error, state.intervals) = (now, None, intervals(&self.config));
+        });
         tracing::info!(trigger, targets = self.targets(), ended, started, "configuration reloaded");
         Ok(())
+    }
+
+    /// What it says of itself, from now on.
+    pub(super) fn state(&self) -> watch::Receiver<AgentState> {
+        self.state.subscribe()
     }
 
     /// How many targets there are.
@@ -135,6 +152,10 @@ impl<W: World> Agent<W> {
     }
 }
 
+fn intervals(config: &Config) -> BTreeMap<String, Duration> {
+    config.targets.iter().map(|target| (target.plan.target.name.clone(), target.interval)).collect()
+}
+
 /// Says which targets there are from here on.
 fn announce(config: &Config, metrics: &Metrics, history: &History) {
     let plans: Vec<Plan> = config.targets.iter().map(|target| target.plan.clone()).collect();
@@ -145,8 +166,6 @@ fn announce(config: &Config, metrics: &Metrics, history: &History) {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::time::Duration;
-
     use tokio::time::sleep;
 
     use super::*;
@@ -213,14 +232,18 @@ pub(super) mod tests {
         let refused = agent.reload(Trigger::FileChanged, Err("agent.yaml: no\ngood".to_owned())).await;
         assert_eq!(refused, Err("agent.yaml: no\ngood".to_owned()));
         assert!(page(&agent).contains("redpath_config_last_reload_successful 0\n"));
+        let told = agent.state().borrow().clone();
+        assert!(told.reload_error.is_some_and(|(_, error)| error == "agent.yaml: no\ngood"));
         sleep(Duration::from_secs(60)).await;
         assert!(world.kept("same") >= 6);
         let lines = log.lines();
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(lines[0].contains("ERROR") && lines[0].contains(r"no\ngood"), "{lines:?}");
 
-        agent.reload(Trigger::Request, Ok(config(&[("same", "10s")]))).await.expect("it is taken up");
+        agent.reload(Trigger::Request, Ok(config(&[("same", "20s")]))).await.expect("it is taken up");
         assert!(page(&agent).contains("redpath_config_last_reload_successful 1\n"));
+        let told = agent.state().borrow().clone();
+        assert_eq!((told.reload_error, told.intervals["same"]), (None, Duration::from_secs(20)));
     }
 
     #[tokio::test(start_paused = true)]

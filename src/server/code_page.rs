@@ -48,14 +48,12 @@ fn document(title: &str, content: impl FnOnce(&mut String) -> fmt::Result) -> St
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>redpath: {}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n",
+         <title>redpath: {}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<nav aria-label=\"Pages\"><a href=\"/\">status</a> <a href=\"/codes\">codes</a></nav>\n<main class=\"card prose\">\n",
         text(title)
     );
     // Writing to a String cannot fail.
     let _ = content(&mut out);
-    out.push_str(
-        "</main>\n<footer><a href=\"/\">status</a>, <a href=\"/codes\">codes</a></footer>\n</body>\n</html>\n",
-    );
+    out.push_str("</main>\n</body>\n</html>\n");
     out
 }
 
@@ -82,7 +80,7 @@ mod tests {
     fn every_page_is_whole_and_placeholders_are_escaped() {
         for code in Code::ALL {
             let page = page(*code);
-            for (open, close) in [("<ol>", "</ol>"), ("<pre>", "</pre>"), ("<code>", "</code>"), ("<main>", "</main>")]
+            for (open, close) in [("<ol>", "</ol>"), ("<pre>", "</pre>"), ("<code>", "</code>"), ("<main ", "</main>")]
             {
                 assert_eq!(page.matches(open).count(), page.matches(close).count(), "{code}: {open}");
             }

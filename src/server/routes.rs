@@ -134,8 +134,23 @@ fn router(backend: Arc<Backend>) -> Router {
         .with_state(backend)
 }
 
-async fn root(State(backend): State<Arc<Backend>>, headers: HeaderMap) -> Response {
-    html(&headers, status_page::page(&backend.vantage, &backend.history.all(), Timestamp::now()))
+async fn root(State(backend): State<Arc<Backend>>, headers: HeaderMap, uri: Uri) -> Response {
+    let only = match target(uri.query()) {
+        Ok(only) => only,
+        Err(why) => return (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
+    };
+    let shown = status_page::Shown {
+        vantage: &backend.vantage,
+        state: &backend.state.borrow(),
+        targets: backend.history.all(),
+        only,
+        refreshes: !parameters(uri.query()).any(|(key, value)| key == "refresh" && value == "off"),
+        now: Timestamp::now(),
+    };
+    match status_page::page(shown) {
+        Some(page) => html(&headers, page),
+        None => (StatusCode::NOT_FOUND, "no such target is configured: / shows all\n").into_response(),
+    }
 }
 
 async fn codes(headers: HeaderMap) -> Response {
@@ -224,14 +239,16 @@ async fn reload(State(backend): State<Arc<Backend>>) -> Response {
 
 /// The one `target` of a query; other parameters are none of ours.
 fn target(query: Option<&str>) -> Result<Option<String>, &'static str> {
-    let mut targets = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-        .filter(|(key, _)| key == "target")
-        .map(|(_, value)| value.into_owned());
+    let mut targets = parameters(query).filter(|(key, _)| key == "target").map(|(_, value)| value.into_owned());
     match (targets.next(), targets.next()) {
         (Some(_), Some(_)) => Err("the parameter target stands twice"),
         (Some(name), None) if name.is_empty() => Err("the parameter target is empty"),
         (name, _) => Ok(name),
     }
+}
+
+fn parameters(query: Option<&str>) -> url::form_urlencoded::Parse<'_> {
+    url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
 }
 
 fn json(headers: &HeaderMap, value: &impl Serialize) -> Response {

@@ -3,6 +3,11 @@
 //! It is made of the same records as every other output. What others wrote (names, certificates,
 //! error replies) only ever goes through [`text`].
 
+mod path;
+mod target;
+mod time;
+
+use std::cmp::Reverse;
 use std::fmt::{self, Write};
 use std::sync::LazyLock;
 
@@ -10,20 +15,26 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
+use super::AgentState;
 use super::html::text;
 use crate::clock::Timestamp;
-use crate::diagnosis::Finding;
+use crate::diagnosis::Status;
 use crate::history::TargetHistory;
-use crate::observation::Connection;
-use crate::observation::dns::View;
-use crate::output::words;
-use crate::record::{Record, Tool};
+use crate::record::Tool;
 use crate::vantage::Vantage;
+use time::{age, ago, moment};
 
 pub(super) const STYLE: &str = include_str!("status_page.css");
 
 /// How often the page fetches itself anew, in seconds.
 const REFRESH: u32 = 15;
+
+/// The most targets in full on the page of all: beyond it they are a row each, with a page of their
+/// own, so that the page of hundreds stays one that a phone can show.
+const MOST_IN_FULL: usize = 6;
+
+/// As few targets as this are shown in full whatever their verdict.
+const FEW: usize = 3;
 
 /// What the page may do, as a `Content-Security-Policy`: be shown in this one style.
 pub(crate) static POLICY: LazyLock<String> = LazyLock::new(|| {
@@ -33,204 +44,255 @@ pub(crate) static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The page.
-pub(crate) fn page(vantage: &Vantage, targets: &[(String, TargetHistory)], now: Timestamp) -> String {
-    let mut page = String::new();
+/// What is shown.
+pub(crate) struct Shown<'a> {
+    /// Where the agent looks from.
+    pub(crate) vantage: &'a Vantage,
+    /// What it says of itself.
+    pub(crate) state: &'a AgentState,
+    /// Every target.
+    pub(crate) targets: Vec<(String, TargetHistory)>,
+    /// The one that is asked for, in full; all where it is none.
+    pub(crate) only: Option<String>,
+    /// Whether the page fetches itself anew.
+    pub(crate) refreshes: bool,
+    /// The moment that ages are counted to.
+    pub(crate) now: Timestamp,
+}
+
+/// The page; `None` where the one target that is asked for is not there.
+pub(crate) fn page(mut shown: Shown<'_>) -> Option<String> {
+    if let Some(only) = &shown.only
+        && !shown.targets.iter().any(|(name, _)| name == only)
+    {
+        return None;
+    }
+    // Stable: the targets of one rank stay in the order of their names.
+    shown.targets.sort_by_key(|(_, history)| Reverse(rank(history)));
+    let mut page = String::with_capacity(16 * 1024);
     // Writing to a String cannot fail.
-    let _ = document(&mut page, vantage, targets, now);
-    page
+    let _ = shown.document(&mut page);
+    Some(page)
 }
 
-fn document(out: &mut String, vantage: &Vantage, targets: &[(String, TargetHistory)], now: Timestamp) -> fmt::Result {
-    let host = text(&vantage.hostname);
-    write!(
-        out,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"refresh\" content=\"{REFRESH}\">\n\
-         <title>redpath on {host}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
-         <header><h1>redpath on {host}</h1>\n<p>"
-    )?;
-    for (label, value) in &vantage.labels {
-        write!(out, "{}: {}, ", text(label), text(value))?;
+/// The verdict, `None` before the first probe.
+fn status(history: &TargetHistory) -> Option<Status> {
+    history.latest.as_ref().map(|record| record.verdict.status)
+}
+
+/// How much a target wants to be looked at.
+fn rank(history: &TargetHistory) -> u8 {
+    match status(history) {
+        Some(Status::Fail) => 4,
+        Some(Status::Unknown) => 3,
+        Some(Status::Warn) => 2,
+        None => 1,
+        Some(Status::Pass) => 0,
     }
-    for (label, value) in [("pod", &vantage.pod), ("namespace", &vantage.namespace), ("node", &vantage.node)] {
-        if let Some(value) = value {
-            write!(out, "{label}: {}, ", text(value))?;
+}
+
+/// A verdict as class, symbol and word; colour only ever adds to them.
+fn look(status: Option<Status>) -> (&'static str, &'static str, &'static str) {
+    match status {
+        Some(Status::Pass) => ("pass", "✓", "pass"),
+        Some(Status::Warn) => ("warn", "!", "warn"),
+        Some(Status::Fail) => ("fail", "✗", "fail"),
+        Some(Status::Unknown) => ("unknown", "?", "unknown"),
+        None => ("unknown", "…", "not probed yet"),
+    }
+}
+
+/// The address of a page of ours.
+fn href(target: Option<&str>, refreshes: bool) -> String {
+    let name = |name: &str| url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>();
+    match (target, refreshes) {
+        (None, true) => "/".to_owned(),
+        (None, false) => "/?refresh=off".to_owned(),
+        (Some(target), true) => format!("/?target={}", name(target)),
+        (Some(target), false) => format!("/?target={}&amp;refresh=off", name(target)),
+    }
+}
+
+impl Shown<'_> {
+    fn document(&self, out: &mut String) -> fmt::Result {
+        let host = text(&self.vantage.hostname);
+        let counts = self.counts();
+        out.push_str(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n",
+        );
+        if self.refreshes {
+            writeln!(out, "<meta http-equiv=\"refresh\" content=\"{REFRESH}\">")?;
         }
+        let worst = counts.first().map(|(status, count)| (look(*status), count));
+        let title = worst.map(|((_, symbol, word), count)| format!("{symbol} {count} {word} – ")).unwrap_or_default();
+        write!(
+            out,
+            "<title>{title}redpath on {host}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
+             <header class=\"top\">\n<h1>redpath on <b>{host}</b></h1>\n"
+        )?;
+        self.place(out)?;
+        self.overview(out, &counts)?;
+        out.push_str("</header>\n<main>\n");
+        self.targets(out)?;
+        out.push_str("</main>\n<footer>\n");
+        self.agent(out)?;
+        out.push_str(
+            "<nav aria-label=\"More\"><a href=\"/codes\">codes of findings</a> <a href=\"/api/v1/records\">records as JSON</a> \
+             <a href=\"/metrics\">metrics</a></nav>\n</footer>\n</body>\n</html>\n",
+        );
+        Ok(())
     }
-    writeln!(out, "as of {now}</p></header>\n<main>")?;
-    if targets.is_empty() {
-        writeln!(out, "<p>No target is configured.</p>")?;
-    }
-    for (name, history) in targets {
-        target(out, name, history, now)?;
-    }
-    let version = Tool::this().version;
-    writeln!(
-        out,
-        "</main>\n<footer>redpath {version}; the page is fetched anew every {REFRESH} s; \
-         <a href=\"/metrics\">metrics</a>, <a href=\"/api/v1/records\">records</a>, <a href=\"/codes\">codes</a></footer>\n</body>\n</html>"
-    )
-}
 
-fn target(out: &mut String, name: &str, history: &TargetHistory, now: Timestamp) -> fmt::Result {
-    let Some(record) = &history.latest else {
-        let name = text(name);
-        return writeln!(out, "<section class=\"unknown\"><h2>{name}</h2><p>It has not been probed yet.</p></section>");
-    };
-    let status = record.verdict.status;
-    writeln!(out, "<section class=\"{status}\"><h2>{}</h2>", text(name))?;
-    write!(out, "<p><span class=\"verdict\">{status}</span>: {}", text(record.verdict.cause))?;
-    if let Some(since) = history.since {
-        write!(out, ", since {since}{}", ago(since, now))?;
-    }
-    writeln!(out, "</p>\n<p class=\"note\">last probe {}{}</p>", record.started_at, ago(record.started_at, now))?;
-    if let Some(line) = words::precheck(record) {
-        writeln!(out, "<p>{}</p>", text(line))?;
-    }
-    path(out, record)?;
-    findings(out, &record.findings)?;
-    phases(out, record)?;
-    cluster(out, record)?;
-    posture(out, record)?;
-    views(out, &record.observation.resolution.views)?;
-    if !history.changes.is_empty() {
-        writeln!(out, "<h3>Last changes</h3>\n<ul>")?;
-        for change in &history.changes {
-            writeln!(out, "<li>{}: {}</li>", change.at, text(&change.summary))?;
+    /// How many targets there are of each verdict, the worst first.
+    fn counts(&self) -> Vec<(Option<Status>, usize)> {
+        let mut counts: Vec<(Option<Status>, usize)> = Vec::new();
+        for (_, history) in &self.targets {
+            match counts.last_mut() {
+                Some((last, count)) if *last == status(history) => *count += 1,
+                Some(_) | None => counts.push((status(history), 1)),
+            }
         }
-        writeln!(out, "</ul>")?;
+        counts
     }
-    writeln!(out, "</section>")
-}
 
-fn path(out: &mut String, record: &Record) -> fmt::Result {
-    let target = &record.target;
-    writeln!(out, "<h3>Path</h3>\n<ul>")?;
-    let tls = if target.tls { "TLS" } else { "plain" };
-    writeln!(
-        out,
-        "<li><code>{}:{}</code> {}, {tls}, expected: {}</li>",
-        text(&target.host),
-        target.port,
-        text(target.service.title()),
-        record.expectation.path
-    )?;
-    if let Some(view) = record.observation.resolution.in_use() {
-        for link in &view.chain {
-            let (kind, data) = (text(&link.record_type), text(&link.data));
-            writeln!(out, "<li>{kind} <code>{data}</code> (TTL {} s)</li>", link.ttl)?;
+    fn place(&self, out: &mut String) -> fmt::Result {
+        let vantage = self.vantage;
+        let labels = vantage.labels.iter().map(|(label, value)| (label.as_str(), value));
+        let own = [
+            ("subnet", vantage.subnet.as_ref().filter(|_| !vantage.labels.contains_key("subnet"))),
+            ("pod", vantage.pod.as_ref()),
+            ("namespace", vantage.namespace.as_ref()),
+            ("node", vantage.node.as_ref()),
+        ];
+        let mut facts = labels.chain(own.into_iter().filter_map(|(label, value)| Some((label, value?)))).peekable();
+        if facts.peek().is_none() {
+            return Ok(());
         }
-        if let (true, Some(name)) = (view.chain.is_empty(), view.canonical_name.as_deref()) {
-            writeln!(out, "<li>canonical name <code>{}</code></li>", text(name))?;
+        out.push_str("<ul class=\"facts\" aria-label=\"Vantage\">");
+        for (label, value) in facts {
+            write!(out, "<li>{} <b>{}</b></li>", text(label), text(value))?;
         }
+        out.push_str("</ul>\n");
+        Ok(())
     }
-    match &record.observation.connection {
-        Some(connection) => connected(out, connection)?,
-        None => writeln!(out, "<li>no address to connect to</li>")?,
-    }
-    writeln!(out, "</ul>")
-}
 
-fn connected(out: &mut String, connection: &Connection) -> fmt::Result {
-    let given = if connection.address_given { ", given in place of what was resolved" } else { "" };
-    write!(out, "<li>address in use <code>{}</code> {}{given}", connection.address, connection.class)?;
-    if let Some(source) = connection.source {
-        write!(out, ", from <code>{source}</code>")?;
-    }
-    writeln!(out, "</li>")?;
-    let Some(tls) = &connection.tls else { return Ok(()) };
-    if let Some(certificate) = &tls.certificate {
-        let verified = if tls.verified { "verified" } else { "not verified" };
-        write!(out, "<li>certificate {verified}: <code>{}</code>", text(&certificate.subject))?;
-        write!(out, " by <code>{}</code>", text(&certificate.issuer))?;
-        if let Some(end) = certificate.not_after {
-            write!(out, ", until {end}")?;
+    fn overview(&self, out: &mut String, counts: &[(Option<Status>, usize)]) -> fmt::Result {
+        let total = self.targets.len();
+        if total > 0 {
+            out.push_str("<ul class=\"counts\" aria-label=\"Verdicts\">");
+            for (status, count) in counts {
+                let (class, symbol, word) = look(*status);
+                write!(
+                    out,
+                    "<li class=\"{class}\"><span aria-hidden=\"true\">{symbol}</span> <b>{count}</b> {word}</li>"
+                )?;
+            }
+            writeln!(out, "<li class=\"all\">of {total} target{}</li></ul>", if total == 1 { "" } else { "s" })?;
         }
-        writeln!(out, "</li>")?;
-    }
-    Ok(())
-}
-
-fn findings(out: &mut String, findings: &[Finding]) -> fmt::Result {
-    if findings.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "<h3>Findings</h3>")?;
-    for finding in findings {
-        let severity = finding.severity.as_str();
-        let (code, summary) = (finding.code, text(&finding.summary));
-        writeln!(out, "<p><b>{severity}</b> <a href=\"/codes/{code}\"><code>{code}</code></a>: {summary}</p>")?;
-        if !finding.detail.is_empty() {
-            writeln!(out, "<p class=\"detail note\">{}</p>", text(&finding.detail))?;
+        if let Some((at, error)) = &self.state.reload_error {
+            writeln!(
+                out,
+                "<p class=\"notice fail\"><b>✗ The configuration was not reloaded</b> at {}{}; the old one stays: {}</p>",
+                moment(*at),
+                ago(*at, self.now),
+                text(error)
+            )?;
         }
-        if !finding.hint.is_empty() {
-            writeln!(out, "<p class=\"detail\">What to do: {}</p>", text(&finding.hint))?;
+        let only = self.only.as_deref();
+        write!(out, "<p class=\"note\">As of {}; ", moment(self.now))?;
+        let other = href(only, !self.refreshes);
+        match self.refreshes {
+            true => write!(out, "fetched anew every {REFRESH} s, <a href=\"{other}\">stop that</a>")?,
+            false => write!(out, "<b>not fetched anew</b>, <a href=\"{other}\">do so every {REFRESH} s</a>")?,
         }
-        if !finding.commands.is_empty() {
-            writeln!(out, "<pre>{}</pre>", text(finding.commands.join("\n")))?;
+        if only.is_some() {
+            write!(out, "; <a href=\"{}\">all targets</a>", href(None, self.refreshes))?;
         }
+        out.push_str("</p>\n");
+        Ok(())
     }
-    Ok(())
-}
 
-fn phases(out: &mut String, record: &Record) -> fmt::Result {
-    writeln!(out, "<h3>Phases</h3>\n<table><tr><th>phase</th><th>outcome</th><th>time</th><th></th></tr>")?;
-    for phase in words::phases_told(&record.observation.phases) {
-        let summary = record.observation.phases.get(phase);
-        let (outcome, took) = (summary.outcome.as_str().replace('_', " "), summary.took.map(|took| took.to_string()));
-        let (took, reason) = (took.unwrap_or_default(), text(summary.reason.unwrap_or_default()));
-        writeln!(out, "<tr><td>{phase}</td><td>{outcome}</td><td>{took}</td><td>{reason}</td></tr>")?;
+    fn targets(&self, out: &mut String) -> fmt::Result {
+        if self.targets.is_empty() {
+            out.push_str("<p>No target is configured.</p>\n");
+        }
+        if let Some(only) = &self.only {
+            let one = self.targets.iter().find(|(name, _)| name == only);
+            return one.map_or(Ok(()), |(name, history)| self.in_full(out, 0, name, history));
+        }
+        let few = self.targets.len() <= FEW;
+        let wants = |history: &TargetHistory| few || !matches!(status(history), None | Some(Status::Pass));
+        let full = self.targets.iter().take(MOST_IN_FULL).take_while(|(_, history)| wants(history)).count();
+        let (in_full, rows) = self.targets.split_at(full);
+        for (at, (name, history)) in in_full.iter().enumerate() {
+            self.in_full(out, at, name, history)?;
+        }
+        self.rows(out, full, rows)
     }
-    writeln!(out, "</table>")
-}
 
-fn cluster(out: &mut String, record: &Record) -> fmt::Result {
-    let facts = record.observation.cluster.as_ref();
-    let Some((facts, summary)) = facts.and_then(|facts| Some((facts, words::cluster(facts)?))) else { return Ok(()) };
-    writeln!(out, "<h3>Cluster</h3>\n<p>{}</p>", text(summary))?;
-    list(out, &words::cluster_nodes(facts))
-}
+    fn rows(&self, out: &mut String, above: usize, rows: &[(String, TargetHistory)]) -> fmt::Result {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        writeln!(
+            out,
+            "<section class=\"card\"><h2>{} targets</h2>\n<div class=\"wide\"><table class=\"rows\"><caption>Each name leads to its details.</caption>\n\
+             <thead><tr><th scope=\"col\">target</th><th scope=\"col\">verdict</th><th scope=\"col\">address in use</th></tr></thead>\n<tbody>",
+            if above > 0 { format!("{} more", rows.len()) } else { rows.len().to_string() }
+        )?;
+        for (name, history) in rows {
+            let (class, symbol, word) = look(status(history));
+            write!(
+                out,
+                "<tr><th scope=\"row\"><a href=\"{}\">{}</a></th><td><b class=\"{class}\">{symbol} {word}</b>",
+                href(Some(name), self.refreshes),
+                text(name)
+            )?;
+            if let Some(record) = &history.latest {
+                if record.verdict.status != Status::Pass {
+                    write!(out, " {}", record.verdict.cause)?;
+                }
+                if let Some(age) = history.since.and_then(|since| since.until(self.now)) {
+                    write!(out, " <span class=\"note\">for {}</span>", self::age(age))?;
+                }
+                out.push_str(if self.overdue(name, record.started_at) {
+                    " <b class=\"warn\">! overdue</b>"
+                } else {
+                    ""
+                });
+                if let Some(connection) = &record.observation.connection {
+                    write!(out, "</td><td><code>{}</code> {}", connection.address.ip(), connection.class)?;
+                } else {
+                    out.push_str("</td><td>none");
+                }
+            } else {
+                out.push_str("</td><td>");
+            }
+            out.push_str("</td></tr>\n");
+        }
+        out.push_str("</tbody></table></div></section>\n");
+        Ok(())
+    }
 
-fn posture(out: &mut String, record: &Record) -> fmt::Result {
-    let lines = words::posture(record);
-    if lines.is_empty() {
-        return Ok(());
+    /// Whether the target should have been probed again by now: twice its interval ago, and a
+    /// probe's own time.
+    fn overdue(&self, name: &str, last: Timestamp) -> bool {
+        const GRACE: std::time::Duration = std::time::Duration::from_secs(30);
+        let interval = self.state.intervals.get(name);
+        interval.is_some_and(|interval| last.until(self.now).is_some_and(|age| age > *interval * 2 + GRACE))
     }
-    writeln!(out, "<h3>Posture</h3>")?;
-    list(out, &lines)
-}
 
-fn list(out: &mut String, lines: &[String]) -> fmt::Result {
-    if lines.is_empty() {
-        return Ok(());
+    fn agent(&self, out: &mut String) -> fmt::Result {
+        let (version, state) = (Tool::this().version, self.state);
+        let up = state.started.until(self.now).map(age).unwrap_or_default();
+        let loaded = moment(state.loaded);
+        let config = if state.reload_error.is_some() { "✗ last reload failed, in force is that of" } else { "read" };
+        writeln!(
+            out,
+            "<p>redpath {version}, up {up} since {}; configuration {config} {loaded}</p>",
+            moment(state.started)
+        )
     }
-    writeln!(out, "<ul>")?;
-    for line in lines {
-        writeln!(out, "<li>{}</li>", text(line))?;
-    }
-    writeln!(out, "</ul>")
-}
-
-fn views(out: &mut String, views: &[View]) -> fmt::Result {
-    if views.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "<h3>Views</h3>\n<table><tr><th>view</th><th>outcome</th><th>addresses</th><th>time</th></tr>")?;
-    for view in views {
-        let (name, outcome) = (text(&view.view), view.outcome.as_str().replace('_', " "));
-        let addresses: Vec<String> =
-            view.addresses.iter().map(|address| format!("<code>{}</code> {}", address.ip, address.class)).collect();
-        let (addresses, took) = (addresses.join("<br>"), view.took_seconds.map(|took| took.to_string()));
-        let took = took.unwrap_or_default();
-        writeln!(out, "<tr><td>{name}</td><td>{outcome}</td><td>{addresses}</td><td>{took}</td></tr>")?;
-    }
-    writeln!(out, "</table>")
-}
-
-/// ` (3m 20s ago)`, or nothing where the clock was set back in between.
-fn ago(then: Timestamp, now: Timestamp) -> String {
-    let Some(age) = then.until(now) else { return String::new() };
-    format!(" ({} ago)", humantime::format_duration(std::time::Duration::from_secs(age.as_secs())))
 }

@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod container;
 mod diagnosis;
+mod docs;
 mod explain;
 mod house;
 mod metrics;

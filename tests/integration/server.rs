@@ -4,5 +4,6 @@ mod access;
 mod bounds;
 mod client;
 mod harness;
+mod page;
 mod routes;
 mod tls;

@@ -1,5 +1,6 @@
 //! A running server, the records behind it, and certificates for it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +21,9 @@ use redpath::observation::{
 };
 use redpath::output::metrics::Metrics;
 use redpath::record::Record;
-use redpath::server::{Backend, Limits, ProbeOnDemand, ProbeRefused, ReloadRequest, WebConfigFile, serve_within};
+use redpath::server::{
+    AgentState, Backend, Limits, ProbeOnDemand, ProbeRefused, ReloadRequest, WebConfigFile, serve_within,
+};
 use redpath::target::{HostName, Target};
 use redpath::vantage::Vantage;
 use tokio::net::TcpListener;
@@ -105,6 +108,8 @@ pub(super) struct Setup {
     pub(super) probe: ProbeOnDemand,
     pub(super) reload: ReloadRequest,
     pub(super) hostname: String,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) state: AgentState,
 }
 
 impl Default for Setup {
@@ -124,6 +129,13 @@ impl Default for Setup {
             }),
             reload: Arc::new(|| Box::pin(async { Ok(()) })),
             hostname: "vm-1".into(),
+            labels: BTreeMap::new(),
+            state: AgentState {
+                started: Timestamp::now(),
+                loaded: Timestamp::now(),
+                reload_error: None,
+                intervals: [("sessions".to_owned(), Duration::from_secs(30))].into(),
+            },
         }
     }
 }
@@ -142,12 +154,13 @@ impl Setup {
         let history = Arc::new(History::new());
         history.set_targets(&["sessions".into()]);
         let (ready, readiness) = watch::channel(true);
-        let vantage = Vantage { hostname: self.hostname, ..Vantage::default() };
+        let vantage = Vantage { hostname: self.hostname, labels: self.labels, ..Vantage::default() };
         let settings = MetricsSettings::default();
         let backend = Arc::new(Backend {
             history: history.clone(),
             metrics: Arc::new(Metrics::new(&settings, &vantage)),
             vantage,
+            state: watch::channel(self.state).1,
             probe: self.probe,
             reload: self.reload,
             ready: readiness,
