@@ -85,8 +85,7 @@ impl<W: World> Agent<W> {
         let ended = self.schedule.retain(&config.targets).await;
         announce(&config, &self.metrics, &self.history);
         self.schedule.set_concurrent(config.max_concurrent_probes);
-        self.current
-            .send_replace(Arc::new(Current { vantage: Vantage::here(config.labels.clone()), config: config.clone() }));
+        self.current.send_replace(Arc::new(Current { vantage: vantage(&config), config: config.clone() }));
         let started = self.schedule.extend(&config.targets);
         self.config = config;
         self.metrics.reload(true, Timestamp::now());
@@ -127,12 +126,18 @@ impl<W: World> Agent<W> {
         if *phase_buckets != new.metrics.phase_buckets || *resolution_info != new.metrics.resolution_info {
             tracing::warn!("the settings of the metrics have changed: they hold after a restart");
         }
-        if self.config.labels != new.labels {
+        let (old, labels) = (&self.config, &new.labels);
+        if old.labels != *labels || old.subnet_by_node_pool != new.subnet_by_node_pool {
             tracing::warn!(
-                "vantage.labels have changed: new records carry them, redpath_vantage_info and the status page after a restart"
+                "the labels of the vantage have changed: new records carry them, redpath_vantage_info and the status page after a restart"
             );
         }
     }
+}
+
+/// The vantage that `config` describes, seen from here.
+pub(super) fn vantage(config: &Config) -> Vantage {
+    Vantage::here(config.labels.clone(), &config.subnet_by_node_pool)
 }
 
 /// Says which targets there are from here on.
