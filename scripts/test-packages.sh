@@ -16,5 +16,6 @@ need openssl openssl              # a TLS server of the old versions
 need nft nftables                 # blocks the port of a cluster's node
 need prometheus prometheus        # scrapes the agent
 need promtool prometheus          # judges the /metrics page
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv) # scripts/helm-tools.sh installs from PyPI
 
 [ ${#missing[@]} -eq 0 ] || scripts/apt-install.sh "${missing[@]}"
