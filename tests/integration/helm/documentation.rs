@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::TOOLS;
+use serde_json::Value as Json;
+
+use super::{TOOLS, variants};
 use crate::output::assert_fixture;
 use crate::support::agent::Directory;
 
@@ -62,6 +64,23 @@ fn every_value_is_documented_and_the_tables_are_made_of_it() {
         let (before, after) = readme.split_once("| Value | Default |").expect("a table");
         let after = after.split_once("\n\n").map(|(_, after)| format!("\n{after}")).unwrap_or_default();
         assert_fixture(Path::new(&path), &format!("{before}{table}{after}"));
+    }
+}
+
+/// A value that no variant sets may be rendered in any way, or not at all.
+#[test]
+fn every_value_is_set_in_a_variant() {
+    for (chart, application, prefix) in
+        [("helm/redpath", "helm/redpath", ""), ("helm/redpath-sidecar", "helm/sample-app", "/redpath-sidecar")]
+    {
+        let files = variants(application).into_iter().map(|file| std::fs::read_to_string(file).expect("values"));
+        let trees: Vec<Json> = files.map(|text| serde_saphyr::from_str(&text).expect("YAML")).collect();
+        for Documented { key, .. } in documented(chart) {
+            let pointer = format!("{prefix}/{}", key.replace('.', "/"));
+            // The arguments of the agent are all values already; the other chart shows that further ones arrive.
+            let set = trees.iter().any(|tree| tree.pointer(&pointer).is_some());
+            assert!(set || pointer == "/redpath-sidecar/extraArgs", "{chart}: no variant sets {key}");
+        }
     }
 }
 

@@ -206,9 +206,12 @@ fn monitors_have_the_limits_that_azure_demands() {
     let plain = only(variant("redpath/subnet-mapping"), "PodMonitor");
     assert_eq!(plain["apiVersion"], "monitoring.coreos.com/v1");
     assert_eq!(limits(&plain["spec"]), [Json::Null, Json::Null, Json::Null]);
-    let given = ["--set", ONE_TARGET, "--set", "podMonitor.enabled=true,podMonitor.labelLimit=40"];
-    let given = template("3", CHART, &given).unwrap_or_else(|said| panic!("{said}"));
-    assert_eq!(only(&given, "PodMonitor")["spec"]["labelLimit"], 40);
+    for (variant_name, monitor) in
+        [("redpath/azmonitoring-service", "ServiceMonitor"), ("redpath/web-tls", "PodMonitor")]
+    {
+        let given = only(variant(variant_name), monitor);
+        assert_eq!(limits(&given["spec"]), [40, 100, 200].map(Json::from), "{variant_name}");
+    }
 
     // They select what is there, by a port that it has.
     for (variant_name, monitor, endpoints) in [
