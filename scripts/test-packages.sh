@@ -20,5 +20,6 @@ need buildah buildah              # builds the image, without a daemon
 need umoci umoci                  # unpacks it into a bundle
 need runc runc                    # runs the bundle
 need chromium chromium            # shows the status page
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv) # scripts/helm-tools.sh installs from PyPI
 
 [ ${#missing[@]} -eq 0 ] || scripts/apt-install.sh "${missing[@]}"

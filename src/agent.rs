@@ -29,7 +29,6 @@ use crate::probe::Prober;
 use crate::probe::budget::{Interrupt, InterruptHandle};
 use crate::schedule::World;
 use crate::server::{self, Backend, ReloadRequest, WebConfigFile};
-use crate::vantage::Vantage;
 
 use config_file::ConfigFile;
 use on_demand::OnDemand;
@@ -105,7 +104,10 @@ pub async fn run(options: Options) -> Result<Ending, StartError> {
     let listener = listen(wanted).await?;
     let listening = listener.local_addr().unwrap_or(wanted);
 
-    let vantage = Vantage::here(config.labels.clone());
+    let vantage = reload::vantage(&config);
+    let has_no_subnet = vantage.subnet.is_none() && !config.subnet_by_node_pool.is_empty();
+    let subnetless_node =
+        has_no_subnet.then(|| vantage.node.clone().unwrap_or_else(|| "(NODE_NAME is not set)".to_owned()));
     let metrics = Arc::new(Metrics::new(&config.metrics, &vantage));
     let history = Arc::new(History::new());
     let (interrupt_handle, interrupt) = Interrupt::new();
@@ -141,6 +143,9 @@ pub async fn run(options: Options) -> Result<Ending, StartError> {
     let mut systemd = Systemd::from_environment();
     systemd.ready(&agent.status());
     let version = env!("CARGO_PKG_VERSION");
+    if let Some(node) = &subnetless_node {
+        tracing::warn!(node, "the node is in no pool of vantage.subnet_by_node_pool: the vantage has no subnet");
+    }
     tracing::info!(version, listen = listening.to_string(), targets = agent.targets(), "agent started");
 
     let mut parts = Parts { server, reload_requests, file };

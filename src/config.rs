@@ -40,6 +40,8 @@ pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
 pub struct Config {
     /// The operator's labels of this vantage.
     pub labels: BTreeMap<String, String>,
+    /// Subnets by the name of the node pool that is in the node's name.
+    pub subnet_by_node_pool: BTreeMap<String, String>,
     /// The configured resolvers; every plan holds them too.
     pub resolvers: Vec<Resolver>,
     /// What holds for a target that says nothing else.

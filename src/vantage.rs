@@ -25,14 +25,14 @@ pub struct Vantage {
     /// The node's name, from `NODE_NAME`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// The subnet, from the label `subnet` or the environment variable `REDPATH_SUBNET`.
+    /// The subnet: the label `subnet`, else the environment variable `REDPATH_SUBNET`, else that of the node's pool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subnet: Option<String>,
 }
 
 impl Vantage {
-    /// This machine, read from the kernel and the environment, with the operator's labels.
-    pub fn here(labels: BTreeMap<String, String>) -> Self {
+    /// This machine, read from the kernel and the environment, with the operator's labels and subnets by node pool.
+    pub fn here(labels: BTreeMap<String, String>, subnet_by_node_pool: &BTreeMap<String, String>) -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname")
             .map(|name| name.trim().to_owned())
@@ -40,14 +40,50 @@ impl Vantage {
             .filter(|name| !name.is_empty())
             .or_else(|| variable("HOSTNAME"))
             .unwrap_or_else(|| "unknown".to_owned());
+        let node = variable("NODE_NAME");
+        let of_pool = node.as_deref().and_then(|node| subnet_of_node(node, subnet_by_node_pool));
+        let given = labels.get("subnet").cloned().or_else(|| variable("REDPATH_SUBNET"));
         Self {
             hostname,
-            subnet: labels.get("subnet").cloned().or_else(|| variable("REDPATH_SUBNET")),
+            subnet: given.or_else(|| of_pool.map(str::to_owned)),
             labels,
             source_addresses: Vec::new(),
             pod: variable("POD_NAME"),
             namespace: variable("POD_NAMESPACE"),
-            node: variable("NODE_NAME"),
+            node,
+        }
+    }
+}
+
+/// The subnet of the pool that `node` belongs to: AKS calls the nodes of a Linux pool `aks-POOL-…`, and
+/// the downward API gives a pod its node's name, not the node's labels. Where several fit (`app`,
+/// `app-b`: the pools of node auto-provisioning may have a dash), the longest is meant.
+fn subnet_of_node<'s>(node: &str, subnet_by_node_pool: &'s BTreeMap<String, String>) -> Option<&'s str> {
+    let rest = node.strip_prefix("aks-")?;
+    let fits = |pool: &str| rest.strip_prefix(pool).is_some_and(|rest| rest.starts_with('-'));
+    let (_, subnet) = subnet_by_node_pool.iter().filter(|(pool, _)| fits(pool)).max_by_key(|(pool, _)| pool.len())?;
+    Some(subnet)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_belongs_to_the_pool_in_its_name() {
+        let pools = [("app", "app-a"), ("app-b", "app-b"), ("system", "aks-system")];
+        let pools = pools.map(|(pool, subnet)| (pool.to_owned(), subnet.to_owned())).into();
+        for (node, subnet) in [
+            ("aks-app-12345678-vmss00000a", Some("app-a")),
+            ("aks-app-b-x7k2p", Some("app-b")),
+            ("aks-system-12345678-vmss000000", Some("aks-system")),
+            ("aks-apps-12345678-vmss000000", None),
+            ("aks-gpu-12345678-vmss000000", None),
+            ("aks-app", None),
+            ("app-12345678", None),
+            ("", None),
+        ] {
+            assert_eq!(subnet_of_node(node, &pools), subnet, "{node}");
         }
     }
 }

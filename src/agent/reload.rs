@@ -93,8 +93,7 @@ impl<W: World> Agent<W> {
         let ended = self.schedule.retain(&config.targets).await;
         announce(&config, &self.metrics, &self.history);
         self.schedule.set_concurrent(config.max_concurrent_probes);
-        self.current
-            .send_replace(Arc::new(Current { vantage: Vantage::here(config.labels.clone()), config: config.clone() }));
+        self.current.send_replace(Arc::new(Current { vantage: vantage(&config), config: config.clone() }));
         let started = self.schedule.extend(&config.targets);
         self.config = config;
         let now = Timestamp::now();
@@ -144,9 +143,10 @@ impl<W: World> Agent<W> {
         if *phase_buckets != new.metrics.phase_buckets || *resolution_info != new.metrics.resolution_info {
             tracing::warn!("the settings of the metrics have changed: they hold after a restart");
         }
-        if self.config.labels != new.labels {
+        let (old, labels) = (&self.config, &new.labels);
+        if old.labels != *labels || old.subnet_by_node_pool != new.subnet_by_node_pool {
             tracing::warn!(
-                "vantage.labels have changed: new records carry them, redpath_vantage_info and the status page after a restart"
+                "the labels of the vantage have changed: new records carry them, redpath_vantage_info and the status page after a restart"
             );
         }
     }
@@ -154,6 +154,11 @@ impl<W: World> Agent<W> {
 
 fn intervals(config: &Config) -> BTreeMap<String, Duration> {
     config.targets.iter().map(|target| (target.plan.target.name.clone(), target.interval)).collect()
+}
+
+/// The vantage that `config` describes, seen from here.
+pub(super) fn vantage(config: &Config) -> Vantage {
+    Vantage::here(config.labels.clone(), &config.subnet_by_node_pool)
 }
 
 /// Says which targets there are from here on.

@@ -26,7 +26,10 @@ pub(super) fn to_yaml(config: &Config) -> Result<String, String> {
 fn raw(config: &Config) -> RawConfig {
     let defaults = &config.defaults;
     RawConfig {
-        vantage: Some(RawVantage { labels: Some(config.labels.clone()) }),
+        vantage: Some(RawVantage {
+            labels: Some(config.labels.clone()),
+            subnet_by_node_pool: Some(config.subnet_by_node_pool.clone()),
+        }),
         resolvers: Some(
             config
                 .resolvers

@@ -44,6 +44,9 @@ pub(super) struct RawVantage {
     /// Labels of this vantage, such as `vnet`, `subnet` and `owner`. Names are those of Prometheus labels.
     #[schemars(extend("maxProperties" = 32))]
     pub(super) labels: Option<BTreeMap<String, String>>,
+    /// Subnets by node pool, for an agent on AKS: the pool is read from the node's name, `aks-POOL-…`, which the environment variable `NODE_NAME` holds.
+    #[schemars(extend("maxProperties" = 100))]
+    pub(super) subnet_by_node_pool: Option<BTreeMap<String, String>>,
 }
 
 /// A resolver.

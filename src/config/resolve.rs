@@ -32,6 +32,7 @@ const CERTIFICATE_WARNING: Bounds = Bounds { least: Duration::ZERO, most: Durati
 pub(super) fn resolve(raw: &RawConfig, mut problems: Problems<'_>) -> Result<Config, ConfigError> {
     let top = Path::top();
     let labels = labels(raw, &mut problems);
+    let subnet_by_node_pool = subnet_by_node_pool(raw, &mut problems);
     let resolvers = resolvers(raw.resolvers.as_deref().unwrap_or_default(), &top.key("resolvers"), &mut problems);
     let ranges = raw.private_ranges.as_deref().unwrap_or_default();
     let built_in = Settings {
@@ -52,7 +53,7 @@ pub(super) fn resolve(raw: &RawConfig, mut problems: Problems<'_>) -> Result<Con
     if !problems.is_empty() {
         return Err(problems.into_error());
     }
-    Ok(Config { labels, resolvers, defaults, targets, web, metrics, max_concurrent_probes })
+    Ok(Config { labels, subnet_by_node_pool, resolvers, defaults, targets, web, metrics, max_concurrent_probes })
 }
 
 /// The settings that `defaults` and a target share.
@@ -162,6 +163,17 @@ fn labels(raw: &RawConfig, problems: &mut Problems<'_>) -> BTreeMap<String, Stri
         problems.read(&path, value, values::label_value);
     }
     labels
+}
+
+fn subnet_by_node_pool(raw: &RawConfig, problems: &mut Problems<'_>) -> BTreeMap<String, String> {
+    let pools = raw.vantage.as_ref().and_then(|vantage| vantage.subnet_by_node_pool.clone()).unwrap_or_default();
+    let path = Path::top().key("vantage").key("subnet_by_node_pool");
+    for (pool, subnet) in &pools {
+        let path = path.key(pool);
+        problems.read(&path, pool, values::node_pool);
+        problems.read(&path, subnet, values::label_value);
+    }
+    pools
 }
 
 fn resolvers(raw: &[RawResolver], path: &Path, problems: &mut Problems<'_>) -> Vec<Resolver> {

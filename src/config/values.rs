@@ -154,6 +154,15 @@ pub(super) fn label_value(value: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Reads the name of a node pool: those of AKS have no dash, those of node auto-provisioning may.
+pub(super) fn node_pool(name: &str) -> Result<(), String> {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if name.is_empty() || name.len() > 63 || !name.bytes().all(fits) || name.starts_with('-') || name.ends_with('-') {
+        return Err("is not the name of a node pool: small letters, digits and '-' are expected".to_owned());
+    }
+    Ok(())
+}
+
 /// Reads a suffix of host names, with or without a dot in front; of two labels at least, since one
 /// (`net`) would let the agent be pointed at half the world.
 pub(super) fn suffix(text: &str) -> Result<String, String> {

@@ -12,6 +12,7 @@ mod container;
 mod diagnosis;
 mod docs;
 mod explain;
+mod helm;
 mod house;
 mod metrics;
 mod monitoring;

@@ -1,0 +1,93 @@
+{{/* Names. */}}
+{{- define "redpath.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "redpath.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- default $full .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "redpath.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "redpath.fullname" .) "default" .Values.serviceAccount.create) -}}
+{{- end -}}
+
+{{/* What a selector selects by: never changed, since selectors cannot be. */}}
+{{- define "redpath.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "redpath.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "redpath.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "redpath.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* `metadata` of an object. Takes a dict: root, and where wanted kind (a suffix of the name), namespace, labels, annotations. */}}
+{{- define "redpath.metadata" -}}
+metadata:
+  name: {{ include "redpath.fullname" .root }}{{ with .suffix }}-{{ . }}{{ end }}
+  namespace: {{ .namespace | default .root.Release.Namespace }}
+  labels:
+    {{- include "redpath.labels" .root | nindent 4 }}
+    {{- with .labels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
+{{- define "redpath.image" -}}
+{{- $image := .Values.image -}}
+{{- with $image.registry }}{{ . }}/{{ end }}{{ $image.repository }}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .Chart.AppVersion }}{{ end -}}
+{{- end -}}
+
+{{/* What cannot be, said in a sentence. */}}
+{{- define "redpath.validate" -}}
+{{- $given := not (empty .Values.config) -}}
+{{- if and $given .Values.configFrom.existing -}}
+{{- fail "both config and configFrom.existing are given: one of them is expected" -}}
+{{- else if and (not .Values.configFrom.existing) (not (dig "targets" list (.Values.config | default dict))) -}}
+{{- fail "there is nothing to probe: config.targets with at least one host, or configFrom.existing, is expected" -}}
+{{- end -}}
+{{- if and .Values.podDisruptionBudget.enabled (ne .Values.kind "Deployment") -}}
+{{- fail "podDisruptionBudget is for kind: Deployment: a drain leaves the pods of a DaemonSet" -}}
+{{- end -}}
+{{- if and .Values.podDisruptionBudget.minAvailable .Values.podDisruptionBudget.maxUnavailable -}}
+{{- fail "both podDisruptionBudget.minAvailable and maxUnavailable are given: one of them is expected" -}}
+{{- end -}}
+{{- if and .Values.serviceMonitor.enabled (not .Values.service.enabled) -}}
+{{- fail "serviceMonitor needs service.enabled: true; podMonitor needs no Service" -}}
+{{- end -}}
+{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
+{{- fail "both podMonitor and serviceMonitor are enabled: each pod would be scraped twice" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The configuration file. */}}
+{{- define "redpath.config" -}}
+{{- toYaml .Values.config -}}
+{{- end -}}
+
+{{/* The name of the ConfigMap or Secret that holds it. */}}
+{{- define "redpath.configName" -}}
+{{- .Values.configFrom.existing | default (include "redpath.fullname" .) -}}
+{{- end -}}
+
+{{/* What is hashed into the pods' annotation: a change of it replaces them. */}}
+{{- define "redpath.checksum" -}}
+{{- if .Values.rolloutOnConfigChange -}}
+{{- include "redpath.config" . | sha256sum -}}
+{{- else -}}
+{{- pick (.Values.config | default dict) "vantage" "metrics" | toYaml | sha256sum -}}
+{{- end -}}
+{{- end -}}

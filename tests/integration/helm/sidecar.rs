@@ -1,0 +1,81 @@
+//! The library chart in the sample application: the native form and the classic one.
+
+use serde_json::Value as Json;
+
+use super::{LINES, SAMPLE, agent_of, only, pods, template, variant};
+
+fn pod(name: &str) -> &'static Json {
+    pods(variant(name)).next().expect("a pod")
+}
+
+#[test]
+fn a_native_sidecar_is_an_init_container_that_stays() {
+    let spec = &pod("sample-app/native")["spec"];
+    let sidecar = &spec["initContainers"][0];
+    assert_eq!((&sidecar["name"], &sidecar["restartPolicy"]), (&Json::from("redpath"), &Json::from("Always")));
+    assert_eq!(spec["containers"].as_array().map(Vec::len), Some(1));
+    assert_eq!(spec["containers"][0]["name"], "app");
+}
+
+#[test]
+fn a_classic_sidecar_is_a_further_container() {
+    let spec = &pod("sample-app/classic")["spec"];
+    assert!(spec["initContainers"].is_null());
+    let sidecar = &spec["containers"][1];
+    assert!(sidecar["restartPolicy"].is_null(), "{sidecar}");
+    assert_eq!(sidecar["name"], "path");
+}
+
+/// Every volume that it mounts is there, and the configuration comes from the object that is made, or the one that exists.
+#[test]
+fn it_mounts_what_the_pod_has() {
+    for (name, object) in [
+        ("sample-app/native", Some("ConfigMap")),
+        ("sample-app/classic", Some("Secret")),
+        ("sample-app/existing", None),
+    ] {
+        let spec = &pod(name)["spec"];
+        let volumes = spec["volumes"].as_array().expect("volumes");
+        let mounts = agent_of(pod(name))["volumeMounts"].as_array().expect("mounts");
+        for mount in mounts {
+            assert!(volumes.iter().any(|volume| volume["name"] == mount["name"]), "{name}: {mount}");
+            assert!(mount["subPath"].is_null(), "what is mounted by subPath is never renewed: {mount}");
+        }
+        let volume = &volumes[0];
+        let held =
+            if volume["secret"].is_object() { &volume["secret"]["secretName"] } else { &volume["configMap"]["name"] };
+        match object {
+            Some(kind) => assert_eq!(held, &only(variant(name), kind)["metadata"]["name"]),
+            None => assert_eq!(held, "shop-redpath"),
+        }
+    }
+}
+
+/// The readiness of a container is that of its pod: the application stays in service whatever redpath finds or does.
+#[test]
+fn it_does_not_take_the_application_out_of_service() {
+    let sidecar = agent_of(pod("sample-app/native"));
+    assert!(sidecar["readinessProbe"].is_null() && sidecar["startupProbe"].is_null(), "{sidecar}");
+    assert_eq!(sidecar["livenessProbe"]["httpGet"]["path"], "/-/healthy");
+    // It is there for who wants it.
+    assert_eq!(agent_of(pod("sample-app/classic"))["readinessProbe"]["httpGet"]["path"], "/-/ready");
+}
+
+#[test]
+fn what_cannot_be_is_refused_in_a_sentence() {
+    for line in LINES {
+        let sample = SAMPLE.join(line).join("sample-app").display().to_string();
+        for (arguments, says) in [
+            (&["--kube-version", "1.28.3"][..], "native sidecars need Kubernetes 1.29, and this is v1.28.3"),
+            (&["--set", "redpath-sidecar.config=null"], "there is nothing to probe"),
+            (&["--set", "redpath-sidecar.configFrom.existing=x"], "both redpath-sidecar.config and"),
+            (&["--set", "redpath-sidecar.lables=x"], "lables"),
+            (&["--set", "redpath-sidecar.config.target=x"], "target"),
+        ] {
+            let said = template(line, &sample, arguments).expect_err("a refusal");
+            assert!(said.contains(says), "Helm {line}, {arguments:?}: {said}");
+        }
+        let classic = ["--kube-version", "1.28.3", "--set", "sidecar=classic"];
+        template(line, &sample, &classic).unwrap_or_else(|said| panic!("{said}"));
+    }
+}
