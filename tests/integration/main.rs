@@ -9,6 +9,7 @@ mod command_line;
 mod config;
 mod connection;
 mod diagnosis;
+mod entra;
 mod explain;
 mod house;
 mod metrics;
