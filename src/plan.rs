@@ -206,7 +206,11 @@ impl std::fmt::Display for TokenSource {
 /// A sentence that says what would be accepted.
 pub fn parse_client_id(text: &str) -> Result<String, String> {
     let good = !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if good { Ok(text.to_owned()) } else { Err("a client ID is a GUID: letters, digits and '-'".to_owned()) }
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("is not a client ID: a GUID of letters, digits and '-' is expected".to_owned())
+    }
 }
 
 /// Whether this build can fetch tokens of Entra ID: the feature `entra`, which is on by default.

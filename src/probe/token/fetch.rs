@@ -172,7 +172,8 @@ pub(super) fn scrubbed(text: &str, secret: Option<&Secret>) -> String {
     let mut words = String::new();
     for word in text.split_inclusive(|c: char| !is_of_a_token(c)) {
         let length = word.trim_end_matches(|c: char| !is_of_a_token(c)).len();
-        if length > LONGEST_WORD {
+        // A JSON object in base64url, as the parts of a token are, begins so.
+        if length > LONGEST_WORD || word.starts_with("eyJ") {
             words.push_str("(withheld)");
             words.push_str(&word[length..]);
         } else {
