@@ -5,11 +5,13 @@
 
 #[cfg(feature = "entra")]
 mod az;
+#[cfg_attr(not(feature = "entra"), allow(dead_code, reason = "there is no token to read"))]
 mod claims;
 #[cfg(feature = "entra")]
 mod fetch;
 #[cfg(feature = "entra")]
 mod http;
+#[cfg_attr(not(feature = "entra"), allow(dead_code, reason = "there is no token to keep"))]
 mod kept;
 
 use std::collections::HashMap;
@@ -23,7 +25,7 @@ use super::budget::{Budget, Cut};
 use super::tls::Tls;
 use crate::observation::token::TokenStep;
 use crate::observation::{Phase, StoppedBy, TokenFacts, TokenFailure};
-use crate::plan::{Auth, EntraAuth, Plan, TokenSource};
+use crate::plan::{self, Auth, EntraAuth, Plan, TokenSource};
 
 /// The longest that fetching one token may take, whoever waits for it: `az` is slow.
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
@@ -65,7 +67,7 @@ impl Tokens {
         let took = begun.elapsed();
         let mut facts = TokenFacts {
             source: auth.source,
-            client_id: auth.client_id.clone(),
+            client_id: auth.client_id.clone().or_else(|| client_id_of_environment(auth.source)),
             object_id: None,
             expires_at: None,
             kept: false,
@@ -106,6 +108,13 @@ impl Tokens {
         let mut holders = locked(&self.holders);
         Arc::clone(holders.entry(identity.clone()).or_insert_with(|| Arc::new(Holder::new(identity))))
     }
+}
+
+/// The client ID that AKS gives a pod.
+fn client_id_of_environment(source: TokenSource) -> Option<String> {
+    let is_of_pod = source == TokenSource::WorkloadIdentity;
+    let id = is_of_pod.then(|| std::env::var("AZURE_CLIENT_ID").ok()).flatten()?;
+    plan::parse_client_id(&id).ok()
 }
 
 /// The token of one identity, and the one request that may be under way for it.
