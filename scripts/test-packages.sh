@@ -12,6 +12,7 @@ need named bind9                  # a real name server with a split view
 need dig bind9-dnsutils           # shows that the stand-ins speak DNS
 need ip iproute2                  # namespaces of the tests' own
 need nft nftables                 # silence in those namespaces
+need socat socat                  # lends the metadata service its address in a namespace
 need openssl openssl              # a TLS server of the old versions
 need nft nftables                 # blocks the port of a cluster's node
 need prometheus prometheus        # scrapes the agent

@@ -216,7 +216,13 @@ pub struct CheckArgs {
     /// How to authenticate [default: password where one is given, else none]
     #[arg(long, value_enum, value_name = "HOW", help_heading = WHO)]
     pub auth: Option<AuthChoice>,
-    /// The user name [env: REDPATH_USERNAME] [default: Redis' own `default`]
+    /// Who hands out the token of --auth entra [default: workload_identity where AZURE_FEDERATED_TOKEN_FILE is set, else azure_cli]
+    #[arg(long, value_enum, value_name = "SOURCE", help_heading = WHO)]
+    pub token_source: Option<TokenChoice>,
+    /// The client ID of the identity that the token is for
+    #[arg(long, value_name = "ID", value_parser = crate::plan::parse_client_id, help_heading = WHO)]
+    pub client_id: Option<String>,
+    /// The user name [env: REDPATH_USERNAME] [default: Redis' own `default`, or the object ID of the token]
     #[arg(long, value_name = "NAME", help_heading = WHO)]
     pub username: Option<String>,
     /// A file that holds the password [or env: REDPATH_PASSWORD, REDISCLI_AUTH]
@@ -295,6 +301,20 @@ pub enum AuthChoice {
     None,
     /// User name and password
     Password,
+    /// A token of Entra ID
+    Entra,
+}
+
+/// `--token-source`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum TokenChoice {
+    /// The service account token of AKS workload identity, given to the token endpoint
+    WorkloadIdentity,
+    /// The metadata service of a virtual machine
+    ManagedIdentity,
+    /// Whoever is logged in with `az`
+    AzureCli,
 }
 
 /// `--output`.

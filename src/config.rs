@@ -5,6 +5,7 @@
 //! No secret ever stands in the file: it names where one comes from. Nothing here touches the network;
 //! beside the configuration itself only the files of `az` that it names are read.
 
+mod auth;
 mod document;
 mod error;
 mod keys;

@@ -17,6 +17,7 @@ mod prose;
 mod redis;
 mod tcp;
 mod tls;
+mod token;
 
 use std::fmt;
 
@@ -200,6 +201,8 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
     let wrong_peer =
         findings.iter().any(|finding| finding.severity == Severity::Error) && !case.is_at_expected_address();
     findings.extend(later.into_iter().filter(|finding| !wrong_peer || finding.severity == Severity::Info));
+    // Who hands out the token is no peer on the path.
+    findings.extend(token::diagnose(&case));
     az::sharpen(&case, &mut findings);
     findings.extend(posture::of_the_public_address(&case));
     silence(&mut findings);

@@ -9,6 +9,7 @@ pub mod posture;
 pub mod redis;
 pub mod tcp;
 pub mod tls;
+pub mod token;
 
 use std::fmt;
 
@@ -24,6 +25,7 @@ pub use posture::{Knock, KnockEnd, OpenState, Posture, PostureFailure, PosturePh
 pub use redis::{PingFacts, RedisFailure};
 pub use tcp::{ConnectFailure, Connection};
 pub use tls::{TlsFacts, TlsFailure};
+pub use token::{TokenFacts, TokenFailure};
 
 /// Everything that one probe of one target saw.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +36,9 @@ pub struct Observation {
     /// What became of each phase, for the connection in use.
     #[serde(default)]
     pub phases: Phases,
+    /// What is known of the token; absent where none was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenFacts>,
     /// The connection in use; absent where there was no address to connect to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
@@ -64,6 +69,9 @@ pub struct Phases {
     /// The phases of the connection in use.
     #[serde(flatten)]
     pub connection: ConnectionPhases,
+    /// The token, which every connection of the probe shares; absent where none is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<Phase<TokenFailure>>,
     /// The walk over the cluster's nodes; absent where it was not wanted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Phase<ClusterFailure>>,
@@ -92,9 +100,10 @@ pub struct ConnectionPhases {
 impl Phases {
     /// The phases of this probe, in order: those of every probe, and the others where they applied.
     pub fn names(&self) -> impl Iterator<Item = PhaseName> + Clone {
-        let (cluster, posture) = (self.cluster.is_some(), self.posture.is_some());
+        let (token, cluster, posture) = (self.token.is_some(), self.cluster.is_some(), self.posture.is_some());
         PhaseName::ALL.into_iter().filter(move |phase| match phase {
             PhaseName::Resolve | PhaseName::Connect | PhaseName::Tls | PhaseName::Auth | PhaseName::Ping => true,
+            PhaseName::Token => token,
             PhaseName::Cluster => cluster,
             PhaseName::Posture => posture,
         })
@@ -104,6 +113,7 @@ impl Phases {
     pub fn get(&self, phase: PhaseName) -> PhaseSummary<'_> {
         match phase {
             PhaseName::Resolve => self.resolve.summary(),
+            PhaseName::Token => self.token.as_ref().map_or(NOT_HERE, Phase::summary),
             PhaseName::Cluster => self.cluster.as_ref().map_or(NOT_HERE, Phase::summary),
             PhaseName::Posture => self.posture.as_ref().map_or(NOT_HERE, |posture| posture.phase.summary()),
             other => self.connection.get(other),
@@ -125,7 +135,7 @@ impl ConnectionPhases {
     /// The outcome and duration of one phase; those of the whole probe belong to no connection.
     pub fn get(&self, phase: PhaseName) -> PhaseSummary<'_> {
         match phase {
-            PhaseName::Resolve | PhaseName::Cluster | PhaseName::Posture => NOT_HERE,
+            PhaseName::Resolve | PhaseName::Token | PhaseName::Cluster | PhaseName::Posture => NOT_HERE,
             PhaseName::Connect => self.connect.summary(),
             PhaseName::Tls => self.tls.summary(),
             PhaseName::Auth => self.auth.summary(),

@@ -15,6 +15,8 @@ pub enum PhaseName {
     Connect,
     /// The TLS handshake.
     Tls,
+    /// A token is fetched, which is the password of `AUTH`.
+    Token,
     /// `AUTH`.
     Auth,
     /// `PING`.
@@ -27,8 +29,8 @@ pub enum PhaseName {
 
 impl PhaseName {
     /// Every phase, in order.
-    pub const ALL: [Self; 7] =
-        [Self::Resolve, Self::Connect, Self::Tls, Self::Auth, Self::Ping, Self::Cluster, Self::Posture];
+    pub const ALL: [Self; 8] =
+        [Self::Resolve, Self::Connect, Self::Tls, Self::Token, Self::Auth, Self::Ping, Self::Cluster, Self::Posture];
 
     /// The phases of every probe; the others are there where they apply.
     pub const ALWAYS: [Self; 5] = [Self::Resolve, Self::Connect, Self::Tls, Self::Auth, Self::Ping];
@@ -39,6 +41,7 @@ impl PhaseName {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
             Self::Tls => "tls",
+            Self::Token => "token",
             Self::Auth => "auth",
             Self::Ping => "ping",
             Self::Cluster => "cluster",

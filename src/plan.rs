@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::expectation::Expectation;
 use crate::secret::Secret;
 use crate::target::Target;
@@ -153,7 +156,65 @@ pub enum Auth {
         /// Where the password comes from.
         source: PasswordSource,
     },
+    /// A token of Entra ID in place of a password.
+    Entra(EntraAuth),
 }
+
+/// Which identity the token is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EntraAuth {
+    /// Who hands the token out.
+    pub source: TokenSource,
+    /// The client ID of the identity; the source's own default where `None`.
+    pub client_id: Option<String>,
+    /// The user name; the token's object ID where `None`, which is what Azure calls the user.
+    pub username: Option<String>,
+}
+
+/// Who hands out a token of Entra ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenSource {
+    /// The token endpoint, for the service account token that AKS workload identity puts into a pod.
+    WorkloadIdentity,
+    /// The instance metadata service of a virtual machine.
+    ManagedIdentity,
+    /// The Azure CLI's login of this user.
+    AzureCli,
+}
+
+impl TokenSource {
+    /// The name used in records and in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WorkloadIdentity => "workload_identity",
+            Self::ManagedIdentity => "managed_identity",
+            Self::AzureCli => "azure_cli",
+        }
+    }
+}
+
+impl std::fmt::Display for TokenSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Reads a client ID: letters, digits and `-`, as a GUID has them.
+///
+/// # Errors
+/// A sentence that says what would be accepted.
+pub fn parse_client_id(text: &str) -> Result<String, String> {
+    let good = !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("is not a client ID: a GUID of letters, digits and '-' is expected".to_owned())
+    }
+}
+
+/// Whether this build can fetch tokens of Entra ID: the feature `entra`, which is on by default.
+pub const HAS_ENTRA: bool = cfg!(feature = "entra");
 
 /// Where a password comes from. It is read for every probe, so that a rotated file is taken up.
 #[derive(Clone)]

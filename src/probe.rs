@@ -1,6 +1,6 @@
 //! Doing it: one probe of one target, which never fails but says what it saw.
 //!
-//! Nothing here decides what an observation means, and nothing but `dns` resolves a name: every
+//! Nothing here decides what an observation means, and nothing but `dns` resolves the target's name: every
 //! other phase is given addresses. The phases are functions called in order, each taking over the
 //! live connection of the one before.
 
@@ -14,6 +14,7 @@ mod posture;
 mod redis;
 mod tcp;
 mod tls;
+mod token;
 
 use std::net::IpAddr;
 
@@ -69,7 +70,9 @@ impl Prober {
                 Err(stopped_by) => Connected::not_reached(plan, stopped_by),
             }
         };
-        let ((resolution, resolve), connected) = tokio::join!(resolving, connecting);
+        let token = self.connector.tokens().phase(plan, &budget);
+        let ((resolution, resolve), connected, token) = tokio::join!(resolving, connecting, token);
+        let (token, token_facts) = token.unzip();
         let (cluster, cluster_facts) = connected.cluster.unzip();
         let seen = posture::Seen {
             resolution: &resolution,
@@ -79,7 +82,8 @@ impl Prober {
         let posture = posture::look(&self.connector, plan, &seen, &budget).await;
         Observation {
             resolution,
-            phases: Phases { resolve, connection: connected.phases, cluster, posture },
+            phases: Phases { resolve, connection: connected.phases, token, cluster, posture },
+            token: token_facts,
             connection: connected.connection,
             other_connections: connected.others,
             cluster: cluster_facts.flatten(),

@@ -16,6 +16,8 @@ pub(crate) mod cluster;
 pub(crate) mod container;
 #[path = "support/dns.rs"]
 pub(crate) mod dns;
+#[path = "support/entra.rs"]
+pub(crate) mod entra;
 #[path = "support/fake_redis.rs"]
 pub(crate) mod fake_redis;
 #[path = "support/lab.rs"]

@@ -109,19 +109,23 @@ fn warnings_of(target: &TargetConfig) -> Vec<String> {
             warn("tls.ca_file", format!("{} holds no PEM certificate", file.display()));
         }
     }
-    let Auth::Password { source, .. } = &plan.auth else { return warnings };
+    let source = match &plan.auth {
+        Auth::None => return warnings,
+        Auth::Entra(_) => None,
+        Auth::Password { source, .. } => Some(source),
+    };
     match source {
-        PasswordSource::File(file) => {
+        None | Some(PasswordSource::Given(_)) => {}
+        Some(PasswordSource::File(file)) => {
             if let Some(why) = unreadable(file) {
                 warn("auth.password_file", why);
             }
         }
-        PasswordSource::Environment(variable) => {
+        Some(PasswordSource::Environment(variable)) => {
             if std::env::var_os(variable).is_none_or(|value| value.is_empty()) {
                 warn("auth.password_env", format!("the variable {variable} is not set here"));
             }
         }
-        PasswordSource::Given(_) => {}
     }
     if !plan.target.tls {
         warn("auth", "credentials go over verified TLS only, so that this target is probed without them".to_owned());

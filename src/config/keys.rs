@@ -3,14 +3,10 @@
 
 use serde_json::Value as Json;
 
-use super::document::Value;
 use super::path::Path;
 
 /// Keys of later versions, by the last keys of their path.
-const LATER: &[&[&str]] = &[&["journal"], &["auth", "source"], &["auth", "client_id"]];
-
-/// Words of later versions, by the last keys of their path.
-const LATER_WORDS: &[(&[&str], &str)] = &[(&["auth", "method"], "entra")];
+const LATER: &[&[&str]] = &[&["journal"]];
 
 /// Keys that would put a secret into the file.
 const SECRETS: &[&str] = &[
@@ -60,12 +56,6 @@ pub(super) fn about_unknown(path: &Path, key: &str, schema: &Json) -> String {
         None => inside().map(|(outer, _)| format!("did you mean `{outer}.{key}`? ")).unwrap_or_default(),
     };
     format!("unknown key; {meant}known here: {}", known.join(", "))
-}
-
-/// What to say about a word that does not fit at `path`, where it is known to come.
-pub(super) fn about_value(path: &Path, value: &Value) -> Option<String> {
-    let Value::Text(text) = value else { return None };
-    LATER_WORDS.iter().any(|(keys, word)| path.ends_with(keys) && word == text).then(not_yet)
 }
 
 /// The one of `known` that `word` is most likely a slip of.

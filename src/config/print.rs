@@ -14,7 +14,7 @@ use super::raw::{
 use super::{Config, TargetConfig};
 use crate::expectation::Expectation;
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, Auth, ClusterWalk, PasswordSource, PosturePlan, PublicAddress, ViewSelection};
+use crate::plan::{Addresses, Auth, ClusterWalk, EntraAuth, PasswordSource, PosturePlan, PublicAddress, ViewSelection};
 
 pub(super) fn to_yaml(config: &Config) -> Result<String, String> {
     let unable = |error: &dyn std::fmt::Display| format!("the configuration cannot be written as YAML: {error}");
@@ -132,8 +132,27 @@ fn posture(expectation: &Expectation, plan: PosturePlan) -> RawPosture {
 /// Where the password comes from, never the password. One that was given in a URL, which no file
 /// can do, is left out.
 fn auth(auth: &Auth) -> Option<RawAuth> {
-    let none = RawAuth { method: RawMethod::None, username: None, password_file: None, password_env: None };
-    let Auth::Password { username, source } = auth else { return Some(none) };
+    let none = RawAuth {
+        method: RawMethod::None,
+        username: None,
+        password_file: None,
+        password_env: None,
+        source: None,
+        client_id: None,
+    };
+    let (username, source) = match auth {
+        Auth::None => return Some(none),
+        Auth::Entra(EntraAuth { source, client_id, username }) => {
+            return Some(RawAuth {
+                method: RawMethod::Entra,
+                username: username.clone(),
+                source: Some(*source),
+                client_id: client_id.clone(),
+                ..none
+            });
+        }
+        Auth::Password { username, source } => (username, source),
+    };
     let password = RawAuth { method: RawMethod::Password, username: username.clone(), ..none };
     match source {
         PasswordSource::File(path) => Some(RawAuth { password_file: Some(file(path)), ..password }),

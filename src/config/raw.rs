@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::expectation::{ExpectedPath, PublicAccess};
+use crate::plan::TokenSource;
 
 /// The configuration of the agent.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -197,7 +198,7 @@ pub(super) struct RawAuth {
     /// `none` probes without credentials, which proves the path and that authentication is enforced.
     #[schemars(extend("default" = "none"))]
     pub(super) method: RawMethod,
-    /// The user name; Redis' own `default` unless given. For `method: password`.
+    /// The user name: Redis' own `default` unless given, and for `method: entra` the object ID of the identity.
     #[schemars(length(min = 1, max = 256))]
     pub(super) username: Option<String>,
     /// The file that holds the password and nothing else, read for every probe. For `method: password`.
@@ -206,6 +207,11 @@ pub(super) struct RawAuth {
     /// The environment variable that holds the password. For `method: password`.
     #[schemars(length(min = 1, max = 256))]
     pub(super) password_env: Option<String>,
+    /// Who hands the token out. For `method: entra`, which wants it.
+    pub(super) source: Option<TokenSource>,
+    /// The client ID of the identity; that of `AZURE_CLIENT_ID` (`workload_identity`) or the system-assigned one (`managed_identity`) unless given. For `method: entra`.
+    #[schemars(length(min = 1, max = 64))]
+    pub(super) client_id: Option<String>,
 }
 
 /// How a probe authenticates.
@@ -214,6 +220,7 @@ pub(super) struct RawAuth {
 pub(super) enum RawMethod {
     None,
     Password,
+    Entra,
 }
 
 /// How TLS is spoken, and whether.

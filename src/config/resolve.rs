@@ -10,18 +10,20 @@ use ipnet::IpNet;
 use super::error::Problems;
 use super::path::Path;
 use super::raw::{
-    KnownResolver, Off, RawAddresses, RawAuth, RawCluster, RawConfig, RawDefaults, RawDuration, RawExpect, RawMethod,
-    RawMetrics, RawPlaintextPort, RawPosture, RawRange, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
+    KnownResolver, Off, RawAddresses, RawAuth, RawCluster, RawConfig, RawDefaults, RawDuration, RawExpect, RawMetrics,
+    RawPlaintextPort, RawPosture, RawRange, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
 };
 use super::values::{self, Bounds};
-use super::{Config, ConfigError, MetricsSettings, Settings, TargetConfig, WebSettings, default_concurrency, keys};
+use super::{
+    Config, ConfigError, MetricsSettings, Settings, TargetConfig, WebSettings, auth, default_concurrency, keys,
+};
 use crate::address;
 use crate::az::{AzFiles, Source};
 use crate::azure::AZURE_DNS;
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, PublicAccess};
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, Auth, ClusterWalk, PasswordSource, Plan, Resolver, ViewSelection};
+use crate::plan::{Addresses, Auth, ClusterWalk, Plan, Resolver, ViewSelection};
 
 const INTERVAL: Bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(24 * 3600) };
 const TIMEOUT: Bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(300) };
@@ -123,7 +125,7 @@ impl Layer<'_> {
             self::posture(posture, &mut settings, &path.key("posture"), problems);
         }
         if let Some(auth) = self.auth {
-            settings.auth = self::auth(auth, &path.key("auth"), problems).unwrap_or(Auth::None);
+            settings.auth = auth::resolve(auth, &path.key("auth"), problems).unwrap_or(Auth::None);
         }
         if let Some(tls) = self.tls {
             self::tls(tls, &mut settings, &path.key("tls"), problems);
@@ -247,55 +249,12 @@ fn expectation(raw: &RawExpect, expectation: &mut Expectation, path: &Path, prob
             PhaseName::Tls => &latency.tls,
             PhaseName::Auth => &latency.auth,
             PhaseName::Ping => &latency.ping,
-            PhaseName::Cluster | PhaseName::Posture => continue,
+            PhaseName::Token | PhaseName::Cluster | PhaseName::Posture => continue,
         };
         let Some(limit) = limit else { continue };
         let path = path.key("latency").key(phase.as_str());
         if let Some(limit) = problems.read(&path, &limit.0, |text| values::duration(text, &LATENCY)) {
             expectation.latency.insert(phase, Seconds(limit));
-        }
-    }
-}
-
-fn auth(raw: &RawAuth, path: &Path, problems: &mut Problems<'_>) -> Option<Auth> {
-    match raw.method {
-        RawMethod::None => {
-            let given = [
-                ("username", raw.username.is_some()),
-                ("password_file", raw.password_file.is_some()),
-                ("password_env", raw.password_env.is_some()),
-            ];
-            for (key, _) in given.into_iter().filter(|(_, given)| *given) {
-                problems.add(&path.key(key), "it has no meaning with `method: none`: `method: password` is expected");
-            }
-            Some(Auth::None)
-        }
-        RawMethod::Password => {
-            let username = match &raw.username {
-                Some(name) if name.chars().any(|c| c.is_whitespace() || c.is_control()) => {
-                    problems.add(&path.key("username"), "a user name has no spaces and no control characters");
-                    None
-                }
-                name => name.clone(),
-            };
-            let source = match (&raw.password_file, &raw.password_env) {
-                (Some(file), None) => {
-                    PasswordSource::File(problems.read(&path.key("password_file"), file, values::file)?)
-                }
-                (None, Some(name)) => {
-                    PasswordSource::Environment(problems.read(&path.key("password_env"), name, values::variable)?)
-                }
-                (None, None) => {
-                    problems
-                        .add(path, "the password's source is missing: `password_file` or `password_env` is expected");
-                    return None;
-                }
-                (Some(_), Some(_)) => {
-                    problems.add(path, "both `password_file` and `password_env` are given: one of them is expected");
-                    return None;
-                }
-            };
-            Some(Auth::Password { username, source })
         }
     }
 }

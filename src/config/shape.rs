@@ -15,7 +15,7 @@ pub(super) fn check(node: &Node, schema: &Json, path: &Path, problems: &mut Prob
         return;
     }
     let Some(schema) = fitting(node, schema) else {
-        let message = keys::about_value(path, &node.value).unwrap_or_else(|| misfit(node, schema, path));
+        let message = misfit(node, schema, path);
         problems.add(path, message);
         return;
     };

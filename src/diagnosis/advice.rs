@@ -100,6 +100,20 @@ impl Resource {
         }
     }
 
+    /// Which identities have an access policy.
+    pub(super) fn list_assignments(&self) -> String {
+        match self.service {
+            Service::AzureCacheForRedis | Service::Other => format!(
+                "az redis access-policy-assignment list --name {} --resource-group <resource-group>",
+                self.name()
+            ),
+            Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => format!(
+                "az redisenterprise database access-policy-assignment list --cluster-name {} --database-name default --resource-group <resource-group>",
+                self.name()
+            ),
+        }
+    }
+
     pub(super) fn list_keys(&self) -> String {
         match self.service {
             Service::AzureCacheForRedis | Service::Other => {

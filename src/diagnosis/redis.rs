@@ -49,6 +49,9 @@ fn of_auth_failure(case: &Case<'_>, failure: &RedisFailure, auth: Option<&AuthFa
 }
 
 fn rejected(case: &Case<'_>, who: &str, said: &str) -> Finding {
+    if let Some(facts) = &case.observation.token {
+        return super::token::rejected(case, facts, who, said);
+    }
     Finding::new(
         Code::AuthRejected,
         Severity::Error,
@@ -287,6 +290,11 @@ fn command(phase: PhaseName) -> &'static str {
     match phase {
         PhaseName::Auth => "AUTH",
         PhaseName::Cluster => "CLUSTER",
-        PhaseName::Resolve | PhaseName::Connect | PhaseName::Tls | PhaseName::Ping | PhaseName::Posture => "PING",
+        PhaseName::Resolve
+        | PhaseName::Connect
+        | PhaseName::Tls
+        | PhaseName::Token
+        | PhaseName::Ping
+        | PhaseName::Posture => "PING",
     }
 }

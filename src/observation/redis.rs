@@ -18,6 +18,9 @@ pub struct AuthFacts {
     /// Why the credential could not be read, where it could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_error: Option<String>,
+    /// Whether a token that was kept from an earlier probe was rejected, and a new one was fetched for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub token_renewed: bool,
 }
 
 /// How a probe authenticates.
@@ -28,6 +31,8 @@ pub enum AuthMethod {
     None,
     /// With a user name and a password.
     Password,
+    /// With a token of Entra ID.
+    Entra,
 }
 
 /// What `PING` showed.

@@ -166,6 +166,7 @@ fn heading(phase: PhaseName) -> &'static str {
         PhaseName::Resolve => "Resolution and path (resolve)",
         PhaseName::Connect => "Connection (connect)",
         PhaseName::Tls => "TLS (tls)",
+        PhaseName::Token => "Token (token)",
         PhaseName::Auth => "Authentication (auth)",
         PhaseName::Ping => "Redis and latency (ping)",
         PhaseName::Cluster => "Cluster (cluster)",

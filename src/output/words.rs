@@ -93,6 +93,7 @@ pub(crate) fn phase_state(phases: &Phases, phase: PhaseName) -> PhaseState<'_> {
         PhaseName::Tls => state(&phases.connection.tls),
         PhaseName::Auth => state(&phases.connection.auth),
         PhaseName::Ping => state(&phases.connection.ping),
+        PhaseName::Token => phases.token.as_ref().map_or(PhaseState::Skipped(SkipReason::NotApplicable), state),
         PhaseName::Cluster => phases.cluster.as_ref().map_or(PhaseState::Skipped(SkipReason::NotApplicable), state),
         PhaseName::Posture => phases
             .posture
@@ -124,7 +125,12 @@ fn skipped(reason: SkipReason) -> &'static str {
 /// What a phase that is done is worth saying beside its time.
 pub(crate) fn phase_note(phase: PhaseName, connection: Option<&Connection>) -> Option<String> {
     match phase {
-        PhaseName::Resolve | PhaseName::Connect | PhaseName::Tls | PhaseName::Cluster | PhaseName::Posture => None,
+        PhaseName::Resolve
+        | PhaseName::Connect
+        | PhaseName::Tls
+        | PhaseName::Token
+        | PhaseName::Cluster
+        | PhaseName::Posture => None,
         PhaseName::Auth => {
             let username = connection?.auth.as_ref()?.username.as_deref();
             Some(format!("as {}", username.unwrap_or("default")))

@@ -15,6 +15,11 @@
 //! the second look at a port that is silent to TLS and may be plain Redis. Silence counts as closed
 //! only where it was listened to for that long; with less time left, it says nothing.
 
+//!
+//! A token is fetched beside the other phases, from the probe's beginning, and may take four fifths of the
+//! timeout: with 5 s that is 4 s, and the last one is left to `AUTH` and `PING`. Fetching goes on after that
+//! in a task of its own, for the next probe to find its token.
+
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -32,6 +37,7 @@ pub enum Cut {
 /// The deadline of a probe, and the wish to end it early.
 #[derive(Clone, Debug)]
 pub struct Budget {
+    begun: Instant,
     deadline: Instant,
     phase: Duration,
     interrupt: Interrupt,
@@ -40,13 +46,25 @@ pub struct Budget {
 impl Budget {
     /// A budget that begins now.
     pub fn new(timeout: Duration, interrupt: Interrupt) -> Self {
-        Self { deadline: Instant::now() + timeout, phase: timeout / 2, interrupt }
+        let begun = Instant::now();
+        Self { begun, deadline: begun + timeout, phase: timeout / 2, interrupt }
     }
 
     /// A part of this budget that begins now and ends after `limit`; a phase within it may take all of it.
     pub fn part(&self, limit: Duration) -> Self {
         let deadline = self.deadline.min(Instant::now() + limit);
-        Self { deadline, phase: limit, interrupt: self.interrupt.clone() }
+        Self { begun: self.begun, deadline, phase: limit, interrupt: self.interrupt.clone() }
+    }
+
+    /// When the probe began.
+    pub(super) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// Waits for a token, at most until a fifth of the probe's time is left.
+    pub(super) async fn token<T>(&self, work: impl Future<Output = T>) -> Result<T, Cut> {
+        let limit = self.begun + self.deadline.duration_since(self.begun) * 4 / 5;
+        self.within(limit.saturating_duration_since(Instant::now()), work).await
     }
 
     /// The longest that any phase may take, whatever is left.
@@ -66,9 +84,9 @@ impl Budget {
         let left = self.deadline.saturating_duration_since(Instant::now());
         // A third is kept for the second look at a port that was silent to TLS: it may be plain Redis.
         let limit = whole.min(left * 2 / 3);
-        let budget =
-            Self { deadline: Instant::now() + limit + limit / 2, phase: limit, interrupt: self.interrupt.clone() };
-        (budget, limit == whole)
+        let now = Instant::now();
+        let deadline = now + limit + limit / 2;
+        (Self { begun: now, deadline, phase: limit, interrupt: self.interrupt.clone() }, limit == whole)
     }
 
     /// Whether the operator wants to end it.

@@ -9,12 +9,14 @@ use super::budget::Budget;
 use super::redis::{self, Asked};
 use super::tcp::{self, Opened, Unopened};
 use super::tls::{self, Tls, Unverified};
+use super::token::Tokens;
 use crate::observation::{Connection, ConnectionPhases, Phase, SkipReason, StoppedBy};
 use crate::plan::Plan;
 
 /// Connects for every target: what is worth keeping between probes is kept here.
 pub struct Connector {
     tls: Tls,
+    tokens: Tokens,
 }
 
 impl Default for Connector {
@@ -26,7 +28,13 @@ impl Default for Connector {
 impl Connector {
     /// A connector that has read nothing yet.
     pub fn new() -> Self {
-        Self { tls: Tls::new() }
+        let tls = Tls::new();
+        Self { tokens: Tokens::new(tls.clone()), tls }
+    }
+
+    /// The tokens that its connections authenticate with.
+    pub(super) fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Connects to the first of `addresses` that answers, and goes through the phases on it. It
@@ -97,7 +105,7 @@ impl Connector {
             self.over_tls(plan, tcp, budget, &mut phases, &mut connection, asked).await;
         } else {
             phases.tls = Phase::Skipped { reason: SkipReason::Plaintext };
-            redis::talk(&mut tcp, plan, budget, &mut phases, &mut connection, asked).await;
+            redis::talk(&mut tcp, plan, &self.tokens, budget, &mut phases, &mut connection, asked).await;
         }
         (phases, connection)
     }
@@ -125,7 +133,8 @@ impl Connector {
         let failure = match result {
             Ok(mut stream) => {
                 phases.tls = Phase::done(took);
-                let Some(alert) = redis::talk(&mut stream, plan, budget, phases, connection, asked).await else {
+                let Some(alert) = redis::talk(&mut stream, plan, &self.tokens, budget, phases, connection, asked).await
+                else {
                     return;
                 };
                 (begun.elapsed(), tls::refused_late(&stream, alert))

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zeroize::{Zeroize, Zeroizing};
@@ -22,13 +22,17 @@ pub(super) async fn read(source: &PasswordSource) -> Result<Arc<Secret>, String>
     match source {
         PasswordSource::Given(secret) => Ok(Arc::clone(secret)),
         PasswordSource::Environment(name) => from_environment(name).map(Arc::new),
-        PasswordSource::File(path) => {
-            let path = path.clone();
-            let read = tokio::task::spawn_blocking(move || from_file(&path));
-            let secret = read.await.map_err(|_| "the thread that reads the password file was lost".to_owned())??;
-            Ok(Arc::new(secret))
-        }
+        PasswordSource::File(path) => in_file(path.clone(), "password file").await.map(Arc::new),
     }
+}
+
+/// Reads the secret that is alone in a file of this kind, without blocking the runtime.
+///
+/// # Errors
+/// A sentence that names the file and what is wrong with it.
+pub(super) async fn in_file(path: PathBuf, kind: &'static str) -> Result<Secret, String> {
+    let read = tokio::task::spawn_blocking(move || from_file(&path, kind));
+    read.await.map_err(|_| format!("the thread that reads the {kind} was lost"))?
 }
 
 fn from_environment(name: &str) -> Result<Secret, String> {
@@ -40,8 +44,8 @@ fn from_environment(name: &str) -> Result<Secret, String> {
     }
 }
 
-fn from_file(path: &Path) -> Result<Secret, String> {
-    let refuse = |why: &str| Err(format!("password file {}: {why}", path.display()));
+fn from_file(path: &Path, kind: &str) -> Result<Secret, String> {
+    let refuse = |why: &str| Err(format!("{kind} {}: {why}", path.display()));
     // Opening a pipe waits for its writer, and would hold a thread with every probe.
     match std::fs::metadata(path) {
         Ok(found) if !found.is_file() => return refuse("it is not a regular file"),
@@ -55,7 +59,7 @@ fn from_file(path: &Path) -> Result<Secret, String> {
         return refuse(&reason(&error));
     }
     if bytes.len() > MAX_BYTES {
-        return refuse("it is longer than the 64 KiB that a password may have");
+        return refuse("it is longer than the 64 KiB that a secret may have");
     }
     // Editors and `echo` end a file with a line break, which no one means as part of the password.
     if bytes.last() == Some(&b'\n') {
@@ -89,7 +93,7 @@ fn reason(error: &io::Error) -> String {
 mod tests {
     use super::*;
 
-    fn file(name: &str, content: &[u8]) -> std::path::PathBuf {
+    fn file(name: &str, content: &[u8]) -> PathBuf {
         let path = std::env::temp_dir().join(format!("redpath-credential-{}-{name}", std::process::id()));
         std::fs::write(&path, content).expect("a temporary file");
         path
@@ -97,7 +101,7 @@ mod tests {
 
     fn read(name: &str, content: &[u8]) -> Result<String, String> {
         let path = file(name, content);
-        let read = from_file(&path).map(|secret| secret.expose().to_owned());
+        let read = from_file(&path, "password file").map(|secret| secret.expose().to_owned());
         std::fs::remove_file(&path).expect("the temporary file");
         read
     }
@@ -121,15 +125,15 @@ mod tests {
         let path = std::env::temp_dir().join(format!("redpath-credential-{}-pipe", std::process::id()));
         let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo of coreutils");
         assert!(made.success());
-        let error = from_file(&path).err().expect("a pipe");
+        let error = from_file(&path, "password file").err().expect("a pipe");
         std::fs::remove_file(&path).expect("the pipe");
         assert!(error.ends_with("it is not a regular file"), "{error}");
-        assert!(from_file(Path::new("/tmp")).is_err_and(|error| error.contains("regular file")));
+        assert!(from_file(Path::new("/tmp"), "password file").is_err_and(|error| error.contains("regular file")));
     }
 
     #[test]
     fn what_cannot_be_read_is_named_without_its_content() {
-        let error = from_file(Path::new("/nonexistent/secret")).err().expect("no such file");
+        let error = from_file(Path::new("/nonexistent/secret"), "password file").err().expect("no such file");
         assert_eq!(error, "password file /nonexistent/secret: no such file or directory");
         for (name, content, says) in [
             ("empty", Vec::new(), "empty"),

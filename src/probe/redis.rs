@@ -18,13 +18,14 @@ use zeroize::Zeroizing;
 pub(super) use self::cluster::{Answer, Asked};
 use self::reply::{Broken, Conversation, Reply};
 use super::budget::{Budget, Cut};
+use super::token::{Token, Tokens};
 use super::{credential, excerpt, tls};
 use crate::clock::Seconds;
 use crate::observation::StoppedBy;
 use crate::observation::redis::{AuthFacts, AuthMethod, PingReply};
 use crate::observation::{Connection, ConnectionPhases, Phase, PingFacts, RedisFailure, SkipReason};
 use crate::phase::PhaseOutcome;
-use crate::plan::{Auth, Plan};
+use crate::plan::{Auth, EntraAuth, PasswordSource, Plan};
 use crate::secret::Secret;
 
 /// The most characters of an error reply that are kept.
@@ -44,13 +45,14 @@ const FAREWELL: Duration = Duration::from_millis(200);
 pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     plan: &Plan,
+    tokens: &Tokens,
     budget: &Budget,
     phases: &mut ConnectionPhases,
     connection: &mut Connection,
     asked: Option<&mut Option<Asked>>,
 ) -> Option<AlertDescription> {
     let mut talk = Talk::new(Conversation::new(stream));
-    talk.phases(plan, budget, phases, connection).await;
+    talk.phases(plan, tokens, budget, phases, connection).await;
     if let Some(asked) = asked
         && connection.ping.as_ref().is_some_and(|ping| ping.reply == PingReply::Pong)
         && phases.ping.is_done()
@@ -97,12 +99,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
     async fn phases(
         &mut self,
         plan: &Plan,
+        tokens: &Tokens,
         budget: &Budget,
         phases: &mut ConnectionPhases,
         connection: &mut Connection,
     ) {
-        let mut facts = AuthFacts { method: AuthMethod::None, username: None, credential_error: None };
-        phases.auth = self.authenticate(plan, connection.address.ip(), budget, &mut facts).await;
+        let mut facts =
+            AuthFacts { method: AuthMethod::None, username: None, credential_error: None, token_renewed: false };
+        phases.auth = self.authenticate(plan, tokens, connection.address.ip(), budget, &mut facts).await;
         match phases.auth.summary().outcome {
             PhaseOutcome::Done | PhaseOutcome::Skipped => connection.auth = Some(facts),
             PhaseOutcome::Failed => {
@@ -121,20 +125,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
     async fn authenticate(
         &mut self,
         plan: &Plan,
+        tokens: &Tokens,
         address: IpAddr,
         budget: &Budget,
         facts: &mut AuthFacts,
     ) -> Phase<RedisFailure> {
-        let (username, source) = match &plan.auth {
+        facts.method = match &plan.auth {
             Auth::None => return Phase::Skipped { reason: SkipReason::NoCredentials },
-            Auth::Password { username, source } => (username, source),
+            Auth::Password { .. } => AuthMethod::Password,
+            Auth::Entra(_) => AuthMethod::Entra,
         };
-        facts.method = AuthMethod::Password;
+        let (Auth::Password { username, .. } | Auth::Entra(EntraAuth { username, .. })) = &plan.auth else {
+            return Phase::Skipped { reason: SkipReason::NoCredentials };
+        };
         facts.username.clone_from(username);
         // A wildcard certificate covers other people's caches, too: the address has to be right as well.
         if !plan.expectation.is_met_by(address) {
             return Phase::Skipped { reason: SkipReason::WithheldUnexpectedAddress };
         }
+        match &plan.auth {
+            Auth::None => Phase::Skipped { reason: SkipReason::NoCredentials },
+            Auth::Password { source, .. } => self.by_password(source, budget, facts).await,
+            // A token opens every cache that its identity may use.
+            Auth::Entra(_) if !plan.target.tls => Phase::Skipped { reason: SkipReason::Plaintext },
+            Auth::Entra(auth) => self.by_token(auth, tokens, budget, facts).await,
+        }
+    }
+
+    async fn by_password(
+        &mut self,
+        source: &PasswordSource,
+        budget: &Budget,
+        facts: &mut AuthFacts,
+    ) -> Phase<RedisFailure> {
         let secret = match budget.phase(credential::read(source)).await {
             Ok(Ok(secret)) => secret,
             Ok(Err(error)) => {
@@ -147,6 +170,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
             }
             Err(Cut::Interrupt) => return Phase::NotReached { stopped_by: StoppedBy::Interrupt },
         };
+        self.log_in(facts.username.as_deref(), secret, budget).await
+    }
+
+    /// A token that was kept from an earlier probe and is rejected now is fetched anew, once.
+    async fn by_token(
+        &mut self,
+        auth: &EntraAuth,
+        tokens: &Tokens,
+        budget: &Budget,
+        facts: &mut AuthFacts,
+    ) -> Phase<RedisFailure> {
+        let token = match budget.token(tokens.get(auth)).await {
+            Ok(Ok(token)) => token,
+            // The token phase says why.
+            Ok(Err(_)) | Err(Cut::Timeout) => return Phase::Skipped { reason: SkipReason::CredentialUnavailable },
+            Err(Cut::Interrupt) => return Phase::NotReached { stopped_by: StoppedBy::Interrupt },
+        };
+        let name = |token: &Token| auth.username.clone().or_else(|| token.object_id().map(str::to_owned));
+        facts.username = name(&token);
+        let first = self.log_in(facts.username.as_deref(), token.secret(), budget).await;
+        let rejected = matches!(first.failure(), Some(RedisFailure::ErrorReply { code, .. }) if code == "WRONGPASS");
+        if !rejected || token.is_since(budget.begun()) {
+            return first;
+        }
+        match budget.token(tokens.renew(auth, &token)).await {
+            Ok(Some(newer)) => {
+                facts.token_renewed = true;
+                facts.username = name(&newer);
+                self.log_in(facts.username.as_deref(), newer.secret(), budget).await
+            }
+            Ok(None) | Err(_) => first,
+        }
+    }
+
+    async fn log_in(&mut self, username: Option<&str>, secret: Arc<Secret>, budget: &Budget) -> Phase<RedisFailure> {
         let command = match username {
             Some(username) => packed(&["AUTH", username, secret.expose()]),
             None => packed(&["AUTH", secret.expose()]),

@@ -46,6 +46,7 @@ const SHOWN: usize = 32;
 const PLAIN_LOOK: Duration = Duration::from_secs(1);
 
 /// The client's side of TLS, shared by all targets.
+#[derive(Clone)]
 pub(super) struct Tls {
     stores: Arc<TrustStores>,
 }

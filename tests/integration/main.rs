@@ -11,6 +11,7 @@ mod connection;
 mod container;
 mod diagnosis;
 mod docs;
+mod entra;
 mod explain;
 mod helm;
 mod house;

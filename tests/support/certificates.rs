@@ -44,6 +44,8 @@ pub(crate) enum Leaf {
     Good,
     /// As good, and it covers the address [`ENDPOINT`] too.
     WithEndpoint,
+    /// As good, and for `localhost`.
+    Localhost,
     /// For `other.example.net`.
     WrongName,
     /// Valid until 2020.
@@ -91,6 +93,7 @@ impl Certificates {
     pub(crate) fn leaf(&self, leaf: Leaf) -> Files {
         let names = match leaf {
             Leaf::WrongName | Leaf::AllWrong | Leaf::WrongNameAndExpired => vec!["other.example.net".to_owned()],
+            Leaf::Localhost => vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
             Leaf::WithEndpoint => vec![NAME.to_owned(), ENDPOINT.to_owned()],
             _ => vec![NAME.to_owned(), "127.0.0.1".to_owned()],
         };
@@ -113,6 +116,7 @@ impl Certificates {
             Leaf::Impostor => params.signed_by(&key, &authority("redpath test authority")),
             Leaf::Good
             | Leaf::WithEndpoint
+            | Leaf::Localhost
             | Leaf::WrongName
             | Leaf::Expired
             | Leaf::NotYetValid

@@ -10,10 +10,15 @@ use std::sync::Arc;
 
 use crate::az::{AzFiles, Source};
 use crate::cli::values::azure_resolver;
-use crate::cli::{AuthChoice, CheckArgs, ClusterChoice, Expect, PlaintextPort, PublicState, WhichAddresses};
+use crate::cli::{
+    AuthChoice, CheckArgs, ClusterChoice, Expect, PlaintextPort, PublicState, TokenChoice, WhichAddresses,
+};
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, ExpectedPath, PublicAccess};
-use crate::plan::{Addresses, Auth, ClusterWalk, PasswordSource, Plan, PosturePlan, Resolver, ViewSelection};
+use crate::plan::{
+    Addresses, Auth, ClusterWalk, EntraAuth, HAS_ENTRA, PasswordSource, Plan, PosturePlan, Resolver, TokenSource,
+    ViewSelection,
+};
 use crate::secret::Secret;
 use crate::target::{Target, TargetArgument};
 
@@ -216,11 +221,21 @@ struct Credentials<'a> {
     file: Option<Arc<Secret>>,
     username: Option<String>,
     variable: Option<&'static str>,
+    is_in_a_pod_with_identity: bool,
 }
 
 impl<'a> Credentials<'a> {
     fn new(args: &'a CheckArgs, variable: Variable<'_>) -> Result<Self, String> {
         let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+        let of_entra = [("--token-source", args.token_source.is_some()), ("--client-id", args.client_id.is_some())];
+        if args.auth != Some(AuthChoice::Entra)
+            && let Some((flag, _)) = of_entra.into_iter().find(|(_, given)| *given)
+        {
+            return Err(format!("{flag} is for --auth entra"));
+        }
+        if args.auth == Some(AuthChoice::Entra) && args.password_file.is_some() {
+            return Err("--auth entra takes a token for the password, and --password-file gives one".into());
+        }
         if args.auth == Some(AuthChoice::None) {
             for (flag, given) in
                 [("--password-file", args.password_file.is_some()), ("--username", args.username.is_some())]
@@ -239,6 +254,7 @@ impl<'a> Credentials<'a> {
             args,
             file: args.password_file.as_deref().map(read_password).transpose()?.map(Arc::new),
             username,
+            is_in_a_pod_with_identity: is_set("AZURE_FEDERATED_TOKEN_FILE"),
             variable: PASSWORD_VARIABLES.into_iter().find(|name| is_set(name)),
         })
     }
@@ -254,6 +270,11 @@ impl<'a> Credentials<'a> {
         let names = || format!("--password-file, a rediss:// URL, {}", PASSWORD_VARIABLES.join(" or "));
         match (self.args.auth, source) {
             (Some(AuthChoice::None), _) => Ok(Auth::None),
+            // A password of the environment is for other probes; one in the URL is a contradiction.
+            (Some(AuthChoice::Entra), Some(PasswordSource::Given(_))) => {
+                Err("--auth entra takes a token for the password, and the URL gives one".into())
+            }
+            (Some(AuthChoice::Entra), _) => self.entra(url_username).map(Auth::Entra),
             (None | Some(AuthChoice::Password), Some(source)) => {
                 let username = self.args.username.clone().or(url_username).or_else(|| self.username.clone());
                 Ok(Auth::Password { username, source })
@@ -264,6 +285,27 @@ impl<'a> Credentials<'a> {
             }
             (None, None) => Ok(Auth::None),
         }
+    }
+}
+
+impl Credentials<'_> {
+    /// The user of the environment is the password's, and not the token's.
+    fn entra(&self, url_username: Option<String>) -> Result<EntraAuth, String> {
+        if !HAS_ENTRA {
+            return Err("--auth entra: this build of redpath is without Entra ID".into());
+        }
+        let source = match self.args.token_source {
+            Some(TokenChoice::WorkloadIdentity) => TokenSource::WorkloadIdentity,
+            Some(TokenChoice::ManagedIdentity) => TokenSource::ManagedIdentity,
+            Some(TokenChoice::AzureCli) => TokenSource::AzureCli,
+            None if self.is_in_a_pod_with_identity => TokenSource::WorkloadIdentity,
+            None => TokenSource::AzureCli,
+        };
+        let client_id = self.args.client_id.clone();
+        if source == TokenSource::AzureCli && client_id.is_some() {
+            return Err("--client-id has no meaning for azure_cli, which is whoever is logged in".into());
+        }
+        Ok(EntraAuth { source, client_id, username: self.args.username.clone().or(url_username) })
     }
 }
 

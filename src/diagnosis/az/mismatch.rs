@@ -110,7 +110,7 @@ pub(super) fn without_keys(facts: &AzFacts) -> Option<&str> {
 fn access_keys(case: &Case<'_>, facts: &AzFacts) -> Option<String> {
     let auth = case.observation.connection.as_ref()?.auth.as_ref()?;
     let is_key = match auth.method {
-        AuthMethod::None => false,
+        AuthMethod::None | AuthMethod::Entra => false,
         AuthMethod::Password => auth.username.as_deref().is_none_or(|name| name == "default"),
     };
     let file = without_keys(facts).filter(|_| is_key)?;

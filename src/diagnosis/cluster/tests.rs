@@ -74,6 +74,7 @@ fn case(host: &str, address: &str, facts: ClusterFacts) -> Diagnosis {
                 ping: Phase::done(took),
             },
             cluster: Some(cluster),
+            token: None,
             posture: None,
         },
         connection: Some(connection),

@@ -49,8 +49,8 @@ pub(crate) fn is_success(record: &Record) -> bool {
 }
 
 /// The facts of a target that has not been probed yet: every state is there, and none holds.
-pub(crate) fn before_the_first_probe() -> Vec<Fact> {
-    verdict(None).chain(outcomes(PhaseName::ALWAYS, |_| None)).collect()
+pub(crate) fn before_the_first_probe(phases: impl IntoIterator<Item = PhaseName>) -> Vec<Fact> {
+    verdict(None).chain(outcomes(phases, |_| None)).collect()
 }
 
 /// The phases that a record alone gives an outcome to: those of every probe, and the others that ran.

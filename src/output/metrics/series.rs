@@ -12,7 +12,7 @@ use crate::config::MetricsSettings;
 use crate::diagnosis::{Cause, Verdict};
 use crate::observation::{Resolution, View, ViewOutcome};
 use crate::phase::{PhaseName, PhaseOutcome};
-use crate::plan::Plan;
+use crate::plan::{Auth, Plan};
 use crate::record::Record;
 
 /// The upper bounds of `redpath_probe_duration_seconds`: coarse, since the phases tell the rest.
@@ -70,10 +70,10 @@ impl TargetSeries {
             failures: 0,
             failures_by_cause: BTreeMap::new(),
             probe_duration: Distribution::new(&PROBE_BUCKETS),
-            phases: PhaseName::ALWAYS.into_iter().map(phase).collect(),
+            phases: planned_phases(plan).map(phase).collect(),
             answers: planned_views(plan).map(|view| (view.to_owned(), Answers::default())).collect(),
             verdict: None,
-            facts: facts::before_the_first_probe(),
+            facts: facts::before_the_first_probe(planned_phases(plan)),
         }
     }
 
@@ -166,6 +166,12 @@ impl Answer {
             addresses: facts::addresses_of(view),
         }
     }
+}
+
+/// The phases that have series before the first probe: those of every probe, and the token's where one is needed.
+fn planned_phases(plan: &Plan) -> impl Iterator<Item = PhaseName> {
+    let needs_token = matches!(plan.auth, Auth::Entra(_));
+    PhaseName::ALWAYS.into_iter().chain(needs_token.then_some(PhaseName::Token))
 }
 
 /// The views that are known before the first probe; the name servers of resolv.conf are not.

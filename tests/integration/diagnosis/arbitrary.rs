@@ -371,8 +371,12 @@ fn connection() -> impl Strategy<Value = Connection> {
                 median_seconds: took,
                 max_seconds: took,
             });
-            connection.auth =
-                Some(AuthFacts { method: AuthMethod::Password, username: Some(user.clone()), credential_error });
+            connection.auth = Some(AuthFacts {
+                method: AuthMethod::Password,
+                username: Some(user.clone()),
+                credential_error,
+                token_renewed: false,
+            });
             let certificate = CertificateFacts {
                 subject: user.clone(),
                 sans: vec![user.clone()],

@@ -199,7 +199,8 @@ fn connected(plan: &Plan, addresses: [&str; 3], answers: bool) -> Observation {
     if answers {
         connection.source = Some("10.20.0.7".parse().expect("an address"));
         connection.tls = Some(tls(plan));
-        connection.auth = Some(AuthFacts { method: AuthMethod::None, username: None, credential_error: None });
+        connection.auth =
+            Some(AuthFacts { method: AuthMethod::None, username: None, credential_error: None, token_renewed: false });
         let took = milliseconds(1).into();
         connection.ping = Some(PingFacts {
             reply: PingReply::Noauth,
@@ -218,6 +219,7 @@ fn connected(plan: &Plan, addresses: [&str; 3], answers: bool) -> Observation {
         phases.connect = Phase::failed(milliseconds(2_500), redpath::observation::ConnectFailure::Timeout);
     }
     Observation {
+        token: None,
         resolution: Resolution {
             views: views(plan, addresses.map(Some)),
             view_in_use: Some("libc".into()),

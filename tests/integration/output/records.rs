@@ -55,6 +55,7 @@ pub(crate) fn healthy() -> Record {
     };
     record(
         Observation {
+            token: None,
             resolution: resolution(views),
             phases: phases([940, 1_210, 8_200, 804]),
             connection: Some(connection("10.60.4.5:6380")),
@@ -146,6 +147,7 @@ pub(crate) fn unlinked_zone() -> Record {
     };
     record(
         Observation {
+            token: None,
             resolution: resolution(views),
             phases: phases([940, 40_100, 82_000, 40_200]),
             connection: Some(connection("20.50.1.10:6380")),
@@ -231,6 +233,7 @@ pub(crate) fn overridden() -> Record {
     phases.connection.ping = Phase::NotReached { stopped_by: StoppedBy::Tls };
     record(
         Observation {
+            token: None,
             resolution: resolution(vec![libc, system]),
             phases,
             connection: Some(connection),
@@ -250,8 +253,12 @@ pub(crate) fn overridden() -> Record {
 pub(crate) fn slow() -> Record {
     let mut record = healthy();
     let connection = record.observation.connection.as_mut().expect("made above");
-    connection.auth =
-        Some(AuthFacts { method: AuthMethod::Password, username: Some("probe".into()), credential_error: None });
+    connection.auth = Some(AuthFacts {
+        method: AuthMethod::Password,
+        username: Some("probe".into()),
+        credential_error: None,
+        token_renewed: false,
+    });
     let ms = |ms| Seconds(Duration::from_millis(ms));
     connection.ping = Some(PingFacts {
         reply: PingReply::Pong,
@@ -391,7 +398,8 @@ fn connection(address: &str) -> Connection {
         checks: Some(CertificateChecks { trusted: true, in_date: true, name_matches: true }),
         trust: Some(TrustSource::Platform),
     });
-    connection.auth = Some(AuthFacts { method: AuthMethod::None, username: None, credential_error: None });
+    connection.auth =
+        Some(AuthFacts { method: AuthMethod::None, username: None, credential_error: None, token_renewed: false });
     let took = Seconds(Duration::from_micros(804));
     connection.ping = Some(PingFacts {
         reply: PingReply::Noauth,

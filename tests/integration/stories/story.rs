@@ -15,7 +15,7 @@ use redpath::observation::tcp::EarlierAttempt;
 use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts};
 use redpath::observation::{
     ClusterFacts, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, Posture, PosturePhase,
-    SkipReason, StoppedBy, View, ViewOutcome,
+    SkipReason, StoppedBy, TokenFacts, TokenFailure, View, ViewOutcome,
 };
 use redpath::phase::PhaseName;
 use redpath::target::{HostName, Target};
@@ -71,6 +71,10 @@ struct File {
     others: Vec<RawOther>,
     /// What the server announced of its cluster, in the shape of a record.
     cluster: Option<ClusterFacts>,
+    /// What is known of the token of Entra ID, in the shape of a record.
+    token: Option<TokenFacts>,
+    /// How fetching it failed, in the shape of a record.
+    token_failure: Option<toml::Value>,
     /// What the checks of posture saw, in the shape of a record.
     posture: Option<Posture>,
     then: Then,
@@ -117,6 +121,7 @@ struct RawConnection {
     given: bool,
     user: Option<String>,
     credential_error: Option<String>,
+    token_renewed: bool,
     ping: Option<PingReply>,
     certificate: Option<RawCertificate>,
     earlier: Vec<RawEarlier>,
@@ -365,10 +370,17 @@ fn observation(
     };
     let Some(address) = address else {
         let stopped_by = if resolve.failure().is_some() { StoppedBy::Resolve } else { StoppedBy::Interrupt };
-        let phases = Phases { resolve, connection: ConnectionPhases::not_reached(stopped_by), ..Phases::default() };
-        return Ok(Observation { resolution, phases, ..Observation::default() });
+        let connection = ConnectionPhases::not_reached(stopped_by);
+        let phases = Phases { resolve, connection, token: token(file)?, ..Phases::default() };
+        return Ok(Observation { resolution, phases, token: file.token.clone(), ..Observation::default() });
     };
-    let (phases, mut connection) = connect(&file.phases, &file.connection, address, target, expectation)?;
+    let (mut phases, mut connection) = connect(&file.phases, &file.connection, address, target, expectation)?;
+    if file.token_failure.is_some() {
+        phases.auth = Phase::Skipped { reason: SkipReason::CredentialUnavailable };
+    }
+    if let Some(auth) = connection.auth.as_mut().filter(|_| file.token.is_some()) {
+        auth.method = AuthMethod::Entra;
+    }
     connection.address_given = file.connection.given;
     let mut other_connections = Vec::new();
     for other in &file.others {
@@ -381,13 +393,23 @@ fn observation(
         phases: Phases {
             resolve,
             connection: phases,
+            token: token(file)?,
             cluster: file.cluster.is_some().then(|| Phase::done(TOOK)),
             posture: file.posture.clone().map(|facts| PosturePhase { phase: Phase::done(TOOK), facts }),
         },
+        token: file.token.clone(),
         connection: Some(connection),
         other_connections,
         cluster: file.cluster.clone(),
     })
+}
+
+fn token(file: &File) -> Result<Option<Phase<TokenFailure>>, String> {
+    match (&file.token, &file.token_failure) {
+        (None, _) => Ok(None),
+        (Some(_), None) => Ok(Some(Phase::done(TOOK))),
+        (Some(_), Some(raw)) => Ok(Some(Phase::failed(TOOK, read(raw)?))),
+    }
 }
 
 const TOOK: Duration = Duration::from_millis(1);
@@ -446,6 +468,7 @@ fn connect(
             method: if facts.user.is_some() { AuthMethod::Password } else { AuthMethod::None },
             username: facts.user.clone(),
             credential_error: facts.credential_error.clone(),
+            token_renewed: facts.token_renewed,
         });
     }
     if phases.ping.is_done() {

@@ -19,6 +19,9 @@ fn auth(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<String>, Stri
     let plans = planned(arguments, variables).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
     match &plans.plans[0].auth {
         Auth::None => (None, "keyless".into()),
+        Auth::Entra(EntraAuth { source, client_id, username }) => {
+            (username.clone(), format!("{source} {}", client_id.as_deref().unwrap_or("-")))
+        }
         Auth::Password { username, source } => {
             let source = match source {
                 PasswordSource::File(file) => file.display().to_string(),
@@ -86,4 +89,25 @@ fn views_are_held_to_what_there_is() {
     assert_eq!(azure.resolvers, [azure_resolver()], "asked for by name, so it is there");
     let error = selected(&["h", "--resolver", "hub=10.0.0.1", "--views", "hbu"]).err().expect("unknown");
     assert!(error.contains("\"hbu\"") && error.contains("hub, libc, system"), "{error}");
+}
+
+#[test]
+fn a_token_is_for_who_asks_for_one() {
+    let host = "cache1.redis.cache.windows.net";
+    let pod = [("AZURE_FEDERATED_TOKEN_FILE", "/var/run/token"), ("REDPATH_PASSWORD", "k"), ("REDPATH_USERNAME", "u")];
+    assert_eq!(auth(&[host, "--auth", "entra"], &pod), (None, "workload_identity -".into()));
+    assert_eq!(auth(&[host, "--auth", "entra"], &pod[1..]), (None, "azure_cli -".into()));
+    let given =
+        [host, "--auth", "entra", "--token-source", "managed_identity", "--client-id", "1-2", "--username", "me"];
+    assert_eq!(auth(&given, &pod), (Some("me".into()), "managed_identity 1-2".into()));
+    for (arguments, says) in [
+        (&[host, "--token-source", "azure_cli"][..], "--token-source is for --auth entra"),
+        (&[host, "--client-id", "1-2", "--auth", "none"], "--client-id is for --auth entra"),
+        (&[host, "--auth", "entra", "--password-file", "/dev/null"], "--password-file gives one"),
+        (&["rediss://u:p@cache1.redis.cache.windows.net", "--auth", "entra"], "the URL gives one"),
+        (&[host, "--auth", "entra", "--token-source", "azure_cli", "--client-id", "1-2"], "whoever is logged in"),
+    ] {
+        let refused = planned(arguments, &[]).err().unwrap_or_else(|| panic!("{arguments:?} was taken"));
+        assert!(refused.contains(says), "{arguments:?}: {refused}");
+    }
 }

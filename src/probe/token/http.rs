@@ -1,0 +1,259 @@
+//! The HTTP client of the token phase: one request per token, over verified TLS; in plain HTTP to the metadata
+//! service alone. No proxy, no redirect, no retry, a bounded answer, and errors in words of our own.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::error::{Error, ErrorKind};
+use azure_core::http::headers::Headers;
+use azure_core::http::request::{Body, Request};
+use azure_core::http::{AsyncRawResponse, HttpClient, StatusCode, Url};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::fetch::{Cause, METADATA_SERVICE, scrubbed};
+use super::{Progress, locked};
+use crate::observation::TokenFailure;
+use crate::observation::token::TokenStep;
+use crate::probe::budget::{Budget, Interrupt};
+use crate::probe::excerpt;
+use crate::probe::tls::{Tls, Unverified};
+use crate::secret::Secret;
+use crate::target::HostName;
+
+/// The most bytes of an answer's body, and of its head.
+const MAX_BODY: usize = 1 << 20;
+const MAX_HEAD: usize = 64 << 10;
+
+/// The limits of one address, and of the whole request.
+const CONNECT: Duration = Duration::from_secs(3);
+const REQUEST: Duration = Duration::from_secs(15);
+
+/// A client for one request.
+pub(super) struct Client {
+    tls: Tls,
+    progress: Arc<Progress>,
+    cause: Cause,
+    /// What is sent, so that no answer that repeats it is kept.
+    secret: Option<Arc<Secret>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpClient for Client {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let asked = timeout(REQUEST, self.ask(request)).await.unwrap_or_else(|_| Err(self.progress.timeout()));
+        asked.map(|body| AsyncRawResponse::from_bytes(StatusCode::Ok, Headers::new(), body)).map_err(|failure| {
+            *locked(&self.cause) = Some(failure);
+            // Of a kind that the SDK does not try again: whoever asks next does.
+            Error::with_message(ErrorKind::Credential, "the request failed")
+        })
+    }
+}
+
+impl Client {
+    pub(super) fn new(tls: &Tls, progress: &Arc<Progress>, cause: &Cause, secret: Option<Arc<Secret>>) -> Self {
+        Self { tls: tls.clone(), progress: Arc::clone(progress), cause: Arc::clone(cause), secret }
+    }
+
+    /// Host and port, the usual port left out.
+    pub(super) fn endpoint(url: &Url) -> String {
+        let host = excerpt::of_text(url.host_str().unwrap_or_default(), 253);
+        url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+    }
+
+    /// The body of the answer, which has been looked at: HTTP 200, and JSON with a token.
+    async fn ask(&self, request: &Request) -> Result<Bytes, TokenFailure> {
+        let url = request.url();
+        let endpoint = Self::endpoint(url);
+        match (url.scheme(), url.host_str(), url.port_or_known_default()) {
+            ("http", Some(METADATA_SERVICE), Some(80)) => {
+                let addresses = [SocketAddr::from(([169, 254, 169, 254], 80))];
+                let stream = self.connect(&endpoint, &addresses).await?;
+                self.exchange(&endpoint, request, stream).await
+            }
+            ("https", Some(host), Some(port)) => {
+                let name = HostName::parse(host).map_err(|error| TokenFailure::NotConfigured { error })?;
+                self.progress.is_at(&endpoint, TokenStep::Resolve);
+                let addresses = tokio::net::lookup_host((name.as_str(), port)).await;
+                let addresses: Vec<SocketAddr> = addresses
+                    .map_err(|error| unreachable(&endpoint, TokenStep::Resolve, &error.to_string()))?
+                    .collect();
+                let stream = self.connect(&endpoint, &addresses).await?;
+                self.progress.is_at(&endpoint, TokenStep::Tls);
+                let stream = self.verified(&endpoint, &name, stream).await?;
+                self.exchange(&endpoint, request, stream).await
+            }
+            _ => Err(TokenFailure::NotConfigured {
+                error: format!(
+                    "{endpoint} is no endpoint that a token is asked for over: https, or {METADATA_SERVICE} over http"
+                ),
+            }),
+        }
+    }
+
+    async fn connect(&self, endpoint: &str, addresses: &[SocketAddr]) -> Result<TcpStream, TokenFailure> {
+        self.progress.is_at(endpoint, TokenStep::Connect);
+        let mut last = unreachable(endpoint, TokenStep::Connect, "its name has no address");
+        for address in addresses {
+            last = match timeout(CONNECT, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => {
+                    unreachable(endpoint, TokenStep::Connect, &format!("{address}: {}", without_number(&error)))
+                }
+                Err(_) => TokenFailure::Timeout { endpoint: endpoint.to_owned(), step: TokenStep::Connect },
+            };
+        }
+        Err(last)
+    }
+
+    async fn verified(
+        &self,
+        endpoint: &str,
+        name: &HostName,
+        tcp: TcpStream,
+    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>, TokenFailure> {
+        let budget = Budget::new(REQUEST, Interrupt::new().1); // the limit of the request comes first
+        let stream = match self.tls.trust(None, &budget).await {
+            Ok(anchors) => anchors.handshake(name, tcp, &budget).await.0,
+            Err(unverified) => Err(unverified),
+        };
+        stream.map_err(|unverified| match unverified {
+            Unverified::Failed(failure) => unreachable(endpoint, TokenStep::Tls, &failure.to_string()),
+            Unverified::Interrupted => unreachable(endpoint, TokenStep::Tls, "interrupted"),
+        })
+    }
+
+    async fn exchange(
+        &self,
+        endpoint: &str,
+        request: &Request,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+    ) -> Result<Bytes, TokenFailure> {
+        self.progress.is_at(endpoint, TokenStep::Answer);
+        let bad = |error: &str| TokenFailure::BadAnswer { endpoint: endpoint.to_owned(), error: error.to_owned() };
+        let broken = |error: hyper::Error| match error.is_parse() {
+            true => bad("it is not HTTP"),
+            false => unreachable(endpoint, TokenStep::Answer, "the connection ended before the answer did"),
+        };
+        let request = built(request).ok_or_else(|| bad("the request cannot be made"))?;
+        let (mut sender, connection) =
+            http1::Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let answer = async {
+            let answer = sender.send_request(request).await.map_err(broken)?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, MAX_BODY).collect().await;
+            let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
+                Ok(error) => broken(*error),
+                Err(_) => bad("it is longer than 1 MiB"),
+            })?;
+            Ok((head.status.as_u16(), body.to_bytes()))
+        };
+        let mut answer = pin!(answer);
+        let (status, body) = tokio::select! {
+            answer = &mut answer => answer?,
+            _ = connection => answer.await?, // what it has read is still to be handed over
+        };
+        self.judged(endpoint, status, body)
+    }
+
+    fn judged(&self, endpoint: &str, status: u16, body: Bytes) -> Result<Bytes, TokenFailure> {
+        let bad = |error: String| Err(TokenFailure::BadAnswer { endpoint: endpoint.to_owned(), error });
+        match status {
+            200 => match serde_json::from_slice::<Shape>(&body) {
+                Ok(Shape { access_token: Some(_) }) => Ok(body),
+                Ok(_) => bad("it has no access_token".to_owned()),
+                Err(_) => bad("it is not JSON".to_owned()),
+            },
+            300..400 => bad(format!("HTTP {status}, a redirect, which is never followed")),
+            _ => {
+                let (code, message) = refusal(&body, self.secret.as_deref());
+                Err(TokenFailure::Rejected { endpoint: endpoint.to_owned(), status, code, message })
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Shape {
+    access_token: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Refusal {
+    error: String,
+    error_description: String,
+}
+
+/// The code and the words of a refusal (RFC 6749, 5.2). Entra's own code is in the words.
+fn refusal(body: &[u8], secret: Option<&Secret>) -> (Option<String>, String) {
+    let Ok(Refusal { error, error_description }) = serde_json::from_slice(body) else {
+        return (None, scrubbed(&excerpt::of_bytes(body, 120), secret));
+    };
+    // Behind these words come numbers for a ticket, which differ each time.
+    let words = error_description.split("Trace ID:").next().unwrap_or_default();
+    let message = scrubbed(words, secret);
+    let is_code =
+        |text: &str| (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let entra = message.split(':').next().filter(|word| word.starts_with("AADSTS") && is_code(word));
+    let own = Some(error.as_str()).filter(|word| is_code(word) && !secret.is_some_and(|s| s.is_repeated_in(word)));
+    (entra.or(own).map(str::to_owned), message)
+}
+
+fn built(request: &Request) -> Option<hyper::Request<Full<Bytes>>> {
+    let url = request.url();
+    let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    let Body::Bytes(body) = request.body() else { return None };
+    let mut built = hyper::Request::builder()
+        .method(request.method().as_ref())
+        .uri(target)
+        .header("host", Client::endpoint(url))
+        .header("connection", "close");
+    for (name, value) in request.headers().iter() {
+        built = built.header(name.as_str(), value.as_str());
+    }
+    built.body(Full::new(body.clone())).ok()
+}
+
+fn unreachable(endpoint: &str, step: TokenStep, error: &str) -> TokenFailure {
+    TokenFailure::Unreachable { endpoint: endpoint.to_owned(), step, error: excerpt::of_text(error, 256) }
+}
+
+fn without_number(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_a_code_and_words() {
+        let entra = br#"{"error":"unauthorized_client","error_description":"AADSTS700016: Application with identifier '1' was not found in the directory. Trace ID: 5 Correlation ID: 6","error_codes":[700016]}"#;
+        let (code, message) = refusal(entra, None);
+        assert_eq!(code.as_deref(), Some("AADSTS700016"));
+        assert_eq!(message, "AADSTS700016: Application with identifier '1' was not found in the directory");
+        let (code, message) = refusal(br#"{"error":"invalid_request","error_description":"Identity not found"}"#, None);
+        assert_eq!((code.as_deref(), message.as_str()), (Some("invalid_request"), "Identity not found"));
+        let secret = Secret::new("canary-assertion".into());
+        let (code, message) =
+            refusal(br#"{"error":"canary","error_description":"you sent canary-assertion"}"#, Some(&secret));
+        assert!(code.is_none() && message.starts_with("(withheld"), "{code:?} {message}");
+        assert_eq!(refusal(b"<html>", None), (None, "<html>".into()));
+    }
+}
