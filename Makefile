@@ -3,11 +3,11 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test lint deny image ci
+.PHONY: help demo test lint deny image bench bench-peers ci
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: ## see redpath tell a private path from a public one, on loopback (no root; the first build takes some minutes)
 	@scripts/toolchain.sh
@@ -38,6 +38,17 @@ image: ## the container image as an OCI archive, without daemon or base image (i
 	@scripts/toolchain.sh
 	cargo build --locked --release --bin redpath
 	@container/image.sh $(BUILT)/release/redpath $(BUILT)/image
+
+bench: ## time the parts (classification, diagnosis, encoding /metrics) with Criterion
+	@scripts/toolchain.sh
+	cargo bench --locked --bench parts
+
+bench-peers: ## measure redpath beside the programs that people would use in its place (installs them; some minutes)
+	@scripts/toolchain.sh
+	@scripts/bench-packages.sh
+	cargo build --locked --release --bin redpath
+	cargo build --locked --example bench-peers
+	@echo; $(BUILT)/debug/examples/bench-peers $(BUILT)/release/redpath
 
 ci: ## all of it, as the build server does
 	.ci/run

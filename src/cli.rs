@@ -163,9 +163,9 @@ pub struct CheckArgs {
     /// Warn where a phase takes longer: resolve, connect, tls, auth or ping (repeatable)
     #[arg(long, value_name = "PHASE=TIME", value_parser = values::latency, help_heading = EXPECTED)]
     pub latency: Vec<(PhaseName, Duration)>,
-    /// Whether a server that answers without credentials fails
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, help_heading = EXPECTED)]
-    pub require_auth: bool,
+    /// Whether a server that answers without credentials fails; off makes no connection to find out
+    #[arg(long, value_name = "BOOL|off", value_parser = values::require_auth, default_value = "true", help_heading = EXPECTED)]
+    pub require_auth: RequireAuth,
     /// Whether the public address should answer, as seen from here: one that does fails `closed` [default: ignore, or closed where --public-address is given]
     #[arg(long, value_enum, value_name = "STATE", help_heading = EXPECTED)]
     pub public_access: Option<PublicState>,
@@ -263,6 +263,17 @@ pub enum PublicState {
     Open,
     /// It is not looked at
     Ignore,
+}
+
+/// `--require-auth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequireAuth {
+    /// A server that answers without credentials fails.
+    Error,
+    /// It is told.
+    Remark,
+    /// It is not looked at where credentials are given.
+    Off,
 }
 
 /// `--plaintext-port`.

@@ -124,10 +124,11 @@ pub enum ClusterWalk {
     Off,
 }
 
-/// What is looked at that should be closed, beside whether authentication is enforced, which every
-/// probe with credentials looks at. What is expected of it is the expectation's.
+/// What is looked at that should be closed. What is expected of it is the expectation's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PosturePlan {
+    /// Leaves out the connection that finds out, for a probe with credentials, whether the server demands any.
+    pub without_auth: bool,
     /// The port, at the address in use, where Redis without TLS should not answer; `None` where it is not looked at.
     pub plaintext_port: Option<u16>,
     /// The public address, looked at unless [`crate::expectation::PublicAccess::Ignore`] is expected of it.

@@ -116,7 +116,9 @@ impl<W: World> Schedule<W> {
                 continue;
             }
             let target = Arc::new(target.clone());
-            let timing = Timing::new(Instant::now(), target.interval, &self.vantage, name);
+            let mut timing = Timing::new(Instant::now(), target.interval, &self.vantage, name);
+            timing.first_round =
+                FIRST_ROUND.min(FIRST_GAP.saturating_mul(u32::try_from(targets.len()).unwrap_or(u32::MAX)));
             let turns = Turns {
                 world: Arc::clone(&self.world),
                 target: Arc::clone(&target),
@@ -182,22 +184,32 @@ struct Timing {
     start: Instant,
     phase: Duration,
     period: Duration,
+    first_round: Duration,
 }
 
 /// The first verdict need not wait a whole period, and yet not all come at the same moment.
 const FIRST_ROUND: Duration = Duration::from_secs(1);
+
+/// What each target adds to the first round where they are few: with one, the first verdict comes at once.
+const FIRST_GAP: Duration = Duration::from_millis(5);
 
 impl Timing {
     fn new(start: Instant, period: Duration, vantage: &str, target: &str) -> Self {
         let period = period.max(Duration::from_millis(1));
         let hash = Sha256::new().chain_update(vantage).chain_update([0]).chain_update(target).finalize();
         let hash = hash.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-        Self { start, phase: remainder(Duration::from_nanos(hash), period), period }
+        Self { start, phase: remainder(Duration::from_nanos(hash), period), period, first_round: FIRST_ROUND }
     }
 
-    /// The first turn, within [`FIRST_ROUND`]. The phase is a whole number of seconds later, or the same.
+    /// The first turn, within the first round.
     fn first(&self) -> Instant {
-        self.start + remainder(self.phase, FIRST_ROUND)
+        self.start + remainder(self.phase, self.first_round)
+    }
+
+    /// The next turn after that at `last`. A first turn that comes right before a regular one stands for it.
+    fn next(&self, last: Instant, now: Instant) -> Instant {
+        let next = self.after(now);
+        if next - last < self.period.min(FIRST_ROUND) / 2 { next + self.period } else { next }
     }
 
     /// The next moment after `now`. It follows from the start alone, so that nothing adds up.
@@ -250,7 +262,7 @@ impl<W: World> Turns<W> {
                 self.take_one().await;
                 drop(permit);
             }
-            due = self.timing.after(due.max(Instant::now()));
+            due = self.timing.next(due, due.max(Instant::now()));
         }
     }
 

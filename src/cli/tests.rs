@@ -22,7 +22,7 @@ fn the_declaration_holds_together() {
 fn defaults_are_those_of_the_contract() {
     let args = check(&["cache1"]);
     assert_eq!((args.expect, args.output, args.color), (Expect::Private, OutputFormat::Text, ColorChoice::Auto));
-    assert_eq!((args.timeout, args.samples, args.require_auth), (Duration::from_secs(5), 1, true));
+    assert_eq!((args.timeout, args.samples, args.require_auth), (Duration::from_secs(5), 1, RequireAuth::Error));
     assert_eq!((args.tries, check(&["cache1", "--tries", "20"]).tries), (None, Some(20)));
     assert_eq!((args.addresses, args.auth), (WhichAddresses::First, None));
     assert_eq!(args.views, ["all"]);
@@ -53,7 +53,7 @@ fn flags_are_read_and_repeated() {
     assert_eq!((args.endpoints.len(), args.resolvers.len(), args.samples), (2, 1, 1000));
     assert_eq!(args.views, ["libc", "hub"]);
     assert_eq!(args.latency, [(PhaseName::Ping, Duration::from_millis(5))]);
-    assert!(!args.require_auth);
+    assert_eq!(args.require_auth, RequireAuth::Remark);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::PlaintextPort;
+use super::{PlaintextPort, RequireAuth};
 use crate::address;
 use crate::azure::AZURE_DNS;
 use crate::phase::PhaseName;
@@ -124,6 +124,19 @@ pub fn plaintext_port(text: &str) -> Result<PlaintextPort, String> {
         _ => {
             parse_port(text).map(PlaintextPort::Port).map_err(|_| "off, or a port from 1 to 65535, is expected".into())
         }
+    }
+}
+
+/// Reads `true`, `false` or `off`.
+///
+/// # Errors
+/// A sentence that says what would be accepted.
+pub fn require_auth(text: &str) -> Result<RequireAuth, String> {
+    match text {
+        "true" => Ok(RequireAuth::Error),
+        "false" => Ok(RequireAuth::Remark),
+        "off" => Ok(RequireAuth::Off),
+        _ => Err("true, false or off is expected".into()),
     }
 }
 

@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 
 use super::raw::{
     AllViews, Off, RawAddresses, RawAuth, RawCluster, RawConfig, RawDefaults, RawDuration, RawExpect, RawFullResolver,
-    RawLatency, RawMethod, RawMetrics, RawPlaintextPort, RawPosture, RawProbe, RawRange, RawResolver, RawTarget,
-    RawTls, RawVantage, RawViews, RawWeb,
+    RawLatency, RawMethod, RawMetrics, RawPlaintextPort, RawPosture, RawProbe, RawRange, RawRequireAuth, RawResolver,
+    RawTarget, RawTls, RawVantage, RawViews, RawWeb,
 };
 use super::{Config, TargetConfig};
 use crate::expectation::Expectation;
@@ -119,7 +119,10 @@ fn expect(expectation: &Expectation) -> RawExpect {
 
 fn posture(expectation: &Expectation, plan: PosturePlan) -> RawPosture {
     RawPosture {
-        require_auth: Some(expectation.require_auth),
+        require_auth: Some(match plan.without_auth {
+            true => RawRequireAuth::Off(Off::Off),
+            false => RawRequireAuth::Is(expectation.require_auth),
+        }),
         plaintext_port: Some(plan.plaintext_port.map_or(RawPlaintextPort::Off(Off::Off), RawPlaintextPort::Port)),
         public_access: Some(expectation.public_access),
         public_address: Some(match plan.public_address {

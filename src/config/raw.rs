@@ -242,9 +242,9 @@ pub(super) struct RawTls {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPosture {
-    /// Whether a server that answers without credentials is an error; otherwise it is a warning.
+    /// Whether a server that answers without credentials is an error; otherwise it is a warning. `off` makes no connection to find out.
     #[schemars(extend("default" = true))]
-    pub(super) require_auth: Option<bool>,
+    pub(super) require_auth: Option<RawRequireAuth>,
     /// A port where Redis without TLS must not answer at the address in use: one that does is an error. For targets with TLS.
     #[schemars(extend("default" = "off"))]
     pub(super) plaintext_port: Option<RawPlaintextPort>,
@@ -253,6 +253,16 @@ pub(super) struct RawPosture {
     /// The public address: an IP address, or `auto` for the answer of a configured resolver in the internet.
     #[schemars(extend("default" = "auto", "examples" = ["auto", "20.50.1.10"]))]
     pub(super) public_address: Option<String>,
+}
+
+/// What a server is that answers without credentials.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum RawRequireAuth {
+    /// An error, or a remark.
+    Is(bool),
+    /// It is not looked at where credentials are configured; where none are, a remark.
+    Off(Off),
 }
 
 /// The port for Redis without TLS.

@@ -11,7 +11,7 @@ use super::error::Problems;
 use super::path::Path;
 use super::raw::{
     KnownResolver, Off, RawAddresses, RawAuth, RawCluster, RawConfig, RawDefaults, RawDuration, RawExpect, RawMetrics,
-    RawPlaintextPort, RawPosture, RawRange, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
+    RawPlaintextPort, RawPosture, RawRange, RawRequireAuth, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
 };
 use super::values::{self, Bounds};
 use super::{
@@ -261,7 +261,13 @@ fn expectation(raw: &RawExpect, expectation: &mut Expectation, path: &Path, prob
 
 fn posture(raw: &RawPosture, settings: &mut Settings, path: &Path, problems: &mut Problems<'_>) {
     let expectation = &mut settings.expectation;
-    expectation.require_auth = raw.require_auth.unwrap_or(expectation.require_auth);
+    match raw.require_auth {
+        Some(RawRequireAuth::Is(error)) => (expectation.require_auth, settings.posture.without_auth) = (error, false),
+        Some(RawRequireAuth::Off(Off::Off)) => {
+            (expectation.require_auth, settings.posture.without_auth) = (false, true)
+        }
+        None => {}
+    }
     match raw.plaintext_port {
         Some(RawPlaintextPort::Port(port)) => settings.posture.plaintext_port = Some(port),
         Some(RawPlaintextPort::Off(Off::Off)) => settings.posture.plaintext_port = None,

@@ -91,15 +91,15 @@ impl Metrics {
 
     /// The whole page, in UTF-8.
     pub fn encode(&self, format: ExpositionFormat) -> Vec<u8> {
-        let mut page = self.page_of_targets();
+        let mut page = self.page_of_targets(format);
         self.add_agent_to(&mut page);
         process::add_to(&mut page);
-        page.write(format).into_bytes()
+        page.write().into_bytes()
     }
 
     /// The part that `check` has too: the targets, the build and the vantage.
-    pub(crate) fn page_of_targets(&self) -> Page {
-        let mut page = Page::default();
+    pub(crate) fn page_of_targets(&self, format: ExpositionFormat) -> Page {
+        let mut page = Page::new(format);
         for series in locked(&self.targets).values() {
             series.add_to(&mut page);
         }

@@ -20,16 +20,16 @@ pub fn exposition_of(records: &[Record]) -> String {
     for record in &records {
         metrics.observe(record);
     }
-    metrics.page_of_targets().write(ExpositionFormat::Text)
+    metrics.page_of_targets(ExpositionFormat::Text).write()
 }
 
 /// One probe under the names of the blackbox exporter, and what `redpath_*` says of the last probe
 /// without the label `target`, which the scrape configuration gives; in the text format.
 pub fn blackbox_exposition(record: &Record) -> String {
-    let mut page = Page::default();
+    let mut page = Page::new(ExpositionFormat::Text);
     let phases = &record.observation.phases;
     for fact in facts::of(record, facts::phases_of(record), false) {
-        page.add(fact.family, fact.labels.iter().map(|(name, value)| (*name, value.as_str())), fact.value);
+        page.add(fact.family, fact.labels.iter().map(|(name, value)| (*name, value.as_ref())), fact.value);
     }
     page.add(&family::BLACKBOX_SUCCESS, [], f64::from(u8::from(facts::is_success(record))));
     page.add(&family::BLACKBOX_DURATION, [], record.took_seconds.as_f64());
@@ -44,7 +44,7 @@ pub fn blackbox_exposition(record: &Record) -> String {
     if let Some(connection) = &record.observation.connection {
         add_connection(&mut page, connection);
     }
-    page.write(ExpositionFormat::Text)
+    page.write()
 }
 
 fn add_connection(page: &mut Page, connection: &Connection) {

@@ -32,7 +32,7 @@ impl Seen<'_> {
 
 /// Makes the checks that are wanted; `None` where none is.
 pub(super) async fn look(connector: &Connector, plan: &Plan, seen: &Seen<'_>, budget: &Budget) -> Option<PosturePhase> {
-    let wants_auth = plan.auth != Auth::None;
+    let wants_auth = plan.auth != Auth::None && !plan.posture.without_auth;
     let plaintext_port = plan.posture.plaintext_port.filter(|_| plan.target.tls);
     let wants_public = plan.expectation.public_access != Expected::Ignore;
     if !wants_auth && plaintext_port.is_none() && !wants_public {

@@ -4,6 +4,8 @@
 //! anew, so that those of an older or newer version, with codes that this one does not know, are no
 //! obstacle. A file may be from anywhere: it is read within bounds, and refused with where and why.
 
+mod json_path;
+
 use std::fmt;
 
 use serde::Deserialize;
@@ -234,10 +236,9 @@ impl<'a> Place<'a> {
 
     /// Reads the part as a `T`; keys that `T` does not have are passed over.
     fn read<T: DeserializeOwned>(&self) -> Result<T, Unreadable> {
-        let mut json = serde_json::Deserializer::from_str(self.part);
-        serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path().to_string();
-            self.wrong(error.inner(), if path == "." { "" } else { &path }, "")
+        serde_json::from_str(self.part).map_err(|error| {
+            let path = json_path::at(self.part, error.line(), error.column());
+            self.wrong(&error, &path, "")
         })
     }
 

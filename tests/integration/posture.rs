@@ -122,6 +122,12 @@ async fn a_default_user_without_a_password_takes_any_and_is_found_out() {
     let record = check(&plan).await;
     assert_eq!(severity_of(&record, Code::AuthNotEnforced), Some(Severity::Info));
     assert_eq!(record.verdict.cause, Cause::Healthy);
+
+    plan.posture.without_auth = true;
+    let pings = redis.cli(&["INFO", "commandstats"]).matches("cmdstat_ping:calls=4,").count();
+    assert_eq!((check(&plan).await.observation.phases.posture, pings), (None, 1));
+    let counts = redis.cli(&["INFO", "commandstats"]);
+    assert!(counts.contains("cmdstat_ping:calls=5,"), "one connection alone: {counts}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::az::{AzFiles, Source};
 use crate::cli::values::azure_resolver;
 use crate::cli::{
-    AuthChoice, CheckArgs, ClusterChoice, Expect, PlaintextPort, PublicState, TokenChoice, WhichAddresses,
+    AuthChoice, CheckArgs, ClusterChoice, Expect, PlaintextPort, PublicState, RequireAuth, TokenChoice, WhichAddresses,
 };
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, ExpectedPath, PublicAccess};
@@ -139,7 +139,7 @@ fn expectation(args: &CheckArgs) -> Result<Expectation, String> {
         },
         endpoints: args.endpoints.clone(),
         private_ranges: args.private_ranges.clone(),
-        require_auth: args.require_auth,
+        require_auth: args.require_auth == RequireAuth::Error,
         public_access: match (args.public_access, args.public_address) {
             (Some(PublicState::Closed), _) | (None, Some(_)) => PublicAccess::Closed,
             (Some(PublicState::Open), _) => PublicAccess::Open,
@@ -152,6 +152,7 @@ fn expectation(args: &CheckArgs) -> Result<Expectation, String> {
 
 fn posture(args: &CheckArgs) -> PosturePlan {
     PosturePlan {
+        without_auth: args.require_auth == RequireAuth::Off,
         plaintext_port: match args.plaintext_port {
             Some(PlaintextPort::Port(port)) => Some(port),
             Some(PlaintextPort::Off) | None => None,

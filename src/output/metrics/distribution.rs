@@ -1,7 +1,5 @@
 //! A histogram's state. It has no lock of its own: the state of a target changes and is read as one.
 
-use prometheus::proto::{Bucket, Histogram};
-
 /// How often a value fell under each bound, and the sum of all.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Distribution {
@@ -26,20 +24,22 @@ impl Distribution {
         self.sum += value;
     }
 
-    pub(crate) fn to_model(&self) -> Histogram {
-        let mut model = Histogram::default();
-        let mut cumulative = 0;
-        let buckets = self.bounds.iter().zip(&self.counts).map(|(bound, count)| {
-            cumulative += count;
-            let mut bucket = Bucket::default();
-            bucket.set_upper_bound(*bound);
-            bucket.set_cumulative_count(cumulative);
-            bucket
-        });
-        model.set_bucket(buckets.collect());
-        model.set_sample_count(self.counts.iter().sum());
-        model.set_sample_sum(self.sum);
-        model
+    /// Each bound, and how many values are not above it.
+    pub(crate) fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> {
+        self.bounds.iter().zip(&self.counts).scan(0, |sum, (bound, count)| {
+            *sum += count;
+            Some((*bound, *sum))
+        })
+    }
+
+    /// How many values there were.
+    pub(crate) fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The sum of the values.
+    pub(crate) fn sum(&self) -> f64 {
+        self.sum
     }
 }
 
@@ -53,9 +53,7 @@ mod tests {
         for value in [0.5, 0.6, 1.0, 7.0] {
             distribution.observe(value);
         }
-        let model = distribution.to_model();
-        let buckets: Vec<_> = model.get_bucket().iter().map(|b| (b.upper_bound(), b.cumulative_count())).collect();
-        assert_eq!(buckets, [(0.5, 1), (1.0, 3)]);
-        assert_eq!((model.get_sample_count(), model.get_sample_sum()), (4, 9.1));
+        assert_eq!(distribution.cumulative().collect::<Vec<_>>(), [(0.5, 1), (1.0, 3)]);
+        assert_eq!((distribution.count(), distribution.sum()), (4, 9.1));
     }
 }

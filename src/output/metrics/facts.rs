@@ -3,6 +3,7 @@
 //! A phase that did not run has no number here, and where a probe could not see something, there is
 //! no series that claims it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -21,7 +22,7 @@ pub(crate) const RESOLUTION_INFO_LIMIT: usize = 32;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Fact {
     pub(crate) family: &'static Family,
-    pub(crate) labels: Vec<(&'static str, String)>,
+    pub(crate) labels: Vec<(&'static str, Cow<'static, str>)>,
     pub(crate) value: f64,
 }
 
@@ -34,7 +35,8 @@ impl Fact {
         Self::new(family, f64::from(u8::from(holds)))
     }
 
-    fn with(mut self, label: &'static str, value: impl Into<String>) -> Self {
+    fn with(mut self, label: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.labels.reserve_exact(1);
         self.labels.push((label, value.into()));
         self
     }
@@ -81,7 +83,7 @@ pub(crate) fn of(record: &Record, phases: impl IntoIterator<Item = PhaseName>, r
     facts.extend(public_access(observation));
     facts.extend(not_after.map(|time| Fact::new(&family::CERTIFICATE_NOT_AFTER, time.unix_seconds())));
     if let Some((version, cipher)) = tls.and_then(|tls| tls.version.as_ref().zip(tls.cipher.as_ref())) {
-        facts.push(Fact::new(&family::TLS_INFO, 1.0).with("version", version).with("cipher", cipher));
+        facts.push(Fact::new(&family::TLS_INFO, 1.0).with("version", version.clone()).with("cipher", cipher.clone()));
     }
     for finding in &record.findings {
         let fact = Fact::new(&family::FINDING_ACTIVE, 1.0).with("code", finding.code.as_str());
@@ -140,21 +142,20 @@ fn outcomes(
 fn ttl(view: &View) -> Option<Fact> {
     let of_chain = view.chain.iter().map(|record| record.ttl);
     let lowest = of_chain.chain(view.addresses.iter().filter_map(|address| address.ttl)).min()?;
-    Some(Fact::new(&family::RESOLUTION_TTL, f64::from(lowest)).with("view", &view.view))
+    Some(Fact::new(&family::RESOLUTION_TTL, f64::from(lowest)).with("view", view.view.clone()))
 }
 
 fn classes(view: &View) -> impl Iterator<Item = Fact> + '_ {
-    AddressClass::ALL
-        .into_iter()
-        .filter(|class| view.addresses.iter().any(|address| address.class == *class))
-        .map(|class| Fact::new(&family::ADDRESS_CLASS, 1.0).with("view", &view.view).with("class", class.as_str()))
+    AddressClass::ALL.into_iter().filter(|class| view.addresses.iter().any(|address| address.class == *class)).map(
+        |class| Fact::new(&family::ADDRESS_CLASS, 1.0).with("view", view.view.clone()).with("class", class.as_str()),
+    )
 }
 
 fn addresses(resolution: &Resolution) -> impl Iterator<Item = Fact> + '_ {
     let each = resolution.views.iter().flat_map(|view| {
         view.addresses.iter().map(|address| {
             Fact::new(&family::RESOLUTION_INFO, 1.0)
-                .with("view", &view.view)
+                .with("view", view.view.clone())
                 .with("path", path(view))
                 .with("address", address.ip.to_string())
                 .with("address_class", address.class.as_str())
@@ -203,6 +204,9 @@ pub(crate) fn addresses_of(view: &View) -> BTreeSet<IpAddr> {
 /// One series each: an answer may repeat an address, and resolv.conf a name server.
 fn without_duplicates(mut facts: Vec<Fact>) -> Vec<Fact> {
     let mut seen = BTreeSet::new();
-    facts.retain(|fact| seen.insert((fact.family.name, fact.labels.clone())));
+    let are_first: Vec<bool> = facts.iter().map(|fact| seen.insert((fact.family.name, &fact.labels))).collect();
+    let mut are_first = are_first.into_iter();
+    facts.retain(|_| are_first.next().unwrap_or(true));
+    facts.shrink_to_fit();
     facts
 }

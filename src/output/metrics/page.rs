@@ -1,21 +1,23 @@
-//! A page of metrics: the series by family, and how it is written.
+//! A page of metrics: the series by family, and how they are written.
 //!
-//! The data model and the text format are the `prometheus` crate's, which nothing outside this
-//! folder names. It has no OpenMetrics, so that is written here.
+//! Each series is written as it comes, into the text of its family: a page of hundreds of targets is
+//! built at every scrape, and a model of it would be several times its size. The formats are
+//! Prometheus' text format 0.0.4 and OpenMetrics 1.0.0.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
-
-use prometheus::TextEncoder;
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use super::distribution::Distribution;
 use super::family::{Family, Kind};
 use super::negotiation::ExpositionFormat;
 
 /// The series of a page, in the order of their families' names.
-#[derive(Default)]
-pub(crate) struct Page(BTreeMap<&'static str, MetricFamily>);
+pub(crate) struct Page {
+    format: ExpositionFormat,
+    families: BTreeMap<&'static str, String>,
+    /// The labels of the series that is being written.
+    labels: String,
+}
 
 /// The value of a series.
 pub(crate) enum Value<'a> {
@@ -36,6 +38,11 @@ impl<'a> From<&'a Distribution> for Value<'a> {
 }
 
 impl Page {
+    /// An empty page.
+    pub(crate) fn new(format: ExpositionFormat) -> Self {
+        Self { format, families: BTreeMap::new(), labels: String::new() }
+    }
+
     /// Adds a series: a number to a counter or a gauge, a distribution to a histogram.
     pub(crate) fn add<'a>(
         &mut self,
@@ -43,105 +50,90 @@ impl Page {
         labels: impl IntoIterator<Item = (&'a str, &'a str)>,
         value: impl Into<Value<'a>>,
     ) {
-        let mut metric = labelled(labels);
+        self.labels.clear();
+        for (name, value) in labels {
+            if !self.labels.is_empty() {
+                self.labels.push(',');
+            }
+            self.labels.push_str(name);
+            self.labels.push_str("=\"");
+            push_escaped(&mut self.labels, value, true);
+            self.labels.push('"');
+        }
+        let text = self.families.entry(family.name).or_insert_with(|| head(family, self.format));
+        let mut line = |suffix: &str, bound: Option<&str>, value: &dyn Display| {
+            text.push_str(family.name);
+            text.push_str(suffix);
+            if !self.labels.is_empty() || bound.is_some() {
+                text.push('{');
+                text.push_str(&self.labels);
+                if let Some(bound) = bound {
+                    text.push_str(if self.labels.is_empty() { "le=\"" } else { ",le=\"" });
+                    text.push_str(bound);
+                    text.push('"');
+                }
+                text.push('}');
+            }
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, " {value}");
+        };
         match value.into() {
-            // The model has room for a value of each type; the family's says which one is written.
-            Value::Number(number) => {
-                let (mut counter, mut gauge) = (Counter::default(), Gauge::default());
-                counter.set_value(number);
-                gauge.set_value(number);
-                metric.set_counter(counter);
-                metric.set_gauge(gauge);
+            Value::Number(number) => line("", None, &number),
+            Value::Distribution(distribution) => {
+                for (bound, count) in distribution.cumulative() {
+                    // OpenMetrics wants a float, `1.0`, which `{:?}` writes.
+                    let bound = match self.format {
+                        ExpositionFormat::Text => bound.to_string(),
+                        ExpositionFormat::OpenMetrics => format!("{bound:?}"),
+                    };
+                    line("_bucket", Some(&bound), &count);
+                }
+                line("_bucket", Some("+Inf"), &distribution.count());
+                line("_sum", None, &distribution.sum());
+                line("_count", None, &distribution.count());
             }
-            Value::Distribution(distribution) => metric.set_histogram(distribution.to_model()),
         }
-        self.0.entry(family.name).or_insert_with(|| empty(family)).mut_metric().push(metric);
     }
 
-    /// Writes the page.
-    pub(crate) fn write(self, format: ExpositionFormat) -> String {
-        let families: Vec<MetricFamily> = self.0.into_values().collect();
-        match format {
-            // It fails on a family without a name or a series only, and there is none.
-            ExpositionFormat::Text => TextEncoder::new().encode_to_string(&families).unwrap_or_default(),
-            ExpositionFormat::OpenMetrics => open_metrics(&families),
+    /// The page as text.
+    pub(crate) fn write(self) -> String {
+        let mut page = String::with_capacity(self.families.values().map(String::len).sum::<usize>() + 8);
+        for family in self.families.into_values() {
+            page.push_str(&family);
         }
+        if self.format == ExpositionFormat::OpenMetrics {
+            page.push_str("# EOF\n");
+        }
+        page
     }
 }
 
-fn empty(family: &Family) -> MetricFamily {
-    let mut model = MetricFamily::default();
-    model.set_name(family.name.to_owned());
-    model.set_help(family.help.to_owned());
-    model.set_field_type(match family.kind {
-        Kind::Counter => MetricType::COUNTER,
-        Kind::Gauge => MetricType::GAUGE,
-        Kind::Histogram => MetricType::HISTOGRAM,
-    });
-    model
-}
-
-fn labelled<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Metric {
-    let pair = |(name, value): (&str, &str)| {
-        let mut pair = LabelPair::default();
-        pair.set_name(name.to_owned());
-        pair.set_value(value.to_owned());
-        pair
+/// What stands above the series of a family. In OpenMetrics a counter's is called without the `_total`
+/// of its series, and a help text has its quotes escaped.
+fn head(family: &Family, format: ExpositionFormat) -> String {
+    let called = match (format, family.kind) {
+        (ExpositionFormat::OpenMetrics, Kind::Counter) => family.name.strip_suffix("_total").unwrap_or(family.name),
+        _ => family.name,
     };
-    Metric::from_label(labels.into_iter().map(pair).collect())
+    let mut text = format!("# HELP {called} ");
+    push_escaped(&mut text, family.help, format == ExpositionFormat::OpenMetrics);
+    let _ = writeln!(text, "\n# TYPE {called} {}", family.kind.as_str());
+    text
 }
 
-/// OpenMetrics 1.0.0: a counter's family is called without the `_total` of its series, a help text
-/// has its quotes escaped, a bucket's bound is a float (`1.0`), and the page says where it ends.
-fn open_metrics(families: &[MetricFamily]) -> String {
-    let mut page = String::new();
-    for family in families {
-        let name = family.name();
-        let kind = family.get_field_type();
-        let called = if kind == MetricType::COUNTER { name.strip_suffix("_total").unwrap_or(name) } else { name };
-        let type_name = format!("{kind:?}").to_ascii_lowercase();
-        // Writing to a String cannot fail.
-        let _ = writeln!(page, "# HELP {called} {}\n# TYPE {called} {type_name}", escaped(family.help()));
-        for metric in family.get_metric() {
-            let labels: Vec<String> = metric
-                .get_label()
-                .iter()
-                .map(|pair| format!("{}=\"{}\"", pair.name(), escaped(pair.value())))
-                .collect();
-            let labels = labels.join(",");
-            let mut line = |suffix: &str, bound: Option<&str>, value: &dyn Display| {
-                let _ = match (labels.as_str(), bound) {
-                    ("", None) => writeln!(page, "{name}{suffix} {value}"),
-                    ("", Some(bound)) => writeln!(page, "{name}{suffix}{{le=\"{bound}\"}} {value}"),
-                    (labels, None) => writeln!(page, "{name}{suffix}{{{labels}}} {value}"),
-                    (labels, Some(bound)) => writeln!(page, "{name}{suffix}{{{labels},le=\"{bound}\"}} {value}"),
-                };
-            };
-            match kind {
-                MetricType::COUNTER => line("", None, &metric.get_counter().get_value()),
-                MetricType::GAUGE | MetricType::UNTYPED | MetricType::SUMMARY => {
-                    line("", None, &metric.get_gauge().get_value());
-                }
-                MetricType::HISTOGRAM => {
-                    let histogram = metric.get_histogram();
-                    for bucket in histogram.get_bucket() {
-                        // `{:?}` keeps the point of a whole number.
-                        let bound = format!("{:?}", bucket.upper_bound());
-                        line("_bucket", Some(&bound), &bucket.cumulative_count());
-                    }
-                    line("_bucket", Some("+Inf"), &histogram.get_sample_count());
-                    line("_sum", None, &histogram.get_sample_sum());
-                    line("_count", None, &histogram.get_sample_count());
-                }
-            }
-        }
+fn push_escaped(to: &mut String, text: &str, with_quotes: bool) {
+    let mut rest = text;
+    while let Some(at) = rest.find(|c| c == '\\' || c == '\n' || (with_quotes && c == '"')) {
+        let (before, after) = rest.split_at(at);
+        to.push_str(before);
+        to.push_str(match after.as_bytes() {
+            [b'\n', ..] => "\\n",
+            [b'"', ..] => "\\\"",
+            _ => "\\\\",
+        });
+        rest = &after[1..];
     }
-    page.push_str("# EOF\n");
-    page
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\"")
+    to.push_str(rest);
 }
 
 #[cfg(test)]
@@ -149,8 +141,8 @@ mod tests {
     use super::super::family;
     use super::*;
 
-    fn page() -> Page {
-        let mut page = Page::default();
+    fn page(format: ExpositionFormat) -> Page {
+        let mut page = Page::new(format);
         let mut durations = Distribution::new(&[0.5, 1.0]);
         durations.observe(0.75);
         page.add(&family::PROBE_DURATION, [("target", "a")], &durations);
@@ -176,12 +168,12 @@ redpath_probes_total{target="a\"b\\c\nd"} 3
 redpath_schedule_lag_seconds 0.25
 # EOF
 "#;
-        assert_eq!(page().write(ExpositionFormat::OpenMetrics), expected);
+        assert_eq!(page(ExpositionFormat::OpenMetrics).write(), expected);
     }
 
     #[test]
     fn the_text_format_keeps_the_names_and_has_no_end() {
-        let text = page().write(ExpositionFormat::Text);
+        let text = page(ExpositionFormat::Text).write();
         assert!(
             text.contains("# TYPE redpath_probes_total counter\nredpath_probes_total{target=\"a\\\"b\\\\c\\nd\"} 3\n")
         );

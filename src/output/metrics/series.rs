@@ -129,7 +129,7 @@ impl TargetSeries {
             page.add(&family::VERDICT_SINCE, [target], since.unix_seconds());
         }
         for fact in &self.facts {
-            let labels = fact.labels.iter().map(|(name, value)| (*name, value.as_str()));
+            let labels = fact.labels.iter().map(|(name, value)| (*name, value.as_ref()));
             page.add(fact.family, std::iter::once(target).chain(labels), fact.value);
         }
     }

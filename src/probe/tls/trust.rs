@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
@@ -40,8 +40,20 @@ pub(super) struct Trust {
 /// The trust anchors of all targets.
 pub(super) struct TrustStores {
     provider: Arc<CryptoProvider>,
-    files: Mutex<HashMap<PathBuf, (Stamp, Arc<Trust>)>>,
+    files: Mutex<HashMap<PathBuf, Known>>,
+    /// How long a file is taken for unchanged without a look at it, which takes a thread.
+    look_after: Duration,
     platform: tokio::sync::Mutex<Option<(Instant, Arc<Trust>)>>,
+}
+
+/// How long a file of trust anchors is taken for unchanged: hundreds of targets share one.
+const FILE_AGE: Duration = Duration::from_millis(500);
+
+/// What was read of a file.
+struct Known {
+    stamp: Stamp,
+    looked: Instant,
+    trust: Arc<Trust>,
 }
 
 /// What changes when a file does.
@@ -54,7 +66,8 @@ struct Stamp {
 impl TrustStores {
     /// No anchors are read yet.
     pub(super) fn new(provider: Arc<CryptoProvider>) -> Self {
-        Self { provider, files: Mutex::default(), platform: tokio::sync::Mutex::default() }
+        let platform = tokio::sync::Mutex::default();
+        Self { provider, files: Mutex::default(), look_after: FILE_AGE, platform }
     }
 
     /// The anchors of `file`, or the platform's, read without blocking the runtime.
@@ -64,6 +77,11 @@ impl TrustStores {
     pub(super) async fn get(self: &Arc<Self>, file: Option<&Path>) -> Result<Arc<Trust>, String> {
         let this = Arc::clone(self);
         if let Some(path) = file {
+            if let Some(known) = self.known_files().get(path)
+                && known.looked.elapsed() < self.look_after
+            {
+                return Ok(Arc::clone(&known.trust));
+            }
             let path = path.to_owned();
             return blocking(move || this.of_file(&path)).await;
         }
@@ -82,16 +100,21 @@ impl TrustStores {
         let refuse = |why: &dyn std::fmt::Display| format!("CA file {}: {why}", path.display());
         let metadata = fs::metadata(path).map_err(|error| refuse(&error))?;
         let stamp = Stamp { modified: metadata.modified().ok(), length: metadata.len() };
-        let files = || self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, trust)) = files().get(path)
-            && *known == stamp
+        let looked = Instant::now();
+        if let Some(known) = self.known_files().get_mut(path)
+            && known.stamp == stamp
         {
-            return Ok(Arc::clone(trust));
+            known.looked = looked;
+            return Ok(Arc::clone(&known.trust));
         }
         let roots = read_anchors(path).map_err(|error| refuse(&error))?;
         let trust = self.with_roots(roots, TrustSource::CaFile)?;
-        files().insert(path.to_owned(), (stamp, Arc::clone(&trust)));
+        self.known_files().insert(path.to_owned(), Known { stamp, looked, trust: Arc::clone(&trust) });
         Ok(trust)
+    }
+
+    fn known_files(&self) -> MutexGuard<'_, HashMap<PathBuf, Known>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn of_platform(&self) -> Result<Arc<Trust>, String> {
@@ -154,7 +177,8 @@ mod tests {
     use super::*;
 
     fn stores() -> Arc<TrustStores> {
-        Arc::new(TrustStores::new(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider())))
+        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+        Arc::new(TrustStores { look_after: Duration::ZERO, ..TrustStores::new(provider) })
     }
 
     #[tokio::test]

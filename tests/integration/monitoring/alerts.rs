@@ -1,4 +1,5 @@
 //! The shipped rules in a real Prometheus: the view of a name server flips to the public address and back.
+#![allow(clippy::print_stdout, reason = "the figures of a run are shown by --nocapture")]
 
 use serde_json::Value;
 use time::OffsetDateTime;

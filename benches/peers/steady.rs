@@ -1,0 +1,201 @@
+//! What probing costs that goes on and on: CPU time a probe, memory, and what a scrape of all results costs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::process::{Client, Memory, Process};
+use super::programs::{Programs, blackbox_path, redis_exporter_path};
+use super::table::{Table, mib, ms};
+
+/// What came of watching a program probe.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Steady {
+    /// CPU time a probe.
+    pub(crate) cpu: Duration,
+    /// Memory at the end.
+    pub(crate) memory: Memory,
+    /// Probes a second.
+    pub(crate) rate: f64,
+}
+
+/// How long is watched with one target, and with many.
+const ONE: Duration = Duration::from_secs(40);
+const MANY: Duration = Duration::from_secs(15);
+/// How long before.
+const WARM_UP: Duration = Duration::from_secs(4);
+
+const TARGETS: usize = 200;
+
+pub(crate) fn measure(programs: &Programs<'_>, table: &mut Table) {
+    // One target: all of them at the same time, so that they share whatever else the machine is doing.
+    let (plain, more, blackbox, redis_exporter) = thread::scope(|scope| {
+        let plain = scope.spawn(|| redpath(programs, 9101, 1, 0, ONE));
+        let more = scope.spawn(|| redpath(programs, 9102, 1, 2, ONE));
+        let blackbox = scope.spawn(|| driven(programs.blackbox(9103), 9103, 1, ONE, blackbox_path));
+        let exporter = scope.spawn(|| driven(programs.redis_exporter(9104), 9104, 1, ONE, redis_exporter_path));
+        [plain, more, blackbox, exporter].map(|thread| thread.join().expect("no panic")).into()
+    });
+    rows(table, 1, [plain, more, blackbox, redis_exporter]);
+    // Many: one after the other, since together they need more than the machine has.
+    let mut scrape = Duration::ZERO;
+    let plain = watched(programs, 9111, TARGETS, 0, MANY, |process| scrape = scrape_cost(process));
+    let blackbox = driven(programs.blackbox(9112), 9112, TARGETS, MANY, blackbox_path);
+    let more = redpath(programs, 9113, TARGETS, 2, MANY);
+    let redis_exporter = driven(programs.redis_exporter(9114), 9114, TARGETS, MANY, redis_exporter_path);
+    rows(table, TARGETS, [plain, more, blackbox, redis_exporter]);
+    let probes = blackbox.cpu * u32::try_from(TARGETS).unwrap_or_default();
+    table.row(
+        "scrape of 200 targets, gzip, CPU",
+        &ms(scrape),
+        &format!("blackbox, which probes then: {}", ms(probes)),
+        "at most 15 ms",
+        Some(scrape <= Duration::from_millis(15)),
+    );
+}
+
+/// For profiles and quick looks: figures that depend on nobody else, with 0 and with 2 resolvers more.
+pub(crate) fn alone(programs: &Programs<'_>) {
+    let number = |name: &str, usual: usize| std::env::var(name).map_or(usual, |text| text.parse().expect("a number"));
+    let (targets, seconds) = (number("BENCH_TARGETS", 10), number("BENCH_SECONDS", 10));
+    for (http, resolvers) in [(9151, 0), (9152, 2)] {
+        let steady = redpath(programs, http, targets, resolvers, Duration::from_secs(seconds as u64));
+        println!("{targets} targets, {resolvers} resolvers more: {} a probe, {:?}", ms(steady.cpu), steady.memory);
+    }
+}
+
+fn rows(table: &mut Table, targets: usize, [plain, more, blackbox, redis_exporter]: [Steady; 4]) {
+    let of = |steady: Steady| steady.cpu.as_secs_f64() / blackbox.cpu.as_secs_f64();
+    let others = format!("blackbox {}, redis_exporter {}", ms(blackbox.cpu), ms(redis_exporter.cpu));
+    for (what, steady, most) in [("", plain, 0.4), (", 2 more resolvers", more, 0.5)] {
+        let what = format!("CPU a probe, {targets} at 1/s{what}");
+        let figure = format!("{} ({:.2} ×)", ms(steady.cpu), of(steady));
+        table.row(&what, &figure, &others, &format!("at most {most} × blackbox"), Some(of(steady) <= most));
+    }
+    let most = if targets == 1 { 8 } else { 12 };
+    let figure = format!("{} ({} own)", mib(plain.memory.resident), mib(plain.memory.anonymous));
+    let others =
+        format!("blackbox {}, redis_exporter {}", mib(blackbox.memory.resident), mib(redis_exporter.memory.resident));
+    let met = plain.memory.resident <= most * 1024 * 1024;
+    table.row(
+        &format!("resident memory, {targets} at 1/s"),
+        &figure,
+        &others,
+        &format!("at most {most} MiB"),
+        Some(met),
+    );
+    if targets > 1 {
+        for (name, steady) in [("redpath", plain), ("blackbox", blackbox), ("redis_exporter", redis_exporter)] {
+            assert!(steady.rate > 0.8 * targets as f64, "{name} kept to {:.0} probes a second only", steady.rate);
+        }
+    }
+}
+
+/// redpath, which probes by its own schedule; its page is scraped every 15 s, as Prometheus does.
+pub(crate) fn redpath(programs: &Programs<'_>, http: u16, targets: usize, resolvers: usize, time: Duration) -> Steady {
+    watched(programs, http, targets, resolvers, time, |_| {})
+}
+
+fn watched(
+    programs: &Programs<'_>,
+    http: u16,
+    targets: usize,
+    resolvers: usize,
+    time: Duration,
+    then: impl FnOnce(&Arc<Process>),
+) -> Steady {
+    let process = Arc::new(Process::start(programs.redpath_agent(http, targets, "1s", resolvers), http));
+    thread::sleep(WARM_UP);
+    let before = probes(&process);
+    let (cpu, begun) = process.watched(|| {
+        let begun = Instant::now();
+        let mut prometheus = Client::with_gzip(process.http);
+        while begun.elapsed() < time {
+            prometheus.bytes("/metrics");
+            thread::sleep(Duration::from_secs(15).min(time.saturating_sub(begun.elapsed())));
+        }
+        begun
+    });
+    let took = begun.elapsed();
+    let after = probes(&process);
+    assert_eq!(after.1, 0.0, "probes of redpath failed");
+    let count = after.0 - before.0;
+    let memory = process.memory();
+    then(&process);
+    Steady { cpu: cpu.div_f64(count), memory, rate: count / took.as_secs_f64() }
+}
+
+/// How many probes there were, and how many of them failed.
+fn probes(process: &Process) -> (f64, f64) {
+    let page = process.get("/metrics");
+    let sum = |name: &str| {
+        let lines = page.lines().filter(|line| line.starts_with(name));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    };
+    (sum("redpath_probes_total{"), sum("redpath_probe_failures_total{"))
+}
+
+/// A program that probes when it is asked: each target once a second, the questions evenly spread.
+fn driven(
+    command: std::process::Command,
+    http: u16,
+    targets: usize,
+    time: Duration,
+    path: impl Fn(usize) -> String + Sync,
+) -> Steady {
+    const CLIENTS: usize = 16;
+    let process = Arc::new(Process::start(command, http));
+    let answer = process.get(&path(0));
+    assert!(answer.contains("probe_success 1") || answer.contains("redis_up 1"), "the first probe failed:\n{answer}");
+    let (asked, path) = (AtomicUsize::new(0), &path);
+    let drive = |time: Duration| {
+        let begun = Instant::now();
+        asked.store(0, Ordering::Relaxed);
+        thread::scope(|scope| {
+            for client in 0..CLIENTS.min(targets) {
+                let (process, asked) = (&process, &asked);
+                scope.spawn(move || {
+                    let mut http = Client::new(process.http);
+                    for turn in (client..).step_by(CLIENTS.min(targets)) {
+                        let due = Duration::from_secs_f64(turn as f64 / targets as f64);
+                        if due >= time {
+                            break;
+                        }
+                        thread::sleep(due.saturating_sub(begun.elapsed()));
+                        let answer = http.get(&path(turn % targets));
+                        let succeeded = answer.contains("\nprobe_success 1") || answer.contains("redis_up 1");
+                        assert!(succeeded, "a probe failed:\n{answer}");
+                        asked.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        thread::sleep(time.saturating_sub(begun.elapsed()));
+        begun.elapsed()
+    };
+    drive(WARM_UP);
+    let (cpu, took) = process.watched(|| drive(time));
+    let count = asked.load(Ordering::Relaxed) as f64;
+    Steady { cpu: cpu.div_f64(count), memory: process.memory(), rate: count / took.as_secs_f64() }
+}
+
+/// The CPU time of one scrape: that of a second with scrapes less that of one without, several times.
+fn scrape_cost(process: &Arc<Process>) -> Duration {
+    const SCRAPES: u32 = 10;
+    let mut costs: Vec<f64> = (0..3)
+        .map(|_| {
+            let mut prometheus = Client::with_gzip(process.http);
+            let (with, _) = process.watched(|| {
+                let begun = Instant::now();
+                for _ in 0..SCRAPES {
+                    assert!(!prometheus.bytes("/metrics").is_empty(), "no page");
+                }
+                thread::sleep(Duration::from_secs(2).saturating_sub(begun.elapsed()));
+            });
+            let (without, ()) = process.watched(|| thread::sleep(Duration::from_secs(2)));
+            with.saturating_sub(without).as_secs_f64() / f64::from(SCRAPES)
+        })
+        .collect();
+    Duration::from_secs_f64(super::table::median_and_p95(&mut costs).0)
+}

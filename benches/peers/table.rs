@@ -1,0 +1,64 @@
+//! The table: what was measured, what was to be reached, and whether it was.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The rows so far.
+pub(crate) struct Table {
+    rows: Vec<[String; 5]>,
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Self { rows: Vec::new() }
+    }
+
+    /// A row: what it is, redpath's figure, the others' (or none), the goal, and whether it is met (where there is one).
+    pub(crate) fn row(&mut self, what: &str, redpath: &str, others: &str, goal: &str, met: Option<bool>) {
+        let met = match met {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "",
+        };
+        self.rows.push([what, redpath, others, goal, met].map(str::to_owned));
+        eprintln!("  {what}: {redpath}; {others}; {goal} {met}");
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| Figure | redpath | the others | goal | |\n|---|---|---|---|---|")?;
+        for [what, redpath, others, goal, met] in &self.rows {
+            writeln!(f, "| {what} | {redpath} | {others} | {goal} | {met} |")?;
+        }
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').take(3).collect::<Vec<_>>().join(" ");
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        writeln!(f, "\n{cores} CPUs, load at the end {load}; the programs that are measured are part of it.")
+    }
+}
+
+/// The middle of `times`, and the value that 95 in 100 do not exceed.
+pub(crate) fn median_and_p95(times: &mut [f64]) -> (f64, f64) {
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an index from a share of a length"
+        )]
+        let index = ((times.len() as f64 - 1.0) * share).round() as usize;
+        times.get(index).copied().unwrap_or(f64::NAN)
+    };
+    (at(0.5), at(0.95))
+}
+
+/// Milliseconds with two decimals.
+pub(crate) fn ms(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1e3)
+}
+
+/// MiB with one decimal.
+pub(crate) fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
+}
