@@ -16,5 +16,6 @@ need openssl openssl              # a TLS server of the old versions
 need nft nftables                 # blocks the port of a cluster's node
 need prometheus prometheus        # scrapes the agent
 need promtool prometheus          # judges the /metrics page
+[ -e "/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketime.so.1" ] || missing+=(libfaketime) # steps a test's clock
 
 [ ${#missing[@]} -eq 0 ] || scripts/apt-install.sh "${missing[@]}"

@@ -17,6 +17,7 @@ use self::peer::Peer;
 use crate::support::agent::{Agent, Directory, agent};
 use crate::support::certificates::{Certificates, NAME};
 use crate::support::dns::DnsServer;
+use crate::support::process::peak_resident_bytes;
 use crate::support::zone::Zone;
 
 /// The limit of each probe; a phase may have half of it.
@@ -133,11 +134,4 @@ async fn probed(peers: &[Peer], certificates: &Certificates) -> Probed {
     agent.signal("TERM").await;
     assert!(agent.ended().await.success(), "it ends in order");
     Probed { records, peak_bytes }
-}
-
-/// The most memory of a process that was ever resident: `VmHWM`, proc_pid_status(5).
-fn peak_resident_bytes(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
 }

@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod diagnosis;
 mod explain;
+mod faults;
 mod hostile;
 mod house;
 mod metrics;
