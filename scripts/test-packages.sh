@@ -22,5 +22,6 @@ need umoci umoci                  # unpacks it into a bundle
 need runc runc                    # runs the bundle
 need chromium chromium            # shows the status page
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv) # scripts/helm-tools.sh installs from PyPI
+[ -e "/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketime.so.1" ] || missing+=(libfaketime) # steps a test's clock
 
 [ ${#missing[@]} -eq 0 ] || scripts/apt-install.sh "${missing[@]}"

@@ -15,6 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -120,6 +121,7 @@ pub async fn run(options: Options) -> Result<Ending, StartError> {
         interrupt,
         metrics: Arc::clone(&metrics),
         history: Arc::clone(&history),
+        exhausted: AtomicBool::default(),
     };
     let mut agent = Agent::start(world, config, current, Arc::clone(&metrics), Arc::clone(&history));
 

@@ -252,7 +252,9 @@ impl<W: World> Turns<W> {
             }
             // A period or more late: the process was stopped. The turn has passed; every target
             // goes on at its own next one, so that they do not all come back at once.
-            if due.elapsed() < self.timing.period {
+            if due.elapsed() >= self.timing.period {
+                self.world.lag(due.elapsed());
+            } else {
                 let permit = tokio::select! {
                     biased;
                     _ = self.stopping.wait_for(|stopping| *stopping) => return,

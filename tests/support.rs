@@ -22,8 +22,12 @@ pub(crate) mod entra;
 pub(crate) mod fake_redis;
 #[path = "support/lab.rs"]
 pub(crate) mod lab;
+#[path = "support/memory_cap.rs"]
+pub(crate) mod memory_cap;
 #[path = "support/namespace.rs"]
 pub(crate) mod namespace;
+#[path = "support/process.rs"]
+pub(crate) mod process;
 #[path = "support/redis.rs"]
 pub(crate) mod redis;
 #[path = "support/release.rs"]

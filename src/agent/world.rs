@@ -1,12 +1,15 @@
 //! What a turn of the schedule does: a check, its metrics, its history, and a line where the verdict changes.
 
+use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::reload::Current;
 use crate::check::check;
+use crate::clock::Timestamp;
 use crate::config::TargetConfig;
 use crate::diagnosis::{Cause, Status, Verdict};
 use crate::history::{Change, History};
@@ -26,12 +29,22 @@ pub(super) struct RealWorld {
     pub(super) interrupt: Interrupt,
     pub(super) metrics: Arc<Metrics>,
     pub(super) history: Arc<History>,
+    /// Whether there was no descriptor left the last time that one was needed.
+    pub(super) exhausted: AtomicBool,
 }
 
 impl World for RealWorld {
     async fn probe(&self, target: Arc<TargetConfig>) -> Record {
         let current = Arc::clone(&self.current.borrow());
-        check(&self.prober, &target.plan, &current.vantage, &self.interrupt).await
+        let (began, clock) = (Timestamp::now(), Instant::now());
+        if !self.is_exhausted() {
+            let record = check(&self.prober, &target.plan, &current.vantage, &self.interrupt).await;
+            // What was seen with too few is no word on name servers or Redis.
+            if !self.is_exhausted() {
+                return record;
+            }
+        }
+        unknown(&target, began, clock.elapsed(), current.vantage.clone())
     }
 
     fn keep(&self, record: Record) {
@@ -56,7 +69,7 @@ impl World for RealWorld {
             LossKind::Stuck => tracing::error!(target, "a probe did not end at its time limit, and was cancelled"),
         }
         let vantage = self.current.borrow().vantage.clone();
-        self.keep(unknown(&loss, vantage));
+        self.keep(unknown(&loss.target, loss.began, loss.took, vantage));
     }
 
     fn lag(&self, lag: Duration) {
@@ -64,11 +77,29 @@ impl World for RealWorld {
     }
 }
 
+impl RealWorld {
+    /// Whether this process, or the machine, has no descriptor left; a change of that is logged.
+    fn is_exhausted(&self) -> bool {
+        // EMFILE and ENFILE, open(2); the root directory is there even where nothing else is.
+        let error = File::open("/").err().filter(|error| matches!(error.raw_os_error(), Some(23 | 24)));
+        if self.exhausted.swap(error.is_some(), Ordering::Relaxed) != error.is_some() {
+            match &error {
+                Some(error) => tracing::error!(
+                    error = error.to_string(),
+                    "no file descriptor is left: nothing can be probed until the limit of open files is raised"
+                ),
+                None => tracing::info!("file descriptors are to be had again"),
+            }
+        }
+        error.is_some()
+    }
+}
+
 /// The record of a turn that brought none: nothing was seen, so nothing is known.
-fn unknown(loss: &Loss, vantage: Vantage) -> Record {
-    let plan = &loss.target.plan;
+fn unknown(target: &TargetConfig, began: Timestamp, took: Duration, vantage: Vantage) -> Record {
+    let plan = &target.plan;
     let (target, expectation) = (plan.target.clone(), plan.expectation.clone());
-    let mut record = Record::new(loss.began, loss.took, target, vantage, expectation, Observation::default());
+    let mut record = Record::new(began, took, target, vantage, expectation, Observation::default());
     record.findings.clear();
     record.verdict = Verdict { status: Status::Unknown, cause: Cause::Unknown };
     record
@@ -77,7 +108,6 @@ fn unknown(loss: &Loss, vantage: Vantage) -> Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
     use crate::config::{self, MetricsSettings};
     use crate::output::log::tests::{Captured, record};
     use crate::output::log::{LogFormat, LogLevel};
@@ -93,7 +123,17 @@ mod tests {
         let config = config::parse("targets: [{host: localhost}]").unwrap_or_else(|error| panic!("{error}"));
         let current = Current { vantage, config };
         let current = watch::Sender::new(Arc::new(current)).subscribe();
-        (RealWorld { prober: Arc::new(Prober::new()), current, interrupt, metrics, history }, handle)
+        (
+            RealWorld {
+                prober: Arc::new(Prober::new()),
+                current,
+                interrupt,
+                metrics,
+                history,
+                exhausted: AtomicBool::default(),
+            },
+            handle,
+        )
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) struct Redis {
     /// The port it listens on, with or without TLS.
     pub(crate) port: u16,
     directory: Directory,
+    arguments: Vec<String>,
+    until: &'static str,
 }
 
 impl Redis {
@@ -56,39 +58,32 @@ impl Redis {
         self.directory.path().join("redis.sock")
     }
 
+    /// Ends it, as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.end();
+    }
+
+    /// Starts it again, at the port that it had.
+    pub(crate) fn start_again(&mut self) {
+        self.end();
+        self.child = spawn(&self.arguments, self.until).unwrap_or_else(|log| panic!("it does not start again:\n{log}"));
+    }
+
     fn start(port_flag: &str, settings: &[&str], directory: Directory, until: &'static str) -> Self {
         let mut log = String::new();
         for _ in 0..5 {
             let port = free_port();
-            let mut child = Command::new("redis-server")
-                .args(["--port", "0", "--bind", "127.0.0.1", "--save", "", "--loglevel", "notice"])
-                .args([port_flag, &port.to_string()])
-                .arg("--dir")
-                .arg(directory.path())
-                .arg("--unixsocket")
-                .arg(directory.path().join("redis.sock"))
-                .args(settings)
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .spawn()
-                .expect("redis-server is missing: apt-get install redis-server");
-            let stdout = child.stdout.take().expect("a pipe");
-            let (lines, log_lines) = mpsc::channel();
-            // Reads to the end, so that the server never waits for a full pipe.
-            std::thread::spawn(move || {
-                BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| drop(lines.send(line)));
-            });
-            log.clear();
-            while let Ok(line) = log_lines.recv_timeout(PATIENCE) {
-                if line.contains(until) {
-                    return Self { child, port, directory };
-                }
-                log += &line;
-                log.push('\n');
+            let path = |path: &std::path::Path| path.to_str().expect("a UTF-8 path").to_owned();
+            let mut arguments = owned(&["--port", "0", "--bind", "127.0.0.1", "--save", "", "--loglevel", "notice"]);
+            arguments.extend([port_flag.to_owned(), port.to_string()]);
+            arguments.extend(["--dir".to_owned(), path(directory.path())]);
+            arguments.extend(["--unixsocket".to_owned(), path(&directory.path().join("redis.sock"))]);
+            arguments.extend(owned(settings));
+            // Where it ends at once, most often another took the port in between.
+            match spawn(&arguments, until) {
+                Ok(child) => return Self { child, port, directory, arguments, until },
+                Err(said) => log = said,
             }
-            // It has ended, most often since another took the port in between, or hangs.
-            let _ = child.kill();
-            let _ = child.wait();
         }
         panic!("redis-server does not start with {settings:?}:\n{log}");
     }
@@ -103,6 +98,33 @@ impl Drop for Redis {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A server that has said `until`; what it said instead where it ends or hangs.
+fn spawn(arguments: &[String], until: &str) -> Result<Child, String> {
+    let mut child = Command::new("redis-server")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("redis-server is missing: apt-get install redis-server");
+    let stdout = child.stdout.take().expect("a pipe");
+    let (lines, log_lines) = mpsc::channel();
+    // Reads to the end, so that the server never waits for a full pipe.
+    std::thread::spawn(move || {
+        BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| drop(lines.send(line)));
+    });
+    let mut log = String::new();
+    while let Ok(line) = log_lines.recv_timeout(PATIENCE) {
+        if line.contains(until) {
+            return Ok(child);
+        }
+        log += &line;
+        log.push('\n');
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    Err(log)
 }
 
 const READY: &str = "Ready to accept connections";
