@@ -31,6 +31,8 @@ use crate::schedule::World;
 use crate::server::{self, Backend, ReloadRequest, WebConfigFile};
 use crate::vantage::Vantage;
 
+pub use on_demand::plan_for;
+
 use config_file::ConfigFile;
 use on_demand::OnDemand;
 use reload::{Agent, Current, Trigger};
