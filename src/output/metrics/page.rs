@@ -12,6 +12,7 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 use super::distribution::Distribution;
 use super::family::{Family, Kind};
 use super::negotiation::ExpositionFormat;
+use crate::output::printable;
 
 /// The series of a page, in the order of their families' names.
 #[derive(Default)]
@@ -81,11 +82,12 @@ fn empty(family: &Family) -> MetricFamily {
     model
 }
 
+/// Labels, with nothing in a value that a terminal would act on: people read the page with curl.
 fn labelled<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Metric {
     let pair = |(name, value): (&str, &str)| {
         let mut pair = LabelPair::default();
         pair.set_name(name.to_owned());
-        pair.set_value(value.to_owned());
+        pair.set_value(printable(value).into_owned());
         pair
     };
     Metric::from_label(labels.into_iter().map(pair).collect())
