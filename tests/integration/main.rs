@@ -8,6 +8,7 @@ mod codes;
 mod command_line;
 mod config;
 mod connection;
+mod dependencies;
 mod diagnosis;
 mod explain;
 mod house;
