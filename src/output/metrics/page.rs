@@ -3,6 +3,7 @@
 //! The data model and the text format are the `prometheus` crate's, which nothing outside this
 //! folder names. It has no OpenMetrics, so that is written here.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
@@ -87,7 +88,11 @@ fn labelled<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Metric 
     let pair = |(name, value): (&str, &str)| {
         let mut pair = LabelPair::default();
         pair.set_name(name.to_owned());
-        pair.set_value(printable(value).into_owned());
+        pair.set_value(match printable(value) {
+            Cow::Borrowed(value) => value.to_owned(),
+            // The formats escape a line break by themselves.
+            Cow::Owned(_) => value.split('\n').map(printable).collect::<Vec<_>>().join("\n"),
+        });
         pair
     };
     Metric::from_label(labels.into_iter().map(pair).collect())
@@ -189,5 +194,11 @@ redpath_schedule_lag_seconds 0.25
         );
         assert!(text.contains("redpath_probe_duration_seconds_bucket{target=\"a\",le=\"+Inf\"} 1\n"));
         assert!(!text.contains("# EOF"));
+    }
+    #[test]
+    fn no_label_acts_on_a_terminal() {
+        let mut page = Page::default();
+        page.add(&family::PROBES, [("target", "a\u{1b}[2J\nb")], 1.0);
+        assert!(page.write(ExpositionFormat::Text).contains("{target=\"a\\\\u{1b}[2J\\nb\"} 1\n"));
     }
 }
