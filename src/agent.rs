@@ -31,6 +31,8 @@ use crate::probe::budget::{Interrupt, InterruptHandle};
 use crate::schedule::World;
 use crate::server::{self, Backend, ReloadRequest, WebConfigFile};
 
+pub use on_demand::plan_for;
+
 use config_file::ConfigFile;
 use on_demand::OnDemand;
 use reload::{Agent, Current, Trigger};

@@ -38,7 +38,17 @@ impl AzFiles {
     /// One sentence: which file, where in it, and what is expected.
     pub fn read(path: &Path, source: Source) -> Result<Self, String> {
         let file = tree::clean(&path.display().to_string());
-        read::text(path, source).and_then(|text| Self::parse(&text, &file)).map_err(|error| format!("{file}: {error}"))
+        read::bytes(path, source)
+            .and_then(|bytes| Self::decode(bytes, &file))
+            .map_err(|error| format!("{file}: {error}"))
+    }
+
+    /// Reads the bytes of a file, UTF-8 or, with its mark, UTF-16; `file` as in [`AzFiles::parse`].
+    ///
+    /// # Errors
+    /// As for [`AzFiles::parse`].
+    pub fn decode(bytes: Vec<u8>, file: &str) -> Result<Self, String> {
+        read::decoded(bytes).and_then(|text| Self::parse(&text, file))
     }
 
     /// Reads text; `file` is what its facts are said to rest on.

@@ -12,6 +12,7 @@ mod dns;
 mod excerpt;
 mod posture;
 mod redis;
+pub mod replay;
 mod tcp;
 mod tls;
 mod token;

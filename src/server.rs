@@ -147,6 +147,26 @@ pub async fn serve_within(
     Ok(())
 }
 
+/// Answers the requests that come over a stream that is open already, without TLS of its own, as
+/// [`serve`] does those of one connection.
+///
+/// # Errors
+/// As for [`serve`].
+pub async fn serve_stream<S>(
+    limits: Limits,
+    stream: S,
+    backend: Arc<Backend>,
+    web_config: Option<WebConfigFile>,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let door = Arc::new(routes::Door::new(backend, web_config, limits)?);
+    let (_drain, draining) = watch::channel(false);
+    requests(stream, door, draining).await;
+    Ok(())
+}
+
 /// The next connection. An error of `accept` is of one connection, or of this machine (no file
 /// descriptor left): neither ends the server, and the latter is not met by trying at once again.
 async fn accepted(listener: &TcpListener) -> TcpStream {

@@ -51,7 +51,10 @@ impl OnDemand {
 }
 
 /// The plan of the configured target called `name`, or that of the `HOST[:PORT]` that it is.
-fn plan_for(config: &Config, name: &str) -> Result<Plan, ProbeRefused> {
+///
+/// # Errors
+/// Nobody may have it probed.
+pub fn plan_for(config: &Config, name: &str) -> Result<Plan, ProbeRefused> {
     if let Some(target) = config.targets.iter().find(|target| target.plan.target.name == name) {
         return Ok(target.plan.clone());
     }

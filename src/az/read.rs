@@ -16,7 +16,7 @@ pub enum Source {
     FileOrPipe,
 }
 
-pub(super) fn text(path: &Path, source: Source) -> Result<String, String> {
+pub(super) fn bytes(path: &Path, source: Source) -> Result<Vec<u8>, String> {
     let cannot = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => "there is no such file".to_owned(),
         ErrorKind::PermissionDenied => "it cannot be read: permission denied".to_owned(),
@@ -35,11 +35,11 @@ pub(super) fn text(path: &Path, source: Source) -> Result<String, String> {
     if bytes.len() > MAX_BYTES {
         return Err("it is longer than 16 MiB: the JSON of one command of az is expected".to_owned());
     }
-    decoded(bytes)
+    Ok(bytes)
 }
 
 /// UTF-8, with or without its mark, and UTF-16, which `>` writes in Windows PowerShell.
-fn decoded(bytes: Vec<u8>) -> Result<String, String> {
+pub(super) fn decoded(bytes: Vec<u8>) -> Result<String, String> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
         let whole = bytes.len().is_multiple_of(2);

@@ -2,7 +2,7 @@
 //! what one may look like, and one made of what az prints. Nothing is probed, and of secrets it is only
 //! seen whether they are there.
 
-mod from_az;
+pub mod from_az;
 
 use std::fs::File;
 use std::io::{self, Read, Write};

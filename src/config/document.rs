@@ -48,13 +48,11 @@ pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
         return Err(too_long());
     }
     let options = serde_saphyr::options! {
-        // YAML 1.2: `off` is a word, as editors with the JSON Schema read it.
-        strict_booleans: true,
         with_snippet: false,
         // YAML 1.2, 10.3.2: `off` is a word, and only `true` and `false` are truths.
         strict_booleans: true,
         duplicate_keys: DuplicateKeyPolicy::Error,
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 200_000, max_replay_stack_depth: 8 },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 100_000, max_replay_stack_depth: 8 },
         budget: serde_saphyr::budget! { max_depth: 32, max_nodes: 250_000, max_documents: 2 },
     };
     let node: Node = serde_saphyr::from_str_with_options(text, options).map_err(|error| refusal(&error))?;

@@ -26,6 +26,18 @@ pub fn line(record: &Record) -> serde_json::Result<String> {
     written(record, CompactFormatter)
 }
 
+/// The records in one object, `{"records": [...]}`, on a line: what the agent's API answers with.
+///
+/// # Errors
+/// As for [`report`].
+pub fn records(records: &[&Record]) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Records<'a> {
+        records: &'a [&'a Record],
+    }
+    written(&Records { records }, CompactFormatter)
+}
+
 /// The JSON Schema of a record, as it is committed in `docs/schema/`.
 pub fn record_schema() -> Schema {
     schema::<Record>("redpath.record/v1")

@@ -6,6 +6,7 @@ mod chain;
 mod libc;
 mod memory;
 mod query;
+pub(super) mod replay;
 mod resolv_conf;
 mod search;
 mod tries;
@@ -155,7 +156,8 @@ impl Resolver {
                 };
                 let walk = Walk::new(host, &conf.search, conf.ndots);
                 // The limit is kept inside, so that what was asked until then is kept too.
-                let cut = budget.within(limit + GRACE, walk_view(&mut view, walk, server, style, limit)).await;
+                let cut =
+                    budget.within(limit + GRACE, walk_view(&mut view, walk, Server::At(server), style, limit)).await;
                 record_cut(&mut view, cut, began);
                 for address in &mut view.addresses {
                     address.class = plan.expectation.class(address.ip);
@@ -195,6 +197,23 @@ const GRACE: Duration = Duration::from_millis(50);
 struct Style {
     tcp_only: bool,
     with_aaaa: bool,
+}
+
+/// Who answers a view's questions.
+enum Server<'a> {
+    /// A name server.
+    At(SocketAddr),
+    /// Messages that are there already, to questions whose ids begin with this one.
+    Said(u16, std::slice::Iter<'a, &'a [u8]>),
+}
+
+impl Server<'_> {
+    async fn ask(&mut self, name: &str, style: Style, limit: Duration) -> Asked {
+        match self {
+            Self::At(address) => query::ask(*address, name, style.with_aaaa, style.tcp_only, limit).await,
+            Self::Said(first_id, messages) => query::judge(name, style.with_aaaa, *first_id, messages),
+        }
+    }
 }
 
 fn record_cut(view: &mut View, cut: Result<(), Cut>, began: Instant) {
@@ -253,14 +272,14 @@ fn phase_of(view: Option<&View>) -> Phase<ResolveFailure> {
 }
 
 /// Walks the search list at one server, as the C library would, until a name is answered.
-async fn walk_view(view: &mut View, mut walk: Walk, server: SocketAddr, mut style: Style, limit: Duration) {
+async fn walk_view(view: &mut View, mut walk: Walk, mut server: Server<'_>, mut style: Style, limit: Duration) {
     let began = Instant::now();
     let mut deciding: Option<Answer> = None;
     while let Some(candidate) = walk.next_name() {
         let left = limit.saturating_sub(began.elapsed());
         // A silent server must leave time for the bare name, which the C library still asks for.
         let share = if walk.has_more() { left / 2 } else { left };
-        let asked = query::ask(server, &candidate, style.with_aaaa, style.tcp_only, share).await;
+        let asked = server.ask(&candidate, style, share).await;
         view.questions.extend(asked.questions.iter().cloned());
         view.took_seconds = Some(began.elapsed().into());
         // Waiting for UDP once is enough.

@@ -431,7 +431,9 @@ impl Pings {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cluster::announcement;
     use super::*;
+    use crate::observation::cluster::ClusterCommand;
 
     #[test]
     fn the_median_is_the_middle() {
@@ -499,6 +501,18 @@ mod tests {
         assert!(
             matches!(short.error_reply(&error("WRONGPASS no")), RedisFailure::ErrorReply { code, .. } if code == "WRONGPASS")
         );
+    }
+
+    #[test]
+    fn a_node_that_is_called_by_the_secret_is_left_out() {
+        let reply = b"*1\r\n*4\r\n:0\r\n:1\r\n*2\r\n$14\r\nhunter2-canary\r\n:6380\r\n*2\r\n$4\r\nnode\r\n:6380\r\n";
+        let reply = redis::parse_redis_value(reply).expect("a reply");
+        let talking = talk(Some("hunter2-canary"));
+        let command = ClusterCommand::ClusterSlots;
+        let answer = cluster::judged(&talking, Ok(reply), command, announcement::of_slots);
+        let Answer::Announced(_, announced) = answer else { panic!("it is an announcement") };
+        assert_eq!((announced.nodes.len(), announced.left_out), (1, 1));
+        assert!(!format!("{announced:?}").contains("hunter2"));
     }
 
     #[test]

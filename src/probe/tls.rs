@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -33,11 +33,11 @@ use self::trust::{Trust, TrustStores};
 use self::wire::{Received, Wire, iana_name, locked};
 use super::budget::{Budget, Cut};
 use super::excerpt;
-use crate::observation::tls::{CertificateChecks, TlsFacts, TlsFailure};
+use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts, TlsFacts, TlsFailure};
 use crate::target::HostName;
 
 /// A verified stream.
-pub(super) type Stream = TlsStream<Wire<TcpStream>>;
+pub(super) type Stream<S> = TlsStream<Wire<S>>;
 
 /// How much of what is not TLS is shown.
 const SHOWN: usize = 32;
@@ -89,12 +89,12 @@ pub(super) struct Anchors(Arc<Trust>);
 
 impl Anchors {
     /// The handshake with the server at the other end of `tcp`, and what it showed either way.
-    pub(super) async fn handshake(
+    pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         server_name: &HostName,
-        tcp: TcpStream,
+        tcp: S,
         budget: &Budget,
-    ) -> (Result<Stream, Unverified>, TlsFacts) {
+    ) -> (Result<Stream<S>, Unverified>, TlsFacts) {
         let trust = &self.0;
         let mut facts =
             TlsFacts { server_name: server_name.as_str().to_owned(), trust: Some(trust.source), ..TlsFacts::default() };
@@ -131,9 +131,26 @@ impl Anchors {
     }
 }
 
+impl Anchors {
+    /// What the record keeps of a chain that a server called `name` could show at that time, in seconds
+    /// since 1970; `None` where the chain is empty, or no certificate can be for that name.
+    pub(super) fn read_chain(
+        &self,
+        chain: &[CertificateDer<'static>],
+        name: &HostName,
+        at: u64,
+    ) -> Option<(CertificateFacts, Vec<IntermediateFacts>, CertificateChecks)> {
+        let name = ServerName::try_from(name.as_str()).ok()?;
+        let (leaf, others) = chain.split_first()?;
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(at));
+        let checks = certificate::checks(&self.0, chain, &name, at);
+        Some((certificate::facts(leaf), certificate::intermediates(others), checks))
+    }
+}
+
 /// The failure of the tls phase where the server's alert came after the handshake was done here:
 /// in TLS 1.3 the client is done before the server has judged it (RFC 8446, 4.4.2.4).
-pub(super) fn refused_late(stream: &Stream, alert: AlertDescription) -> TlsFailure {
+pub(super) fn refused_late<S>(stream: &Stream<S>, alert: AlertDescription) -> TlsFailure {
     stream.get_ref().0.seen().alert(alert)
 }
 

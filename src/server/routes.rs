@@ -14,7 +14,6 @@ use axum::http::{Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper::body::{Body as _, Incoming};
-use serde::Serialize;
 use tokio::time::timeout;
 use tower_service::Service;
 
@@ -25,6 +24,7 @@ use super::web_config::{WebConfig, WebConfigFile};
 use super::{Backend, ProbeRefused, code_page, status_page};
 use crate::clock::Timestamp;
 use crate::diagnosis::Code;
+use crate::output;
 use crate::output::metrics::ExpositionFormat;
 use crate::output::prometheus::blackbox_exposition;
 use crate::record::Record;
@@ -199,14 +199,9 @@ async fn probe(State(backend): State<Arc<Backend>>, headers: HeaderMap, uri: Uri
     }
 }
 
-#[derive(Serialize)]
-struct Records<'a> {
-    records: Vec<&'a Record>,
-}
-
 async fn records(State(backend): State<Arc<Backend>>, headers: HeaderMap, uri: Uri) -> Response {
     let refused = |status, why: &str| {
-        let mut response = json(&headers, &serde_json::json!({ "error": why }));
+        let mut response = json(&headers, Ok(format!("{}\n", serde_json::json!({ "error": why }))));
         *response.status_mut() = status;
         response
     };
@@ -218,8 +213,8 @@ async fn records(State(backend): State<Arc<Backend>>, headers: HeaderMap, uri: U
         },
         Err(why) => return refused(StatusCode::BAD_REQUEST, why),
     };
-    let records = histories.iter().filter_map(|history| history.latest.as_deref()).collect();
-    json(&headers, &Records { records })
+    let records: Vec<&Record> = histories.iter().filter_map(|history| history.latest.as_deref()).collect();
+    json(&headers, output::json::records(&records))
 }
 
 async fn ready(State(backend): State<Arc<Backend>>) -> Response {
@@ -251,12 +246,9 @@ fn parameters(query: Option<&str>) -> url::form_urlencoded::Parse<'_> {
     url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
 }
 
-fn json(headers: &HeaderMap, value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(mut bytes) => {
-            bytes.push(b'\n');
-            body(headers, JSON, bytes)
-        }
+fn json(headers: &HeaderMap, written: serde_json::Result<String>) -> Response {
+    match written {
+        Ok(text) => body(headers, JSON, text.into_bytes()),
         Err(error) => {
             tracing::error!(%error, "a record could not be written as JSON");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -75,6 +75,15 @@ impl WebConfigFile {
         Ok(Self { path: Arc::new(path.to_owned()), state: Arc::new(Mutex::new(state)) })
     }
 
+    /// Whether the text of such a file would be taken, but for the files that it names; relative paths
+    /// start at `directory`.
+    ///
+    /// # Errors
+    /// One sentence that names the key and what is accepted, and quotes no value of a user.
+    pub fn check(text: &str, directory: &Path) -> Result<(), String> {
+        parse::parse(text, directory).map(drop)
+    }
+
     /// What is in force, after a look at the files where the last one is a second old.
     pub(crate) async fn current(&self) -> Arc<WebConfig> {
         {

@@ -36,6 +36,14 @@ fn written(files: &[PathBuf]) -> Result<String, String> {
     for file in files {
         all.extend(AzFiles::read(file, Source::FileOrPipe)?);
     }
+    yaml_of(&all)
+}
+
+/// What is written of these files.
+///
+/// # Errors
+/// One sentence: they name no host.
+pub fn yaml_of(all: &AzFiles) -> Result<String, String> {
     let hosts = all.hosts();
     if hosts.is_empty() {
         return Err("the files name no host: the JSON of az redis show or az redisenterprise show, or that of az network private-endpoint show with customDnsConfigs, is expected".to_owned());

@@ -4,12 +4,14 @@
 //! built at every scrape, and a model of it would be several times its size. The formats are
 //! Prometheus' text format 0.0.4 and OpenMetrics 1.0.0.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
 use super::distribution::Distribution;
 use super::family::{Family, Kind};
 use super::negotiation::ExpositionFormat;
+use crate::output::printable;
 
 /// The series of a page, in the order of their families' names.
 pub(crate) struct Page {
@@ -57,7 +59,7 @@ impl Page {
             }
             self.labels.push_str(name);
             self.labels.push_str("=\"");
-            push_escaped(&mut self.labels, value, true);
+            push_escaped(&mut self.labels, &shown(value), true);
             self.labels.push('"');
         }
         let text = self.families.entry(family.name).or_insert_with(|| head(family, self.format));
@@ -121,6 +123,15 @@ fn head(family: &Family, format: ExpositionFormat) -> String {
     text
 }
 
+/// A label's value with nothing in it that a terminal would act on: people read the page with curl.
+fn shown(value: &str) -> Cow<'_, str> {
+    match printable(value) {
+        Cow::Borrowed(value) => Cow::Borrowed(value),
+        // The formats escape a line break by themselves.
+        Cow::Owned(_) => Cow::Owned(value.split('\n').map(printable).collect::<Vec<_>>().join("\n")),
+    }
+}
+
 fn push_escaped(to: &mut String, text: &str, with_quotes: bool) {
     let mut rest = text;
     while let Some(at) = rest.find(|c| c == '\\' || c == '\n' || (with_quotes && c == '"')) {
@@ -179,5 +190,11 @@ redpath_schedule_lag_seconds 0.25
         );
         assert!(text.contains("redpath_probe_duration_seconds_bucket{target=\"a\",le=\"+Inf\"} 1\n"));
         assert!(!text.contains("# EOF"));
+    }
+    #[test]
+    fn no_label_acts_on_a_terminal() {
+        let mut page = Page::default();
+        page.add(&family::PROBES, [("target", "a\u{1b}[2J\nb")], 1.0);
+        assert!(page.write(ExpositionFormat::Text).contains("{target=\"a\\\\u{1b}[2J\\nb\"} 1\n"));
     }
 }

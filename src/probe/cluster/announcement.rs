@@ -24,6 +24,15 @@ pub(in crate::probe) struct Announcement {
     pub(in crate::probe) left_out: u32,
 }
 
+impl Announcement {
+    /// Leaves the nodes out whose names are such, and counts them.
+    pub(in crate::probe) fn leave_out_names(&mut self, is_such: impl Fn(&str) -> bool) {
+        let all = self.nodes.len();
+        self.nodes.retain(|node| !matches!(&node.host, Host::Name(name) if is_such(name)));
+        self.left_out = self.left_out.saturating_add(u32::try_from(all - self.nodes.len()).unwrap_or(u32::MAX));
+    }
+}
+
 /// A node as announced.
 #[derive(Debug, PartialEq)]
 pub(in crate::probe) struct Announced {

@@ -55,6 +55,35 @@ pub(super) async fn ask(server: SocketAddr, name: &str, with_aaaa: bool, tcp_onl
     Asked { questions, sections }
 }
 
+/// What [`ask`] makes of a server that has sent these messages, to questions of the ids `first_id` and the
+/// one after it: each a datagram, but for the one after a truncated one, which has come over TCP. It
+/// takes as many as it would have waited for.
+pub(super) fn judge(name: &str, with_aaaa: bool, first_id: u16, messages: &mut std::slice::Iter<'_, &[u8]>) -> Asked {
+    let began = Instant::now();
+    let types: &[RecordType] = if with_aaaa { &[RecordType::A, RecordType::AAAA] } else { &[RecordType::A] };
+    let mut pending: Vec<Pending> = Vec::new();
+    for (record_type, id) in types.iter().zip(first_id..) {
+        match Pending::new(name, *record_type, true) {
+            Ok(question) => pending.push(Pending { id, attempts: 1, ..question }),
+            Err(reason) => return failed(name, types, ViewOutcome::Failed, &reason, began),
+        }
+    }
+    while pending.iter().any(|question| question.end.is_none())
+        && let Some(datagram) = messages.next()
+    {
+        take_in(&mut pending, datagram, began);
+    }
+    for question in pending.iter_mut().filter(|question| question.truncated) {
+        question.transport = Transport::Tcp;
+        question.end = Some(match messages.next() {
+            Some(answer) => end_over_tcp(question, answer),
+            None => End::Timeout(TRUNCATED_AND_SILENT),
+        });
+    }
+    let (questions, sections) = pending.into_iter().map(|question| question.finish(name, began)).unzip();
+    Asked { questions, sections }
+}
+
 fn failed(name: &str, types: &[RecordType], outcome: ViewOutcome, reason: &str, began: Instant) -> Asked {
     let questions = types
         .iter()
@@ -175,6 +204,8 @@ impl Pending {
 
 const SILENT: &str = "no answer";
 
+const TRUNCATED_AND_SILENT: &str = "truncated over UDP, and no answer over TCP";
+
 /// Sends every question and takes in answers until all have theirs or the limit has passed. Where
 /// nothing at all has come by [`TCP_AT`], the questions go over TCP besides.
 async fn over_udp(server: SocketAddr, pending: &mut [Pending], began: Instant, limit: Duration) -> Result<(), End> {
@@ -294,7 +325,7 @@ async fn over_tcp(server: SocketAddr, pending: &mut [Pending], all: bool, began:
         let left = limit.saturating_sub(began.elapsed());
         let end = match timeout(left, exchange_tcp(server, question)).await {
             Ok(end) => end,
-            Err(_) if question.truncated => End::Timeout("truncated over UDP, and no answer over TCP"),
+            Err(_) if question.truncated => End::Timeout(TRUNCATED_AND_SILENT),
             Err(_) => End::Timeout("no answer over TCP"),
         };
         question.attempts = question.attempts.max(1);
@@ -305,15 +336,19 @@ async fn over_tcp(server: SocketAddr, pending: &mut [Pending], all: bool, began:
 
 async fn exchange_tcp(server: SocketAddr, question: &Pending) -> End {
     match exchange(server, &question.wire).await {
-        Ok(answer) => match Message::from_vec(&answer) {
-            Ok(message) if question.is_answered_by(&message) => End::Response(Box::new(message)),
-            Ok(_) => End::Bad("the answer over TCP is for another question".into()),
-            Err(error) => End::Bad(format!("the answer over TCP cannot be decoded: {error}")),
-        },
+        Ok(answer) => end_over_tcp(question, &answer),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             End::Bad("the server closed the TCP connection before a whole answer".into())
         }
         Err(error) => End::Unreachable(format!("TCP to {server}: {error}")),
+    }
+}
+
+fn end_over_tcp(question: &Pending, answer: &[u8]) -> End {
+    match Message::from_vec(answer) {
+        Ok(message) if question.is_answered_by(&message) => End::Response(Box::new(message)),
+        Ok(_) => End::Bad("the answer over TCP is for another question".into()),
+        Err(error) => End::Bad(format!("the answer over TCP cannot be decoded: {error}")),
     }
 }
 

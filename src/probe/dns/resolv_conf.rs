@@ -40,7 +40,7 @@ impl ResolvConf {
         conf
     }
 
-    fn parse(bytes: &[u8], hostname: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn parse(bytes: &[u8], hostname: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Self {
         // A line that glibc does not understand is passed over, as glibc does.
         let (mut config, _) = Config::parse_with_errors(bytes);
         if let Some(options) = variable("RES_OPTIONS") {

@@ -71,7 +71,7 @@ async fn either<S: AsyncRead + AsyncWrite + Unpin>(talk: &mut Talk<S>, tls: bool
     }
 }
 
-fn judged<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) fn judged<S: AsyncRead + AsyncWrite + Unpin>(
     talk: &Talk<S>,
     reply: Result<Value, RedisFailure>,
     command: ClusterCommand,
@@ -79,7 +79,10 @@ fn judged<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Answer {
     match reply {
         Ok(value) => match read(&value) {
-            Some(announcement) => Answer::Announced(command, announcement),
+            Some(mut announcement) => {
+                announcement.leave_out_names(|name| talk.repeats_secret(name));
+                Answer::Announced(command, announcement)
+            }
             None => Answer::Failed(talk.unexpected(&value)),
         },
         Err(failure @ RedisFailure::ErrorReply { .. }) => match &failure {

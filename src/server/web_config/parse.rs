@@ -29,7 +29,12 @@ pub(super) fn parse(text: &str, directory: &Path) -> Result<Settings, String> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Err("it is empty; {} says that neither TLS nor users are wanted".into());
     }
-    let options = serde_saphyr::options! { with_snippet: false };
+    // A whole file has some dozens of values; without bounds, a few lines of aliases make millions.
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 10_000, max_replay_stack_depth: 8 },
+        budget: serde_saphyr::budget! { max_depth: 32, max_nodes: 100_000 },
+    };
     let tree: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let place =
             error.location().map_or(String::new(), |at| format!("line {}, column {}: ", at.line(), at.column()));
@@ -216,6 +221,11 @@ mod tests {
 
     use super::*;
 
+    /// Six lines that are nine to the sixth values.
+    const BOMB: &str = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\n\
+        c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n\
+        e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nbasic_auth_users: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
+
     fn refusal(text: &str) -> String {
         parse(text, Path::new("/etc/redpath")).err().unwrap_or_else(|| panic!("accepted: {text}"))
     }
@@ -269,6 +279,7 @@ basic_auth_users:
             ("basic_auth_user: {}".to_owned(), "basic_auth_user: no such key is known here: tls_server_config"),
             ("rate_limit: {burst: 1}".to_owned(), "rate_limit: no such key"),
             ("a: [".to_owned(), "line 1"),
+            (BOMB.to_owned(), "not YAML that can be read"),
             ("basic_auth_users: {a: x}\nbasic_auth_users: {}".to_owned(), "stands twice"),
             ("tls_server_config: {cert_file: a}".to_owned(), "tls_server_config.key_file is missing"),
             ("tls_server_config: {client_auth_type: NoClientCert}".to_owned(), "cert_file is missing"),

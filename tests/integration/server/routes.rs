@@ -113,6 +113,16 @@ async fn probes_on_demand_are_answered_or_refused_with_the_rule() {
 }
 
 #[tokio::test]
+async fn the_api_escapes_what_a_terminal_acts_on() {
+    let server = Setup::default().start().await;
+    server.history.observe(Arc::new(record("sessions", "\u{9b}31m \u{202e}x")));
+    let answer = get(server.address, "/api/v1/records").await;
+    assert!(!answer.text().contains(['\u{9b}', '\u{202e}']), "{}", answer.text());
+    let summary = answer.json()["records"][0]["findings"][0]["summary"].clone();
+    assert!(summary.as_str().is_some_and(|text| text.contains("\u{9b}31m \u{202e}x")), "{summary}");
+}
+
+#[tokio::test]
 async fn the_latest_records_are_served_whole() {
     let server = Setup::default().start().await;
     assert_eq!(get(server.address, "/api/v1/records").await.json(), serde_json::json!({ "records": [] }));

@@ -1,0 +1,135 @@
+//! The probe's readings by themselves: bytes that a peer could send in, the facts that a record would keep
+//! of them out. For the fuzz targets in `fuzz/`, and for whoever has a capture.
+//!
+//! Everything goes through the code that a probe goes through. Nothing is connected to, and no name is resolved.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::rustls::pki_types::CertificateDer;
+
+use super::budget::{Budget, Interrupt};
+use super::connection::Connector;
+use super::tls::{Anchors, Tls, Unverified};
+use super::{cluster, dns, redis};
+use crate::expectation::Expectation;
+use crate::observation::dns::View;
+use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts, TlsFacts, TlsFailure};
+use crate::observation::{ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Phase, SkipReason, StoppedBy};
+use crate::plan::Plan;
+use crate::target::HostName;
+
+/// What a name server is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct DnsQuestions<'a> {
+    /// The name, walked along `search` as the C library does.
+    pub host: &'a HostName,
+    /// The suffixes of the search list.
+    pub search: &'a [String],
+    /// From how many dots on a name is asked as it is first.
+    pub ndots: u32,
+    /// The id of each name's question for A; that for AAAA has the next one.
+    pub first_id: u16,
+}
+
+/// The view of a name server that sends these messages: each a datagram, but for the one after a
+/// truncated one, which comes over TCP.
+pub fn dns_view(questions: &DnsQuestions<'_>, expectation: &Expectation, messages: &[&[u8]]) -> View {
+    dns::replay::view(questions, expectation, messages)
+}
+
+/// What the system's resolver is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemResolver {
+    /// The name servers, at most three.
+    pub servers: Vec<SocketAddr>,
+    /// The search list, at most 32 suffixes.
+    pub search: Vec<String>,
+    /// From how many dots on a name is asked as it is first, at most 15.
+    pub ndots: u32,
+}
+
+/// Reads a resolv.conf on a machine of that host name; `variable` says what stands in the environment.
+pub fn resolv_conf(file: &[u8], hostname: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> SystemResolver {
+    dns::replay::system_resolver(file, hostname, variable)
+}
+
+/// What came of a conversation with a Redis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RedisSeen {
+    /// The phases; of them auth and ping are new.
+    pub phases: ConnectionPhases,
+    /// The facts of both.
+    pub connection: Connection,
+    /// The cluster phase, without its connections to the nodes: none of them is tried.
+    pub cluster: Phase<ClusterFailure>,
+    /// The nodes, as announced.
+    pub cluster_facts: Option<ClusterFacts>,
+}
+
+/// Authenticates, pings, and asks for the nodes of the cluster, over a stream that is open to `peer`
+/// and counts as verified. It takes as long as `plan.timeout`, and no longer.
+pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Plan, peer: SocketAddr) -> RedisSeen {
+    let (_handle, interrupt) = Interrupt::new();
+    let budget = Budget::new(plan.timeout, interrupt);
+    let mut connection = Connection::new(peer, plan.expectation.class(peer.ip()));
+    let mut phases = ConnectionPhases::not_reached(StoppedBy::Interrupt);
+    phases.connect = Phase::done(Duration::ZERO);
+    phases.tls = Phase::Skipped { reason: SkipReason::Plaintext };
+    let mut asked = None;
+    redis::talk(stream, plan, &budget, &mut phases, &mut connection, Some(&mut asked)).await;
+    // Without time, no node is connected to.
+    let no_time = budget.part(Duration::ZERO);
+    let (cluster, cluster_facts) = cluster::walk(&Connector::new(), plan, &phases, &connection, asked, &no_time).await;
+    RedisSeen { phases, connection, cluster, cluster_facts }
+}
+
+/// Reads what TLS servers show, with the trust anchors of one file.
+pub struct TlsReader(Anchors);
+
+impl TlsReader {
+    /// Reads the anchors, PEM.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    pub async fn load(ca_file: &Path) -> Result<Self, TlsFailure> {
+        let (_handle, interrupt) = Interrupt::new();
+        match Tls::new().trust(Some(ca_file), &Budget::new(Duration::from_secs(60), interrupt)).await {
+            Ok(anchors) => Ok(Self(anchors)),
+            Err(Unverified::Failed(failure)) => Err(*failure),
+            Err(Unverified::Interrupted) => Err(TlsFailure::Other { error: "interrupted".to_owned() }),
+        }
+    }
+
+    /// The leaf's facts, those of the others, and how each verification would end, of a chain of DER that
+    /// a server called `name` shows at the time `at`, in seconds since 1970. `None` where the chain is
+    /// empty, or no certificate can be for that name.
+    pub fn certificates(
+        &self,
+        chain: Vec<Vec<u8>>,
+        name: &HostName,
+        at: u64,
+    ) -> Option<(CertificateFacts, Vec<IntermediateFacts>, CertificateChecks)> {
+        let chain: Vec<CertificateDer<'static>> = chain.into_iter().map(CertificateDer::from).collect();
+        self.0.read_chain(&chain, name, at)
+    }
+
+    /// A handshake over a stream that is open, for at most half of `timeout`: why it failed, where it
+    /// did, and what the server showed either way.
+    pub async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        name: &HostName,
+        timeout: Duration,
+    ) -> (Option<TlsFailure>, TlsFacts) {
+        let (_handle, interrupt) = Interrupt::new();
+        let (result, facts) = self.0.handshake(name, stream, &Budget::new(timeout, interrupt)).await;
+        let failure = match result {
+            Err(Unverified::Failed(failure)) => Some(*failure),
+            Ok(_) | Err(Unverified::Interrupted) => None,
+        };
+        (failure, facts)
+    }
+}
