@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::reload::Current;
 use crate::check::check;
@@ -26,6 +26,8 @@ pub(super) struct RealWorld {
     pub(super) interrupt: Interrupt,
     pub(super) metrics: Arc<Metrics>,
     pub(super) history: Arc<History>,
+    /// Told of every record that is kept.
+    pub(super) news: Arc<Notify>,
 }
 
 impl World for RealWorld {
@@ -45,6 +47,7 @@ impl World for RealWorld {
         if let Some(change) = self.history.observe(Arc::clone(&record)).filter(Change::is_of_verdict) {
             log::verdict_change(&record, &change);
         }
+        self.news.notify_one();
     }
 
     fn lose(&self, loss: Loss) {
@@ -93,7 +96,8 @@ mod tests {
         let config = config::parse("targets: [{host: localhost}]").unwrap_or_else(|error| panic!("{error}"));
         let current = Current { vantage, config };
         let current = watch::Sender::new(Arc::new(current)).subscribe();
-        (RealWorld { prober: Arc::new(Prober::new()), current, interrupt, metrics, history }, handle)
+        let news = Arc::new(Notify::new());
+        (RealWorld { prober: Arc::new(Prober::new()), current, interrupt, metrics, history, news }, handle)
     }
 
     #[test]
