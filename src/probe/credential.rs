@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::plan::PasswordSource;
+use crate::plan::{PasswordSource, password_file};
 use crate::secret::Secret;
 
 /// The most bytes that a password may have; Entra tokens have a few thousand.
@@ -23,7 +23,7 @@ pub(super) async fn read(source: &PasswordSource) -> Result<Arc<Secret>, String>
         PasswordSource::Given(secret) => Ok(Arc::clone(secret)),
         PasswordSource::Environment(name) => from_environment(name).map(Arc::new),
         PasswordSource::File(path) => {
-            let path = path.clone();
+            let path = password_file(path);
             let read = tokio::task::spawn_blocking(move || from_file(&path));
             let secret = read.await.map_err(|_| "the thread that reads the password file was lost".to_owned())??;
             Ok(Arc::new(secret))
