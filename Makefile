@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test lint deny ci
+.PHONY: help demo test lint deny deb rpm ci
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -33,6 +33,14 @@ deny: ## licences, banned crates and sources of all dependencies (builds cargo-d
 	@scripts/toolchain.sh
 	scripts/cargo-deny.sh check bans licenses sources
 	@echo; echo "Dependencies are in order."
+
+deb: ## a Debian package, target/packages/redpath_VERSION_amd64.deb (builds cargo-deb once)
+	@scripts/toolchain.sh
+	@scripts/package.sh deb
+
+rpm: ## an rpm, target/packages/redpath-VERSION-1.x86_64.rpm (builds cargo-generate-rpm once)
+	@scripts/toolchain.sh
+	@scripts/package.sh rpm
 
 ci: ## all of it, as the build server does
 	.ci/run

@@ -15,6 +15,9 @@ need nft nftables                 # silence in those namespaces
 need openssl openssl              # a TLS server of the old versions
 need nft nftables                 # blocks the port of a cluster's node
 need prometheus prometheus        # scrapes the agent
+need systemd-analyze systemd      # runs the Debian package's unit, and judges it
+need rpm rpm                      # reads the rpm
+need prometheus-node-exporter prometheus-node-exporter # serves the agent's text file
 need promtool prometheus          # judges the /metrics page
 
 [ ${#missing[@]} -eq 0 ] || scripts/apt-install.sh "${missing[@]}"

@@ -14,6 +14,7 @@ mod house;
 mod metrics;
 mod monitoring;
 mod output;
+mod package;
 mod paths;
 mod posture;
 mod readme;
@@ -24,3 +25,4 @@ mod stand_ins;
 mod stories;
 #[path = "../support.rs"]
 mod support;
+mod textfile;
