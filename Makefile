@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test lint deny image bench bench-peers ci
+.PHONY: help demo test lint deny image deb rpm bench bench-peers ci
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -49,6 +49,14 @@ bench-peers: ## measure redpath beside the programs that people would use in its
 	cargo build --locked --release --bin redpath
 	cargo build --locked --example bench-peers
 	@echo; $(BUILT)/debug/examples/bench-peers $(BUILT)/release/redpath
+
+deb: ## a Debian package, target/packages/redpath_VERSION_amd64.deb (builds cargo-deb once)
+	@scripts/toolchain.sh
+	@scripts/package.sh deb
+
+rpm: ## an rpm, target/packages/redpath-VERSION-1.x86_64.rpm (builds cargo-generate-rpm once)
+	@scripts/toolchain.sh
+	@scripts/package.sh rpm
 
 ci: ## all of it, as the build server does
 	.ci/run

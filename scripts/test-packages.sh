@@ -16,6 +16,9 @@ need socat socat                  # lends the metadata service its address in a 
 need openssl openssl              # a TLS server of the old versions
 need nft nftables                 # blocks the port of a cluster's node
 need prometheus prometheus        # scrapes the agent
+need systemd-analyze systemd      # runs the Debian package's unit, and judges it
+need rpm rpm                      # reads the rpm
+need prometheus-node-exporter prometheus-node-exporter # serves the agent's text file
 need promtool prometheus          # judges the /metrics page
 need buildah buildah              # builds the image, without a daemon
 need umoci umoci                  # unpacks it into a bundle

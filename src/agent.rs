@@ -8,6 +8,7 @@ mod on_demand;
 mod reload;
 mod signals;
 mod systemd;
+mod textfile;
 mod world;
 
 use std::fmt;
@@ -19,7 +20,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -38,16 +39,28 @@ use on_demand::OnDemand;
 use reload::{Agent, Current, Trigger};
 use signals::{Signals, Wish};
 use systemd::Systemd;
+use textfile::Textfile;
 use world::RealWorld;
 
 /// What the agent is started with.
 pub struct Options {
     /// The configuration file, which is read again when it changes.
     pub config: PathBuf,
-    /// The web configuration (TLS, client certificates, users), where there is one.
-    pub web_config: Option<WebConfigFile>,
-    /// Where to listen, whatever the configuration says.
-    pub listen: Option<SocketAddr>,
+    /// How it is heard.
+    pub outlet: Outlet,
+}
+
+/// How the agent is heard.
+pub enum Outlet {
+    /// Over HTTP.
+    Http {
+        /// The web configuration (TLS, client certificates, users), where there is one.
+        web_config: Option<WebConfigFile>,
+        /// Where to listen, whatever the configuration says.
+        listen: Option<SocketAddr>,
+    },
+    /// By a file for node_exporter's textfile collector; nothing listens.
+    Textfile(PathBuf),
 }
 
 /// How the agent came to its end.
@@ -57,7 +70,7 @@ pub enum Ending {
     Stopped,
     /// It was asked a second time, and left at once.
     Forced,
-    /// Its server ended by itself.
+    /// Its server, or what writes its file, ended by itself.
     ServerFailed,
 }
 
@@ -68,6 +81,8 @@ pub enum StartError {
     Config(ConfigError),
     /// It cannot listen.
     Listen(SocketAddr, io::Error),
+    /// The text file cannot be written.
+    Textfile(PathBuf, io::Error),
     /// Signals cannot be received.
     Signals(io::Error),
 }
@@ -79,6 +94,11 @@ impl fmt::Display for StartError {
             Self::Listen(address, error) => {
                 write!(f, "cannot listen on {address}: {error}; web.listen takes a free ADDRESS:PORT of this host")
             }
+            Self::Textfile(path, error) => write!(
+                f,
+                "cannot write {}: {error}; --textfile takes a file in a directory that is there and may be written to",
+                path.display()
+            ),
             Self::Signals(error) => write!(f, "cannot receive signals: {error}"),
         }
     }
@@ -103,9 +123,8 @@ pub async fn run(options: Options) -> Result<Ending, StartError> {
     let mut signals = Signals::install().map_err(StartError::Signals)?;
     let mut file = ConfigFile::new(options.config);
     let config = file.load().map_err(StartError::Config)?;
-    let wanted = options.listen.unwrap_or(config.web.listen);
-    let listener = listen(wanted).await?;
-    let listening = listener.local_addr().unwrap_or(wanted);
+    // Before anything is probed: who cannot be heard need not begin.
+    let voice = Voice::of(options.outlet, config.web.listen).await?;
 
     let vantage = reload::vantage(&config);
     let has_no_subnet = vantage.subnet.is_none() && !config.subnet_by_node_pool.is_empty();
@@ -116,6 +135,7 @@ pub async fn run(options: Options) -> Result<Ending, StartError> {
     let (interrupt_handle, interrupt) = Interrupt::new();
     let current = watch::Sender::new(Arc::new(Current { vantage: vantage.clone(), config: config.clone() }));
     let prober = Arc::new(Prober::new());
+    let news = Arc::new(Notify::new());
     let on_demand = OnDemand::new(Arc::clone(&prober), current.subscribe(), interrupt.clone());
     let world = RealWorld {
         prober,
@@ -124,25 +144,36 @@ pub async fn run(options: Options) -> Result<Ending, StartError> {
         metrics: Arc::clone(&metrics),
         history: Arc::clone(&history),
         exhausted: AtomicBool::default(),
+        news: Arc::clone(&news),
     };
     let mut agent = Agent::start(world, config, current, Arc::clone(&metrics), Arc::clone(&history));
 
     let (ready, readiness) = watch::channel(true);
     let (requests, reload_requests) = mpsc::channel(RELOAD_QUEUE);
-    let backend = Backend {
-        history,
-        metrics,
-        vantage,
-        state: agent.state(),
-        probe: on_demand.into_function(),
-        reload: reload_function(requests),
-        ready: readiness,
-    };
     let (closing, closed) = oneshot::channel();
-    let server = tokio::spawn(server::serve(listener, Arc::new(backend), options.web_config, async move {
+    let closed = async move {
         // An error: the sender is gone, and so is the agent.
         let _ = closed.await;
-    }));
+    };
+    let (listen, textfile) = voice.place();
+    let server = match voice {
+        Voice::Http { listener, web_config, .. } => {
+            let backend = Backend {
+                history,
+                metrics,
+                vantage,
+                state: agent.state(),
+                probe: on_demand.into_function(),
+                reload: reload_function(requests),
+                ready: readiness,
+            };
+            tokio::spawn(server::serve(listener, Arc::new(backend), web_config, closed))
+        }
+        Voice::Textfile(path) => {
+            let file = Textfile::start(path.clone(), metrics, Arc::clone(&news));
+            tokio::spawn(file.map_err(|error| StartError::Textfile(path, error))?.keep(closed))
+        }
+    };
 
     let mut systemd = Systemd::from_environment();
     systemd.ready(&agent.status());
@@ -150,9 +181,9 @@ pub async fn run(options: Options) -> Result<Ending, StartError> {
     if let Some(node) = &subnetless_node {
         tracing::warn!(node, "the node is in no pool of vantage.subnet_by_node_pool: the vantage has no subnet");
     }
-    tracing::info!(version, listen = listening.to_string(), targets = agent.targets(), "agent started");
+    tracing::info!(version, listen, textfile, targets = agent.targets(), "agent started");
 
-    let mut parts = Parts { server, reload_requests, file };
+    let mut parts = Parts { server, reload_requests, file, news };
     let ending = tend(&mut agent, &mut parts, &mut signals, &mut systemd).await;
     ready.send_replace(false);
     systemd.stopping();
@@ -176,6 +207,7 @@ struct Parts {
     server: JoinHandle<io::Result<()>>,
     reload_requests: mpsc::Receiver<ReloadReply>,
     file: ConfigFile,
+    news: Arc<Notify>,
 }
 
 /// Where the outcome of a requested reload goes.
@@ -211,6 +243,7 @@ async fn tend(agent: &mut Agent<RealWorld>, parts: &mut Parts, signals: &mut Sig
         systemd.reloading();
         let loaded = parts.file.load().map_err(|error| error.to_string());
         let outcome = agent.reload(trigger, loaded).await;
+        parts.news.notify_one();
         systemd.ready(&agent.status());
         if let Some(reply) = reply {
             // An error: nobody waits for it any more.
@@ -235,6 +268,34 @@ async fn wind_down<W: World>(
         interrupt.raise();
         if timeout(INTERRUPTED, &mut all).await.is_err() {
             tracing::warn!("what is still under way is left behind");
+        }
+    }
+}
+
+/// A way to be heard that is ready to be used.
+enum Voice {
+    Http { listener: TcpListener, listening: SocketAddr, web_config: Option<WebConfigFile> },
+    Textfile(PathBuf),
+}
+
+impl Voice {
+    async fn of(outlet: Outlet, configured: SocketAddr) -> Result<Self, StartError> {
+        match outlet {
+            Outlet::Http { web_config, listen: given } => {
+                let wanted = given.unwrap_or(configured);
+                let listener = listen(wanted).await?;
+                let listening = listener.local_addr().unwrap_or(wanted);
+                Ok(Self::Http { listener, listening, web_config })
+            }
+            Outlet::Textfile(path) => Ok(Self::Textfile(path)),
+        }
+    }
+
+    /// The address, or the file.
+    fn place(&self) -> (Option<String>, Option<String>) {
+        match self {
+            Self::Http { listening, .. } => (Some(listening.to_string()), None),
+            Self::Textfile(path) => (None, Some(path.display().to_string())),
         }
     }
 }

@@ -385,6 +385,9 @@ pub struct AgentArgs {
     /// Listen here, whatever the configuration says
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = values::socket_address)]
     pub listen: Option<SocketAddr>,
+    /// Listen nowhere: write the metrics to this file for node_exporter's textfile collector (NAME.prom)
+    #[arg(long, value_name = "FILE", value_parser = values::textfile, conflicts_with_all = ["listen", "web_config_file"])]
+    pub textfile: Option<PathBuf>,
     /// How the log is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub log_format: LogFormat,

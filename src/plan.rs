@@ -1,7 +1,7 @@
 //! What one probe of one target is to do, all of it decided before anything is sent.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -216,6 +216,13 @@ pub fn parse_client_id(text: &str) -> Result<String, String> {
 
 /// Whether this build can fetch tokens of Entra ID: the feature `entra`, which is on by default.
 pub const HAS_ENTRA: bool = cfg!(feature = "entra");
+
+/// Where a password file is. A relative path is one of the credentials that systemd passes to a service, in
+/// the directory that systemd.exec(5) calls `$CREDENTIALS_DIRECTORY`; elsewhere it is relative as usual.
+pub fn password_file(path: &Path) -> PathBuf {
+    std::env::var_os("CREDENTIALS_DIRECTORY")
+        .map_or_else(|| path.into(), |directory| PathBuf::from(directory).join(path))
+}
 
 /// Where a password comes from. It is read for every probe, so that a rotated file is taken up.
 #[derive(Clone)]

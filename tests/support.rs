@@ -31,7 +31,8 @@ pub(crate) mod process;
 #[path = "support/redis.rs"]
 pub(crate) mod redis;
 #[path = "support/release.rs"]
-#[allow(dead_code, reason = "used by the tests of what is shipped")]
 pub(crate) mod release;
+#[path = "support/systemd.rs"]
+pub(crate) mod systemd;
 #[path = "support/zone.rs"]
 pub(crate) mod zone;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::reload::Current;
 use crate::check::check;
@@ -31,6 +31,8 @@ pub(super) struct RealWorld {
     pub(super) history: Arc<History>,
     /// Whether there was no descriptor left the last time that one was needed.
     pub(super) exhausted: AtomicBool,
+    /// Told of every record that is kept.
+    pub(super) news: Arc<Notify>,
 }
 
 impl World for RealWorld {
@@ -58,6 +60,7 @@ impl World for RealWorld {
         if let Some(change) = self.history.observe(Arc::clone(&record)).filter(Change::is_of_verdict) {
             log::verdict_change(&record, &change);
         }
+        self.news.notify_one();
     }
 
     fn lose(&self, loss: Loss) {
@@ -123,6 +126,7 @@ mod tests {
         let config = config::parse("targets: [{host: localhost}]").unwrap_or_else(|error| panic!("{error}"));
         let current = Current { vantage, config };
         let current = watch::Sender::new(Arc::new(current)).subscribe();
+        let news = Arc::new(Notify::new());
         (
             RealWorld {
                 prober: Arc::new(Prober::new()),
@@ -131,6 +135,7 @@ mod tests {
                 metrics,
                 history,
                 exhausted: AtomicBool::default(),
+                news,
             },
             handle,
         )

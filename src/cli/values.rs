@@ -1,6 +1,7 @@
 //! Values of flags: each parser takes the text or says what would be accepted.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -50,6 +51,18 @@ pub fn azure_resolver() -> Resolver {
 pub fn latency(text: &str) -> Result<(PhaseName, Duration), String> {
     let (phase, budget) = text.split_once('=').ok_or("PHASE=TIME is expected, such as ping=5ms")?;
     Ok((phase.parse()?, time(budget)?))
+}
+
+/// Reads the name of a file that node_exporter's textfile collector takes.
+///
+/// # Errors
+/// A sentence that says what would be accepted.
+pub fn textfile(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension() {
+        Some(extension) if extension == "prom" => Ok(path),
+        _ => Err("the collector reads files called NAME.prom alone".into()),
+    }
 }
 
 /// Reads the limit of a probe.

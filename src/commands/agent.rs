@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::agent::{self, Ending, Options};
+use crate::agent::{self, Ending, Options, Outlet};
 use crate::cli::AgentArgs;
 use crate::exit_code::ExitCode;
 use crate::output::log::{self, LogFormat};
@@ -15,7 +15,11 @@ pub async fn run(args: AgentArgs) -> ExitCode {
         Ok(web_config) => web_config,
         Err(error) => return refuse(args.log_format, &error),
     };
-    match agent::run(Options { config: args.config, web_config, listen: args.listen }).await {
+    let outlet = match args.textfile {
+        Some(file) => Outlet::Textfile(file),
+        None => Outlet::Http { web_config, listen: args.listen },
+    };
+    match agent::run(Options { config: args.config, outlet }).await {
         Ok(Ending::Stopped) => ExitCode::Pass,
         Ok(Ending::Forced | Ending::ServerFailed) => ExitCode::Unknown,
         Err(error) => refuse(args.log_format, &error.to_string()),

@@ -12,7 +12,7 @@ use super::write_out;
 use crate::cli::{ConfigCommand, complain};
 use crate::config::{self, Config, TargetConfig};
 use crate::exit_code::ExitCode;
-use crate::plan::{Auth, PasswordSource};
+use crate::plan::{Auth, PasswordSource, password_file};
 
 pub use from_az::from_az;
 
@@ -117,7 +117,7 @@ fn warnings_of(target: &TargetConfig) -> Vec<String> {
     match source {
         None | Some(PasswordSource::Given(_)) => {}
         Some(PasswordSource::File(file)) => {
-            if let Some(why) = unreadable(file) {
+            if let Some(why) = unreadable(&password_file(file)) {
                 warn("auth.password_file", why);
             }
         }

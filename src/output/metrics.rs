@@ -97,6 +97,14 @@ impl Metrics {
         page.write().into_bytes()
     }
 
+    /// The page for node_exporter's textfile collector: without `process_*`, which node_exporter has of
+    /// itself and answers with an error where it finds them twice.
+    pub fn encode_for_textfile(&self) -> Vec<u8> {
+        let mut page = self.page_of_targets(ExpositionFormat::Text);
+        self.add_agent_to(&mut page);
+        page.write().into_bytes()
+    }
+
     /// The part that `check` has too: the targets, the build and the vantage.
     pub(crate) fn page_of_targets(&self, format: ExpositionFormat) -> Page {
         let mut page = Page::new(format);

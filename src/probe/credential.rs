@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::plan::PasswordSource;
+use crate::plan::{PasswordSource, password_file};
 use crate::secret::Secret;
 
 /// The most bytes that a password may have; Entra tokens have a few thousand.
@@ -22,7 +22,7 @@ pub(super) async fn read(source: &PasswordSource) -> Result<Arc<Secret>, String>
     match source {
         PasswordSource::Given(secret) => Ok(Arc::clone(secret)),
         PasswordSource::Environment(name) => from_environment(name).map(Arc::new),
-        PasswordSource::File(path) => in_file(path.clone(), "password file").await.map(Arc::new),
+        PasswordSource::File(path) => in_file(password_file(path), "password file").await.map(Arc::new),
     }
 }
 

@@ -21,6 +21,7 @@ mod house;
 mod metrics;
 mod monitoring;
 mod output;
+mod package;
 mod paths;
 mod posture;
 mod readme;
@@ -32,3 +33,4 @@ mod stand_ins;
 mod stories;
 #[path = "../support.rs"]
 mod support;
+mod textfile;

@@ -191,10 +191,11 @@ redpath_schedule_lag_seconds 0.25
         assert!(text.contains("redpath_probe_duration_seconds_bucket{target=\"a\",le=\"+Inf\"} 1\n"));
         assert!(!text.contains("# EOF"));
     }
+
     #[test]
     fn no_label_acts_on_a_terminal() {
-        let mut page = Page::default();
+        let mut page = Page::new(ExpositionFormat::Text);
         page.add(&family::PROBES, [("target", "a\u{1b}[2J\nb")], 1.0);
-        assert!(page.write(ExpositionFormat::Text).contains("{target=\"a\\\\u{1b}[2J\\nb\"} 1\n"));
+        assert!(page.write().contains("{target=\"a\\\\u{1b}[2J\\nb\"} 1\n"));
     }
 }
