@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test lint deny image deb rpm bench bench-peers ci
+.PHONY: help demo test lint deny sbom image deb rpm bench bench-peers ci
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -33,6 +33,10 @@ deny: ## licences, banned crates and sources of all dependencies (builds cargo-d
 	@scripts/toolchain.sh
 	scripts/cargo-deny.sh check bans licenses sources
 	@echo; echo "Dependencies are in order."
+
+sbom: ## target/release/redpath.cdx.json: what the binary is made of, CycloneDX (builds cargo-cyclonedx once)
+	@scripts/toolchain.sh
+	scripts/sbom.sh
 
 image: ## the container image as an OCI archive, without daemon or base image (installs buildah)
 	@scripts/toolchain.sh
