@@ -25,6 +25,9 @@ const HOSTS_FILE: &str = "/etc/hosts";
 /// The most of the hosts file that is read.
 const MAX_HOSTS_BYTES: u64 = 1024 * 1024;
 
+/// As much as is read of nearly every such file.
+const USUAL_HOSTS_BYTES: usize = 4 * 1024;
+
 /// `AI_CANONNAME` of netdb.h, the same on every Linux C library.
 const AI_CANONNAME: i32 = 0x0002;
 /// `SOCK_STREAM`: one entry per address.
@@ -123,7 +126,7 @@ fn look_up(name: &str) -> Result<Found, (ViewOutcome, String)> {
 }
 
 fn hosts_entries(name: &str) -> Vec<HostsEntry> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL_HOSTS_BYTES);
     let read = std::fs::File::open(HOSTS_FILE).and_then(|file| file.take(MAX_HOSTS_BYTES).read_to_end(&mut bytes));
     if read.is_err() {
         return Vec::new();
