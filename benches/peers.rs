@@ -66,7 +66,7 @@ fn main() {
             "steady" => steady::measure(&programs, &mut table),
             "probe" => hammer::measure(&programs, &mut table),
             ALONE => steady::alone(&programs),
-            _ => growth::measure(&programs),
+            _ => growth::measure(&programs, &mut table),
         }
     }
     print!("{table}");
