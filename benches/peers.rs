@@ -15,10 +15,16 @@
 
 use std::path::PathBuf;
 
+#[path = "peers/accuracy.rs"]
+mod accuracy;
+#[path = "peers/capture.rs"]
+mod capture;
 #[path = "peers/growth.rs"]
 mod growth;
 #[path = "peers/hammer.rs"]
 mod hammer;
+#[path = "peers/line.rs"]
+mod line;
 #[path = "peers/one_shot.rs"]
 mod one_shot;
 #[path = "peers/process.rs"]
@@ -37,7 +43,7 @@ use table::Table;
 use world::World;
 
 /// What is measured, in this order.
-const PARTS: [&str; 6] = ["size", "start", "check", "steady", "probe", "growth"];
+const PARTS: [&str; 7] = ["size", "start", "check", "steady", "probe", "accuracy", "growth"];
 /// Only where it is asked for: redpath with this many resolvers more, alone, for a profile of it.
 const ALONE: &str = "alone";
 
@@ -65,8 +71,9 @@ fn main() {
             "check" => one_shot::check(&programs, &mut table),
             "steady" => steady::measure(&programs, &mut table),
             "probe" => hammer::measure(&programs, &mut table),
+            "accuracy" => accuracy::measure(&programs, &mut table),
             ALONE => steady::alone(&programs),
-            _ => growth::measure(&programs),
+            _ => growth::measure(&programs, &mut table),
         }
     }
     print!("{table}");

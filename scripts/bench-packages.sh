@@ -12,6 +12,7 @@ need redis-cli redis-tools                                     # one check, and 
 need dig bind9-dnsutils                                        # a part of the script
 need openssl openssl                                           # a part of the script
 need ip iproute2                                               # addresses in a namespace
+need tcpdump tcpdump                                           # what the wire shows of each phase
 need unshare util-linux                                        # the namespace
 
 [ ${#missing[@]} -eq 0 ] || scripts/apt-install.sh "${missing[@]}"

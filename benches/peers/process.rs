@@ -76,6 +76,11 @@ impl Process {
         Memory { resident: kib("Rss:") * 1024, anonymous: kib("Anonymous:") * 1024 }
     }
 
+    /// How many entries a folder of it under `/proc` has: its threads are in `task`, its open files in `fd`.
+    pub(crate) fn count(&self, folder: &str) -> usize {
+        fs::read_dir(format!("/proc/{}/{folder}", self.child.id())).map_or(0, Iterator::count)
+    }
+
     /// What it answers to a GET of `path`.
     pub(crate) fn get(&self, path: &str) -> String {
         Client::new(self.http).get(path)

@@ -18,6 +18,11 @@ pub(crate) struct Steady {
     pub(crate) memory: Memory,
     /// Probes a second.
     pub(crate) rate: f64,
+    /// Threads at the end, and open files and sockets.
+    pub(crate) threads: usize,
+    pub(crate) descriptors: usize,
+    /// The longest that a probe of redpath began after it was due, lately.
+    pub(crate) lag: Duration,
 }
 
 /// How long is watched with one target, and with many.
@@ -121,19 +126,22 @@ fn watched(
     let after = probes(&process);
     assert_eq!(after.1, 0.0, "probes of redpath failed");
     let count = after.0 - before.0;
-    let memory = process.memory();
+    let (memory, threads, descriptors) = (process.memory(), process.count("task"), process.count("fd"));
+    let lag = Duration::from_secs_f64(sum(&process.get("/metrics"), "redpath_schedule_lag_seconds "));
     then(&process);
-    Steady { cpu: cpu.div_f64(count), memory, rate: count / took.as_secs_f64() }
+    Steady { cpu: cpu.div_f64(count), memory, rate: count / took.as_secs_f64(), threads, descriptors, lag }
 }
 
 /// How many probes there were, and how many of them failed.
 fn probes(process: &Process) -> (f64, f64) {
     let page = process.get("/metrics");
-    let sum = |name: &str| {
-        let lines = page.lines().filter(|line| line.starts_with(name));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-    };
-    (sum("redpath_probes_total{"), sum("redpath_probe_failures_total{"))
+    (sum(&page, "redpath_probes_total{"), sum(&page, "redpath_probe_failures_total{"))
+}
+
+/// The sum of the series that begin with `name`.
+fn sum(page: &str, name: &str) -> f64 {
+    let lines = page.lines().filter(|line| line.starts_with(name));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
 /// A program that probes when it is asked: each target once a second, the questions evenly spread.
@@ -177,7 +185,14 @@ fn driven(
     drive(WARM_UP);
     let (cpu, took) = process.watched(|| drive(time));
     let count = asked.load(Ordering::Relaxed) as f64;
-    Steady { cpu: cpu.div_f64(count), memory: process.memory(), rate: count / took.as_secs_f64() }
+    Steady {
+        cpu: cpu.div_f64(count),
+        memory: process.memory(),
+        rate: count / took.as_secs_f64(),
+        threads: process.count("task"),
+        descriptors: process.count("fd"),
+        lag: Duration::ZERO,
+    }
 }
 
 /// The CPU time of one scrape: that of a second with scrapes less that of one without, several times.

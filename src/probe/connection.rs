@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use super::budget::Budget;
 use super::redis::{self, Asked};
 use super::tcp::{self, Opened, Unopened};
-use super::tls::{self, Tls, Unverified};
+use super::tls::{self, Handshake, Tls, Unverified};
 use super::token::Tokens;
 use crate::observation::{Connection, ConnectionPhases, Phase, SkipReason, StoppedBy};
 use crate::plan::Plan;
@@ -126,17 +126,16 @@ impl Connector {
         connection: &mut Connection,
         asked: Option<&mut Option<Asked>>,
     ) {
-        let mut begun = Instant::now();
-        let result = match self.tls.trust(plan.ca_file.as_deref(), budget).await {
+        let reading = Instant::now();
+        let (result, begun, took) = match self.tls.trust(plan.ca_file.as_deref(), budget).await {
             Ok(anchors) => {
-                begun = Instant::now();
-                let (result, facts) = anchors.handshake(&plan.target.server_name, tcp, budget).await;
+                let Handshake { result, facts, begun, took } =
+                    anchors.handshake(&plan.target.server_name, tcp, budget).await;
                 connection.tls = Some(facts);
-                result
+                (result, begun, took)
             }
-            Err(unverified) => Err(unverified),
+            Err(unverified) => (Err(unverified), reading, reading.elapsed()),
         };
-        let took = begun.elapsed();
         let failure = match result {
             Ok(mut stream) => {
                 phases.tls = Phase::done(took);

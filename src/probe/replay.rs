@@ -12,7 +12,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use super::budget::{Budget, Interrupt};
 use super::connection::Connector;
-use super::tls::{Anchors, Tls, Unverified};
+use super::tls::{Anchors, Handshake, Tls, Unverified};
 use super::token::Tokens;
 use super::{cluster, dns, redis};
 use crate::expectation::Expectation;
@@ -126,7 +126,7 @@ impl TlsReader {
         timeout: Duration,
     ) -> (Option<TlsFailure>, TlsFacts) {
         let (_handle, interrupt) = Interrupt::new();
-        let (result, facts) = self.0.handshake(name, stream, &Budget::new(timeout, interrupt)).await;
+        let Handshake { result, facts, .. } = self.0.handshake(name, stream, &Budget::new(timeout, interrupt)).await;
         let failure = match result {
             Err(Unverified::Failed(failure)) => Some(*failure),
             Ok(_) | Err(Unverified::Interrupted) => None,

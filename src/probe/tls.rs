@@ -15,7 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -92,6 +92,18 @@ impl Tls {
     }
 }
 
+/// What came of a handshake.
+pub(super) struct Handshake<S> {
+    /// A verified stream, or why there is none.
+    pub(super) result: Result<Stream<S>, Unverified>,
+    /// What it showed either way.
+    pub(super) facts: TlsFacts,
+    /// When the ClientHello was ready to be sent.
+    pub(super) begun: Instant,
+    /// From then until the client's Finished was sent, or it failed.
+    pub(super) took: Duration,
+}
+
 /// Trust anchors that are ready for a handshake.
 pub(super) struct Anchors(Arc<Trust>);
 
@@ -102,7 +114,7 @@ impl Anchors {
         server_name: &HostName,
         tcp: S,
         budget: &Budget,
-    ) -> (Result<Stream<S>, Unverified>, TlsFacts) {
+    ) -> Handshake<S> {
         let trust = &self.0;
         let mut facts =
             TlsFacts { server_name: server_name.as_str().to_owned(), trust: Some(trust.source), ..TlsFacts::default() };
@@ -110,7 +122,8 @@ impl Anchors {
             Ok(name) => name,
             Err(error) => {
                 let error = format!("\"{server_name}\" cannot be verified by TLS: {error}");
-                return (Err(TlsFailure::Other { error }.into()), facts);
+                let result = Err(TlsFailure::Other { error }.into());
+                return Handshake { result, facts, begun: Instant::now(), took: Duration::ZERO };
             }
         };
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -120,7 +133,10 @@ impl Anchors {
         config.client_auth_cert_resolver = Arc::new(NoCertificate { seen: Arc::clone(&seen) });
         let connector = TlsConnector::from(Arc::new(config));
         let wire = Wire::new(tcp, Arc::clone(&seen));
-        let result = budget.phase(connector.connect(name.clone(), wire)).await;
+        let handshake = connector.connect(name.clone(), wire); // the ClientHello is made here, and sent by the first poll
+        let begun = Instant::now();
+        let result = budget.phase(handshake).await;
+        let took = begun.elapsed();
         let seen = locked(&seen);
         seen.describe(trust, &name, &mut facts);
         let failure = match result {
@@ -129,13 +145,13 @@ impl Anchors {
                 facts.version = session.protocol_version().map(|version| format!("{version:?}").replace('_', "."));
                 facts.cipher = session.negotiated_cipher_suite().map(|suite| iana_name(suite.suite()));
                 facts.verified = true;
-                return (Ok(stream), facts);
+                return Handshake { result: Ok(stream), facts, begun, took };
             }
             Ok(Err(error)) => seen.failure(&error, trust, &facts),
             Err(Cut::Timeout) => TlsFailure::Timeout { bytes_received: seen.received.bytes },
-            Err(Cut::Interrupt) => return (Err(Unverified::Interrupted), facts),
+            Err(Cut::Interrupt) => return Handshake { result: Err(Unverified::Interrupted), facts, begun, took },
         };
-        (Err(seen.unless_not_tls(failure).into()), facts)
+        Handshake { result: Err(seen.unless_not_tls(failure).into()), facts, begun, took }
     }
 }
 

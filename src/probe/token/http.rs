@@ -128,7 +128,7 @@ impl Client {
     ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>, TokenFailure> {
         let budget = Budget::new(REQUEST, Interrupt::new().1); // the limit of the request comes first
         let stream = match self.tls.trust(None, &budget).await {
-            Ok(anchors) => anchors.handshake(name, tcp, &budget).await.0,
+            Ok(anchors) => anchors.handshake(name, tcp, &budget).await.result,
             Err(unverified) => Err(unverified),
         };
         stream.map_err(|unverified| match unverified {
