@@ -105,10 +105,11 @@ fn of_records() -> Vec<seeds::Seed> {
         Record::new(started_at, took_seconds, target, vantage, expectation, observation)
     };
     let line = |record: &Record| json::line(record).expect("a record has a JSON form");
+    let mut hostile = records::hostile();
+    hostile.observation.resolution.views.iter_mut().for_each(|view| view.chain.truncate(8)); // a long one fills a seed
     let [healthy, silent, cluster] =
         [records::healthy(), records::silent_endpoint(), records::cluster()].map(diagnosed);
-    let [unlinked, hostile, no_view] =
-        [records::unlinked_zone(), records::hostile(), records::no_view()].map(diagnosed);
+    let [unlinked, hostile, no_view] = [records::unlinked_zone(), hostile, records::no_view()].map(diagnosed);
     let report = records::report(vec![diagnosed(records::slow()), diagnosed(records::overridden())]);
     let api = json::records(&[&healthy, &no_view]).expect("records have a JSON form");
     vec![
