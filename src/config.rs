@@ -21,7 +21,6 @@ use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::expectation::{Expectation, PublicAccess};
@@ -134,7 +133,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 pub fn parse(text: &str) -> Result<Config, ConfigError> {
     let document = document::read(text)?;
     let mut problems = error::Problems::of(&document);
-    shape::check(&document, &SCHEMA, &path::Path::top(), &mut problems);
+    shape::check(&document, &schema(), &path::Path::top(), &mut problems);
     if !problems.is_empty() {
         return Err(problems.into_error());
     }
@@ -143,12 +142,19 @@ pub fn parse(text: &str) -> Result<Config, ConfigError> {
     resolve::resolve(&raw, problems)
 }
 
-/// The JSON Schema of the file (draft 2020-12).
+/// The JSON Schema of the file (draft 2020-12), as text.
+pub const SCHEMA: &str = include_str!("../docs/schema/config.json");
+
+/// The same, read. It is wanted once in a while and has thousands of values, so that nobody keeps it.
 pub fn schema() -> serde_json::Value {
-    SCHEMA.clone()
+    // A test holds the text to `schema_of_types`, and so to being JSON.
+    serde_json::from_str(SCHEMA).unwrap_or_default()
 }
 
-static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(|| raw::schema().to_value());
+/// The JSON Schema as it follows from the types: what [`SCHEMA`] has to be.
+pub fn schema_of_types() -> serde_json::Value {
+    raw::schema().to_value()
+}
 
 impl Config {
     /// The configuration as YAML with every default filled in. [`parse`] reads it back to an equal
