@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test lint deny sbom image deb rpm bench bench-peers ci
+.PHONY: help demo test lint deny fuzz sbom image deb rpm bench bench-peers ci
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -25,6 +25,7 @@ test: ## install what the tests need (Debian packages, as root or with sudo) and
 lint: ## formatting, clippy and the documentation, warnings refused
 	@scripts/toolchain.sh
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 	@echo; echo "Formatting, lints and documentation are in order."
@@ -33,6 +34,10 @@ deny: ## licences, banned crates and sources of all dependencies (builds cargo-d
 	@scripts/toolchain.sh
 	scripts/cargo-deny.sh check bans licenses sources
 	@echo; echo "Dependencies are in order."
+
+fuzz: ## every parser of bytes from outside against hostile ones, 12 s each (builds cargo-fuzz once; installs g++)
+	@scripts/toolchain.sh
+	@scripts/fuzz.sh
 
 sbom: ## target/release/redpath.cdx.json: what the binary is made of, CycloneDX (builds cargo-cyclonedx once)
 	@scripts/toolchain.sh

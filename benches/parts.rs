@@ -4,6 +4,7 @@
 
 use std::hint::black_box;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use redpath::address::classify;
@@ -45,11 +46,11 @@ fn diagnosis(criterion: &mut Criterion) {
 fn page(criterion: &mut Criterion) {
     let record = record();
     let metrics = Metrics::new(&MetricsSettings::default(), &record.vantage);
-    let mut records: Vec<Record> = Vec::new();
+    let mut records: Vec<Arc<Record>> = Vec::new();
     for number in 0..TARGETS {
         let mut record = record.clone();
         record.target.name = format!("cache{number}");
-        records.push(record);
+        records.push(Arc::new(record));
     }
     metrics.set_targets(&records.iter().map(|record| Plan::new(record.target.clone())).collect::<Vec<_>>());
     records.iter().for_each(|record| metrics.observe(record));
@@ -58,6 +59,7 @@ fn page(criterion: &mut Criterion) {
             bencher.iter(|| metrics.encode(black_box(format)));
         });
     }
+    let record = Arc::new(record);
     criterion.bench_function("take a record into account", |bencher| {
         bencher.iter(|| metrics.observe(black_box(&record)));
     });

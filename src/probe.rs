@@ -56,7 +56,7 @@ impl Prober {
     pub async fn probe(&self, plan: &Plan, interrupt: &Interrupt) -> Observation {
         let budget = Budget::new(plan.timeout, interrupt.clone());
         let (sender, answer) = oneshot::channel();
-        let resolving = self.resolver.resolve(plan, &budget, sender);
+        let resolving = self.resolver.resolve(plan, &budget, sender, self.connector.errand(plan));
         let connecting = async {
             let addresses = match plan.connect {
                 Some(address) => Ok(vec![address]),

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::config::TargetConfig;
 use crate::diagnosis::{Cause, Status, Verdict};
 use crate::history::{Change, History};
-use crate::observation::Observation;
+use crate::observation::{Observation, ViewOutcome};
 use crate::output::log;
 use crate::output::metrics::Metrics;
 use crate::probe::Prober;
@@ -39,10 +39,10 @@ impl World for RealWorld {
     async fn probe(&self, target: Arc<TargetConfig>) -> Record {
         let current = Arc::clone(&self.current.borrow());
         let (began, clock) = (Timestamp::now(), Instant::now());
-        if !self.is_exhausted() {
+        if !self.exhausted.load(Ordering::Relaxed) || !self.is_exhausted() {
             let record = check(&self.prober, &target.plan, &current.vantage, &self.interrupt).await;
-            // What was seen with too few is no word on name servers or Redis.
-            if !self.is_exhausted() {
+            // What was seen with too few is no word on name servers or Redis; where all went well there were enough.
+            if all_went_well(&record) || !self.is_exhausted() {
                 return record;
             }
         }
@@ -54,8 +54,8 @@ impl World for RealWorld {
         if self.interrupt.is_raised() {
             return;
         }
-        self.metrics.observe(&record);
         let record = Arc::new(record);
+        self.metrics.observe(&record);
         // Another address with the same verdict is for the status page; the log tells verdicts.
         if let Some(change) = self.history.observe(Arc::clone(&record)).filter(Change::is_of_verdict) {
             log::verdict_change(&record, &change);
@@ -96,6 +96,12 @@ impl RealWorld {
         }
         error.is_some()
     }
+}
+
+/// Whether the target passes, and every view has answered.
+fn all_went_well(record: &Record) -> bool {
+    let views = &record.observation.resolution.views;
+    record.verdict.status == Status::Pass && views.iter().all(|view| view.outcome == ViewOutcome::Answered)
 }
 
 /// The record of a turn that brought none: nothing was seen, so nothing is known.

@@ -228,7 +228,10 @@ fn certificate_lacks_ip(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding
         .hint(format!(
             "give the client the name to verify by: servername in ioredis (tls) and node-redis (socket), TLSConfig.ServerName in go-redis, sslHost in StackExchange.Redis; or map the announced addresses back to {name}: nodeAddressMap in node-redis, natMap in ioredis, MappingSocketAddressResolver in Lettuce; or, on Enterprise and Managed Redis, take the Enterprise cluster policy, which announces no nodes. Do not switch verification off"
         ))
-        .commands(first.address.map(|address| format!("openssl s_client -connect {address} -servername {name} -verify_ip {} -verify_return_error </dev/null", address.ip()))),
+        .commands(first.address.map(|address| {
+            let (socket, ip) = (advice::socket(address), address.ip());
+            format!("openssl s_client -connect {socket} -servername {name} -verify_ip {ip} -verify_return_error </dev/null")
+        })),
     )
 }
 

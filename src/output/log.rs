@@ -4,6 +4,8 @@
 //! control characters escaped, so that nothing in them can begin a line of its own. Nothing here
 //! is handed a plan, which may hold a secret.
 
+mod lossy;
+
 use std::io;
 
 use clap::ValueEnum;
@@ -16,6 +18,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use crate::diagnosis::Status;
 use crate::history::Change;
 use crate::record::Record;
+
+use lossy::Lossy;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -41,10 +45,10 @@ pub enum LogLevel {
     Debug,
 }
 
-/// Writes the log to standard error from here on.
+/// Writes the log to standard error from here on. It never waits for a reader: what is not taken is lost and told.
 pub fn start(format: LogFormat, level: LogLevel) {
     // The one error is that a log has been started before, and it may go on.
-    let _ = tracing::subscriber::set_global_default(subscriber(format, level, io::stderr));
+    let _ = tracing::subscriber::set_global_default(subscriber(format, level, Lossy::new(io::stderr(), format)));
     std::panic::set_hook(Box::new(|panic| {
         // Where, and not the message: it may quote what was being read.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

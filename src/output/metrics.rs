@@ -13,9 +13,11 @@ mod process;
 mod series;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use self::distribution::Bounds;
 use self::lag::Lag;
 use self::series::TargetSeries;
 use crate::clock::Timestamp;
@@ -27,10 +29,15 @@ use crate::vantage::Vantage;
 pub use self::negotiation::ExpositionFormat;
 pub(crate) use self::page::Page;
 
+/// The upper bounds of `redpath_probe_duration_seconds`: coarse, since the phases tell the rest.
+const PROBE_BUCKETS: [f64; 5] = [0.01, 0.05, 0.25, 1.0, 5.0];
+
 /// The metrics of a process. All of it may be called from many tasks at once; a page shows each
 /// target as some probe left it, never half of one and half of another.
 pub struct Metrics {
-    settings: MetricsSettings,
+    resolution_info: bool,
+    probe_bounds: Bounds,
+    phase_bounds: Bounds,
     vantage: Vec<(String, String)>,
     targets: Mutex<BTreeMap<String, TargetSeries>>,
     agent: Mutex<Agent>,
@@ -47,7 +54,9 @@ impl Metrics {
     /// Metrics without a target yet. The settings hold for as long as the metrics live.
     pub fn new(settings: &MetricsSettings, vantage: &Vantage) -> Self {
         Self {
-            settings: settings.clone(),
+            resolution_info: settings.resolution_info,
+            probe_bounds: Bounds::new(&PROBE_BUCKETS),
+            phase_bounds: Bounds::new(&settings.phase_buckets),
             vantage: vantage_labels(vantage),
             targets: Mutex::new(BTreeMap::new()),
             agent: Mutex::new(Agent { lag: Lag::new(Instant::now()), reload_successful: None, reloaded_at: None }),
@@ -63,13 +72,14 @@ impl Metrics {
         for plan in plans {
             let name = &plan.target.name;
             if !targets.get(name).is_some_and(|series| series.are_of(plan)) {
-                targets.insert(name.clone(), TargetSeries::new(plan, &self.settings));
+                let series = TargetSeries::new(plan, &self.probe_bounds, &self.phase_bounds, self.resolution_info);
+                targets.insert(name.clone(), series);
             }
         }
     }
 
     /// Takes a probe into account; one of a target that is gone by now is dropped.
-    pub fn observe(&self, record: &Record) {
+    pub fn observe(&self, record: &Arc<Record>) {
         if let Some(series) = locked(&self.targets).get_mut(&record.target.name) {
             series.observe(record);
         }
@@ -91,26 +101,43 @@ impl Metrics {
 
     /// The whole page, in UTF-8.
     pub fn encode(&self, format: ExpositionFormat) -> Vec<u8> {
-        let mut page = self.page_of_targets(format);
+        let mut page = Vec::new();
+        let _ = self.write_to(&mut page, format); // to memory: it cannot fail
+        page
+    }
+
+    /// Writes the whole page, in UTF-8, in pieces: a page of hundreds of targets has megabytes.
+    ///
+    /// # Errors
+    /// Those of `to`.
+    pub fn write_to(&self, to: &mut dyn io::Write, format: ExpositionFormat) -> io::Result<()> {
+        let targets = locked(&self.targets);
+        let mut page = self.page_of(&targets, format);
         self.add_agent_to(&mut page);
         process::add_to(&mut page);
-        page.write().into_bytes()
+        page.write_to(to)
     }
 
     /// The page for node_exporter's textfile collector: without `process_*`, which node_exporter has of
     /// itself and answers with an error where it finds them twice.
     pub fn encode_for_textfile(&self) -> Vec<u8> {
-        let mut page = self.page_of_targets(ExpositionFormat::Text);
+        let targets = locked(&self.targets);
+        let mut page = self.page_of(&targets, ExpositionFormat::Text);
         self.add_agent_to(&mut page);
         page.write().into_bytes()
     }
 
-    /// The part that `check` has too: the targets, the build and the vantage.
-    pub(crate) fn page_of_targets(&self, format: ExpositionFormat) -> Page {
+    /// The part that `check` has too, in the text format: the targets, the build and the vantage.
+    pub(crate) fn text_of_targets(&self) -> String {
+        self.page_of(&locked(&self.targets), ExpositionFormat::Text).write()
+    }
+
+    fn page_of<'t>(&self, targets: &'t BTreeMap<String, TargetSeries>, format: ExpositionFormat) -> Page<'t> {
         let mut page = Page::new(format);
-        for series in locked(&self.targets).values() {
+        for series in targets.values() {
             series.add_to(&mut page);
         }
+        page.add_later(&family::PHASE_DURATION, targets.values().flat_map(TargetSeries::phase_durations));
         let (version, os, arch) = (Tool::this().version, std::env::consts::OS, std::env::consts::ARCH);
         page.add(&family::BUILD_INFO, [("version", version.as_str()), ("os", os), ("arch", arch)], 1.0);
         let labels = self.vantage.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -118,7 +145,7 @@ impl Metrics {
         page
     }
 
-    fn add_agent_to(&self, page: &mut Page) {
+    fn add_agent_to(&self, page: &mut Page<'_>) {
         let mut agent = locked(&self.agent);
         page.add(&family::SCHEDULE_LAG, [], agent.lag.worst(Instant::now()).as_secs_f64());
         if let Some(successful) = agent.reload_successful {

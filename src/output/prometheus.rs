@@ -1,6 +1,7 @@
 //! Metrics of single probes: for `check --output prometheus`, and for the agent's page `/probe`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::metrics::{ExpositionFormat, Metrics, Page, facts, family};
 use crate::config::MetricsSettings;
@@ -17,10 +18,10 @@ pub fn exposition_of(records: &[Record]) -> String {
     let vantage = records.first().map_or_else(Vantage::default, |record| record.vantage.clone());
     let metrics = Metrics::new(&MetricsSettings::default(), &vantage);
     metrics.set_targets(&records.iter().map(plan_of).collect::<Vec<Plan>>());
-    for record in &records {
-        metrics.observe(record);
+    for record in records {
+        metrics.observe(&Arc::new(record));
     }
-    metrics.page_of_targets(ExpositionFormat::Text).write()
+    metrics.text_of_targets()
 }
 
 /// One probe under the names of the blackbox exporter, and what `redpath_*` says of the last probe
@@ -29,7 +30,7 @@ pub fn blackbox_exposition(record: &Record) -> String {
     let mut page = Page::new(ExpositionFormat::Text);
     let phases = &record.observation.phases;
     for fact in facts::of(record, facts::phases_of(record), false) {
-        page.add(fact.family, fact.labels.iter().map(|(name, value)| (*name, value.as_ref())), fact.value);
+        page.add(fact.family, fact.labels(), fact.value);
     }
     page.add(&family::BLACKBOX_SUCCESS, [], f64::from(u8::from(facts::is_success(record))));
     page.add(&family::BLACKBOX_DURATION, [], record.took_seconds.as_f64());
@@ -47,7 +48,7 @@ pub fn blackbox_exposition(record: &Record) -> String {
     page.write()
 }
 
-fn add_connection(page: &mut Page, connection: &Connection) {
+fn add_connection(page: &mut Page<'_>, connection: &Connection) {
     let protocol = if connection.address.is_ipv4() { 4.0 } else { 6.0 };
     page.add(&family::BLACKBOX_IP_PROTOCOL, [], protocol);
     let Some(tls) = &connection.tls else { return };

@@ -37,6 +37,13 @@ impl Connector {
         &self.tokens
     }
 
+    /// The look at the file of trust anchors, to be had before the connection asks for it.
+    pub(super) fn errand(&self, plan: &Plan) -> Option<Box<dyn FnOnce() + Send>> {
+        let path = plan.ca_file.clone().filter(|_| plan.target.tls && plan.connect.is_none())?;
+        let tls = self.tls.clone();
+        Some(Box::new(move || tls.look_at(&path)))
+    }
+
     /// Connects to the first of `addresses` that answers, and goes through the phases on it. It
     /// ends with the budget, whatever the peer does.
     ///

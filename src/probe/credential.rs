@@ -47,17 +47,25 @@ fn from_environment(name: &str) -> Result<Secret, String> {
 fn from_file(path: &Path, kind: &str) -> Result<Secret, String> {
     let refuse = |why: &str| Err(format!("{kind} {}: {why}", path.display()));
     // Opening a pipe waits for its writer, and would hold a thread with every probe.
-    match std::fs::metadata(path) {
+    let length = match std::fs::metadata(path) {
         Ok(found) if !found.is_file() => return refuse("it is not a regular file"),
-        Ok(_) => {}
+        Ok(found) => usize::try_from(found.len()).unwrap_or(usize::MAX),
         Err(error) => return refuse(&reason(&error)),
-    }
-    // The whole capacity at once: a vector that grows leaves copies behind that nobody wipes.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
-    let mut read = || File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
-    if let Err(error) = read() {
-        return refuse(&reason(&error));
-    }
+    };
+    let read = |length: usize| {
+        // The whole capacity at once: a vector that grows leaves copies behind that nobody wipes.
+        let mut bytes = Zeroizing::new(vec![0; length + 1]);
+        let filled = fill(&mut File::open(path)?, &mut bytes)?;
+        bytes.truncate(filled);
+        Ok(bytes)
+    };
+    // A file that is longer than it says has been written meanwhile, or is none of a disk.
+    let bytes =
+        read(length.min(MAX_BYTES)).and_then(|bytes| if bytes.len() > length { read(MAX_BYTES) } else { Ok(bytes) });
+    let mut bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(error) => return refuse(&reason(&error)),
+    };
     if bytes.len() > MAX_BYTES {
         return refuse("it is longer than the 64 KiB that a secret may have");
     }
@@ -78,6 +86,20 @@ fn from_file(path: &Path, kind: &str) -> Result<Secret, String> {
             refuse("it is not UTF-8")
         }
     }
+}
+
+/// Reads until the end or until `bytes` are full, and says how many are.
+fn fill(file: &mut File, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(more) => filled += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// The reason without the error number, as other tools print it.

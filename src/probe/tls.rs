@@ -8,6 +8,7 @@
 
 mod certificate;
 mod trust;
+mod verified;
 mod wire;
 
 use std::io;
@@ -21,9 +22,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use tokio_rustls::rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
+use tokio_rustls::rustls::client::{ResolvesClientCert, verify_server_name};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{
     AlertDescription, CertificateError, DigitallySignedStruct, Error, OtherError, PeerIncompatible, SignatureScheme,
@@ -69,6 +71,12 @@ impl Tls {
     /// Reads nothing yet.
     pub(super) fn new() -> Self {
         Self { stores: Arc::new(TrustStores::new(Arc::new(ring::default_provider()))) }
+    }
+
+    /// Looks whether a file of trust anchors has changed, and reads it where it has: [`Self::trust`] then need not
+    /// wake a thread for it. It blocks. What is wrong is told by that one.
+    pub(super) fn look_at(&self, ca_file: &Path) {
+        self.stores.look_at(ca_file);
     }
 
     /// The trust anchors, which a probe reads before its handshake begins.
@@ -120,7 +128,7 @@ impl Anchors {
         };
         let seen = Arc::new(Mutex::new(Seen::default()));
         let mut config = trust.config.clone();
-        let verifier = Recording { inner: Arc::clone(&trust.verifier), seen: Arc::clone(&seen) };
+        let verifier = Recording { trust: Arc::clone(trust), seen: Arc::clone(&seen) };
         config.dangerous().set_certificate_verifier(Arc::new(verifier));
         config.client_auth_cert_resolver = Arc::new(NoCertificate { seen: Arc::clone(&seen) });
         let connector = TlsConnector::from(Arc::new(config));
@@ -406,10 +414,9 @@ fn fault(error: &CertificateError) -> String {
     }
 }
 
-/// Records, then delegates. It never turns a failure into a success.
-#[derive(Debug)]
+/// Delegates, and records. It never turns a failure into a success.
 struct Recording {
-    inner: Arc<WebPkiServerVerifier>,
+    trust: Arc<Trust>,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -422,7 +429,15 @@ impl ServerCertVerifier for Recording {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let result = self.inner.verify_server_cert(leaf, others, name, ocsp, now);
+        let fingerprint = verified::fingerprint(leaf, others);
+        let result = if self.trust.verified.has(&fingerprint, now) {
+            let leaf = ParsedCertificate::try_from(leaf);
+            leaf.and_then(|leaf| verify_server_name(&leaf, name)).map(|()| ServerCertVerified::assertion())
+        } else {
+            self.trust.verifier.verify_server_cert(leaf, others, name, ocsp, now).inspect(|_| {
+                self.trust.verified.note(fingerprint, leaf, others);
+            })
+        };
         let mut seen = locked(&self.seen);
         seen.chain = std::iter::once(leaf).chain(others).map(|der| der.clone().into_owned()).collect();
         seen.judged_at = Some(now);
@@ -436,7 +451,7 @@ impl ServerCertVerifier for Recording {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, leaf, signed)
+        self.trust.verifier.verify_tls12_signature(message, leaf, signed)
     }
 
     fn verify_tls13_signature(
@@ -445,11 +460,11 @@ impl ServerCertVerifier for Recording {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, leaf, signed)
+        self.trust.verifier.verify_tls13_signature(message, leaf, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        self.trust.verifier.supported_verify_schemes()
     }
 }
 
@@ -467,6 +482,12 @@ impl ResolvesClientCert for NoCertificate {
 
     fn has_certs(&self) -> bool {
         false
+    }
+}
+
+impl std::fmt::Debug for Recording {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recording").finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether and how an answer's body is compressed (RFC 9110, 12.5.3): gzip, or not at all.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -16,6 +16,24 @@ pub(crate) fn gzipped(accept_encoding: Option<&str>, body: &[u8]) -> Option<Vec<
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     encoder.write_all(body).ok()?;
     encoder.finish().ok()
+}
+
+/// What `write` writes, and whether that is in gzip. Where gzip is taken, what was written is not held beside it.
+///
+/// # Errors
+/// Those of `write`.
+pub(crate) fn written(
+    accept_encoding: Option<&str>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<(Vec<u8>, bool)> {
+    if accept_encoding.is_some_and(takes_gzip) {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        write(&mut encoder)?;
+        return Ok((encoder.finish()?, true));
+    }
+    let mut body = Vec::new();
+    write(&mut body)?;
+    Ok((body, false))
 }
 
 /// Whether gzip is named with a weight above 0, or not named and covered by `*`.

@@ -17,7 +17,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 use tower_service::Service;
 
-use super::compression::gzipped;
+use super::compression::{gzipped, written};
 use super::limits::{Limits, MAX_BODY_BYTES};
 use super::users::{Admission, Doorkeeper};
 use super::web_config::{WebConfig, WebConfigFile};
@@ -176,8 +176,16 @@ fn html(headers: &HeaderMap, page: String) -> Response {
 async fn metrics(State(backend): State<Arc<Backend>>, headers: HeaderMap) -> Response {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     let format = ExpositionFormat::negotiate(accept);
-    let mut response = body(&headers, format.content_type(), backend.metrics.encode(format));
-    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    let Ok((page, is_gzip)) = written(accepted_encodings(&headers), |to| backend.metrics.write_to(to, format)) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response(); // memory does not refuse to be written to
+    };
+    let mut response = page.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    if is_gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     response
 }
 
@@ -258,14 +266,17 @@ fn json(headers: &HeaderMap, written: serde_json::Result<String>) -> Response {
 
 fn body(headers: &HeaderMap, content_type: &'static str, bytes: Vec<u8>) -> Response {
     let fixed = |name: HeaderName, value: &'static str| [(name, HeaderValue::from_static(value))];
-    let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-    let response = match gzipped(accepted, &bytes) {
+    let response = match gzipped(accepted_encodings(headers), &bytes) {
         Some(smaller) => (fixed(CONTENT_ENCODING, "gzip"), smaller).into_response(),
         None => bytes.into_response(),
     };
     let mut response = (fixed(VARY, "Accept-Encoding"), response).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+fn accepted_encodings(headers: &HeaderMap) -> Option<&str> {
+    headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok())
 }
 
 fn busy() -> Response {

@@ -15,6 +15,7 @@ mod docs;
 mod entra;
 mod explain;
 mod faults;
+mod fuzz;
 mod helm;
 mod hostile;
 mod house;

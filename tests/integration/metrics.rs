@@ -3,6 +3,8 @@
 mod contract;
 mod records;
 
+use std::sync::Arc;
+
 use redpath::clock::Timestamp;
 use redpath::config::MetricsSettings;
 use redpath::diagnosis::{Code, Severity};
@@ -39,7 +41,7 @@ fn lines<'a>(page: &'a str, begin: &str) -> Vec<&'a str> {
 /// The page after these records of one target.
 fn page_after(plan: &Plan, records: &[Record]) -> String {
     let metrics = metrics_for(std::slice::from_ref(plan));
-    records.iter().for_each(|record| metrics.observe(record));
+    records.iter().for_each(|record| metrics.observe(&Arc::new(record.clone())));
     text(&metrics)
 }
 
@@ -306,7 +308,7 @@ fn the_resolution_can_be_left_out() {
     let settings = MetricsSettings { resolution_info: false, phase_buckets: vec![0.1, 1.0] };
     let metrics = Metrics::new(&settings, &records::vantage());
     metrics.set_targets(std::slice::from_ref(&plan));
-    metrics.observe(&healthy(&plan, 0));
+    metrics.observe(&Arc::new(healthy(&plan, 0)));
     let page = text(&metrics);
     assert!(!page.contains("10.60.4.5"), "an address in {page}");
     assert_eq!(lines(&page, "redpath_phase_duration_seconds_bucket{target=\"cache1\",phase=\"tls\"").len(), 3);
@@ -317,11 +319,11 @@ fn a_reload_keeps_what_is_unchanged() {
     let [kept, changed, removed, added] = ["kept", "changed", "removed", "added"].map(plan);
     let metrics = metrics_for(&[kept.clone(), changed.clone(), removed.clone()]);
     for plan in [&kept, &changed, &removed] {
-        metrics.observe(&healthy(plan, 0));
+        metrics.observe(&Arc::new(healthy(plan, 0)));
     }
     let otherwise = Plan { addresses: Addresses::All, ..changed };
     metrics.set_targets(&[added, otherwise, kept.clone()]);
-    metrics.observe(&healthy(&removed, 15)); // it was under way during the reload
+    metrics.observe(&Arc::new(healthy(&removed, 15))); // it was under way during the reload
     let page = text(&metrics);
     let probes = |name: &str| value(&page, &format!("redpath_probes_total{{target=\"{name}\"}}"));
     assert_eq!(["kept", "changed", "removed", "added"].map(probes), [Some(1.0), Some(0.0), None, Some(0.0)]);
@@ -348,7 +350,7 @@ fn a_bad_reload_keeps_the_time_of_the_good_one() {
 fn a_page_shows_whole_probes_while_probes_end() {
     let plan = plan("cache1");
     let metrics = metrics_for(std::slice::from_ref(&plan));
-    let (good, bad) = (healthy(&plan, 0), unlinked(&plan, 15));
+    let (good, bad) = (Arc::new(healthy(&plan, 0)), Arc::new(unlinked(&plan, 15)));
     metrics.observe(&good);
     std::thread::scope(|scope| {
         scope.spawn(|| (0..2_000).for_each(|number| metrics.observe(if number % 2 == 0 { &bad } else { &good })));

@@ -34,9 +34,15 @@ async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("never: {what}"))
 }
 
-async fn page_with(path: &Path, text: &str) -> String {
-    let look = async || std::fs::read_to_string(path).ok().filter(|page| page.contains(text));
-    until(&format!("{text} in {}", path.display()), look).await
+/// Waits until the file has that many probes of `target` or more: a page a second need not show each number.
+async fn page_with(path: &Path, target: &str, probes: u32) {
+    let look = async || std::fs::read_to_string(path).ok().filter(|page| probes_of(page, target) >= Some(probes));
+    until(&format!("{probes} probes of {target} in {}", path.display()), look).await;
+}
+
+fn probes_of(page: &str, target: &str) -> Option<u32> {
+    let series = format!("redpath_probes_total{{target=\"{target}\"}} ");
+    page.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok())
 }
 
 /// An agent that writes to `file`; its log is JSON.
@@ -95,7 +101,7 @@ async fn a_real_node_exporter_serves_what_the_agent_wrote() {
     let mut agent = start(command).await;
 
     // From the start, with every target; and from every round.
-    page_with(&file, "redpath_probes_total{target=\"sessions\"} 2\n").await;
+    page_with(&file, "sessions", 2).await;
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
     let page = exporter.scrape().await.unwrap();
     assert!(page.starts_with("HTTP/1.0 200"), "{page}");
@@ -128,7 +134,7 @@ async fn a_real_node_exporter_serves_what_the_agent_wrote() {
 
     std::fs::write(&config, format!("{ONE_TARGET}  - {{name: carts, host: localhost}}\n")).unwrap();
     agent.signal("HUP").await;
-    page_with(&file, "redpath_probes_total{target=\"carts\"} 1\n").await;
+    page_with(&file, "carts", 1).await;
 
     // Stopped: node_exporter would go on serving the last page for ever.
     agent.signal("TERM").await;
@@ -153,7 +159,7 @@ async fn a_full_disk_is_told_once_and_probing_goes_on() {
     let mut agent = start(command).await;
     let disk = PathBuf::from(format!("/proc/{}/root{}", agent.child.id().unwrap(), folder.display()));
     let file = disk.join("redpath.prom");
-    page_with(&file, "redpath_probes_total{target=\"sessions\"} 1\n").await;
+    page_with(&file, "sessions", 1).await;
 
     let mut ballast = std::fs::File::create(disk.join("ballast")).unwrap();
     while ballast.write_all(&[0; 4096]).is_ok() {}
@@ -166,12 +172,7 @@ async fn a_full_disk_is_told_once_and_probing_goes_on() {
     std::fs::remove_file(disk.join("ballast")).unwrap();
     agent.next_line("the text file is written again").await;
     assert_eq!(agent.lines.iter().filter(|line| line["level"] == "ERROR").count(), 1, "{:?}", agent.lines);
-    let probes = |page: &str| -> u32 {
-        let line = page.lines().find_map(|line| line.strip_prefix("redpath_probes_total{target=\"sessions\"} "));
-        line.unwrap().parse().unwrap()
-    };
-    let before = probes(&full);
-    until("probing went on", async || std::fs::read_to_string(&file).ok().filter(|page| probes(page) > before)).await;
+    page_with(&file, "sessions", probes_of(&full, "sessions").unwrap() + 1).await;
     agent.signal("TERM").await;
     assert_eq!(agent.ended().await.code(), Some(0));
 }

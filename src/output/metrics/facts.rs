@@ -18,26 +18,37 @@ use crate::record::Record;
 /// The most series of `redpath_resolution_info` of one target: an answer's length is the server's choice.
 pub(crate) const RESOLUTION_INFO_LIMIT: usize = 32;
 
+/// The most labels that a gauge has beside `target`.
+const MAX_LABELS: usize = 4;
+
 /// A gauge of a target, without the label `target`.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Fact {
+pub(crate) struct Fact<'r> {
     pub(crate) family: &'static Family,
-    pub(crate) labels: Vec<(&'static str, Cow<'static, str>)>,
+    labels: [Option<(&'static str, Cow<'r, str>)>; MAX_LABELS],
     pub(crate) value: f64,
 }
 
-impl Fact {
+impl<'r> Fact<'r> {
     fn new(family: &'static Family, value: f64) -> Self {
-        Self { family, labels: Vec::new(), value }
+        Self { family, labels: [const { None }; MAX_LABELS], value }
+    }
+
+    /// The labels, in their order.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.labels.iter().flatten().map(|(name, value)| (*name, value.as_ref()))
     }
 
     fn truth(family: &'static Family, holds: bool) -> Self {
         Self::new(family, f64::from(u8::from(holds)))
     }
 
-    fn with(mut self, label: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
-        self.labels.reserve_exact(1);
-        self.labels.push((label, value.into()));
+    fn with(mut self, label: &'static str, value: impl Into<Cow<'r, str>>) -> Self {
+        let free = self.labels.iter_mut().find(|place| place.is_none());
+        debug_assert!(free.is_some(), "no gauge has more than {MAX_LABELS} labels");
+        if let Some(place) = free {
+            *place = Some((label, value.into()));
+        }
         self
     }
 }
@@ -51,7 +62,7 @@ pub(crate) fn is_success(record: &Record) -> bool {
 }
 
 /// The facts of a target that has not been probed yet: every state is there, and none holds.
-pub(crate) fn before_the_first_probe(phases: impl IntoIterator<Item = PhaseName>) -> Vec<Fact> {
+pub(crate) fn before_the_first_probe(phases: impl IntoIterator<Item = PhaseName>) -> Vec<Fact<'static>> {
     verdict(None).chain(outcomes(phases, |_| None)).collect()
 }
 
@@ -62,7 +73,7 @@ pub(crate) fn phases_of(record: &Record) -> Vec<PhaseName> {
 }
 
 /// The facts of a record: the outcomes of these phases, `redpath_resolution_info` left out unless wanted.
-pub(crate) fn of(record: &Record, phases: impl IntoIterator<Item = PhaseName>, resolution_info: bool) -> Vec<Fact> {
+pub(crate) fn of(record: &Record, phases: impl IntoIterator<Item = PhaseName>, resolution_info: bool) -> Vec<Fact<'_>> {
     let observation = &record.observation;
     let connected_to = observation.connection.as_ref();
     let tls = connected_to.and_then(|connection| connection.tls.as_ref());
@@ -83,7 +94,7 @@ pub(crate) fn of(record: &Record, phases: impl IntoIterator<Item = PhaseName>, r
     facts.extend(public_access(observation));
     facts.extend(not_after.map(|time| Fact::new(&family::CERTIFICATE_NOT_AFTER, time.unix_seconds())));
     if let Some((version, cipher)) = tls.and_then(|tls| tls.version.as_ref().zip(tls.cipher.as_ref())) {
-        facts.push(Fact::new(&family::TLS_INFO, 1.0).with("version", version.clone()).with("cipher", cipher.clone()));
+        facts.push(Fact::new(&family::TLS_INFO, 1.0).with("version", version).with("cipher", cipher));
     }
     for finding in &record.findings {
         let fact = Fact::new(&family::FINDING_ACTIVE, 1.0).with("code", finding.code.as_str());
@@ -110,14 +121,14 @@ pub(crate) fn of(record: &Record, phases: impl IntoIterator<Item = PhaseName>, r
     without_duplicates(facts)
 }
 
-fn verdict(status: Option<Status>) -> impl Iterator<Item = Fact> {
+fn verdict<'r>(status: Option<Status>) -> impl Iterator<Item = Fact<'r>> {
     Status::ALL
         .into_iter()
         .map(move |each| Fact::truth(&family::VERDICT, status == Some(each)).with("status", each.as_str()))
 }
 
 /// Whether the public address is open, where that could be told.
-fn public_access(observation: &Observation) -> Option<Fact> {
+fn public_access(observation: &Observation) -> Option<Fact<'_>> {
     let open = match observation.phases.posture.as_ref()?.facts.public_access.as_ref()?.state {
         OpenState::Open => true,
         OpenState::Closed => false,
@@ -126,10 +137,10 @@ fn public_access(observation: &Observation) -> Option<Fact> {
     Some(Fact::truth(&family::PUBLIC_ACCESS_OPEN, open))
 }
 
-fn outcomes(
+fn outcomes<'r>(
     phases: impl IntoIterator<Item = PhaseName>,
     of: impl Fn(PhaseName) -> Option<PhaseOutcome>,
-) -> impl Iterator<Item = Fact> {
+) -> impl Iterator<Item = Fact<'r>> {
     phases.into_iter().flat_map(move |phase| {
         let outcome = of(phase);
         PhaseOutcome::ALL.map(|each| {
@@ -139,23 +150,23 @@ fn outcomes(
     })
 }
 
-fn ttl(view: &View) -> Option<Fact> {
+fn ttl(view: &View) -> Option<Fact<'_>> {
     let of_chain = view.chain.iter().map(|record| record.ttl);
     let lowest = of_chain.chain(view.addresses.iter().filter_map(|address| address.ttl)).min()?;
-    Some(Fact::new(&family::RESOLUTION_TTL, f64::from(lowest)).with("view", view.view.clone()))
+    Some(Fact::new(&family::RESOLUTION_TTL, f64::from(lowest)).with("view", view.view.as_str()))
 }
 
-fn classes(view: &View) -> impl Iterator<Item = Fact> + '_ {
+fn classes(view: &View) -> impl Iterator<Item = Fact<'_>> {
     AddressClass::ALL.into_iter().filter(|class| view.addresses.iter().any(|address| address.class == *class)).map(
-        |class| Fact::new(&family::ADDRESS_CLASS, 1.0).with("view", view.view.clone()).with("class", class.as_str()),
+        |class| Fact::new(&family::ADDRESS_CLASS, 1.0).with("view", view.view.as_str()).with("class", class.as_str()),
     )
 }
 
-fn addresses(resolution: &Resolution) -> impl Iterator<Item = Fact> + '_ {
+fn addresses(resolution: &Resolution) -> impl Iterator<Item = Fact<'_>> {
     let each = resolution.views.iter().flat_map(|view| {
         view.addresses.iter().map(|address| {
             Fact::new(&family::RESOLUTION_INFO, 1.0)
-                .with("view", view.view.clone())
+                .with("view", view.view.as_str())
                 .with("path", path(view))
                 .with("address", address.ip.to_string())
                 .with("address_class", address.class.as_str())
@@ -202,11 +213,13 @@ pub(crate) fn addresses_of(view: &View) -> BTreeSet<IpAddr> {
 }
 
 /// One series each: an answer may repeat an address, and resolv.conf a name server.
-fn without_duplicates(mut facts: Vec<Fact>) -> Vec<Fact> {
-    let mut seen = BTreeSet::new();
-    let are_first: Vec<bool> = facts.iter().map(|fact| seen.insert((fact.family.name, &fact.labels))).collect();
-    let mut are_first = are_first.into_iter();
-    facts.retain(|_| are_first.next().unwrap_or(true));
-    facts.shrink_to_fit();
-    facts
+fn without_duplicates(facts: Vec<Fact<'_>>) -> Vec<Fact<'_>> {
+    let mut each: Vec<Fact<'_>> = Vec::with_capacity(facts.len());
+    for fact in facts {
+        let is_same = |known: &Fact<'_>| std::ptr::eq(known.family, fact.family) && known.labels == fact.labels;
+        if !each.iter().any(is_same) {
+            each.push(fact);
+        }
+    }
+    each
 }

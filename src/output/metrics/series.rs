@@ -2,26 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use super::distribution::Distribution;
-use super::facts::{self, Fact};
+use super::distribution::{Bounds, Distribution};
+use super::facts;
 use super::family;
-use super::page::Page;
+use super::page::{Label, Page, Value};
 use crate::clock::Timestamp;
-use crate::config::MetricsSettings;
 use crate::diagnosis::{Cause, Verdict};
 use crate::observation::{Resolution, View, ViewOutcome};
 use crate::phase::{PhaseName, PhaseOutcome};
 use crate::plan::{Auth, Plan};
 use crate::record::Record;
 
-/// The upper bounds of `redpath_probe_duration_seconds`: coarse, since the phases tell the rest.
-const PROBE_BUCKETS: [f64; 5] = [0.01, 0.05, 0.25, 1.0, 5.0];
-
 /// The series of one target.
 pub(crate) struct TargetSeries {
     plan: Plan,
-    settings: MetricsSettings,
+    phase_bounds: Bounds,
+    resolution_info: bool,
     probes: u64,
     failures: u64,
     failures_by_cause: BTreeMap<Cause, u64>,
@@ -29,7 +27,8 @@ pub(crate) struct TargetSeries {
     phases: BTreeMap<PhaseName, PhaseSeries>,
     answers: BTreeMap<String, Answers>,
     verdict: Option<(Verdict, Timestamp)>,
-    facts: Vec<Fact>,
+    /// What the gauges are read of; the history has the same.
+    latest: Option<Arc<Record>>,
 }
 
 struct PhaseSeries {
@@ -38,8 +37,8 @@ struct PhaseSeries {
 }
 
 impl PhaseSeries {
-    fn new(settings: &MetricsSettings) -> Self {
-        Self { duration: Distribution::new(&settings.phase_buckets), failures: 0 }
+    fn new(bounds: &Bounds) -> Self {
+        Self { duration: Distribution::new(bounds), failures: 0 }
     }
 }
 
@@ -60,20 +59,21 @@ struct Answer {
 }
 
 impl TargetSeries {
-    /// The series that exist before the first probe.
-    pub(crate) fn new(plan: &Plan, settings: &MetricsSettings) -> Self {
-        let phase = |name| (name, PhaseSeries::new(settings));
+    /// The series that exist before the first probe, with these bounds of probes' and of phases' durations.
+    pub(crate) fn new(plan: &Plan, probe: &Bounds, phase_bounds: &Bounds, resolution_info: bool) -> Self {
+        let phase = |name| (name, PhaseSeries::new(phase_bounds));
         Self {
             plan: plan.clone(),
-            settings: settings.clone(),
+            phase_bounds: phase_bounds.clone(),
+            resolution_info,
             probes: 0,
             failures: 0,
             failures_by_cause: BTreeMap::new(),
-            probe_duration: Distribution::new(&PROBE_BUCKETS),
+            probe_duration: Distribution::new(probe),
             phases: planned_phases(plan).map(phase).collect(),
             answers: planned_views(plan).map(|view| (view.to_owned(), Answers::default())).collect(),
             verdict: None,
-            facts: facts::before_the_first_probe(planned_phases(plan)),
+            latest: None,
         }
     }
 
@@ -83,7 +83,7 @@ impl TargetSeries {
     }
 
     /// Takes a probe of the target into account.
-    pub(crate) fn observe(&mut self, record: &Record) {
+    pub(crate) fn observe(&mut self, record: &Arc<Record>) {
         self.probes += 1;
         self.probe_duration.observe(record.took_seconds.as_f64());
         if !facts::is_success(record) {
@@ -92,7 +92,7 @@ impl TargetSeries {
         }
         // The phases that not every target has begin with the first probe in which they run.
         for name in facts::phases_of(record) {
-            self.phases.entry(name).or_insert_with(|| PhaseSeries::new(&self.settings));
+            self.phases.entry(name).or_insert_with(|| PhaseSeries::new(&self.phase_bounds));
         }
         for (name, series) in &mut self.phases {
             let phase = record.observation.phases.get(*name);
@@ -105,11 +105,11 @@ impl TargetSeries {
         if self.verdict.as_ref().is_none_or(|(verdict, _)| *verdict != record.verdict) {
             self.verdict = Some((record.verdict.clone(), record.started_at));
         }
-        self.facts = facts::of(record, self.phases.keys().copied(), self.settings.resolution_info);
+        self.latest = Some(Arc::clone(record));
     }
 
-    /// Adds the series to a page.
-    pub(crate) fn add_to(&self, page: &mut Page) {
+    /// Adds the series to a page, but those of [`Self::phase_durations`].
+    pub(crate) fn add_to(&self, page: &mut Page<'_>) {
         let target = ("target", self.plan.target.name.as_str());
         page.add(&family::PROBES, [target], float(self.probes));
         page.add(&family::PROBE_FAILURES, [target], float(self.failures));
@@ -118,9 +118,7 @@ impl TargetSeries {
         }
         page.add(&family::PROBE_DURATION, [target], &self.probe_duration);
         for (name, series) in &self.phases {
-            let phase = ("phase", name.as_str());
-            page.add(&family::PHASE_DURATION, [target, phase], &series.duration);
-            page.add(&family::PHASE_FAILURES, [target, phase], float(series.failures));
+            page.add(&family::PHASE_FAILURES, [target, ("phase", name.as_str())], float(series.failures));
         }
         for (view, answers) in &self.answers {
             page.add(&family::RESOLUTION_CHANGES, [target, ("view", view.as_str())], float(answers.changes));
@@ -128,10 +126,21 @@ impl TargetSeries {
         if let Some((_, since)) = &self.verdict {
             page.add(&family::VERDICT_SINCE, [target], since.unix_seconds());
         }
-        for fact in &self.facts {
-            let labels = fact.labels.iter().map(|(name, value)| (*name, value.as_ref()));
-            page.add(fact.family, std::iter::once(target).chain(labels), fact.value);
+        let facts = match &self.latest {
+            Some(record) => facts::of(record, self.phases.keys().copied(), self.resolution_info),
+            None => facts::before_the_first_probe(self.phases.keys().copied()),
+        };
+        for fact in facts {
+            page.add(fact.family, std::iter::once(target).chain(fact.labels()), fact.value);
         }
+    }
+
+    /// The series of `redpath_phase_duration_seconds`, which are most of a page.
+    pub(crate) fn phase_durations(&self) -> impl Iterator<Item = ([Label<'_>; 2], Value<'_>)> {
+        let target = ("target", self.plan.target.name.as_str());
+        self.phases
+            .iter()
+            .map(move |(name, series)| ([target, ("phase", name.as_str())], Value::from(&series.duration)))
     }
 
     /// A view that gave no final answer (a timeout, SERVFAIL) changed nothing that is known.

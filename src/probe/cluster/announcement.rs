@@ -25,6 +25,11 @@ pub(in crate::probe) struct Announcement {
 }
 
 impl Announcement {
+    /// Whether there are entries, and none of them could be read.
+    pub(in crate::probe) fn is_unreadable(&self) -> bool {
+        self.nodes.is_empty() && self.left_out > 0
+    }
+
     /// Leaves the nodes out whose names are such, and counts them.
     pub(in crate::probe) fn leave_out_names(&mut self, is_such: impl Fn(&str) -> bool) {
         let all = self.nodes.len();

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use tokio::sync::oneshot;
+
 use dns_lookup::{AddrInfoHints, LookupErrorKind, getaddrinfo};
 
 use crate::address::AddressClass;
@@ -25,10 +27,16 @@ const HOSTS_FILE: &str = "/etc/hosts";
 /// The most of the hosts file that is read.
 const MAX_HOSTS_BYTES: u64 = 1024 * 1024;
 
+/// As much as is read of nearly every such file.
+const USUAL_HOSTS_BYTES: usize = 4 * 1024;
+
 /// `AI_CANONNAME` of netdb.h, the same on every Linux C library.
 const AI_CANONNAME: i32 = 0x0002;
 /// `SOCK_STREAM`: one entry per address.
 const SOCK_STREAM: i32 = 1;
+
+/// What else a thread does for a probe: files that its connection needs.
+pub(in crate::probe) type Errand = Box<dyn FnOnce() + Send>;
 
 /// Counts the calls under way.
 pub(super) struct LibcPool(Arc<AtomicUsize>);
@@ -46,8 +54,9 @@ impl LibcPool {
         Self(Arc::new(AtomicUsize::new(0)))
     }
 
-    /// Asks, and writes what came into `view`. Dropping the future leaves the call to end by itself.
-    pub(super) async fn ask(&self, view: &mut View, host: &HostName) {
+    /// Asks, and writes what came into `view`. Dropping the future leaves the call to end by itself. Once the answer
+    /// is on its way, its thread does the errand, for which another would have to be woken.
+    pub(super) async fn ask(&self, view: &mut View, host: &HostName, errand: Option<Errand>) {
         let call = Call(Arc::clone(&self.0));
         if self.0.fetch_add(1, Ordering::Relaxed) >= MAX_CALLS {
             view.outcome = ViewOutcome::Timeout;
@@ -56,12 +65,17 @@ impl LibcPool {
             return;
         }
         let name = String::from(host.clone());
-        let asked = tokio::task::spawn_blocking(move || {
-            let _call = call;
+        let (sender, asked) = oneshot::channel();
+        tokio::task::spawn_blocking(move || {
             let began = Instant::now();
             let answer = look_up(&name);
             let took = began.elapsed();
-            (answer, took, hosts_entries(name.trim_end_matches('.')))
+            let answered = (answer, took, hosts_entries(name.trim_end_matches('.')));
+            drop(call);
+            let _ = sender.send(answered); // it may not be waited for any more
+            if let Some(errand) = errand {
+                errand();
+            }
         });
         let Ok((answer, took, hosts_file)) = asked.await else {
             view.outcome = ViewOutcome::Failed;
@@ -123,7 +137,7 @@ fn look_up(name: &str) -> Result<Found, (ViewOutcome, String)> {
 }
 
 fn hosts_entries(name: &str) -> Vec<HostsEntry> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL_HOSTS_BYTES);
     let read = std::fs::File::open(HOSTS_FILE).and_then(|file| file.take(MAX_HOSTS_BYTES).read_to_end(&mut bytes));
     if read.is_err() {
         return Vec::new();
@@ -166,7 +180,7 @@ mod tests {
     async fn localhost_is_answered_from_the_hosts_file() {
         let pool = LibcPool::new();
         let mut view = View::new("libc", crate::observation::dns::ViewKind::Libc, None);
-        pool.ask(&mut view, &super::super::host("localhost")).await;
+        pool.ask(&mut view, &super::super::host("localhost"), None).await;
         assert_eq!(view.outcome, ViewOutcome::Answered, "{view:?}");
         assert!(view.ips().all(|ip| ip.is_loopback()));
         assert!(view.took_seconds.is_some());

@@ -36,8 +36,9 @@ pub(super) async fn ask(server: SocketAddr, name: &str, with_aaaa: bool, tcp_onl
     let began = Instant::now();
     let types: &[RecordType] = if with_aaaa { &[RecordType::A, RecordType::AAAA] } else { &[RecordType::A] };
     let mut pending: Vec<Pending> = Vec::new();
-    for record_type in types {
-        match Pending::new(name, *record_type, true) {
+    let ids = random_ids();
+    for (place, record_type) in types.iter().enumerate() {
+        match ids.clone().and_then(|ids| Pending::new(name, *record_type, ids[place], true)) {
             Ok(question) => pending.push(question),
             Err(reason) => return failed(name, types, ViewOutcome::Failed, &reason, began),
         }
@@ -63,8 +64,8 @@ pub(super) fn judge(name: &str, with_aaaa: bool, first_id: u16, messages: &mut s
     let types: &[RecordType] = if with_aaaa { &[RecordType::A, RecordType::AAAA] } else { &[RecordType::A] };
     let mut pending: Vec<Pending> = Vec::new();
     for (record_type, id) in types.iter().zip(first_id..) {
-        match Pending::new(name, *record_type, true) {
-            Ok(question) => pending.push(Pending { id, attempts: 1, ..question }),
+        match Pending::new(name, *record_type, id, true) {
+            Ok(question) => pending.push(Pending { attempts: 1, ..question }),
             Err(reason) => return failed(name, types, ViewOutcome::Failed, &reason, began),
         }
     }
@@ -130,10 +131,9 @@ enum End {
 }
 
 impl Pending {
-    fn new(name: &str, record_type: RecordType, edns: bool) -> Result<Self, String> {
+    fn new(name: &str, record_type: RecordType, id: u16, edns: bool) -> Result<Self, String> {
         let mut name = Name::from_ascii(name).map_err(|error| format!("{name} cannot be asked for: {error}"))?;
         name.set_fqdn(true);
-        let id = random_id()?;
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = true;
         message.add_query(Query::query(name.clone(), record_type));
@@ -209,15 +209,15 @@ const TRUNCATED_AND_SILENT: &str = "truncated over UDP, and no answer over TCP";
 /// Sends every question and takes in answers until all have theirs or the limit has passed. Where
 /// nothing at all has come by [`TCP_AT`], the questions go over TCP besides.
 async fn over_udp(server: SocketAddr, pending: &mut [Pending], began: Instant, limit: Duration) -> Result<(), End> {
-    let any = if server.is_ipv4() {
-        SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
-    } else {
-        SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
-    };
-    let socket = UdpSocket::bind(any).await.map_err(|error| End::Failed(format!("no socket: {error}")))?;
-    socket.connect(server).await.map_err(|error| unreachable(&error))?;
-    for until in RESEND_AT.into_iter().chain([TCP_AT]) {
-        for question in pending.iter_mut().filter(|question| question.end.is_none()) {
+    let socket = udp_socket(server)?;
+    // Before the runtime knows the socket: a new one's buffer has room for questions, and need not be waited for.
+    for question in pending.iter_mut().filter(|question| question.end.is_none()) {
+        question.attempts += 1;
+        socket.send(&question.wire).map_err(|error| unreachable(&error))?;
+    }
+    let socket = UdpSocket::from_std(socket).map_err(|error| End::Failed(format!("no socket: {error}")))?;
+    for (again, until) in RESEND_AT.into_iter().chain([TCP_AT]).enumerate() {
+        for question in pending.iter_mut().filter(|question| again > 0 && question.end.is_none()) {
             question.attempts += 1;
             socket.send(&question.wire).await.map_err(|error| unreachable(&error))?;
         }
@@ -247,6 +247,20 @@ async fn over_udp(server: SocketAddr, pending: &mut [Pending], began: Instant, l
         }
     }
     if pending.iter().all(|question| question.end.is_some()) { Ok(()) } else { Err(End::Timeout(SILENT)) }
+}
+
+/// A socket that hears `server` alone.
+fn udp_socket(server: SocketAddr) -> Result<std::net::UdpSocket, End> {
+    let any = if server.is_ipv4() {
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
+    } else {
+        SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
+    };
+    let none = |error: io::Error| End::Failed(format!("no socket: {error}"));
+    let socket = std::net::UdpSocket::bind(any).map_err(none)?;
+    socket.set_nonblocking(true).map_err(none)?;
+    socket.connect(server).map_err(|error| unreachable(&error))?;
+    Ok(socket)
 }
 
 /// Takes in datagrams until every question has its answer.
@@ -304,7 +318,9 @@ async fn without_edns(server: SocketAddr, pending: &mut [Pending], began: Instan
         if !refuses_edns {
             continue;
         }
-        let Ok(mut again) = Pending::new(&question.name.to_ascii(), question.record_type, false) else { continue };
+        let again =
+            random_ids().and_then(|[id, _]| Pending::new(&question.name.to_ascii(), question.record_type, id, false));
+        let Ok(mut again) = again else { continue };
         let again = std::slice::from_mut(&mut again);
         let _ = over_udp(server, again, began, limit).await; // without an answer the first one stands
         if let Some(answered) = again.iter_mut().find(|again| matches!(again.end, Some(End::Response(_)))) {
@@ -372,8 +388,8 @@ fn unreachable(error: &io::Error) -> End {
     })
 }
 
-fn random_id() -> Result<u16, String> {
-    let mut id = [0; 2];
-    getrandom::fill(&mut id).map_err(|error| format!("no random numbers: {error}"))?;
-    Ok(u16::from_ne_bytes(id))
+/// Ids for two questions.
+fn random_ids() -> Result<[u16; 2], String> {
+    let [a, b, c, d] = getrandom::u32().map_err(|error| format!("no random numbers: {error}"))?.to_ne_bytes();
+    Ok([u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d])])
 }

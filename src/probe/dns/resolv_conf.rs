@@ -11,6 +11,9 @@ use resolv_conf::{Config, ScopedIp};
 /// The most of the file that is read; glibc's own files are far smaller.
 const MAX_BYTES: u64 = 64 * 1024;
 
+/// As much as is read of nearly every such file.
+const USUAL_BYTES: usize = 4 * 1024;
+
 /// The most suffixes that are walked: more would only multiply the questions.
 const MAX_SEARCH: usize = 32;
 
@@ -29,7 +32,7 @@ pub(super) struct ResolvConf {
 
 impl ResolvConf {
     pub(super) fn read(path: &Path) -> Self {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
         let read = std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
         let mut conf = Self::parse(&bytes, hostname().as_deref(), |name| std::env::var(name).ok());
         if let Err(error) = read {
@@ -96,7 +99,7 @@ fn interface_index(name: &str) -> u32 {
 }
 
 fn hostname() -> Option<String> {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned())
+    rustix::system::uname().nodename().to_str().ok().map(str::to_owned)
 }
 
 #[cfg(test)]

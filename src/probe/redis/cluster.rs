@@ -65,7 +65,9 @@ async fn either<S: AsyncRead + AsyncWrite + Unpin>(talk: &mut Talk<S>, tls: bool
         decided @ (Answer::Announced(..) | Answer::Failed(_) | Answer::Interrupted) => return decided,
     };
     let slots = talk.call(&packed(&["CLUSTER", "SLOTS"])).await;
-    match (judged(talk, slots, ClusterCommand::ClusterSlots, announcement::of_slots), refusal) {
+    // The last that there is to ask: entries of which none can be read are no answer.
+    let read = |reply: &Value| announcement::of_slots(reply).filter(|read| !read.is_unreadable());
+    match (judged(talk, slots, ClusterCommand::ClusterSlots, read), refusal) {
         (Answer::NoCluster(_), Some(words)) => Answer::NotPermitted(words),
         (answer, _) => answer,
     }

@@ -4,6 +4,7 @@
 //! fact like any other.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -134,6 +135,17 @@ fn trial_times(chain: &[CertificateDer<'_>]) -> Vec<UnixTime> {
     }
     times.extend(spans.first().map(|&(from, to)| middle(from, to)));
     times.into_iter().filter_map(unix).collect()
+}
+
+/// The seconds since 1970 at which every one of these is valid; `None` where one does not say.
+pub(super) fn common_validity<'c>(chain: impl Iterator<Item = &'c CertificateDer<'c>>) -> Option<RangeInclusive<u64>> {
+    let (mut from, mut to) = (0, u64::MAX);
+    for der in chain {
+        let (first, last) = validity(der, |v| (v.not_before.timestamp(), v.not_after.timestamp()))?;
+        from = from.max(u64::try_from(first).unwrap_or_default());
+        to = to.min(u64::try_from(last).ok()?);
+    }
+    Some(from..=to)
 }
 
 fn validity<T>(der: &CertificateDer<'_>, read: impl FnOnce(&Validity) -> T) -> Option<T> {

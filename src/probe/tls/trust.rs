@@ -17,6 +17,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use super::verified::VerifiedChains;
 use crate::observation::tls::TrustSource;
 
 /// The most bytes that a file of trust anchors may have; Mozilla's have about 220 KiB.
@@ -33,6 +34,8 @@ pub(super) struct Trust {
     pub(super) roots: Arc<RootCertStore>,
     /// What verifies with them.
     pub(super) verifier: Arc<WebPkiServerVerifier>,
+    /// What has led to one of them.
+    pub(super) verified: VerifiedChains,
     /// The client's side of a handshake, cheap to copy.
     pub(super) config: ClientConfig,
 }
@@ -96,6 +99,14 @@ impl TrustStores {
         }
     }
 
+    /// Looks at the file now, unless that was done a moment ago.
+    pub(super) fn look_at(&self, path: &Path) {
+        let is_recent = self.known_files().get(path).is_some_and(|known| known.looked.elapsed() < self.look_after);
+        if !is_recent {
+            let _ = self.of_file(path); // whoever needs the anchors looks again, and says why there are none
+        }
+    }
+
     fn of_file(&self, path: &Path) -> Result<Arc<Trust>, String> {
         let refuse = |why: &dyn std::fmt::Display| format!("CA file {}: {why}", path.display());
         let metadata = fs::metadata(path).map_err(|error| refuse(&error))?;
@@ -139,7 +150,7 @@ impl TrustStores {
             .with_webpki_verifier(Arc::clone(&verifier))
             .with_no_client_auth();
         config.resumption = Resumption::disabled(); // or the handshake of the second probe differs from the first's
-        Ok(Arc::new(Trust { source, roots, verifier, config }))
+        Ok(Arc::new(Trust { source, roots, verifier, verified: VerifiedChains::default(), config }))
     }
 }
 

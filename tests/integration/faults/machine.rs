@@ -206,3 +206,26 @@ async fn the_log_is_on_a_full_disk() {
     more_probes(&agent, "t1", 2).await;
     assert!(resident_bytes(pid(&agent)) < 64 << 20);
 }
+
+#[tokio::test]
+async fn nobody_reads_the_log() {
+    let world = World::new("unread", 2);
+    // The pipe of its log is only read as far as the line that says that it has started.
+    let mut agent = Agent::start(agent(&world.directory.file("redpath.yaml", &world.text))).await;
+    // Each is a line of 150 bytes or more, and a pipe holds 64 KiB.
+    for number in 0..1_000 {
+        let reply = agent.request("POST", "/-/reload").await;
+        assert!(reply.starts_with("HTTP/1.1 2"), "reload {number}: {reply}");
+    }
+    more_probes(&agent, "t1", 2).await;
+    // The reader is back: there is room again, and the next line comes after one that tells.
+    for _ in 0..100 {
+        agent.next_line("configuration reloaded").await;
+    }
+    assert!(agent.request("POST", "/-/reload").await.starts_with("HTTP/1.1 2"));
+    let told = agent.next_line("lines of the log were lost: nobody took them").await;
+    assert!(told["level"] == "WARN" && told["lost"].as_u64().is_some_and(|lost| lost > 100), "{told}");
+    agent.next_line("configuration reloaded").await;
+    agent.signal("TERM").await;
+    assert!(agent.ended().await.success(), "it ends in order");
+}

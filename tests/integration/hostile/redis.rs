@@ -49,7 +49,7 @@ pub(super) fn peers(certificates: &Certificates) -> Vec<Peer> {
         // Within the bound of bytes, and as much memory as they can be made to take.
         cluster(
             "shards-of-nothing",
-            &["not_redis", "redis_error", "redis_timeout"],
+            &["not_redis", "redis_timeout"], // a slow machine does not come to its end
             Answer::Send([&b"*250000\r\n"[..], &b"*0\r\n".repeat(MANY)].concat()),
         ),
         cluster("deep-shards", broken, Answer::Send(b"*1\r\n".repeat(MANY))),

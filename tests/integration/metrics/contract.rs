@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use redpath::clock::Timestamp;
@@ -22,10 +23,10 @@ fn page() -> redpath::output::metrics::Metrics {
     let metrics = metrics_for(&plans);
     metrics.reload(true, Timestamp::from_unix(1_795_305_500).expect("a time"));
     metrics.schedule_lag(Duration::from_millis(250));
-    metrics.observe(&closed_outside(healthy(&plans[0], 0)));
-    metrics.observe(&silent(&plans[1], 5));
-    metrics.observe(&unlinked(&plans[1], 20));
-    metrics.observe(&cluster(&plans[3], 25));
+    metrics.observe(&Arc::new(closed_outside(healthy(&plans[0], 0))));
+    metrics.observe(&Arc::new(silent(&plans[1], 5)));
+    metrics.observe(&Arc::new(unlinked(&plans[1], 20)));
+    metrics.observe(&Arc::new(cluster(&plans[3], 25)));
     metrics
 }
 

@@ -62,7 +62,9 @@ fn what_cannot_be_read_costs_itself_alone() {
     assert_eq!(announcement.nodes[0].slots.count(), 0);
     assert_eq!(of_slots(&resp("+PONG\n")), None);
     assert_eq!(of_shards(&Value::Nil, true), None);
-    assert_eq!(of_shards(&resp("*0\n"), true), Some(Announcement::default()));
+    let nothing = of_shards(&resp("*0\n"), true).expect("an announcement");
+    assert!(nothing == Announcement::default() && !nothing.is_unreadable());
+    assert!(of_slots(&resp("*2\n*0\n*0\n")).is_some_and(|announcement| announcement.is_unreadable()));
 }
 
 #[test]

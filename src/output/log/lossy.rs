@@ -1,0 +1,156 @@
+//! A log that never holds up the agent. A pipe that nobody reads is full after 64 KiB, and the next line would
+//! stop everything, probes and `/-/healthy` too: what cannot be written at once is lost, and counted.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::LogFormat;
+
+/// What a pipe that is writable takes without waiting (PIPE_BUF, pipe(7)); streams and terminals take more.
+const AT_ONCE: usize = 4096;
+
+/// A stream of lines, each of which is written at once or not at all.
+pub(super) struct Lossy<F> {
+    stream: F,
+    format: LogFormat,
+    lost: AtomicU64,
+}
+
+impl<F> Lossy<F> {
+    pub(super) fn new(stream: F, format: LogFormat) -> Self {
+        Self { stream, format, lost: AtomicU64::new(0) }
+    }
+
+    /// The line that tells of those before it.
+    fn notice(&self, lost: u64) -> String {
+        let now = OffsetDateTime::from(SystemTime::now()).format(&Rfc3339).unwrap_or_default();
+        let message = "lines of the log were lost: nobody took them";
+        match self.format {
+            LogFormat::Text => format!("{now}  WARN {message} lost={lost}\n"),
+            LogFormat::Json => format!(
+                "{}\n",
+                serde_json::json!({ "timestamp": now, "level": "WARN", "message": message, "lost": lost })
+            ),
+        }
+    }
+}
+
+impl<F: AsFd> Lossy<F>
+where
+    for<'f> &'f F: Write,
+{
+    /// Writes as much as is taken without waiting; whether that is all. Of a long line a part may be written: it
+    /// ends there.
+    fn write_now(&self, line: &[u8]) -> bool {
+        for (place, part) in line.chunks(AT_ONCE).enumerate() {
+            if !is_writable(&self.stream) || (&self.stream).write_all(part).is_err() {
+                if place > 0 && is_writable(&self.stream) {
+                    let _ = (&self.stream).write_all(b"\n");
+                }
+                return false;
+            }
+        }
+        true
+    }
+}
+
+impl<F: AsFd> Write for &Lossy<F>
+where
+    for<'f> &'f F: Write,
+{
+    /// Takes one line, as the log's formats write it; a lost one is no error.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 && !self.write_now(self.notice(lost).as_bytes()) {
+            self.lost.fetch_add(lost + 1, Ordering::Relaxed);
+        } else if !self.write_now(line) {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w, F: AsFd + 'w> MakeWriter<'w> for Lossy<F>
+where
+    for<'f> &'f F: Write,
+{
+    type Writer = &'w Self;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        self
+    }
+}
+
+fn is_writable(stream: &impl AsFd) -> bool {
+    let mut stream = [PollFd::new(stream, PollFlags::OUT)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // What is broken is writable as well: the write tells.
+    poll(&mut stream, Some(&at_once)).is_ok_and(|ready| ready > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_takes_is_lost_and_told() {
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let (mut reader, pipe) = io::pipe().expect("a pipe");
+            let log = Lossy::new(pipe, format);
+            // Beyond what a pipe holds: this returns.
+            for number in 0..5_000 {
+                let line = format!("{{\"message\":\"line {number} {}\"}}\n", "x".repeat(90));
+                (&log).write_all(line.as_bytes()).expect("never an error");
+            }
+            let lost = log.lost.load(Ordering::Relaxed);
+            assert!((1_000..5_000).contains(&lost), "{lost}");
+            let mut taken = vec![0; 1 << 20];
+            let length = reader.read(&mut taken).expect("it can be read");
+            (&log).write_all(b"{\"message\":\"again\"}\n").expect("never an error");
+            drop(log);
+            let mut rest = String::new();
+            reader.read_to_string(&mut rest).expect("it is UTF-8");
+            let text = String::from_utf8(taken[..length].to_vec()).expect("it is UTF-8") + &rest;
+            let lines: Vec<&str> = text.lines().collect();
+            let [.., notice, last] = lines.as_slice() else { panic!("two lines: {text}") };
+            assert_eq!(*last, "{\"message\":\"again\"}");
+            match format {
+                LogFormat::Text => assert!(notice.ends_with(&format!(" lost={lost}")), "{notice}"),
+                LogFormat::Json => {
+                    let line: serde_json::Value = serde_json::from_str(notice).expect("JSON");
+                    assert_eq!((&line["level"], &line["lost"]), (&"WARN".into(), &lost.into()));
+                }
+            }
+            // Each that was taken is whole, and they are in their order.
+            assert_eq!(lines.len() as u64, 5_000 - lost + 2);
+            for (number, line) in lines[..lines.len() - 2].iter().enumerate() {
+                assert!(line.contains(&format!("line {number} ")) && line.ends_with("x\"}"), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_longer_than_is_taken_ends_where_it_is_cut() {
+        let (mut reader, pipe) = io::pipe().expect("a pipe");
+        let log = Lossy::new(pipe, LogFormat::Text);
+        (&log).write_all(&[b'y'; 1 << 20]).expect("never an error");
+        assert_eq!(log.lost.load(Ordering::Relaxed), 1);
+        drop(log);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("it is UTF-8");
+        assert!(text.len() >= AT_ONCE && text.len() < 1 << 20, "{}", text.len());
+    }
+}

@@ -1,0 +1,95 @@
+//! Chains that led to an anchor a moment ago. The same bytes under the same anchors do so again: verifying
+//! their signatures is most of what a handshake costs, and with P-384 issuers nearly all of it.
+//!
+//! A signature does not become wrong, and a time may pass. So a chain is known while every certificate in it is
+//! valid, to the anchors that own the list. The name, and the proof that the server has the key, are judged by
+//! every handshake.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::{Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
+
+use super::certificate::common_validity;
+
+/// The most chains that are known, each 48 bytes; an agent has some hundreds of targets.
+const MAX_CHAINS: usize = 1_024;
+
+/// The SHA-256 of a chain, with the length of each certificate.
+type Fingerprint = [u8; 32];
+
+/// The chains that are known to lead to an anchor, each with the seconds since 1970 at which it does.
+#[derive(Debug, Default)]
+pub(super) struct VerifiedChains(Mutex<HashMap<Fingerprint, RangeInclusive<u64>>>);
+
+impl VerifiedChains {
+    /// Whether this chain led to an anchor before, and does so at `now`.
+    pub(super) fn has(&self, chain: &Fingerprint, now: UnixTime) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(chain).is_some_and(|valid| valid.contains(&now.as_secs()))
+    }
+
+    /// Notes a chain that was verified, unless one of its certificates does not say for how long it is valid.
+    pub(super) fn note(&self, fingerprint: Fingerprint, leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) {
+        let Some(valid) = common_validity(std::iter::once(leaf).chain(others)) else { return };
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_CHAINS {
+            known.clear(); // they are verified once more
+        }
+        known.insert(fingerprint, valid);
+    }
+}
+
+pub(super) fn fingerprint(leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Fingerprint {
+    let mut hash = Sha256::new();
+    for certificate in std::iter::once(leaf).chain(others) {
+        hash.update((certificate.len() as u64).to_be_bytes());
+        hash.update(certificate);
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_is_known_by_every_byte_and_within_its_validity() {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let certificate = |from: i32, to: i32| {
+            let mut params = rcgen::CertificateParams::new(vec!["a.example.org".to_owned()]).expect("a name");
+            (params.not_before, params.not_after) = (rcgen::date_time_ymd(from, 1, 1), rcgen::date_time_ymd(to, 1, 1));
+            params.self_signed(&key).expect("a certificate").der().clone()
+        };
+        let (leaf, issuer) = (certificate(2020, 2024), certificate(2021, 2030));
+        let at = |year: i32| {
+            let seconds = rcgen::date_time_ymd(year, 6, 1).unix_timestamp();
+            UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds.try_into().expect("after 1970")))
+        };
+        let chains = VerifiedChains::default();
+        let known = fingerprint(&leaf, std::slice::from_ref(&issuer));
+        assert!(!chains.has(&known, at(2022)));
+        chains.note(known, &leaf, std::slice::from_ref(&issuer));
+        // Where all of it is valid, and neither before the issuer's time nor after the leaf's.
+        for (year, is_known) in [(2020, false), (2021, true), (2023, true), (2024, false), (2029, false)] {
+            assert_eq!(chains.has(&known, at(year)), is_known, "{year}");
+        }
+        // Another order, another cut, a byte more: another chain.
+        let joined = CertificateDer::from([leaf.as_ref(), issuer.as_ref()].concat());
+        for other in
+            [fingerprint(&issuer, std::slice::from_ref(&leaf)), fingerprint(&leaf, &[]), fingerprint(&joined, &[])]
+        {
+            assert!(!chains.has(&other, at(2022)));
+        }
+        // What cannot be read is verified each time; and there is a bound.
+        let unreadable = CertificateDer::from(vec![0; 4]);
+        chains.note([1; 32], &unreadable, &[]);
+        assert!(!chains.has(&[1; 32], at(2022)));
+        for number in 0..MAX_CHAINS {
+            chains.note(fingerprint(&CertificateDer::from(vec![0; number]), &[]), &leaf, &[]);
+        }
+        assert!(chains.0.lock().expect("no panic").len() <= MAX_CHAINS);
+    }
+}
