@@ -50,12 +50,13 @@ pub(crate) fn measure(programs: &Programs<'_>, table: &mut Table) {
 
 /// Linear or better: what one more target costs does not become more than a tenth dearer with many of them.
 fn judge(points: &[Point], table: &mut Table) {
+    type Value = fn(&Point) -> f64;
     const MORE: f64 = 1.1;
     let [first, middle, last] = [0, 3, 5].map(|at| &points[at]);
-    let rows: [(&str, &str, fn(&Point) -> f64, f64); 2] =
-        [("CPU", "% of a core", |point| point.cpu, 1.0), ("memory", "KiB", |point| point.memory, 1024.0)];
-    for (what, unit, value, scale) in rows {
-        let slope = |from: &Point, to: &Point| (value(to) - value(from)) / (to.targets - from.targets) * scale;
+    let cpu: (_, _, Value) = ("CPU", "% of a core", |point| point.cpu);
+    let memory: (_, _, Value) = ("memory", "KiB", |point| point.memory * 1024.0);
+    for (what, unit, value) in [cpu, memory] {
+        let slope = |from: &Point, to: &Point| (value(to) - value(from)) / (to.targets - from.targets);
         let (few, many) = (slope(first, middle), slope(middle, last));
         let figure = format!("{few:.2} {unit} up to 200, {many:.2} {unit} from there to 1,000");
         table.row(&format!("{what} for one target more"), &figure, "", "linear or better", Some(many <= few * MORE));
@@ -75,7 +76,7 @@ fn picture(points: &[Point]) -> String {
          aria-labelledby=\"title text\" font-family=\"system-ui, sans-serif\" font-size=\"13\">\n\
          <title id=\"title\">Cost of redpath over the number of targets</title>\n\
          <desc id=\"text\">With 1 to {:.0} targets, each probed once a second, CPU time grows to {:.1} % of one core and \
-         resident memory to {:.1} MiB; both about in a straight line.</desc>\n\
+         resident memory to {:.1} MiB.</desc>\n\
          <style>\n  .page {{ fill: #fff }} text {{ fill: #1f2328 }} .quiet {{ fill: #59636e }} .axis {{ stroke: #818b98 }}\n  \
          .grid {{ stroke: #d1d9e0 }} .curve {{ stroke: #0969da }} .point {{ fill: #0969da }}\n  \
          @media (prefers-color-scheme: dark) {{\n    .page {{ fill: #0d1117 }} text {{ fill: #f0f6fc }} .quiet {{ fill: #9198a1 }}\n    \
@@ -114,7 +115,8 @@ fn panel(svg: &mut String, left: f64, title: &str, points: &[Point], value: fn(&
         if point.targets < 100.0 && place > 0 {
             continue; // there is no room for the text between the first and 100
         }
-        let (above, anchor) = (y - 11.0, if place == 0 { "start" } else { "middle" });
+        // The first one stands higher, clear of the points after it.
+        let (above, anchor) = if place == 0 { (y - 24.0, "start") } else { (y - 11.0, "middle") };
         let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{above:.1}\" text-anchor=\"{anchor}\">{value:.1}</text>");
         let targets = point.targets;
         let _ = writeln!(svg, "<text class=\"quiet\" x=\"{x:.1}\" y=\"282\" text-anchor=\"middle\">{targets}</text>");

@@ -6,11 +6,12 @@ use std::time::Duration;
 /// The rows so far.
 pub(crate) struct Table {
     rows: Vec<[String; 5]>,
+    load_before: String,
 }
 
 impl Table {
     pub(crate) fn new() -> Self {
-        Self { rows: Vec::new() }
+        Self { rows: Vec::new(), load_before: load() }
     }
 
     /// A row: what it is, redpath's figure, the others' (or none), the goal, and whether it is met (where there is one).
@@ -31,11 +32,21 @@ impl fmt::Display for Table {
         for [what, redpath, others, goal, met] in &self.rows {
             writeln!(f, "| {what} | {redpath} | {others} | {goal} | {met} |")?;
         }
-        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let load = load.split(' ').take(3).collect::<Vec<_>>().join(" ");
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        writeln!(f, "\n{cores} CPUs, load at the end {load}; the programs that are measured are part of it.")
+        writeln!(
+            f,
+            "\nOne run on {cores} CPUs; load {} before it and {} at its end, of which the programs that are measured are \
+             a part.",
+            self.load_before,
+            load()
+        )
     }
+}
+
+/// The load of the last 1, 5 and 15 minutes.
+fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
 /// The middle of `times`, and the value that 95 in 100 do not exceed.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::budget::{Budget, Cut};
 use crate::observation::tcp::{ConnectFailure, EarlierAttempt};
@@ -52,8 +52,13 @@ pub(super) async fn open(plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> 
         let waiting = u32::try_from(addresses.len() - place).unwrap_or(u32::MAX);
         let share = (left / waiting).max(LEAST_SHARE).min(left);
         let address = SocketAddr::new(ip, plan.target.port);
-        let started = Instant::now();
-        let failure = match budget.within(share, TcpStream::connect(address)).await {
+        let mut started = Instant::now();
+        let opening = async {
+            let socket = if ip.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            started = Instant::now(); // a socket is no packet yet
+            socket.connect(address).await
+        };
+        let failure = match budget.within(share, opening).await {
             Ok(Ok(stream)) => {
                 let took = started.elapsed();
                 // Commands are small: waiting to fill a segment would be measured as Redis' time.
