@@ -31,6 +31,7 @@ use crate::phase::{PhaseName, PhaseOutcome};
 use crate::target::Target;
 
 pub use code::Code;
+pub(crate) use prose::printable;
 
 /// The findings and the verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]

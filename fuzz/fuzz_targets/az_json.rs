@@ -6,7 +6,8 @@ use redpath::az::AzFiles;
 use redpath::expectation::Expectation;
 use redpath::observation::dns::{ResolvedAddress, ViewKind};
 use redpath::observation::{Connection, Observation, Resolution, View, ViewOutcome};
-use redpath_fuzz::{assert_sentence, outputs, world};
+use redpath_fuzz::{assert_harmless, assert_sentence, outputs, world};
+use serde_json::Value;
 
 /// What a host name in a file may be about: each service, and a name that is none of Azure's.
 const HOSTS: [&str; 4] = [
@@ -36,6 +37,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(target.port == given || expectation.az.as_ref().is_some_and(|az| az.is_about_something()));
         assert!(target.port > 0);
         let facts = twice.about(&target.host);
+        texts(&serde_json::to_value(&facts).expect("facts have a JSON form"));
         let _ = (facts.port(true), facts.port(false), facts.addresses(target.host.as_str()));
         for path in ["10.60.4.5", "20.50.1.10"] {
             let record = world::record(
@@ -47,6 +49,20 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
 });
+
+/// No text of a file is kept that acts on a terminal, or is longer than 1024 characters, each perhaps an escape
+/// of ten. `left_aside` has sentences about them.
+fn texts(value: &Value) {
+    match value {
+        Value::String(text) => {
+            assert_harmless("a fact", text);
+            assert!(text.chars().count() <= 4 * 10 * 1024, "{} characters", text.chars().count());
+        }
+        Value::Array(items) => items.iter().for_each(texts),
+        Value::Object(entries) => entries.values().for_each(texts),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
 
 /// A look that got as far as an address, so that what the files say decides the rest.
 fn seen(ip: std::net::IpAddr, port: u16) -> Observation {

@@ -2,7 +2,7 @@
 //! sentence it is escaped, in a command it must be a plain word or it does not appear at all.
 
 /// `text` with every character escaped that a terminal obeys or that turns the reading direction.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() || is_invisible(c) {

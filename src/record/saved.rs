@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::{Record, Report};
 use crate::clock::{Seconds, Timestamp};
-use crate::diagnosis::Verdict;
+use crate::diagnosis::{Verdict, printable};
 use crate::expectation::Expectation;
 use crate::observation::Observation;
 use crate::target::Target;
@@ -308,10 +308,15 @@ fn without_position(error: &serde_json::Error) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    format!("{:?}", shortened(text))
+    format!("{:?}", cut(text))
 }
 
+/// A text that may quote the file, bounded, and nothing in it that acts on a terminal.
 fn shortened(text: &str) -> String {
+    cut(&printable(text))
+}
+
+fn cut(text: &str) -> String {
     match text.char_indices().nth(MAX_MESSAGE) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

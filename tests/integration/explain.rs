@@ -165,6 +165,7 @@ fn each_refusal_says_where_and_what_was_expected() {
         (without("phases"), "missing field `phases`"),
         (with("/target/port", json!(70_000)), "(target.port): invalid value: integer `70000`, expected u16"),
         (with("/resolution/views/1/outcome", json!("great")), "(resolution.views[1].outcome): unknown variant `great`"),
+        (with("/resolution/views/1/outcome", json!("g\u{feff}\u{1b}[2J")), "unknown variant `g\\u{feff}\\u{1b}[2J`"),
         (with("/started_at", json!("yesterday")), "(started_at): \"yesterday\" is not an RFC 3339 time"),
         (with("/took_seconds", json!(-1)), "(took_seconds): -1 is not a duration in seconds"),
         (with("/vantage", json!([1, 2])), "(vantage"),
