@@ -9,6 +9,7 @@ mod command_line;
 mod config;
 mod connection;
 mod container;
+mod core_dumps;
 mod credentials;
 mod dependencies;
 mod diagnosis;
