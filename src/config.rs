@@ -26,7 +26,8 @@ use std::time::Duration;
 
 use crate::expectation::{Expectation, PublicAccess};
 use crate::plan::{
-    Addresses, Auth, ClusterWalk, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan, Resolver, ViewSelection,
+    Addresses, Auth, ClusterWalk, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan, Reach, Resolver,
+    ViewSelection,
 };
 use crate::target::{HostName, Target};
 
@@ -161,10 +162,12 @@ impl Config {
     }
 
     /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials, a
-    /// walk over what the server announces or a knock at other doors: a suffix covers other people's servers too.
+    /// walk over what the server announces, a knock at other doors or a connection to an address that is no host's:
+    /// a suffix covers other people's servers and names too.
     pub fn on_demand(&self, host: HostName, port: Option<u16>) -> Plan {
         let mut plan = self.defaults.plan(host, port, &self.resolvers);
         plan.auth = Auth::None;
+        plan.reach = Reach::Hosts;
         plan.cluster = ClusterWalk::Off;
         plan.posture = PosturePlan::default();
         plan.expectation.public_access = PublicAccess::Ignore;

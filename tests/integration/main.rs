@@ -22,6 +22,7 @@ mod hostile;
 mod house;
 mod metrics;
 mod monitoring;
+mod on_demand;
 mod output;
 mod package;
 mod paths;
