@@ -105,6 +105,9 @@ pub struct Settings {
 pub struct WebSettings {
     /// The address and port to listen on; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// Host names, in lower case, by which browsers may ask the agent, and any below them; beside addresses and
+    /// names that nobody outside can own.
+    pub allowed_hosts: Vec<String>,
     /// Suffixes, in lower case and without the dot in front, under which any host may be probed on
     /// demand; where empty, the configured targets only. `example.org` covers `a.example.org` and
     /// `example.org`, not `anexample.org`: see [`WebSettings::allows`].
@@ -230,7 +233,8 @@ impl WebSettings {
 
 impl Default for WebSettings {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9736)), probe_allowed_suffixes: Vec::new() }
+        let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9736));
+        Self { listen, allowed_hosts: Vec::new(), probe_allowed_suffixes: Vec::new() }
     }
 }
 

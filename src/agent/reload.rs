@@ -69,7 +69,13 @@ impl<W: World> Agent<W> {
         let now = Timestamp::now();
         metrics.reload(true, now);
         schedule.extend(&config.targets);
-        let state = AgentState { started: now, loaded: now, reload_error: None, intervals: intervals(&config) };
+        let state = AgentState {
+            started: now,
+            loaded: now,
+            reload_error: None,
+            intervals: intervals(&config),
+            allowed_hosts: config.web.allowed_hosts.clone(),
+        };
         Self { config, schedule, current, metrics, history, state: watch::Sender::new(state) }
     }
 
@@ -100,6 +106,7 @@ impl<W: World> Agent<W> {
         self.metrics.reload(true, now);
         self.state.send_modify(|state| {
             (state.loaded, state.reload_error, state.intervals) = (now, None, intervals(&self.config));
+            state.allowed_hosts.clone_from(&self.config.web.allowed_hosts);
         });
         tracing::info!(trigger, targets = self.targets(), ended, started, "configuration reloaded");
         Ok(())
