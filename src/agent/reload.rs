@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::secret_files::SecretFiles;
 use crate::clock::Timestamp;
 use crate::config::{Config, MetricsSettings};
 use crate::history::History;
@@ -52,6 +53,7 @@ pub(super) struct Agent<W> {
     metrics: Arc<Metrics>,
     history: Arc<History>,
     state: watch::Sender<AgentState>,
+    secret_files: SecretFiles,
 }
 
 impl<W: World> Agent<W> {
@@ -76,7 +78,9 @@ impl<W: World> Agent<W> {
             intervals: intervals(&config),
             allowed_hosts: config.web.allowed_hosts.clone(),
         };
-        Self { config, schedule, current, metrics, history, state: watch::Sender::new(state) }
+        let mut secret_files = SecretFiles::default();
+        secret_files.look(&config);
+        Self { config, schedule, current, metrics, history, state: watch::Sender::new(state), secret_files }
     }
 
     /// Takes up `loaded`, or keeps what it has where that is an error.
@@ -96,6 +100,7 @@ impl<W: World> Agent<W> {
             }
         };
         self.warn_of_what_takes_a_restart(&config);
+        self.secret_files.look(&config);
         let ended = self.schedule.retain(&config.targets).await;
         announce(&config, &self.metrics, &self.history);
         self.schedule.set_concurrent(config.max_concurrent_probes);
