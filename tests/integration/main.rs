@@ -3,6 +3,7 @@
 
 mod agent;
 mod az;
+mod canary;
 mod cluster;
 mod codes;
 mod command_line;
