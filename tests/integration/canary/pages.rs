@@ -1,6 +1,7 @@
 //! Every route of the agent, by every method, in every format, to whoever asks; and what the log says of it.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -137,10 +138,17 @@ async fn the_private_key_is_in_no_answer_and_no_log() {
     let search = world.search();
     let config = world.directory.file("agent.yaml", &world.configuration(""));
     let (certificate, key) = (world.key.certificate.display().to_string(), world.key.key.display().to_string());
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("its mode");
     let tls = format!("tls_server_config: {{cert_file: {certificate}, key_file: {key}}}\n");
     let web = world.directory.file("web.yaml", &tls);
     let mut agent = started(&world, &config, &web).await;
     let listen = agent.listen.clone();
+    let warned = |agent: &Agent| {
+        let of_key =
+            |line: &&serde_json::Value| line["message"] == "a private key can be read by every user of this machine";
+        agent.lines.iter().filter(of_key).map(|line| line["cure"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(warned(&agent), [Some(format!("chmod o-r {key}"))]);
     // Plain HTTP where TLS is spoken, a hello that is none, and nothing.
     for says in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0], b""] {
         let mut stream = TcpStream::connect(&agent.listen).await.expect("it listens");

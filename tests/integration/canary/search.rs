@@ -26,7 +26,7 @@ impl Search {
                 let length = PIECE * per_character;
                 for piece in text.as_bytes().windows(length).step_by(per_character) {
                     let of_length = pieces.entry(length).or_default();
-                    of_length.insert(piece.to_vec(), format!("{name} {form}"));
+                    of_length.entry(piece.to_vec()).or_insert_with(|| format!("{name} {form}"));
                 }
             }
         }
