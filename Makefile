@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test lint deny fuzz sbom image deb rpm bench bench-peers ci
+.PHONY: help demo test lint deny fuzz sbom image deb rpm release bench bench-peers ci
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -66,6 +66,10 @@ deb: ## a Debian package, target/packages/redpath_VERSION_amd64.deb (builds carg
 rpm: ## an rpm, target/packages/redpath-VERSION-1.x86_64.rpm (builds cargo-generate-rpm once)
 	@scripts/toolchain.sh
 	@scripts/package.sh rpm
+
+release: ## everything that is handed on, in target/dist with checksums: packages, image, SBOM (builds their tools once, some minutes)
+	@scripts/toolchain.sh
+	@scripts/release.sh
 
 ci: ## all of it, as the build server does
 	.ci/run

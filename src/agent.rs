@@ -6,6 +6,7 @@
 mod config_file;
 mod on_demand;
 mod reload;
+mod secret_files;
 mod signals;
 mod systemd;
 mod textfile;

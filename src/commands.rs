@@ -4,6 +4,7 @@ pub mod agent;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod core_dumps;
 pub mod explain;
 pub mod man;
 

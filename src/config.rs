@@ -25,7 +25,8 @@ use std::time::Duration;
 
 use crate::expectation::{Expectation, PublicAccess};
 use crate::plan::{
-    Addresses, Auth, ClusterWalk, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan, Resolver, ViewSelection,
+    Addresses, Auth, ClusterWalk, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan, Reach, Resolver,
+    ViewSelection,
 };
 use crate::target::{HostName, Target};
 
@@ -103,6 +104,9 @@ pub struct Settings {
 pub struct WebSettings {
     /// The address and port to listen on; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// Host names, in lower case, by which browsers may ask the agent, and any below them; beside addresses and
+    /// names that nobody outside can own.
+    pub allowed_hosts: Vec<String>,
     /// Suffixes, in lower case and without the dot in front, under which any host may be probed on
     /// demand; where empty, the configured targets only. `example.org` covers `a.example.org` and
     /// `example.org`, not `anexample.org`: see [`WebSettings::allows`].
@@ -167,10 +171,12 @@ impl Config {
     }
 
     /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials, a
-    /// walk over what the server announces or a knock at other doors: a suffix covers other people's servers too.
+    /// walk over what the server announces, a knock at other doors or a connection to an address that is no host's:
+    /// a suffix covers other people's servers and names too.
     pub fn on_demand(&self, host: HostName, port: Option<u16>) -> Plan {
         let mut plan = self.defaults.plan(host, port, &self.resolvers);
         plan.auth = Auth::None;
+        plan.reach = Reach::Hosts;
         plan.cluster = ClusterWalk::Off;
         plan.posture = PosturePlan::default();
         plan.expectation.public_access = PublicAccess::Ignore;
@@ -233,7 +239,8 @@ impl WebSettings {
 
 impl Default for WebSettings {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9736)), probe_allowed_suffixes: Vec::new() }
+        let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9736));
+        Self { listen, allowed_hosts: Vec::new(), probe_allowed_suffixes: Vec::new() }
     }
 }
 

@@ -3,10 +3,11 @@
 use std::process;
 
 use redpath::cli::{Cli, complain};
-use redpath::commands;
+use redpath::commands::{self, core_dumps};
 use redpath::exit_code::ExitCode;
 
 fn main() -> process::ExitCode {
+    core_dumps::off();
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(exit_code) => return exit_code.into(),

@@ -8,6 +8,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::address::AddressClass;
+use crate::azure::AZURE_DNS;
 use crate::expectation::Expectation;
 use crate::secret::Secret;
 use crate::target::Target;
@@ -30,6 +32,8 @@ pub struct Plan {
     pub connect: Option<IpAddr>,
     /// Which of the resolved addresses are connected to.
     pub addresses: Addresses,
+    /// Which addresses the name may lead to at all.
+    pub reach: Reach,
     /// The limit of the whole probe.
     pub timeout: Duration,
     /// How often each view is asked, 1 to [`MAX_TRIES`]. `None`: once, and the C library and the
@@ -57,6 +61,7 @@ impl Plan {
             views: ViewSelection::All,
             connect: None,
             addresses: Addresses::First,
+            reach: Reach::default(),
             timeout: DEFAULT_TIMEOUT,
             tries: None,
             samples: 1,
@@ -66,6 +71,30 @@ impl Plan {
             posture: PosturePlan::default(),
         }
     }
+}
+
+impl Plan {
+    /// Whether a name that resolves to `ip` may be connected to there.
+    pub fn reaches(&self, ip: IpAddr) -> bool {
+        match (self.reach, self.expectation.class(ip)) {
+            (Reach::Anywhere, _) => true,
+            (Reach::Hosts, AddressClass::Private | AddressClass::Shared | AddressClass::Public) => {
+                ip.to_canonical() != AZURE_DNS
+            }
+            (Reach::Hosts, AddressClass::LinkLocal | AddressClass::Loopback | AddressClass::Special) => false,
+        }
+    }
+}
+
+/// Which addresses a name may lead to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Any: whoever configured the target is answered where its name leads.
+    #[default]
+    Anywhere,
+    /// Private, shared and public ones: whoever asks did not configure it, and a name under their control may lead
+    /// to loopback, to the metadata service (169.254.169.254) or to the platform's own address (168.63.129.16).
+    Hosts,
 }
 
 /// The limit of a probe where none is given.

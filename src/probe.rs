@@ -61,7 +61,9 @@ impl Prober {
             let addresses = match plan.connect {
                 Some(address) => Ok(vec![address]),
                 None => match answer.await {
-                    Ok(view) if view.outcome == ViewOutcome::Answered => Ok(view.ips().collect()),
+                    Ok(view) if view.outcome == ViewOutcome::Answered => {
+                        Ok(view.ips().filter(|ip| plan.reaches(*ip)).collect())
+                    }
                     Ok(view) if view.outcome == ViewOutcome::Interrupted => Err(StoppedBy::Interrupt),
                     Ok(_) | Err(_) => Err(StoppedBy::Resolve),
                 },

@@ -2,9 +2,29 @@
 //!
 //! It has no `Debug`, `Display`, `Serialize` or `Clone`, and is wiped from memory when dropped.
 
-use std::collections::HashSet;
+pub mod permissions;
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
+
+/// The environment variables that may hold a password on every command line; the first that is set wins.
+pub const PASSWORD_VARIABLES: [&str; 2] = ["REDPATH_PASSWORD", "REDISCLI_AUTH"];
+
+/// The variables that a configuration has named beside those.
+static NAMED_VARIABLES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Keeps the variable from every program that is started from here on; says so by [`variables`].
+pub fn is_in_variable(name: &str) {
+    NAMED_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+}
+
+/// Every environment variable that may hold a password: no child process is to inherit one.
+pub fn variables() -> Vec<String> {
+    let named = NAMED_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner);
+    PASSWORD_VARIABLES.iter().map(ToString::to_string).chain(named.iter().cloned()).collect()
+}
 
 /// A password or token. The one way to its text is [`Secret::expose`], which is easy to search for.
 pub struct Secret(Zeroizing<String>);

@@ -5,6 +5,7 @@
 
 mod code_page;
 mod compression;
+mod cross_site;
 mod html;
 mod limits;
 mod patience;
@@ -71,6 +72,8 @@ pub struct AgentState {
     pub reload_error: Option<(Timestamp, String)>,
     /// How often each target is probed.
     pub intervals: BTreeMap<String, Duration>,
+    /// Host names by which the agent may be asked, and those below them.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// Probes the target of that name now. It bounds its own time and concurrency.

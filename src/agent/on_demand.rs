@@ -1,5 +1,6 @@
 //! Probes that somebody asks for over HTTP: of configured targets, and of host names under the
-//! suffixes that the operator allows. Of nothing else: the agent is no port scanner for others.
+//! suffixes that the operator allows, at the ports where a Redis is expected. Of nothing else: the agent is no
+//! port scanner for others.
 //!
 //! They count in no metric and no history, which belong to the schedule.
 
@@ -69,7 +70,15 @@ pub fn plan_for(config: &Config, name: &str) -> Result<Plan, ProbeRefused> {
     if !config.web.allows(&host) {
         return Err(ProbeRefused::UnknownTarget);
     }
-    Ok(config.on_demand(host, port))
+    let plan = config.on_demand(host, port);
+    let service = plan.target.service;
+    let usual = if plan.target.tls { service.tls_port() } else { service.plaintext_port() };
+    let port = plan.target.port;
+    if port != usual && config.targets.iter().all(|target| target.plan.target.port != port) {
+        let error = format!("port {port} is neither the service's own ({usual}) nor that of a configured target");
+        return Err(ProbeRefused::BadTarget(error));
+    }
+    Ok(plan)
 }
 
 #[cfg(test)]
@@ -88,6 +97,25 @@ mod tests {
     }
 
     #[test]
+    fn a_name_leads_to_no_address_that_is_no_hosts() {
+        let suffix = "web: {probe: {allowed_suffixes: [example.org]}}\n";
+        let plan = |more: &str| plan_for(&config(&format!("{suffix}{more}")), "a.example.org");
+        let reaches = |more: &str, ip: &str| plan(more).is_ok_and(|plan| plan.reaches(ip.parse().expect("an address")));
+        let no_hosts =
+            ["127.0.0.1", "::1", "169.254.169.254", "fe80::1", "0.0.0.0", "::", "224.0.0.1", "168.63.129.16"];
+        for ip in no_hosts.into_iter().chain(["::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"]) {
+            assert!(!reaches("", ip) && !reaches("defaults: {expect: {path: any}}", ip), "{ip}");
+            let configured =
+                plan_for(&config(suffix), "sessions").map(|plan| plan.reaches(ip.parse().expect("an address")));
+            assert!(configured.is_ok_and(|reaches| reaches), "{ip}: the operator named the target");
+        }
+        for ip in ["10.60.4.5", "fd10::5", "100.64.0.1", "20.50.1.10"] {
+            assert!(reaches("", ip), "{ip}");
+        }
+        assert!(reaches("private_ranges: [127.0.0.0/8]", "127.0.0.1"), "the operator says what it is");
+    }
+
+    #[test]
     fn only_configured_targets_are_probed() {
         let config = config("");
         assert_eq!(plan_for(&config, "sessions").map(|plan| plan.target.port).ok(), Some(7));
@@ -102,9 +130,20 @@ mod tests {
             "web: {probe: {allowed_suffixes: [redis.cache.windows.net]}}\n\
              defaults: {auth: {method: password, password_env: KEY}}",
         );
-        let plan = plan_for(&config, "Cache1.redis.cache.windows.net:7000").unwrap_or_else(|_| panic!("it is refused"));
-        assert_eq!((plan.target.host.as_str(), plan.target.port), ("cache1.redis.cache.windows.net", 7000));
-        assert!(plan.auth == Auth::None);
+        for (name, port) in [
+            ("Cache1.redis.cache.windows.net", 6380),
+            ("cache1.redis.cache.windows.net:6380", 6380),
+            ("cache1.redis.cache.windows.net:7", 7),
+        ] {
+            let plan = plan_for(&config, name).unwrap_or_else(|_| panic!("{name} is refused"));
+            assert_eq!((plan.target.host.as_str(), plan.target.port), ("cache1.redis.cache.windows.net", port));
+            assert!(plan.auth == Auth::None);
+        }
+        for port in [22, 443, 6379, 9736] {
+            let name = format!("cache1.redis.cache.windows.net:{port}");
+            let ProbeRefused::BadTarget(error) = refusal(&config, &name) else { panic!("{name} is taken") };
+            assert!(error.contains(&port.to_string()) && error.contains("6380"), "{error}");
+        }
         for name in
             ["evilredis.cache.windows.net", "redis.cache.windows.net.evil.example", "localhost", "other.example"]
         {

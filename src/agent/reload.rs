@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::secret_files::SecretFiles;
 use crate::clock::Timestamp;
 use crate::config::{Config, MetricsSettings};
 use crate::history::History;
@@ -52,6 +53,7 @@ pub(super) struct Agent<W> {
     metrics: Arc<Metrics>,
     history: Arc<History>,
     state: watch::Sender<AgentState>,
+    secret_files: SecretFiles,
 }
 
 impl<W: World> Agent<W> {
@@ -69,8 +71,16 @@ impl<W: World> Agent<W> {
         let now = Timestamp::now();
         metrics.reload(true, now);
         schedule.extend(&config.targets);
-        let state = AgentState { started: now, loaded: now, reload_error: None, intervals: intervals(&config) };
-        Self { config, schedule, current, metrics, history, state: watch::Sender::new(state) }
+        let state = AgentState {
+            started: now,
+            loaded: now,
+            reload_error: None,
+            intervals: intervals(&config),
+            allowed_hosts: config.web.allowed_hosts.clone(),
+        };
+        let mut secret_files = SecretFiles::default();
+        secret_files.look(&config);
+        Self { config, schedule, current, metrics, history, state: watch::Sender::new(state), secret_files }
     }
 
     /// Takes up `loaded`, or keeps what it has where that is an error.
@@ -90,6 +100,7 @@ impl<W: World> Agent<W> {
             }
         };
         self.warn_of_what_takes_a_restart(&config);
+        self.secret_files.look(&config);
         let ended = self.schedule.retain(&config.targets).await;
         announce(&config, &self.metrics, &self.history);
         self.schedule.set_concurrent(config.max_concurrent_probes);
@@ -100,6 +111,7 @@ impl<W: World> Agent<W> {
         self.metrics.reload(true, now);
         self.state.send_modify(|state| {
             (state.loaded, state.reload_error, state.intervals) = (now, None, intervals(&self.config));
+            state.allowed_hosts.clone_from(&self.config.web.allowed_hosts);
         });
         tracing::info!(trigger, targets = self.targets(), ended, started, "configuration reloaded");
         Ok(())

@@ -13,6 +13,7 @@ use crate::cli::{ConfigCommand, complain};
 use crate::config::{self, Config, TargetConfig};
 use crate::exit_code::ExitCode;
 use crate::plan::{Auth, PasswordSource, password_file};
+use crate::secret::permissions::Exposed;
 
 pub use from_az::from_az;
 
@@ -117,7 +118,9 @@ fn warnings_of(target: &TargetConfig) -> Vec<String> {
     match source {
         None | Some(PasswordSource::Given(_)) => {}
         Some(PasswordSource::File(file)) => {
-            if let Some(why) = unreadable(&password_file(file)) {
+            let file = password_file(file);
+            let exposed = || Exposed::at(&file).map(|exposed| exposed.to_string());
+            if let Some(why) = unreadable(&file).or_else(exposed) {
                 warn("auth.password_file", why);
             }
         }

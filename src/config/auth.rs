@@ -5,6 +5,7 @@ use super::path::Path;
 use super::raw::{RawAuth, RawMethod};
 use super::values;
 use crate::plan::{self, Auth, EntraAuth, HAS_ENTRA, PasswordSource, TokenSource};
+use crate::secret;
 
 /// Gives the key its meaning; `None` where a problem was noted.
 pub(super) fn resolve(raw: &RawAuth, path: &Path, problems: &mut Problems<'_>) -> Option<Auth> {
@@ -50,7 +51,9 @@ fn password(raw: &RawAuth, path: &Path, problems: &mut Problems<'_>) -> Option<A
     let source = match (&raw.password_file, &raw.password_env) {
         (Some(file), None) => PasswordSource::File(problems.read(&path.key("password_file"), file, values::file)?),
         (None, Some(name)) => {
-            PasswordSource::Environment(problems.read(&path.key("password_env"), name, values::variable)?)
+            let name = problems.read(&path.key("password_env"), name, values::variable)?;
+            secret::is_in_variable(&name);
+            PasswordSource::Environment(name)
         }
         (None, None) => {
             problems.add(path, "the password's source is missing: `password_file` or `password_env` is expected");

@@ -61,6 +61,7 @@ fn raw(config: &Config) -> RawConfig {
         targets: config.targets.iter().map(target).collect(),
         web: Some(RawWeb {
             listen: Some(config.web.listen.to_string()),
+            allowed_hosts: Some(config.web.allowed_hosts.clone()),
             probe: Some(RawProbe { allowed_suffixes: Some(config.web.probe_allowed_suffixes.clone()) }),
         }),
         metrics: Some(RawMetrics {

@@ -289,6 +289,9 @@ pub(super) struct RawWeb {
     /// The address and port to listen on.
     #[schemars(extend("default" = "0.0.0.0:9736", "examples" = ["0.0.0.0:9736", "[::]:9736"]))]
     pub(super) listen: Option<String>,
+    /// Host names by which browsers may ask the agent, and those below them, beside IP addresses, names without a dot, this machine's own, and those under `.internal`, `.local`, `.localhost`, `.home.arpa` and `.svc`. Any name will do with TLS or users.
+    #[schemars(length(max = 100), extend("examples" = [["redpath.example.org"]]))]
+    pub(super) allowed_hosts: Option<Vec<String>>,
     /// Probes on demand, `/probe?target=`.
     pub(super) probe: Option<RawProbe>,
 }

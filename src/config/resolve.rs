@@ -364,6 +364,10 @@ fn web(raw: Option<&RawWeb>, path: &Path, problems: &mut Problems<'_>) -> WebSet
     if let Some(listen) = &raw.listen {
         web.listen = problems.read(&path.key("listen"), listen, values::listen).unwrap_or(web.listen);
     }
+    let hosts = raw.allowed_hosts.as_deref().unwrap_or_default();
+    for (index, host) in hosts.iter().enumerate() {
+        web.allowed_hosts.extend(problems.read(&path.key("allowed_hosts").index(index), host, values::web_host));
+    }
     let suffixes = raw.probe.as_ref().and_then(|probe| probe.allowed_suffixes.as_deref()).unwrap_or_default();
     let path = path.key("probe").key("allowed_suffixes");
     for (index, suffix) in suffixes.iter().enumerate() {

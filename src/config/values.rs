@@ -175,6 +175,13 @@ pub(super) fn suffix(text: &str) -> Result<String, String> {
     Ok(name.as_str().to_owned())
 }
 
+/// Reads a host name by which the agent is asked.
+pub(super) fn web_host(text: &str) -> Result<String, String> {
+    let name = HostName::parse(text)
+        .map_err(|_| "is not a host name: one without port and scheme, such as redpath.example.org, is expected")?;
+    Ok(name.as_str().to_owned())
+}
+
 /// Reads the address to listen on.
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {

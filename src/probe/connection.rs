@@ -47,9 +47,8 @@ impl Connector {
     /// Connects to the first of `addresses` that answers, and goes through the phases on it. It
     /// ends with the budget, whatever the peer does.
     ///
-    /// Credentials are sent over this one connection alone, after the certificate was verified
-    /// (except where the target is declared plain), and only where the address meets the plan's
-    /// expectation; otherwise the probe goes on without.
+    /// Credentials are sent over this one connection alone, after the certificate was verified, and only
+    /// where the address meets the plan's expectation; otherwise the probe goes on without.
     pub async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> (ConnectionPhases, Connection) {
         self.run(plan, addresses, budget, None).await
     }

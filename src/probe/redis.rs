@@ -143,11 +143,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         if !plan.expectation.is_met_by(address) {
             return Phase::Skipped { reason: SkipReason::WithheldUnexpectedAddress };
         }
+        // Everybody on the way could read them, and nothing proves who answers.
+        if !plan.target.tls {
+            return Phase::Skipped { reason: SkipReason::Plaintext };
+        }
         match &plan.auth {
             Auth::None => Phase::Skipped { reason: SkipReason::NoCredentials },
             Auth::Password { source, .. } => self.by_password(source, budget, facts).await,
-            // A token opens every cache that its identity may use.
-            Auth::Entra(_) if !plan.target.tls => Phase::Skipped { reason: SkipReason::Plaintext },
             Auth::Entra(auth) => self.by_token(auth, tokens, budget, facts).await,
         }
     }

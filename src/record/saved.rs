@@ -298,6 +298,10 @@ fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let end = text.rfind(" at line ").unwrap_or(text.len());
     let text = text.get(..end).unwrap_or_default();
+    // A text where none belongs is no record's, and may be anything: a key of another file.
+    let untold = text.strip_prefix("invalid type: string ").and_then(|text| text.rsplit_once(", expected "));
+    let untold = untold.map(|(_, expected)| format!("invalid type: a string, expected {expected}"));
+    let text = untold.as_deref().unwrap_or(text);
     // The reader knows no type of this program.
     for kind in ["expected struct ", "expected internally tagged enum ", "expected enum "] {
         if let Some((before, _)) = text.rsplit_once(kind) {

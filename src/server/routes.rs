@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 use super::compression::{gzipped, written};
+use super::cross_site::{self, Site};
 use super::limits::{Limits, MAX_BODY_BYTES};
 use super::users::{Admission, Doorkeeper};
 use super::web_config::{WebConfig, WebConfigFile};
@@ -38,6 +39,7 @@ const OPEN_TO_ALL: [&str; 2] = ["/-/healthy", "/-/ready"];
 /// What stands between a connection and the routes.
 pub(super) struct Door {
     pub(super) limits: Limits,
+    backend: Arc<Backend>,
     router: Router,
     web_config: Option<WebConfigFile>,
     without_file: Arc<WebConfig>,
@@ -50,8 +52,8 @@ impl Door {
     /// # Errors
     /// The operating system has no randomness.
     pub(super) fn new(backend: Arc<Backend>, web_config: Option<WebConfigFile>, limits: Limits) -> io::Result<Self> {
-        let router = router(backend);
-        Ok(Self { limits, router, web_config, without_file: Arc::default(), doorkeeper: Doorkeeper::new()? })
+        let router = router(Arc::clone(&backend));
+        Ok(Self { limits, backend, router, web_config, without_file: Arc::default(), doorkeeper: Doorkeeper::new()? })
     }
 
     /// The web configuration in force.
@@ -83,6 +85,9 @@ impl Door {
 
     async fn admitted(&self, config: &WebConfig, request: Request<Incoming>) -> Response {
         if !OPEN_TO_ALL.contains(&request.uri().path()) {
+            if let Some(why) = self.cross_site(config, &request) {
+                return (StatusCode::FORBIDDEN, why).into_response();
+            }
             let authorization = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
             match self.doorkeeper.admit(&config.users, authorization).await {
                 Admission::Granted => {}
@@ -112,6 +117,19 @@ impl Door {
             Ok(Err(never)) => match never {},
             Err(_) => (StatusCode::GATEWAY_TIMEOUT, "the answer took too long\n").into_response(),
         }
+    }
+}
+
+impl Door {
+    /// Before anybody is asked for a password: a browser sends it for any page.
+    fn cross_site(&self, config: &WebConfig, request: &Request<Incoming>) -> Option<&'static str> {
+        let state = self.backend.state.borrow();
+        let site = Site {
+            hostname: &self.backend.vantage.hostname,
+            allowed_hosts: &state.allowed_hosts,
+            proves_itself: config.tls.is_some() || !config.users.is_empty(),
+        };
+        cross_site::refusal(&site, request.uri().path(), request.headers())
     }
 }
 
@@ -200,7 +218,7 @@ async fn probe(State(backend): State<Arc<Backend>>, headers: HeaderMap, uri: Uri
         Ok(record) => body(&headers, ExpositionFormat::Text.content_type(), blackbox_exposition(&record).into_bytes()),
         Err(ProbeRefused::UnknownTarget) => refused(
             StatusCode::NOT_FOUND,
-            "no such target: only configured targets are probed, by their names, and hosts under the configured probe_allowed_suffixes",
+            "no such target: only configured targets are probed, by their names, and hosts under the configured web.probe.allowed_suffixes",
         ),
         Err(ProbeRefused::Busy) => busy(),
         Err(ProbeRefused::BadTarget(why)) => refused(StatusCode::BAD_REQUEST, &why),

@@ -16,6 +16,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use super::tls;
 use super::users::Users;
+use crate::secret::permissions::Exposed;
 
 /// How often the files are looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -36,6 +37,18 @@ pub(crate) struct WebConfig {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// Who may ask.
     pub(crate) users: Users,
+    /// The file of the private key, where every user of the machine can read it.
+    exposed_key: Option<Exposed>,
+}
+
+impl WebConfig {
+    /// Warns of a private key that others can read.
+    fn warn(&self) {
+        if let Some(Exposed { path, mode, cure }) = &self.exposed_key {
+            let (file, mode) = (path.display().to_string(), format!("{mode:04o}"));
+            tracing::warn!(file, mode, cure, "a private key can be read by every user of this machine");
+        }
+    }
 }
 
 struct State {
@@ -71,6 +84,7 @@ impl WebConfigFile {
     /// One sentence that names the file, the key and what is accepted, and quotes no user's hash.
     pub fn load(path: &Path) -> Result<Self, String> {
         let (current, files) = read(path)?;
+        current.warn();
         let state = State { current: Arc::new(current), files, looked: Instant::now(), reported: None };
         Ok(Self { path: Arc::new(path.to_owned()), state: Arc::new(Mutex::new(state)) })
     }
@@ -114,6 +128,9 @@ impl WebConfigFile {
         let mut state = self.state();
         match outcome {
             Ok((current, files)) => {
+                if current.exposed_key != state.current.exposed_key {
+                    current.warn();
+                }
                 (state.current, state.files, state.reported) = (Arc::new(current), files, None);
                 tracing::info!(file = %self.path.display(), "took the changed web configuration up");
             }
@@ -146,7 +163,8 @@ fn read(path: &Path) -> Result<(WebConfig, Vec<FileState>), String> {
         }
         None => None,
     };
-    Ok((WebConfig { tls, headers: settings.headers, users: settings.users }, files))
+    let exposed_key = settings.tls.as_ref().and_then(|tls| Exposed::at(&tls.key_file));
+    Ok((WebConfig { tls, headers: settings.headers, users: settings.users, exposed_key }, files))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! ever reaches the system's resolver.
 
 use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::schema::assert_valid;
+use crate::support::certificates::Directory;
 
 const ENVIRONMENT: [&str; 6] =
     ["REDPATH_USERNAME", "REDPATH_PASSWORD", "REDISCLI_AUTH", "CLICOLOR_FORCE", "NO_COLOR", "RUST_BACKTRACE"];
@@ -106,6 +108,40 @@ fn a_refused_target_never_shows_its_password() {
         let output = run(&["check", target]);
         assert_eq!(output.status.code(), Some(2), "{target}");
         assert!(!text(&output.stderr).contains("canary"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_password_file_that_everybody_can_read_is_warned_of() {
+    let folder = Directory::new("readable");
+    let (key, config) = (folder.path().join("key"), folder.path().join("agent.yaml"));
+    std::fs::write(&key, "canary-7f3a9").expect("a file");
+    let target = "{host: cache1.example, auth: {method: password, password_file: KEY}}";
+    let file = format!("targets: [{}]\n", target.replace("KEY", &key.display().to_string()));
+    std::fs::write(&config, file).expect("a file");
+    let (key, config) = (key.to_str().expect("UTF-8"), config.to_str().expect("UTF-8"));
+    let (_server, resolver) = silent_server();
+    let probe = ["--resolver", &resolver, "--views", "lab", "--timeout", "100ms", "--password-file", key];
+    for (mode, is_warned_of) in [(0o644, true), (0o640, false), (0o600, false)] {
+        std::fs::set_permissions(key, std::fs::Permissions::from_mode(mode)).expect("its mode");
+        for arguments in [&["config", "check", config][..], &[&["check", "cache1.example"][..], &probe].concat()] {
+            let output = run(arguments);
+            let stderr = text(&output.stderr);
+            assert_eq!(stderr.contains(&format!("chmod o-r {key}")), is_warned_of, "{mode:o} {arguments:?}: {stderr}");
+            assert_eq!(stderr.contains("(mode 0644)"), is_warned_of, "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_password_goes_over_tls_or_is_said_to_stay() {
+    let (_server, resolver) = silent_server();
+    let probe = ["--resolver", &resolver, "--views", "lab", "--timeout", "100ms"];
+    for (target, stays) in
+        [("redis://:canary-7f3@cache1.example", true), ("rediss://:canary-7f3@cache1.example", false)]
+    {
+        let output = run(&[&["check", target][..], &probe].concat());
+        assert_eq!(text(&output.stderr).contains("credentials go over verified TLS only"), stays, "{target}");
     }
 }
 

@@ -207,3 +207,19 @@ fn every_direct_dependency_has_its_line_and_the_counts_are_right() {
     let head = page.split(BEGIN).next().expect("a head");
     crate::output::assert_fixture(&path, &format!("{head}{}", generated(&graph)));
 }
+
+/// What it calls takes minutes and a network; that the list is among what is handed on takes neither.
+#[test]
+fn the_list_of_what_is_in_the_binary_is_released_with_it() {
+    let read = |path: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path);
+    assert!(read("Makefile").contains("\nrelease: ## ") && read("Makefile").contains("scripts/release.sh"));
+    let release = read("scripts/release.sh");
+    for part in
+        ["scripts/sbom.sh", "redpath.cdx.json\" \"$dist/", "scripts/package.sh", "container/image.sh", "SHA256SUMS"]
+    {
+        assert!(release.contains(part), "{part} is not in scripts/release.sh");
+    }
+    let syntax =
+        Command::new("bash").args(["-n", "scripts/release.sh", "scripts/sbom.sh"]).status().expect("bash runs");
+    assert!(syntax.success());
+}

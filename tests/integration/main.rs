@@ -3,12 +3,15 @@
 
 mod agent;
 mod az;
+mod canary;
 mod cluster;
 mod codes;
 mod command_line;
 mod config;
 mod connection;
 mod container;
+mod core_dumps;
+mod credentials;
 mod dependencies;
 mod diagnosis;
 mod docs;
@@ -21,6 +24,7 @@ mod hostile;
 mod house;
 mod metrics;
 mod monitoring;
+mod on_demand;
 mod output;
 mod package;
 mod paths;

@@ -143,10 +143,12 @@ async fn enforced_authentication_is_told_and_keyless_mode_needs_no_second_connec
 #[tokio::test]
 async fn no_credential_ever_goes_over_a_connection_of_posture() {
     let at = |ip: [u8; 4], port| SocketAddr::from((ip, port));
-    let private = FakeRedis::start(at([127, 0, 0, 1], 0), None, requiring(CANARY)).expect("a free port");
+    let certificates = Certificates::new();
+    let tls = || Some(certificates.leaf(Leaf::Good).server_config());
+    let private = FakeRedis::start(at([127, 0, 0, 1], 0), tls(), requiring(CANARY)).expect("a free port");
     let port = private.address().port();
-    let public = FakeRedis::start(at([127, 0, 0, 2], port), None, requiring(CANARY)).expect("a free port");
-    let mut plan = with_password(plan(port, false));
+    let public = FakeRedis::start(at([127, 0, 0, 2], port), tls(), requiring(CANARY)).expect("a free port");
+    let mut plan = with_password(tls_plan(&certificates, port));
     plan.expectation.public_access = PublicAccess::Closed;
     plan.posture.public_address = PublicAddress::Given(public.address().ip());
     let record = check(&plan).await;
@@ -168,14 +170,16 @@ async fn no_credential_ever_goes_over_a_connection_of_posture() {
 #[tokio::test]
 async fn an_answer_that_does_not_tell_is_no_verdict() {
     // Keyless, it says LOADING: neither yes nor no.
-    let server = FakeRedis::start(([127, 0, 0, 1], 0).into(), None, |event| match event {
+    let certificates = Certificates::new();
+    let tls = certificates.leaf(Leaf::Good).server_config();
+    let server = FakeRedis::start(([127, 0, 0, 1], 0).into(), Some(tls), |event| match event {
         Event::Connected => Answer::Send(Vec::new()),
         Event::Command { words, .. } if words[0] == "AUTH" => Answer::Authenticated,
         Event::Command { authenticated: true, .. } => Answer::line("+PONG"),
         Event::Command { .. } => Answer::line("-LOADING Redis is loading the dataset in memory"),
     });
     let server = server.expect("a free port");
-    let record = check(&with_password(plan(server.address().port(), false))).await;
+    let record = check(&with_password(tls_plan(&certificates, server.address().port()))).await;
     assert_eq!((facts(&record).auth_enforced, record.verdict.cause), (None, Cause::Healthy));
     let knock = facts(&record).auth_check.as_ref().expect("it was asked");
     assert_eq!((knock.how, knock.said.as_deref()), (KnockEnd::RedisAnswered, Some("LOADING")));
@@ -186,8 +190,9 @@ async fn where_the_connection_did_not_get_that_far_the_phase_says_what_stopped_i
     let phase = |record: Record| record.observation.phases.posture.expect("the phase was wanted").phase;
     let refused = with_password(plan(free_port(), false));
     assert_eq!(phase(check(&refused).await), Phase::NotReached { stopped_by: StoppedBy::Connect });
-    let redis = Redis::plain(&["--requirepass", "another"]);
-    let mut plan = with_password(plan(redis.port, false));
+    let certificates = Certificates::new();
+    let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &["--requirepass", "another"]);
+    let mut plan = with_password(tls_plan(&certificates, redis.port));
     assert_eq!(phase(check(&plan).await), Phase::NotReached { stopped_by: StoppedBy::Auth });
     plan.expectation.endpoints = vec![parse_range("127.0.0.8").expect("an address")];
     let skipped = Phase::Skipped { reason: SkipReason::WithheldUnexpectedAddress };
@@ -293,7 +298,7 @@ async fn tls_without_a_redis_behind_it_is_closed() {
         (Answer::SendAndClose(Vec::new()), KnockEnd::RedisClosed),
         (Answer::SendAndClose(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), KnockEnd::NotRedis),
     ] {
-        let tls = server_config(&files);
+        let tls = files.server_config();
         let server = FakeRedis::start(([127, 0, 0, 1], 0).into(), Some(tls), move |event| match event {
             Event::Connected => Answer::Send(Vec::new()),
             Event::Command { .. } => script.clone(),
@@ -341,7 +346,9 @@ async fn the_address_in_use_is_not_knocked_at_twice() {
 #[tokio::test]
 async fn silence_says_nothing_when_there_was_no_time_to_listen() {
     // The connection in use takes its half of the time for TLS, and nearly all of the rest for PING.
-    let redis = FakeRedis::start(([127, 0, 0, 1], 0).into(), None, |event| match event {
+    let certificates = Certificates::new();
+    let tls = certificates.leaf(Leaf::Good).server_config();
+    let redis = FakeRedis::start(([127, 0, 0, 1], 0).into(), Some(tls), |event| match event {
         Event::Connected => Answer::Send(Vec::new()),
         Event::Command { words, .. } if words[0] == "AUTH" => {
             Answer::Late(Duration::from_millis(450), Box::new(Answer::Authenticated))
@@ -351,7 +358,7 @@ async fn silence_says_nothing_when_there_was_no_time_to_listen() {
     let redis = redis.expect("a free port");
     let port = redis.address().port();
     let silent = TcpListener::bind(("127.0.0.2", port)).await.expect("a free port");
-    let mut plan = with_password(plan(port, false));
+    let mut plan = with_password(tls_plan(&certificates, port));
     plan.timeout = Duration::from_secs(1);
     plan.expectation.public_access = PublicAccess::Closed;
     plan.posture.public_address = PublicAddress::Given(silent.local_addr().expect("an address").ip());
@@ -360,20 +367,4 @@ async fn silence_says_nothing_when_there_was_no_time_to_listen() {
     assert_eq!(posture.phase.failure(), Some(&PostureFailure::OutOfTime), "{posture:?}");
     assert_eq!(severity_of(&record, Code::PublicAccessOpen), Some(Severity::Info));
     assert_eq!(record.verdict.cause, Cause::Healthy);
-}
-
-fn server_config(files: &crate::support::certificates::Files) -> Arc<tokio_rustls::rustls::ServerConfig> {
-    use tokio_rustls::rustls::ServerConfig;
-    use tokio_rustls::rustls::crypto::ring;
-    use tokio_rustls::rustls::pki_types::pem::PemObject;
-    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let certificate = CertificateDer::from_pem_file(&files.certificate).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_file(&files.key).expect("a key");
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("protocol versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .expect("a certificate that fits its key");
-    Arc::new(config)
 }

@@ -3,6 +3,7 @@
 mod access;
 mod bounds;
 mod client;
+mod cross_site;
 mod harness;
 mod page;
 mod routes;

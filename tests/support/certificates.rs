@@ -1,12 +1,17 @@
 //! Certificates made for one test: an authority, and servers' certificates good and bad.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// The name that the good certificates cover.
 pub(crate) const NAME: &str = "cache1.redis.cache.windows.net";
@@ -46,6 +51,8 @@ pub(crate) enum Leaf {
     WithEndpoint,
     /// As good, and for `localhost`.
     Localhost,
+    /// As good, and for every cache of the service: what Azure gives to each of its customers.
+    Wildcard,
     /// For `other.example.net`.
     WrongName,
     /// Valid until 2020.
@@ -68,6 +75,21 @@ pub(crate) enum Leaf {
 pub(crate) struct Files {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
+}
+
+impl Files {
+    /// What a scripted server speaks TLS with.
+    pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
+        let certificate = CertificateDer::from_pem_file(&self.certificate).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_file(&self.key).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("protocol versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("a certificate that fits its key");
+        Arc::new(config)
+    }
 }
 
 /// An authority and what it has signed.
@@ -94,6 +116,7 @@ impl Certificates {
         let names = match leaf {
             Leaf::WrongName | Leaf::AllWrong | Leaf::WrongNameAndExpired => vec!["other.example.net".to_owned()],
             Leaf::Localhost => vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            Leaf::Wildcard => vec!["*.redis.cache.windows.net".to_owned()],
             Leaf::WithEndpoint => vec![NAME.to_owned(), ENDPOINT.to_owned()],
             _ => vec![NAME.to_owned(), "127.0.0.1".to_owned()],
         };
@@ -117,6 +140,7 @@ impl Certificates {
             Leaf::Good
             | Leaf::WithEndpoint
             | Leaf::Localhost
+            | Leaf::Wildcard
             | Leaf::WrongName
             | Leaf::Expired
             | Leaf::NotYetValid

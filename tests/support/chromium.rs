@@ -31,6 +31,11 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts it.
     pub(crate) async fn start() -> Self {
+        Self::knowing("").await
+    }
+
+    /// Starts it with host names that lead to loopback: `MAP HOST 127.0.0.1`, each followed by a comma.
+    pub(crate) async fn knowing(names: &str) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("redpath-chromium-{}-{number}", std::process::id()));
@@ -41,10 +46,12 @@ impl Browser {
         // Open at both ends, so that neither side waits for the other.
         let sender = pipe::OpenOptions::new().read_write(true).open_sender(&commands).expect("a pipe");
         let receiver = pipe::OpenOptions::new().read_write(true).open_receiver(&answers).expect("a pipe");
-        let script = "exec chromium --headless --no-sandbox --disable-gpu --disable-background-networking \
+        let script = format!(
+            "exec chromium --headless --no-sandbox --disable-gpu --disable-background-networking \
             --disable-component-update --disable-sync --disable-quic --no-first-run --disable-dev-shm-usage \
-            --host-resolver-rules='MAP * ~NOTFOUND, EXCLUDE 127.0.0.1' --remote-debugging-pipe \
-            --user-data-dir=profile about:blank 3<commands 4>answers";
+            --host-resolver-rules='{names} MAP * ~NOTFOUND, EXCLUDE 127.0.0.1' --remote-debugging-pipe \
+            --user-data-dir=profile about:blank 3<commands 4>answers"
+        );
         let child = Command::new("sh")
             .args(["-c", &format!("command -v chromium >/dev/null || exit 127; {script}")])
             .current_dir(&directory)

@@ -30,6 +30,7 @@ What an application's chart includes, each with its own context, `.`:
   {{- if eq $values.configFrom.kind "Secret" }}
   secret:
     secretName: {{ include "redpath-sidecar.configName" . }}
+    defaultMode: {{ $values.secretMode }}
   {{- else }}
   configMap:
     name: {{ include "redpath-sidecar.configName" . }}
@@ -37,12 +38,13 @@ What an application's chart includes, each with its own context, `.`:
     items: [{key: {{ $values.configFrom.key | quote }}, path: redpath.yaml}]
 {{- with $values.web.existingSecret }}
 - name: {{ $values.name }}-web
-  secret: {secretName: {{ . }}}
+  secret: {secretName: {{ . }}, defaultMode: {{ $values.secretMode }}}
 {{- end }}
 {{- range $values.secretMounts }}
 - name: {{ printf "%s-%s" $values.name .name | quote }}
   secret:
     secretName: {{ .name }}
+    defaultMode: {{ $values.secretMode }}
     {{- with .items }}
     items:
       {{- toYaml . | nindent 6 }}

@@ -124,7 +124,8 @@ spec:
       {{- if eq .Values.configFrom.kind "Secret" }}
       secret:
         secretName: {{ include "redpath.configName" . }}
-        defaultMode: 0440
+        # 0440, written so that every reader of YAML takes it for that: for the pods' fsGroup, and nobody else.
+        defaultMode: 288
       {{- else }}
       configMap:
         name: {{ include "redpath.configName" . }}
@@ -132,13 +133,13 @@ spec:
         items: [{key: {{ .Values.configFrom.key | quote }}, path: redpath.yaml}]
     {{- with .Values.web.existingSecret }}
     - name: web
-      secret: {secretName: {{ . }}, defaultMode: 0440}
+      secret: {secretName: {{ . }}, defaultMode: 288}
     {{- end }}
     {{- range .Values.secretMounts }}
     - name: {{ printf "secret-%s" .name | quote }}
       secret:
         secretName: {{ .name }}
-        defaultMode: 0440
+        defaultMode: 288
         {{- with .items }}
         items:
           {{- toYaml . | nindent 10 }}

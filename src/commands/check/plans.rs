@@ -19,11 +19,9 @@ use crate::plan::{
     Addresses, Auth, ClusterWalk, EntraAuth, HAS_ENTRA, PasswordSource, Plan, PosturePlan, Resolver, TokenSource,
     ViewSelection,
 };
-use crate::secret::Secret;
+use crate::secret::permissions::Exposed;
+use crate::secret::{PASSWORD_VARIABLES, Secret};
 use crate::target::{Target, TargetArgument};
-
-/// Where a password is looked for in the environment; the first that is set wins.
-const PASSWORD_VARIABLES: [&str; 2] = ["REDPATH_PASSWORD", "REDISCLI_AUTH"];
 
 /// What is to be probed, and what the operator should know beforehand.
 pub(super) struct Plans {
@@ -46,6 +44,7 @@ pub(super) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
     let az = az_files(&args.from_az)?;
     let targets = targets(args, az.as_ref())?;
     let mut plans = Vec::with_capacity(targets.len());
+    let mut warnings = Vec::new();
     let mut is_password_visible = false;
     for text in &targets {
         let argument = TargetArgument::parse(text)?;
@@ -87,9 +86,18 @@ pub(super) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
             ..Plan::new(target)
         });
     }
-    let warning = "a password in a URL can be seen by others on this machine (process list, shell history); \
+    if is_password_visible {
+        let why = "a password in a URL can be seen by others on this machine (process list, shell history); \
                    --password-file and REDPATH_PASSWORD keep it to yourself";
-    Ok(Plans { plans, warnings: is_password_visible.then(|| warning.to_owned()).into_iter().collect() })
+        warnings.push(why.to_owned());
+    }
+    let exposed = args.password_file.as_deref().and_then(Exposed::at);
+    warnings.extend(exposed.map(|exposed| format!("--password-file: {exposed}")));
+    if plans.iter().any(|plan: &Plan| !plan.target.tls && plan.auth != Auth::None) {
+        let why = "credentials go over verified TLS only: what is spoken to without TLS is probed without them";
+        warnings.push(why.to_owned());
+    }
+    Ok(Plans { plans, warnings })
 }
 
 /// The facts of every file of `--from-az`, where there are any.

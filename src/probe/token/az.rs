@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 use super::fetch::{Cause, scrubbed};
 use super::locked;
 use crate::observation::TokenFailure;
+use crate::secret;
 
 /// The most bytes that are read of either stream.
 const MAX_OUTPUT: u64 = 1 << 20;
@@ -48,7 +49,11 @@ fn is_json(text: &[u8]) -> bool {
 }
 
 async fn run(program: &OsStr, args: &[&OsStr]) -> io::Result<Output> {
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    for variable in secret::variables() {
+        command.env_remove(variable); // Redis' passwords are none of its business
+    }
+    let mut child = command
         .args(args.iter().map(OsString::from))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

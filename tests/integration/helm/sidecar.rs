@@ -51,6 +51,22 @@ fn it_mounts_what_the_pod_has() {
     }
 }
 
+/// What holds a secret is readable by the pod's group and not by everybody: the agent would warn of it.
+#[test]
+fn secrets_are_mounted_for_the_pods_group_alone() {
+    const FOR_THE_GROUP: u32 = 0o440;
+    for name in ["redpath/password-secret", "redpath/web-tls", "redpath/secret-config", "sample-app/classic"] {
+        let spec = &pod(name)["spec"];
+        assert!(spec["securityContext"]["fsGroup"].is_number(), "{name}: its group is that of the files");
+        let secrets: Vec<&Json> =
+            spec["volumes"].as_array().expect("volumes").iter().filter(|volume| volume["secret"].is_object()).collect();
+        assert!(!secrets.is_empty(), "{name}");
+        for volume in secrets {
+            assert_eq!(volume["secret"]["defaultMode"], FOR_THE_GROUP, "{name}: {volume}");
+        }
+    }
+}
+
 /// The readiness of a container is that of its pod: the application stays in service whatever redpath finds or does.
 #[test]
 fn it_does_not_take_the_application_out_of_service() {

@@ -76,6 +76,29 @@ async fn wrong_unknown_and_malformed_are_the_same_answer() {
     }
 }
 
+/// The shortest of some, which is what else the machine does left out.
+async fn shortest(server: &super::harness::Server, header: &str) -> std::time::Duration {
+    let mut shortest = std::time::Duration::MAX;
+    for _ in 0..5 {
+        let begun = std::time::Instant::now();
+        assert_eq!(ask(server.address, "GET", "/metrics", header).await.status, 401);
+        shortest = shortest.min(begun.elapsed());
+    }
+    shortest
+}
+
+#[tokio::test]
+async fn an_unknown_user_takes_as_long_as_a_wrong_password() {
+    let directory = Directory::new();
+    let hash = bcrypt::hash("right", 8).expect("a hash");
+    let server = Setup::with_web_config(&directory, &format!("basic_auth_users: {{anna: {hash}}}")).start().await;
+    let known = shortest(&server, &basic("anna", "wrong")).await;
+    let unknown = shortest(&server, &basic("ben", "wrong")).await;
+    let without = shortest(&server, "").await;
+    assert!(unknown > known / 2 && unknown < known * 2, "{known:?}, and {unknown:?} for a user that is none");
+    assert!(known > without * 2, "the hash was computed: {known:?}, and {without:?} without a password");
+}
+
 #[tokio::test]
 async fn changed_users_are_taken_up() {
     let directory = Directory::new();

@@ -171,3 +171,28 @@ async fn a_shutdown_waits_for_nobody_for_ever() {
     server.stop();
     timeout(LONG / 6, server.ended()).await.expect("it ends");
 }
+
+#[tokio::test]
+async fn http_2_without_being_asked_is_an_error_and_an_upgrade_is_none() {
+    let server = Setup::default().start().await;
+    // The preface (RFC 9113, 3.4), SETTINGS, and what floods are made of: streams begun and reset at once.
+    let mut flood = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00".to_vec();
+    for stream in (1..2_000_u32).step_by(2) {
+        flood.extend([0, 0, 1, 1, 4]);
+        flood.extend(stream.to_be_bytes());
+        flood.push(0x82); // GET
+        flood.extend([0, 0, 4, 3, 0]);
+        flood.extend(stream.to_be_bytes());
+        flood.extend([0, 0, 0, 8]);
+    }
+    let mut stream = TcpStream::connect(server.address).await.expect("accepted");
+    let _ = stream.write_all(&flood).await; // it may be closed before all of it is sent
+    let mut received = Vec::new();
+    let _ = timeout(LONG / 6, stream.read_to_end(&mut received)).await.expect("closed at once");
+    assert!(answer(&received).is_none_or(|answer| answer.status == 400), "{received:?}");
+    assert!(received.len() < 1_000, "one answer, if any: {}", received.len());
+
+    let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n";
+    let answer = ask(server.address, "GET", "/metrics", upgrade).await;
+    assert_eq!((answer.status, answer.header("upgrade")), (200, None));
+}

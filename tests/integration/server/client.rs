@@ -40,12 +40,25 @@ pub(super) async fn get(server: SocketAddr, path: &str) -> Answer {
     ask(server, "GET", path, "").await
 }
 
+/// One request that asks for the server by this host name.
+pub(super) async fn ask_for(server: SocketAddr, host: &str, method: &str, path: &str, headers: &str) -> Answer {
+    let stream = TcpStream::connect(server).await.expect("the server accepts");
+    send(stream, host, method, path, headers).await.expect("an answer")
+}
+
 /// One request on this connection, which ends with it; `None` where it ended without an answer.
-pub(super) async fn ask_on<S>(mut stream: S, method: &str, path: &str, headers: &str) -> Option<Answer>
+pub(super) async fn ask_on<S>(stream: S, method: &str, path: &str, headers: &str) -> Option<Answer>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: redpath\r\nConnection: close\r\n{headers}\r\n");
+    send(stream, "redpath", method, path, headers).await
+}
+
+async fn send<S>(mut stream: S, host: &str, method: &str, path: &str, headers: &str) -> Option<Answer>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut received = Vec::new();
     let _ = stream.read_to_end(&mut received).await; // an end without close_notify is an end

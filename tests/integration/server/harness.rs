@@ -136,6 +136,7 @@ impl Default for Setup {
                 loaded: Timestamp::now(),
                 reload_error: None,
                 intervals: [("sessions".to_owned(), Duration::from_secs(30))].into(),
+                allowed_hosts: vec!["redpath.example.org".into()],
             },
         }
     }

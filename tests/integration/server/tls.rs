@@ -30,13 +30,18 @@ struct Client<'a> {
 
 impl Client<'_> {
     async fn connect(&self, server: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
+        self.connect_by(server, &[]).await
+    }
+
+    /// The same, by one of these protocols (ALPN).
+    async fn connect_by(&self, server: SocketAddr, protocols: &[&[u8]]) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.trusts.pem.as_bytes()).expect("PEM")).expect("a root");
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(self.versions)
             .expect("versions")
             .with_root_certificates(roots);
-        let config = match self.shows {
+        let mut config = match self.shows {
             None => builder.with_no_client_auth(),
             Some(identity) => {
                 let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("PEM")];
@@ -44,6 +49,7 @@ impl Client<'_> {
                 builder.with_client_auth_cert(chain, key).expect("a key for its certificate")
             }
         };
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let stream = TcpStream::connect(server).await?;
         let name = ServerName::try_from("redpath.example").expect("a name");
         TlsConnector::from(Arc::new(config)).connect(name, stream).await
@@ -163,4 +169,21 @@ async fn a_handshake_that_does_not_begin_is_cut_off() {
     let server = Setup { limits, ..setup }.start().await;
     let mut silent = TcpStream::connect(server.address).await.expect("accepted");
     assert_eq!(silent.read(&mut [0; 1]).await.expect("a clean end"), 0);
+}
+
+#[tokio::test]
+async fn http_2_is_not_agreed_on() {
+    let (directory, authority) = (Directory::new(), Authority::new());
+    let server = start(&directory, &authority, "http_server_config: {http2: true}\n").await;
+    let connected = |protocols: &'static [&'static [u8]]| {
+        let client = Client { trusts: &authority, shows: None, versions: BOTH };
+        async move { client.connect_by(server.address, protocols).await }
+    };
+    let agreed = |stream: &TlsStream<TcpStream>| stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+    let stream = connected(&[b"h2", b"http/1.1"]).await.expect("both");
+    assert_eq!(agreed(&stream).as_deref(), Some(&b"http/1.1"[..]));
+    assert_eq!(ask_on(stream, "GET", "/metrics", "").await.expect("an answer").status, 200);
+    assert!(connected(&[b"h2"]).await.is_err(), "HTTP/2 alone");
+    let stream = connected(&[]).await.expect("no word on it");
+    assert_eq!(agreed(&stream), None);
 }
