@@ -146,16 +146,14 @@ pub fn parse(text: &str) -> Result<Config, ConfigError> {
     resolve::resolve(&raw, problems)
 }
 
-/// The JSON Schema of the file (draft 2020-12), as text.
-pub const SCHEMA: &str = include_str!("../docs/schema/config.json");
-
-/// The same, read. It is wanted once in a while and has thousands of values, so that nobody keeps it.
+/// The JSON Schema of the file (draft 2020-12), `docs/schema/config.json`. It is wanted once in a while and has
+/// thousands of values, so that nobody keeps it.
 pub fn schema() -> serde_json::Value {
     // A test holds the text to `schema_of_types`, and so to being JSON.
-    serde_json::from_str(SCHEMA).unwrap_or_default()
+    serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/config.schema.json"))).unwrap_or_default()
 }
 
-/// The JSON Schema as it follows from the types: what [`SCHEMA`] has to be.
+/// The JSON Schema as it follows from the types: what [`schema`] has to be.
 pub fn schema_of_types() -> serde_json::Value {
     raw::schema().to_value()
 }

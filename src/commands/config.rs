@@ -81,7 +81,7 @@ pub fn print(file: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Resul
 /// # Errors
 /// Those of `out`.
 pub fn schema(out: &mut dyn Write) -> io::Result<ExitCode> {
-    out.write_all(config::SCHEMA.as_bytes())?;
+    writeln!(out, "{:#}", config::schema())?;
     Ok(ExitCode::Pass)
 }
 
