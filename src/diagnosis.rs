@@ -282,7 +282,7 @@ impl Finding {
     /// Nothing that a terminal obeys leaves in a sentence, and no command that is more than a line.
     fn clean(&mut self) {
         for text in [&mut self.summary, &mut self.detail, &mut self.hint] {
-            *text = prose::printable(text);
+            *text = printable(text);
         }
         self.commands.retain(|command| !command.chars().any(char::is_control));
     }
