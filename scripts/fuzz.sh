@@ -62,7 +62,7 @@ findings=0
 printf '\n%-16s %12s %8s %9s %8s %9s  %s\n' target executions per-s coverage corpus peak-MiB findings
 for target in "${targets[@]}"; do
   work=$built/run/$target
-  stat() { sed -n "s/^stat::$1: *//p" "$work/log"; }
+  figure() { sed -n "s/^stat::$1: *//p" "$work/log"; }
   last=$(grep -ao 'cov: [0-9]* ft: [0-9]* corp: [0-9]*' "$work/log" | tail -n 1 || true)
   read -r _ coverage _ _ _ corpus <<<"$last"
   found=none
@@ -71,8 +71,8 @@ for target in "${targets[@]}"; do
     found=${found:-it ended badly}
     findings=$((findings + 1))
   fi
-  printf '%-16s %12s %8s %9s %8s %9s  %s\n' "$target" "$(stat number_of_executed_units)" "$(stat average_exec_per_sec)" \
-    "${coverage:-}" "${corpus:-}" "$(stat peak_rss_mb)" "$found"
+  printf '%-16s %12s %8s %9s %8s %9s  %s\n' "$target" "$(figure number_of_executed_units)" "$(figure average_exec_per_sec)" \
+    "${coverage:-}" "${corpus:-}" "$(figure peak_rss_mb)" "$found"
 done
 if [ $findings -gt 0 ]; then
   echo
@@ -81,6 +81,10 @@ if [ $findings -gt 0 ]; then
     [ "$(cat "$work/status")" != 0 ] || continue
     input=$(find "$work/artifacts" -type f | head -n 1)
     grep -a -A3 -m1 'panicked at\|ERROR: libFuzzer' "$work/log" | sed 's/^/  /' || true
+    # A build server is gone when somebody wants the input.
+    if [ -n "$input" ] && [ "$(stat --format=%s "$input")" -le 4096 ]; then
+      echo "  the input: base64 -d <<<$(base64 --wrap=0 "$input")"
+    fi
     echo "$target has a finding: $work/log says what, and '$programs/$target ${input:-$work/corpus}' does it again." >&2
   done
   exit 1
