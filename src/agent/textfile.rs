@@ -5,7 +5,7 @@
 //! the disk: after a crash of the machine the next page is due before anyone asks for the last.
 
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl Textfile {
     /// Those of the file system.
     pub(super) fn start(path: PathBuf, metrics: Arc<Metrics>, news: Arc<Notify>) -> io::Result<Self> {
         let mut file = Self { path, metrics, news, failing: false };
-        match replace(&file.path, &file.metrics.encode_for_textfile()) {
+        match replace(&file.path, |to| file.metrics.write_for_textfile(to)) {
             Err(error) if !is_full(&error) => return Err(error),
             written => file.tell(written),
         }
@@ -62,7 +62,7 @@ impl Textfile {
             }
             let (path, metrics) = (self.path.clone(), Arc::clone(&self.metrics));
             // A file system that hangs must not hold the probes.
-            let written = tokio::task::spawn_blocking(move || replace(&path, &metrics.encode_for_textfile()));
+            let written = tokio::task::spawn_blocking(move || replace(&path, |to| metrics.write_for_textfile(to)));
             let written = written.await.unwrap_or_else(|lost| Err(io::Error::other(lost)));
             self.tell(written);
         }
@@ -107,15 +107,15 @@ fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
 
-/// Puts a file with this content in the place of `path`.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Puts a file with what `content` writes in the place of `path`.
+fn replace(path: &Path, content: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<()> {
     let beside = beside(path);
     // What an agent left behind that was killed in between. A new file, so that nobody's link is followed.
     fs::remove_file(&beside).or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })?;
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&beside)?;
         file.set_permissions(Permissions::from_mode(MODE))?; // whatever the umask
-        file.write_all(content)?;
+        content(&mut file)?;
         fs::rename(&beside, path)
     };
     write().inspect_err(|_| {
@@ -143,7 +143,7 @@ mod tests {
         let path = directory.join("redpath.prom");
         fs::write(directory.join(".redpath.prom.new"), "half a pa").expect("a file is left behind");
         for content in ["one\n", "two\n"] {
-            replace(&path, content.as_bytes()).expect("it is written");
+            replace(&path, |to| to.write_all(content.as_bytes())).expect("it is written");
             assert_eq!(fs::read_to_string(&path).expect("it is there"), content);
         }
         let mode = fs::metadata(&path).expect("it is there").permissions().mode();
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 1);
         // What is left of a failed page takes no space: here the name is a directory's.
         fs::create_dir_all(directory.join("taken.prom/in")).expect("a directory");
-        assert!(replace(&directory.join("taken.prom"), b"three\n").is_err());
+        assert!(replace(&directory.join("taken.prom"), |to| to.write_all(b"three\n")).is_err());
         assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 2);
         fs::remove_dir_all(&directory).expect("the directory");
     }

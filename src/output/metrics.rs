@@ -118,13 +118,16 @@ impl Metrics {
         page.write_to(to)
     }
 
-    /// The page for node_exporter's textfile collector: without `process_*`, which node_exporter has of
+    /// Writes the page for node_exporter's textfile collector: without `process_*`, which node_exporter has of
     /// itself and answers with an error where it finds them twice.
-    pub fn encode_for_textfile(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// Those of `to`.
+    pub fn write_for_textfile(&self, to: &mut dyn io::Write) -> io::Result<()> {
         let targets = locked(&self.targets);
         let mut page = self.page_of(&targets, ExpositionFormat::Text);
         self.add_agent_to(&mut page);
-        page.write().into_bytes()
+        page.write_to(to)
     }
 
     /// The part that `check` has too, in the text format: the targets, the build and the vantage.

@@ -18,22 +18,65 @@ pub(crate) fn gzipped(accept_encoding: Option<&str>, body: &[u8]) -> Option<Vec<
     encoder.finish().ok()
 }
 
-/// What `write` writes, and whether that is in gzip. Where gzip is taken, what was written is not held beside it.
+/// What `write` writes, and whether that is in gzip; where it is, what was written is not held beside it.
 ///
 /// # Errors
 /// Those of `write`.
 pub(crate) fn written(
     accept_encoding: Option<&str>,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<(Vec<u8>, bool)> {
-    if accept_encoding.is_some_and(takes_gzip) {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+) -> io::Result<(Pieces, bool)> {
+    let mut body = Pieces::default();
+    let is_gzip = accept_encoding.is_some_and(takes_gzip);
+    if is_gzip {
+        let mut encoder = GzEncoder::new(&mut body, Compression::fast());
         write(&mut encoder)?;
-        return Ok((encoder.finish()?, true));
+        encoder.finish()?;
+    } else {
+        write(&mut body)?;
     }
-    let mut body = Vec::new();
-    write(&mut body)?;
-    Ok((body, false))
+    Ok((body, is_gzip))
+}
+
+/// A long body in pieces. As one it would be let go of as one, and the C library takes that for its usual size: it
+/// keeps twice as much from then on (mallopt(3), M_MMAP_THRESHOLD).
+#[derive(Default)]
+pub(crate) struct Pieces {
+    whole: Vec<Vec<u8>>,
+    last: Vec<u8>,
+}
+
+impl Pieces {
+    /// The size of a piece, well below the 128 KiB from which on the C library treats them apart.
+    const SIZE: usize = 64 * 1024;
+
+    /// How many bytes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.whole.len() * Self::SIZE + self.last.len()
+    }
+
+    /// The pieces in their order.
+    pub(crate) fn into_iter(self) -> impl Iterator<Item = Vec<u8>> {
+        self.whole.into_iter().chain(std::iter::once(self.last))
+    }
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.last.len() == Self::SIZE {
+            self.whole.push(std::mem::take(&mut self.last));
+        }
+        if self.last.capacity() == 0 {
+            self.last.reserve_exact(Self::SIZE);
+        }
+        let taken = bytes.len().min(Self::SIZE - self.last.len());
+        self.last.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Whether gzip is named with a weight above 0, or not named and covered by `*`.
@@ -53,6 +96,19 @@ fn takes_gzip(header: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_in_pieces_is_whole() {
+        for length in [0, 1, Pieces::SIZE - 1, Pieces::SIZE, Pieces::SIZE + 1, 5 * Pieces::SIZE + 7] {
+            let body: Vec<u8> = (0..length).map(|number| (number % 251) as u8).collect();
+            let (pieces, is_gzip) = written(None, |to| to.write_all(&body)).expect("memory");
+            assert!(pieces.len() == length && !is_gzip);
+            assert!(pieces.into_iter().flatten().eq(body), "{length}");
+        }
+        let (pieces, is_gzip) = written(Some("gzip"), |to| to.write_all(&[b'x'; 100_000])).expect("memory");
+        assert!(is_gzip && pieces.len() < 1_000);
+        assert!(pieces.into_iter().flatten().take(2).eq([0x1f, 0x8b]), "RFC 1952, 2.3.1");
+    }
 
     #[test]
     fn gzip_is_sent_to_those_who_take_it() {

@@ -1,5 +1,6 @@
 //! What is answered: who may ask, the routes, and the headers that every answer carries.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
@@ -7,8 +8,9 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -197,8 +199,11 @@ async fn metrics(State(backend): State<Arc<Backend>>, headers: HeaderMap) -> Res
     let Ok((page, is_gzip)) = written(accepted_encodings(&headers), |to| backend.metrics.write_to(to, format)) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response(); // memory does not refuse to be written to
     };
-    let mut response = page.into_response();
+    let length = page.len();
+    let pieces = page.into_iter().map(Ok::<_, Infallible>);
+    let mut response = Body::from_stream(futures_util::stream::iter(pieces)).into_response();
     let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, length.into());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     if is_gzip {

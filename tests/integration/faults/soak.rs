@@ -12,8 +12,8 @@ use crate::support::process::{descriptors, resident_bytes, threads};
 use crate::support::redis::Redis;
 use crate::support::{release, zone::Zone};
 
-/// What may differ between two quiet moments: probes under way, and pages of the allocator.
-const MORE_MEMORY: u64 = 1 << 20;
+/// What may differ between two moments: dozens of probes under way, each of some 30 KiB, and pages of the allocator.
+const MORE_MEMORY: u64 = 2 << 20;
 const MORE_DESCRIPTORS: usize = 100;
 
 /// Two minutes, or as long as `REDPATH_TEST_SOAK_MINUTES` says; the first minute is for what is allocated once.
