@@ -328,10 +328,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         if head.starts_with(&[0x15, 3]) {
             return "it begins with a TLS alert: the port speaks TLS".to_owned();
         }
-        if self.repeats_secret(&String::from_utf8_lossy(head)) {
+        let shown = excerpt::of_bytes(head, SHOWN);
+        if self.repeats_secret(&String::from_utf8_lossy(head)) || self.repeats_secret(&shown) {
             return WITHHELD.to_owned();
         }
-        format!("it begins with \"{}\"", excerpt::of_bytes(head, SHOWN))
+        format!("it begins with \"{shown}\"")
     }
 
     fn error_reply(&self, error: &ServerError) -> RedisFailure {
@@ -358,7 +359,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
 
     /// The text, escaped and bounded, or a fixed one in place of a text that repeats the secret.
     fn kept(&self, text: &str, most: usize) -> String {
-        if self.repeats_secret(text) { WITHHELD.to_owned() } else { excerpt::of_text(text, most) }
+        let shown = excerpt::of_text(text, most);
+        // As it came and as it is shown: the end of an escape may be the beginning of the secret.
+        if self.repeats_secret(text) || self.repeats_secret(&shown) { WITHHELD.to_owned() } else { shown }
     }
 
     fn repeats_secret(&self, text: &str) -> bool {
@@ -502,6 +505,9 @@ mod tests {
         }
         assert_eq!(talking.beginning(b"<p>AUTH hunter2-canary"), WITHHELD);
         assert_eq!(talking.kept("hunter2-canary", 64), WITHHELD);
+        // Five characters of it, and an escape that ends with the sixth.
+        assert_eq!(talking.beginning(b"-ERR \x9canary"), WITHHELD);
+        assert_eq!(talk(Some("b}hunter2")).kept("\u{8b}hunt", 64), WITHHELD);
         // A secret with a blank in it, and a server that takes its first word for a code.
         let blank = talk(Some("OPEN SESAME")).error_reply(&error("OPEN SESAM"));
         assert_eq!(blank, RedisFailure::ErrorReply { code: "ERR".into(), message: WITHHELD.into() });
