@@ -5,8 +5,10 @@
 //! They count in no metric and no history, which belong to the schedule.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
 
 use super::reload::Current;
 use crate::check::check;
@@ -20,6 +22,9 @@ use crate::target::TargetArgument;
 
 /// The most of them at a time, beside those of the schedule.
 const CONCURRENT: usize = 8;
+
+/// How long one waits for its turn: as long as a probe takes at most by default.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Probes on demand.
 pub(super) struct OnDemand {
@@ -46,7 +51,9 @@ impl OnDemand {
     async fn probe(&self, name: &str) -> Result<Record, ProbeRefused> {
         let current = Arc::clone(&self.current.borrow());
         let plan = plan_for(&current.config, name)?;
-        let _permit = self.permits.try_acquire().map_err(|_| ProbeRefused::Busy)?;
+        let Ok(Ok(_permit)) = timeout(PATIENCE, self.permits.acquire()).await else {
+            return Err(ProbeRefused::Busy);
+        };
         Ok(check(&self.prober, &plan, &current.vantage, &self.interrupt).await)
     }
 }

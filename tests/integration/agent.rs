@@ -1,5 +1,6 @@
 //! The agent as a process: its signals, its word with systemd, its log and its exit status.
 
+use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::net::{TcpListener, UnixDatagram};
 use tokio::time::timeout;
@@ -76,6 +77,20 @@ async fn a_bad_file_keeps_the_old_configuration_and_a_good_one_is_taken_up() {
     let line = agent.next_line("configuration reloaded").await;
     assert_eq!((&line["trigger"], &line["targets"], &line["ended"]), (&"file_changed".into(), &1.into(), &1.into()));
     assert!(!agent.request("GET", "/metrics").await.contains("target=\"carts\""));
+}
+
+#[tokio::test]
+async fn probes_on_demand_wait_for_their_turn() {
+    // Nobody answers there, so that each takes as long as it may, and three times as many as have a place are asked for.
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = silent.local_addr().expect("an address").port();
+    let directory = Directory::new("turns");
+    let text = ONE_TARGET.replace("host: localhost}", &format!("host: localhost, port: {port}}}"));
+    let agent = Agent::start(agent(&directory.file("agent.yaml", &text))).await;
+    let replies = join_all((0..24).map(|_| agent.request("GET", "/probe?target=sessions"))).await;
+    for reply in replies {
+        assert!(reply.starts_with("HTTP/1.1 200") && reply.contains("\nprobe_success 0\n"), "{reply}");
+    }
 }
 
 #[tokio::test]
