@@ -31,7 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
     leaf.sans.iter().chain([&leaf.subject, &leaf.issuer]).for_each(|text| bounded(text));
     assert_eq!(leaf.sha256.len(), 64);
     assert!(leaf.sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
-    assert_eq!(reader().certificates(chain, &name, at), Some((leaf.clone(), others.clone(), checks.clone())));
+    assert_eq!(reader().certificates(chain, &name, at), Some((leaf.clone(), others.clone(), checks)));
     let _ = (leaf.covers_ip(world::peer().ip()), leaf.covers_ip([0xfd; 16].into()));
 
     let facts =

@@ -203,6 +203,7 @@ fn assert_page(page: &str) {
     let mut rest = page;
     while let Some((_, after)) = rest.split_once('<') {
         let (tag, behind) = after.split_once('>').unwrap_or_else(|| panic!("a tag is left open: {after}"));
+        let tag = tag.strip_suffix('/').unwrap_or(tag);
         let name =
             tag.trim_start_matches('/').split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or_default();
         assert!(TAGS.contains(&name.to_ascii_lowercase().as_str()), "a tag that no page has: <{tag}>");
