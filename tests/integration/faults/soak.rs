@@ -15,6 +15,8 @@ use crate::support::{release, zone::Zone};
 /// What may differ between two moments: dozens of probes under way, each of some 30 KiB, and pages of the allocator.
 const MORE_MEMORY: u64 = 2 << 20;
 const MORE_DESCRIPTORS: usize = 100;
+/// Threads that read files: a burst wakes some, and they end after ten seconds without work.
+const MORE_THREADS: u64 = 16;
 
 /// Two minutes, or as long as `REDPATH_TEST_SOAK_MINUTES` says; the first minute is for what is allocated once.
 #[tokio::test]
@@ -76,14 +78,14 @@ async fn nothing_grows() {
     println!("at first {first:?}, at last {last:?}");
     assert!(last.resident <= first.resident + MORE_MEMORY, "memory grew: {first:?} {last:?}");
     assert!(last.descriptors <= first.descriptors + MORE_DESCRIPTORS, "descriptors leak: {first:?} {last:?}");
-    assert!(last.threads <= first.threads + 2, "threads leak: {first:?} {last:?}");
-    assert!(last.series <= first.series + first.series / 50, "series grow: {first:?} {last:?}");
+    assert!(last.threads <= first.threads + MORE_THREADS, "threads leak: {first:?} {last:?}");
+    assert!(last.series <= first.series + first.series / 10, "series grow: {first:?} {last:?}");
     assert!(last.probes > first.probes, "it goes on: {first:?} {last:?}");
     drop(dns);
     reading.abort();
 }
 
-/// The agent at one moment.
+/// The agent at one moment. What fails at it decides on some series: every twentieth comes and goes.
 #[derive(Debug)]
 struct Look {
     resident: u64,
