@@ -22,6 +22,7 @@ mod fuzz;
 mod helm;
 mod hostile;
 mod house;
+mod known_chain;
 mod metrics;
 mod monitoring;
 mod on_demand;
