@@ -91,7 +91,7 @@ impl Agent {
             intervals.insert(record.target.name.clone(), Duration::from_secs(15));
         }
         let at = Timestamp::from_unix(crate::world::NOW).expect("a time");
-        let state = AgentState { started: at, loaded: at, reload_error: None, intervals };
+        let state = AgentState { started: at, loaded: at, reload_error: None, intervals, allowed_hosts: Vec::new() };
         let known = self.record.clone();
         Arc::new(Backend {
             history,
