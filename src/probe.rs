@@ -10,6 +10,7 @@ pub mod connection;
 mod credential;
 mod dns;
 mod excerpt;
+mod kernel;
 mod posture;
 mod redis;
 pub mod replay;
@@ -24,6 +25,7 @@ use tokio::sync::oneshot;
 
 use self::budget::{Budget, Interrupt};
 use self::connection::Connector;
+use self::kernel::Stamping;
 use crate::observation::{
     ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, StoppedBy,
     ViewOutcome,
@@ -37,6 +39,8 @@ const MAX_CONNECTIONS: usize = 16;
 pub struct Prober {
     resolver: dns::Resolver,
     connector: Connector,
+    #[expect(dead_code, reason = "it is there, which is all")]
+    stamping: Stamping,
 }
 
 impl Default for Prober {
@@ -48,7 +52,7 @@ impl Default for Prober {
 impl Prober {
     /// A prober; a process needs one.
     pub fn new() -> Self {
-        Self { resolver: dns::Resolver::new(), connector: Connector::new() }
+        Self { resolver: dns::Resolver::new(), connector: Connector::new(), stamping: Stamping::new() }
     }
 
     /// Probes once. The views are asked side by side, and the connection begins as soon as the view

@@ -3,10 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use tokio::net::TcpStream;
-
 use super::budget::Budget;
-use super::redis::{self, Asked};
+use super::kernel::Stamped;
+use super::redis::{self, Asked, Conversation};
 use super::tcp::{self, Opened, Unopened};
 use super::tls::{self, Handshake, Tls, Unverified};
 use super::token::Tokens;
@@ -106,12 +105,14 @@ impl Connector {
         connection.earlier_attempts = opened.earlier;
         let mut phases = ConnectionPhases::not_reached(StoppedBy::Interrupt);
         phases.connect = Phase::done(opened.took);
-        let mut tcp = opened.stream;
+        let mut tcp = Stamped::new(opened.stream);
         if plan.target.tls {
             self.over_tls(plan, tcp, budget, &mut phases, &mut connection, asked).await;
         } else {
             phases.tls = Phase::Skipped { reason: SkipReason::Plaintext };
-            redis::talk(&mut tcp, plan, &self.tokens, budget, &mut phases, &mut connection, asked).await;
+            let arrival = tcp.arrival();
+            let talk = Conversation::new(&mut tcp, arrival);
+            redis::talk(talk, plan, &self.tokens, budget, &mut phases, &mut connection, asked).await;
         }
         (phases, connection)
     }
@@ -119,12 +120,13 @@ impl Connector {
     async fn over_tls(
         &self,
         plan: &Plan,
-        tcp: TcpStream,
+        tcp: Stamped,
         budget: &Budget,
         phases: &mut ConnectionPhases,
         connection: &mut Connection,
         asked: Option<&mut Option<Asked>>,
     ) {
+        let arrival = tcp.arrival();
         let reading = Instant::now();
         let (result, begun, took) = match self.tls.trust(plan.ca_file.as_deref(), budget).await {
             Ok(anchors) => {
@@ -138,8 +140,8 @@ impl Connector {
         let failure = match result {
             Ok(mut stream) => {
                 phases.tls = Phase::done(took);
-                let Some(alert) = redis::talk(&mut stream, plan, &self.tokens, budget, phases, connection, asked).await
-                else {
+                let talk = Conversation::new(&mut stream, arrival);
+                let Some(alert) = redis::talk(talk, plan, &self.tokens, budget, phases, connection, asked).await else {
                     return;
                 };
                 (begun.elapsed(), tls::refused_late(&stream, alert))

@@ -16,8 +16,10 @@ use tokio_rustls::rustls::AlertDescription;
 use zeroize::Zeroizing;
 
 pub(super) use self::cluster::{Answer, Asked};
-use self::reply::{Broken, Conversation, Reply};
+pub(super) use self::reply::Conversation;
+use self::reply::{Broken, Reply};
 use super::budget::{Budget, Cut};
+use super::kernel::Moment;
 use super::token::{Token, Tokens};
 use super::{credential, excerpt, tls};
 use crate::clock::Seconds;
@@ -43,7 +45,7 @@ const FAREWELL: Duration = Duration::from_millis(200);
 /// Returns the TLS alert that came in place of a first reply, where one did: the peer's judgement of
 /// the handshake.
 pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: &mut S,
+    conversation: Conversation<S>,
     plan: &Plan,
     tokens: &Tokens,
     budget: &Budget,
@@ -51,7 +53,7 @@ pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     connection: &mut Connection,
     asked: Option<&mut Option<Asked>>,
 ) -> Option<AlertDescription> {
-    let mut talk = Talk::new(Conversation::new(stream));
+    let mut talk = Talk::new(conversation);
     talk.phases(plan, tokens, budget, phases, connection).await;
     if let Some(asked) = asked
         && connection.ping.as_ref().is_some_and(|ping| ping.reply == PingReply::Pong)
@@ -212,9 +214,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
             None => packed(&["AUTH", secret.expose()]),
         };
         self.secret = Some(secret);
-        let begun = Instant::now();
+        let sent = Moment::now();
         let outcome = budget.phase(self.call(&command)).await;
-        let took = begun.elapsed();
+        let took = match &outcome {
+            Ok(Ok(_) | Err(RedisFailure::ErrorReply { .. })) => sent.until(self.conversation.arrival()),
+            Ok(Err(_)) | Err(_) => sent.elapsed(), // with no reply, none came
+        };
         match outcome {
             Ok(Ok(Value::Okay)) => Phase::done(took),
             Ok(Ok(other)) => Phase::failed(took, self.unexpected(&other)),
@@ -263,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         let command = packed(&["PING"]);
         let begun = Instant::now();
         while pings.times.is_empty() || (pings.times.len() < samples.into() && begun.elapsed() < last_start) {
-            let sent = Instant::now();
+            let sent = Moment::now();
             let reply = match self.call(&command).await {
                 Ok(Value::SimpleString(text)) if text == "PONG" => PingReply::Pong,
                 Ok(other) => return Err(self.unexpected(&other)),
@@ -271,7 +276,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
                 Err(RedisFailure::ErrorReply { code, .. }) if code == "NOPERM" => PingReply::Noperm,
                 Err(failure) => return Err(failure),
             };
-            pings.times.push(sent.elapsed());
+            pings.times.push(sent.until(self.conversation.arrival()));
             if *pings.reply.get_or_insert(reply) != reply {
                 let reply = format!("{reply:?} after another reply to the same command");
                 return Err(RedisFailure::UnexpectedReply { reply });
@@ -440,6 +445,7 @@ impl Pings {
 #[cfg(test)]
 mod tests {
     use super::super::cluster::announcement;
+    use super::super::kernel::Arrival;
     use super::*;
     use crate::observation::cluster::ClusterCommand;
 
@@ -460,7 +466,7 @@ mod tests {
 
     fn talk(secret: Option<&str>) -> Talk<tokio::io::Empty> {
         let secret = secret.map(|text| Arc::new(Secret::new(text.to_owned())));
-        Talk { secret, ..Talk::new(Conversation::new(tokio::io::empty())) }
+        Talk { secret, ..Talk::new(Conversation::new(tokio::io::empty(), Arrival::default())) }
     }
 
     fn error(line: &str) -> ServerError {

@@ -12,6 +12,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use super::budget::{Budget, Interrupt};
 use super::connection::Connector;
+use super::kernel::Arrival;
 use super::tls::{Anchors, Handshake, Tls, Unverified};
 use super::token::Tokens;
 use super::{cluster, dns, redis};
@@ -80,7 +81,8 @@ pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Pla
     phases.connect = Phase::done(Duration::ZERO);
     phases.tls = Phase::Skipped { reason: SkipReason::Plaintext };
     let mut asked = None;
-    redis::talk(stream, plan, &Tokens::new(Tls::new()), &budget, &mut phases, &mut connection, Some(&mut asked)).await;
+    let talk = redis::Conversation::new(stream, Arrival::default());
+    redis::talk(talk, plan, &Tokens::new(Tls::new()), &budget, &mut phases, &mut connection, Some(&mut asked)).await;
     // Without time, no node is connected to.
     let no_time = budget.part(Duration::ZERO);
     let (cluster, cluster_facts) = cluster::walk(&Connector::new(), plan, &phases, &connection, asked, &no_time).await;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::budget::{Budget, Cut};
+use super::kernel;
 use crate::observation::tcp::{ConnectFailure, EarlierAttempt};
 use crate::plan::Plan;
 
@@ -61,6 +62,7 @@ pub(super) async fn open(plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> 
         let failure = match budget.within(share, opening).await {
             Ok(Ok(stream)) => {
                 let took = started.elapsed();
+                let took = kernel::handshake(&stream).filter(|kernel| *kernel <= took).unwrap_or(took);
                 // Commands are small: waiting to fill a segment would be measured as Redis' time.
                 let _ = stream.set_nodelay(true);
                 let source = stream.local_addr().ok().map(|local| local.ip().to_canonical());

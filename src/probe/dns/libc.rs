@@ -7,7 +7,6 @@ use std::io::Read;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -17,6 +16,7 @@ use crate::address::AddressClass;
 use crate::clock::Seconds;
 use crate::observation::ViewOutcome;
 use crate::observation::dns::{HostsEntry, ResolvedAddress, View};
+use crate::probe::kernel::Wait;
 use crate::target::HostName;
 
 /// The most calls under way at once; a silent name server blocks each for up to 30 s and more.
@@ -67,9 +67,9 @@ impl LibcPool {
         let name = String::from(host.clone());
         let (sender, asked) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
-            let began = Instant::now();
+            let wait = Wait::begin();
             let answer = look_up(&name);
-            let took = began.elapsed();
+            let took = wait.end();
             let answered = (answer, took, hosts_entries(name.trim_end_matches('.')));
             drop(call);
             let _ = sender.send(answered); // it may not be waited for any more

@@ -10,6 +10,8 @@ use combine::stream::{Decoder, PointerOffset};
 use redis::Value;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use crate::probe::kernel::Arrival;
+
 /// The most bytes that one reply may have where nothing else is said: most of what is asked for has a line.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 
@@ -17,8 +19,9 @@ pub(super) const MAX_BYTES: usize = 64 * 1024;
 const KEPT: usize = 256;
 
 /// A connection on which commands are answered in turn.
-pub(super) struct Conversation<S> {
+pub(in crate::probe) struct Conversation<S> {
     stream: S,
+    arrival: Arrival,
     decoder: Decoder<AnySendSyncPartialState, PointerOffset<[u8]>>,
     bounds: Bounds,
     limit: usize,
@@ -55,8 +58,9 @@ struct Bounds {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, decoder: Decoder::new(), bounds: Bounds::default(), limit: MAX_BYTES }
+    /// Over a stream that notes its arrivals there.
+    pub(in crate::probe) fn new(stream: S, arrival: Arrival) -> Self {
+        Self { stream, arrival, decoder: Decoder::new(), bounds: Bounds::default(), limit: MAX_BYTES }
     }
 
     /// Lets the replies from here on have `limit` bytes.
@@ -121,6 +125,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 }
             }
         }
+    }
+
+    /// When the last bytes of the stream came.
+    pub(super) fn arrival(&self) -> &Arrival {
+        &self.arrival
     }
 
     pub(super) fn stream(&mut self) -> &mut S {
@@ -195,7 +204,7 @@ mod tests {
                 let _ = says.shutdown().await;
             };
             let client = async {
-                let mut conversation = Conversation::new(ours);
+                let mut conversation = Conversation::new(ours, Arrival::default());
                 let mut replies = Vec::new();
                 loop {
                     match conversation.call(b"PING\r\n").await {

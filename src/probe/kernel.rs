@@ -1,0 +1,169 @@
+//! What the kernel knows of a connection's times, and a program that was asleep learns late: when the last bytes
+//! came, how long the handshake of TCP took, how long a thread waited.
+//!
+//! A probe that reads a clock after it was woken measures its own wake-up besides: tens of microseconds on an
+//! idle machine, and as long as the pod is throttled where it is. So the kernel is asked, and its word is taken
+//! only where it fits what the clocks here say; where it does not, or there is none, they stand.
+
+mod stream;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
+use uapi::{MsghdrMut, OwnedFd, c};
+
+pub(super) use self::stream::Stamped;
+
+/// When the last bytes of a connection came to this machine; shared between who reads them and who measures.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Arrival(Arc<AtomicU64>);
+
+impl Arrival {
+    fn note(&self, at: SystemTime) {
+        let nanos = at.duration_since(UNIX_EPOCH).ok().and_then(|since| u64::try_from(since.as_nanos()).ok());
+        self.0.store(nanos.unwrap_or_default(), Ordering::Relaxed);
+    }
+
+    /// `None` where the kernel has not said.
+    fn last(&self) -> Option<SystemTime> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => UNIX_EPOCH.checked_add(Duration::from_nanos(nanos)),
+        }
+    }
+}
+
+/// A moment by both clocks: the one that never steps, and the one that the kernel stamps packets by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    steady: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    /// This moment.
+    pub(super) fn now() -> Self {
+        Self { steady: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// How long ago.
+    pub(super) fn elapsed(self) -> Duration {
+        self.steady.elapsed()
+    }
+
+    /// How long until the last bytes came; until now where the kernel has not said when that was.
+    pub(super) fn until(self, arrival: &Arrival) -> Duration {
+        self.between(Self::now(), arrival.last())
+    }
+
+    /// Up to `read`, when the bytes were read. A stamp that lies outside of the two, or between which the clock was set, says nothing.
+    fn between(self, read: Self, stamped: Option<SystemTime>) -> Duration {
+        /// How far the two clocks part in themselves: as fast as one may be slewed (adjtimex(2)), and the time between their readings.
+        const SLEWED: u32 = 1_000;
+        const APART: Duration = Duration::from_micros(20);
+        let steady = read.steady.saturating_duration_since(self.steady);
+        let kernel = || {
+            let wall = read.wall.duration_since(self.wall).ok()?;
+            let stamped = stamped?.duration_since(self.wall).ok()?;
+            (wall.abs_diff(steady) <= APART + steady / SLEWED && stamped <= steady).then_some(stamped)
+        };
+        kernel().unwrap_or(steady)
+    }
+}
+
+/// Keeps the kernel stamping packets: it begins a moment after the first socket wants that, and
+/// stops with the last, which for each probe anew would cost more than the probe.
+pub(super) struct Stamping(#[expect(dead_code, reason = "it is open, which is all")] Option<OwnedFd>);
+
+impl Stamping {
+    /// Costs one descriptor; without it, the program's own clocks stand.
+    pub(super) fn new() -> Self {
+        let socket = uapi::socket(c::AF_INET, c::SOCK_DGRAM | c::SOCK_CLOEXEC, 0).ok();
+        Self(socket.filter(|socket| stamp(socket).is_ok()))
+    }
+}
+
+/// Asks for a stamp with everything that `socket` receives (socket(7), `SO_TIMESTAMPNS`).
+fn stamp(socket: &impl AsRawFd) -> io::Result<()> {
+    Ok(uapi::setsockopt(socket.as_raw_fd(), c::SOL_SOCKET, c::SO_TIMESTAMPNS, &1_i32)?)
+}
+
+/// Receives what there is, and when the last of it came.
+fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<(usize, Option<SystemTime>)> {
+    let mut control = [0_u8; 64];
+    let mut parts = [buffer];
+    let mut message =
+        MsghdrMut { iov: &mut parts[..], control: Some(&mut control[..]), name: uapi::sockaddr_none_mut(), flags: 0 };
+    let (received, _, mut control) = uapi::recvmsg(socket.as_raw_fd(), &mut message, 0)?;
+    let length = received.iter().map(<[u8]>::len).sum();
+    let mut stamped = None;
+    while let Ok((_, header, data)) = uapi::cmsg_read(&mut control) {
+        if (header.cmsg_level, header.cmsg_type) == (c::SOL_SOCKET, c::SCM_TIMESTAMPNS) {
+            stamped = time_of(data);
+        }
+    }
+    Ok((length, stamped))
+}
+
+/// A `struct timespec` of two 64-bit words; of others nothing is read.
+fn time_of(timespec: &[u8]) -> Option<SystemTime> {
+    let (seconds, nanos) = timespec.split_at_checked(8)?;
+    let seconds = u64::try_from(i64::from_ne_bytes(seconds.try_into().ok()?)).ok()?;
+    let nanos =
+        u32::try_from(i64::from_ne_bytes(nanos.try_into().ok()?)).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
+}
+
+/// How long the SYN and its answer took, where neither was lost: the only round trip that there was on a
+/// connection that has just been opened (tcp(7), `TCP_INFO`).
+pub(super) fn handshake(socket: &impl AsRawFd) -> Option<Duration> {
+    /// Where `tcpi_rtt`, in microseconds, and `tcpi_total_retrans` stand in the words of `struct tcp_info`
+    /// (linux/tcp.h), which only ever grows at its end.
+    const RTT: usize = 68 / 4;
+    const TOTAL_RETRANS: usize = 100 / 4;
+    let mut words = [0_u32; TOTAL_RETRANS + 1];
+    let known = uapi::getsockopt(socket.as_raw_fd(), c::IPPROTO_TCP, c::TCP_INFO, &mut words).ok()?;
+    (known == size_of_val(&words) && words[TOTAL_RETRANS] == 0 && words[RTT] > 0)
+        .then(|| Duration::from_micros(words[RTT].into()))
+}
+
+/// How long the present thread has waited for something: neither had a processor nor queued for one. The wait for an
+/// answer is in it, and this program's own work is not, nor that its pod was throttled.
+pub(super) struct Wait {
+    begun: Instant,
+    busy: Option<(File, Duration)>,
+}
+
+impl Wait {
+    /// Begins.
+    pub(super) fn begin() -> Self {
+        let busy = File::open("/proc/thread-self/schedstat").ok();
+        let busy = busy.and_then(|schedstat| busy_until_now(&schedstat).map(|busy| (schedstat, busy)));
+        Self { begun: Instant::now(), busy }
+    }
+
+    /// Ends; where the kernel does not say, all of it was waiting.
+    pub(super) fn end(self) -> Duration {
+        let took = self.begun.elapsed();
+        let busy = self.busy.and_then(|(schedstat, before)| busy_until_now(&schedstat)?.checked_sub(before));
+        took.saturating_sub(busy.unwrap_or_default())
+    }
+}
+
+/// How long this thread ran (clock_gettime(2)), and how long it could have and did not: the second number of its
+/// `schedstat`, in nanoseconds (Documentation/scheduler/sched-stats.rst of the kernel).
+fn busy_until_now(schedstat: &File) -> Option<Duration> {
+    let mut text = [0; 64];
+    let length = schedstat.read_at(&mut text, 0).ok()?;
+    let text = std::str::from_utf8(text.get(..length)?).ok()?;
+    let queued = Duration::from_nanos(text.split_ascii_whitespace().nth(1)?.parse().ok()?);
+    let ran = clock_gettime(ClockId::ThreadCPUTime);
+    let ran = Duration::new(u64::try_from(ran.tv_sec).ok()?, u32::try_from(ran.tv_nsec).ok()?);
+    Some(ran + queued)
+}
