@@ -11,6 +11,7 @@ mod az;
 mod cluster;
 mod dns;
 mod latency;
+mod pages;
 mod posture;
 mod precheck;
 mod prose;

@@ -20,7 +20,7 @@ pub fn run(args: &ExplainArgs) -> ExitCode {
     };
     let name = subject.to_str().unwrap_or_default();
     if let Some(code) = Code::named(name) {
-        return document(args.output, || page::text(code, &style), || code.page().to_owned());
+        return document(args.output, || page::text(code, &style), || code.page());
     }
     for (cause, meaning) in [
         (Cause::Healthy, "everything is as expected; there is nothing to do.\n"),

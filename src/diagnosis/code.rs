@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::pages;
 use crate::phase::PhaseName;
 
 macro_rules! codes {
@@ -33,9 +34,9 @@ macro_rules! codes {
                 match self { $(Self::$variant => $title,)* }
             }
 
-            /// Its page of the documentation, `docs/codes/NAME.md`, as Markdown.
-            pub fn page(self) -> &'static str {
-                match self { $(Self::$variant => include_str!(concat!("../../docs/codes/", $name, ".md")),)* }
+            /// Its page of the documentation, `docs/codes/NAME.md`, as Markdown. It is unpacked each time.
+            pub fn page(self) -> String {
+                pages::of(self.as_str()).unwrap_or_default() // a test holds each to its file
             }
         }
     };

@@ -74,7 +74,8 @@ fn numbered(line: &str) -> Option<(&str, &str)> {
 pub fn text(code: Code, style: &Style) -> String {
     let mut out = String::new();
     let mut after_item = false;
-    for block in blocks(code.page()) {
+    let page = code.page();
+    for block in blocks(&page) {
         let is_item = matches!(block, Block::Item(..));
         let goes_on = is_item && after_item;
         if !out.is_empty() && !goes_on {
@@ -200,7 +201,8 @@ mod tests {
     fn prose_is_wrapped_and_commands_are_not() {
         let style = Style { color: false, width: 60, unicode: false };
         for code in Code::ALL {
-            let commands: Vec<String> = blocks(code.page())
+            let page = code.page();
+            let commands: Vec<String> = blocks(&page)
                 .into_iter()
                 .filter_map(|block| if let Block::Commands(lines) = block { Some(lines) } else { None })
                 .flatten()

@@ -11,7 +11,8 @@ use crate::output::page::{Block, blocks, by_phase};
 pub(crate) fn page(code: Code) -> String {
     document(code.as_str(), |out| {
         let mut in_list = false;
-        for block in blocks(code.page()) {
+        let page = code.page();
+        for block in blocks(&page) {
             let is_item = matches!(block, Block::Item(..));
             if is_item != in_list {
                 writeln!(out, "{}", if is_item { "<ol>" } else { "</ol>" })?;

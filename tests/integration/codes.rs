@@ -46,7 +46,7 @@ fn every_page_has_the_one_shape() {
         let lines = page.lines().count();
         assert!((25..=50).contains(&lines), "{code}: {lines} lines");
         assert!(page.ends_with('\n') && !page.contains("\n\n\n") && page.chars().all(|c| c == '\n' || !c.is_control()));
-        let blocks = blocks(page);
+        let blocks = blocks(&page);
         let title = format!("`{code}`: {}", code.title());
         assert_eq!(blocks.first(), Some(&Block::Title(title.as_str())), "{code}");
         let headings: Vec<&str> = blocks
@@ -82,7 +82,8 @@ fn every_page_has_the_one_shape() {
 /// What a page offers to run: the lines of its fences, and what prose quotes of redpath itself.
 fn commands(code: Code) -> Vec<String> {
     let mut commands = Vec::new();
-    for block in blocks(code.page()) {
+    let page = code.page();
+    for block in blocks(&page) {
         match block {
             Block::Commands(lines) => {
                 commands.extend(lines.iter().filter(|line| !line.starts_with('#')).map(|line| (*line).to_owned()));
