@@ -64,9 +64,19 @@ pub(crate) fn measure(programs: &Programs<'_>, table: &mut Table) {
 pub(crate) fn alone(programs: &Programs<'_>) {
     let number = |name: &str, usual: usize| std::env::var(name).map_or(usual, |text| text.parse().expect("a number"));
     let (targets, seconds) = (number("BENCH_TARGETS", 10), number("BENCH_SECONDS", 10));
+    // Beside another build, both at the same time, so that they share whatever else the machine is doing.
+    let other =
+        std::env::var_os("BENCH_OTHER").map(|redpath| Programs { redpath: redpath.into(), world: programs.world });
     for (http, resolvers) in [(9151, 0), (9152, 2)] {
-        let steady = redpath(programs, http, targets, resolvers, Duration::from_secs(seconds as u64));
-        println!("{targets} targets, {resolvers} resolvers more: {} a probe, {:?}", ms(steady.cpu), steady.memory);
+        let time = Duration::from_secs(seconds as u64);
+        let (this, other) = thread::scope(|scope| {
+            let other = scope.spawn(|| other.as_ref().map(|other| redpath(other, http + 10, targets, resolvers, time)));
+            (redpath(programs, http, targets, resolvers, time), other.join().expect("no panic"))
+        });
+        for (name, steady) in [("this", Some(this)), ("other", other)] {
+            let Some(Steady { cpu, memory, .. }) = steady else { continue };
+            println!("{name}: {targets} targets, {resolvers} resolvers more: {} a probe, {memory:?}", ms(cpu));
+        }
     }
 }
 
