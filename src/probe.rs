@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 
 use self::budget::{Budget, Interrupt};
 use self::connection::Connector;
-use self::kernel::Stamping;
+use self::credential::Soon;
 use crate::observation::{
     ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, StoppedBy,
     ViewOutcome,
@@ -39,8 +39,6 @@ const MAX_CONNECTIONS: usize = 16;
 pub struct Prober {
     resolver: dns::Resolver,
     connector: Connector,
-    #[expect(dead_code, reason = "it is there, which is all")]
-    stamping: Stamping,
 }
 
 impl Default for Prober {
@@ -52,7 +50,7 @@ impl Default for Prober {
 impl Prober {
     /// A prober; a process needs one.
     pub fn new() -> Self {
-        Self { resolver: dns::Resolver::new(), connector: Connector::new(), stamping: Stamping::new() }
+        Self { resolver: dns::Resolver::new(), connector: Connector::new() }
     }
 
     /// Probes once. The views are asked side by side, and the connection begins as soon as the view
@@ -60,7 +58,8 @@ impl Prober {
     pub async fn probe(&self, plan: &Plan, interrupt: &Interrupt) -> Observation {
         let budget = Budget::new(plan.timeout, interrupt.clone());
         let (sender, answer) = oneshot::channel();
-        let resolving = self.resolver.resolve(plan, &budget, sender, self.connector.errand(plan));
+        let (errand, soon) = self.connector.errand(plan);
+        let resolving = self.resolver.resolve(plan, &budget, sender, errand);
         let connecting = async {
             let addresses = match plan.connect {
                 Some(address) => Ok(vec![address]),
@@ -73,7 +72,7 @@ impl Prober {
                 },
             };
             match addresses {
-                Ok(addresses) => self.connect(plan, &addresses, &budget).await,
+                Ok(addresses) => self.connect(plan, &addresses, &budget, soon).await,
                 Err(stopped_by) => Connected::not_reached(plan, stopped_by),
             }
         };
@@ -97,7 +96,7 @@ impl Prober {
         }
     }
 
-    async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> Connected {
+    async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget, soon: Option<Soon>) -> Connected {
         let (in_use, others) = match plan.addresses {
             Addresses::First => (addresses, &[][..]),
             Addresses::All => addresses.split_at(addresses.len().min(1)),
@@ -108,17 +107,14 @@ impl Prober {
         let others = others.chunks(1).take(MAX_CONNECTIONS - 1);
         let others = join_all(others.map(|address| self.connector.connect(plan, address, budget)));
         let in_use = async {
-            match plan.cluster {
-                ClusterWalk::Off => {
-                    let (phases, connection) = self.connector.connect(plan, in_use, budget).await;
-                    (phases, connection, None)
-                }
+            let (phases, connection, asked) = self.connector.connect_in_use(plan, in_use, budget, soon).await;
+            let cluster = match plan.cluster {
+                ClusterWalk::Off => None,
                 ClusterWalk::Auto => {
-                    let (phases, connection, asked) = self.connector.connect_and_ask(plan, in_use, budget).await;
-                    let cluster = cluster::walk(&self.connector, plan, &phases, &connection, asked, budget).await;
-                    (phases, connection, Some(cluster))
+                    Some(cluster::walk(&self.connector, plan, &phases, &connection, asked, budget).await)
                 }
-            }
+            };
+            (phases, connection, cluster)
         };
         let ((phases, connection, cluster), others) = tokio::join!(in_use, others);
         let others = others.into_iter().map(|(phases, connection)| OtherConnection { phases, connection }).collect();

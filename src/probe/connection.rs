@@ -4,18 +4,31 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use super::budget::Budget;
-use super::kernel::Stamped;
+use super::credential::{self, Credentials, Soon};
+use super::dns::Errand;
+use super::kernel::{Stamped, Stamping};
 use super::redis::{self, Asked, Conversation};
 use super::tcp::{self, Opened, Unopened};
 use super::tls::{self, Handshake, Tls, Unverified};
 use super::token::Tokens;
 use crate::observation::{Connection, ConnectionPhases, Phase, SkipReason, StoppedBy};
-use crate::plan::Plan;
+use crate::plan::{Auth, ClusterWalk, Plan};
 
 /// Connects for every target: what is worth keeping between probes is kept here.
 pub struct Connector {
     tls: Tls,
     tokens: Tokens,
+    #[expect(dead_code, reason = "while it is there, packets are stamped")]
+    stamping: Stamping,
+}
+
+/// What the connection in use has beyond the others.
+#[derive(Default)]
+struct InUse<'a> {
+    /// The password, where it is being read already.
+    soon: Option<Soon>,
+    /// Where the nodes of the cluster go, if they are wanted.
+    asked: Option<&'a mut Option<Asked>>,
 }
 
 impl Default for Connector {
@@ -28,7 +41,7 @@ impl Connector {
     /// A connector that has read nothing yet.
     pub fn new() -> Self {
         let tls = Tls::new();
-        Self { tokens: Tokens::new(tls.clone()), tls }
+        Self { tokens: Tokens::new(tls.clone()), tls, stamping: Stamping::new() }
     }
 
     /// The tokens that its connections authenticate with.
@@ -36,11 +49,29 @@ impl Connector {
         &self.tokens
     }
 
-    /// The look at the file of trust anchors, to be had before the connection asks for it.
-    pub(super) fn errand(&self, plan: &Plan) -> Option<Box<dyn FnOnce() + Send>> {
-        let path = plan.ca_file.clone().filter(|_| plan.target.tls && plan.connect.is_none())?;
-        let tls = self.tls.clone();
-        Some(Box::new(move || tls.look_at(&path)))
+    /// What a connection reads from files, to be had before it asks for it: the trust anchors, and the password. For a
+    /// thread that may be blocked.
+    pub(super) fn errand(&self, plan: &Plan) -> (Option<Errand>, Option<Soon>) {
+        if !plan.target.tls || plan.connect.is_some() {
+            return (None, None);
+        }
+        let anchors = plan.ca_file.clone().map(|path| (self.tls.clone(), path));
+        let (password, soon) = match &plan.auth {
+            Auth::Password { source, .. } => credential::errand(source).unzip(),
+            Auth::None | Auth::Entra(_) => (None, None),
+        };
+        if anchors.is_none() && password.is_none() {
+            return (None, None);
+        }
+        let errand = move || {
+            if let Some((tls, path)) = anchors {
+                tls.look_at(&path);
+            }
+            if let Some(password) = password {
+                password();
+            }
+        };
+        (Some(Box::new(errand)), soon)
     }
 
     /// Connects to the first of `addresses` that answers, and goes through the phases on it. It
@@ -49,19 +80,21 @@ impl Connector {
     /// Credentials are sent over this one connection alone, after the certificate was verified, and only
     /// where the address meets the plan's expectation; otherwise the probe goes on without.
     pub async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> (ConnectionPhases, Connection) {
-        self.run(plan, addresses, budget, None).await
+        self.run(plan, addresses, budget, InUse::default()).await
     }
 
-    /// The same, and asks a server that says `PONG` for the nodes of its cluster; `None` where it
-    /// did not come to that.
-    pub(super) async fn connect_and_ask(
+    /// The same for the connection in use, whose password may be there soon. Where the plan wants it, asks a server
+    /// that says `PONG` for the nodes of its cluster; `None` where it did not come to that.
+    pub(super) async fn connect_in_use(
         &self,
         plan: &Plan,
         addresses: &[IpAddr],
         budget: &Budget,
+        soon: Option<Soon>,
     ) -> (ConnectionPhases, Connection, Option<Asked>) {
         let mut asked = None;
-        let (phases, connection) = self.run(plan, addresses, budget, Some(&mut asked)).await;
+        let wanted = (plan.cluster == ClusterWalk::Auto).then_some(&mut asked);
+        let (phases, connection) = self.run(plan, addresses, budget, InUse { soon, asked: wanted }).await;
         (phases, connection, asked)
     }
 
@@ -70,14 +103,14 @@ impl Connector {
         plan: &Plan,
         addresses: &[IpAddr],
         budget: &Budget,
-        asked: Option<&mut Option<Asked>>,
+        in_use: InUse<'_>,
     ) -> (ConnectionPhases, Connection) {
         let Some(&first) = addresses.first() else {
             let nowhere = connection(plan, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             return (ConnectionPhases::not_reached(StoppedBy::Resolve), nowhere);
         };
         match tcp::open(plan, addresses, budget).await {
-            Ok(opened) => self.go_on(plan, opened, budget, asked).await,
+            Ok(opened) => self.go_on(plan, opened, budget, in_use).await,
             Err(Unopened::Failed(failed, others)) => {
                 let mut connection = connection(plan, failed.address.ip());
                 connection.earlier_attempts = others;
@@ -98,7 +131,7 @@ impl Connector {
         plan: &Plan,
         opened: Opened,
         budget: &Budget,
-        asked: Option<&mut Option<Asked>>,
+        in_use: InUse<'_>,
     ) -> (ConnectionPhases, Connection) {
         let mut connection = connection(plan, opened.address.ip());
         connection.source = opened.source;
@@ -107,12 +140,13 @@ impl Connector {
         phases.connect = Phase::done(opened.took);
         let mut tcp = Stamped::new(opened.stream);
         if plan.target.tls {
-            self.over_tls(plan, tcp, budget, &mut phases, &mut connection, asked).await;
+            self.over_tls(plan, tcp, in_use, budget, &mut phases, &mut connection).await;
         } else {
             phases.tls = Phase::Skipped { reason: SkipReason::Plaintext };
             let arrival = tcp.arrival();
             let talk = Conversation::new(&mut tcp, arrival);
-            redis::talk(talk, plan, &self.tokens, budget, &mut phases, &mut connection, asked).await;
+            let credentials = Credentials { tokens: &self.tokens, soon: in_use.soon };
+            redis::talk(talk, plan, credentials, budget, &mut phases, &mut connection, in_use.asked).await;
         }
         (phases, connection)
     }
@@ -121,10 +155,10 @@ impl Connector {
         &self,
         plan: &Plan,
         tcp: Stamped,
+        in_use: InUse<'_>,
         budget: &Budget,
         phases: &mut ConnectionPhases,
         connection: &mut Connection,
-        asked: Option<&mut Option<Asked>>,
     ) {
         let arrival = tcp.arrival();
         let reading = Instant::now();
@@ -141,7 +175,9 @@ impl Connector {
             Ok(mut stream) => {
                 phases.tls = Phase::done(took);
                 let talk = Conversation::new(&mut stream, arrival);
-                let Some(alert) = redis::talk(talk, plan, &self.tokens, budget, phases, connection, asked).await else {
+                let credentials = Credentials { tokens: &self.tokens, soon: in_use.soon };
+                let Some(alert) = redis::talk(talk, plan, credentials, budget, phases, connection, in_use.asked).await
+                else {
                     return;
                 };
                 (begun.elapsed(), tls::refused_late(&stream, alert))

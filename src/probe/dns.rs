@@ -20,7 +20,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot;
 
 use self::chain::Answer;
-use self::libc::{Errand, LibcPool};
+pub(super) use self::libc::Errand;
+use self::libc::LibcPool;
 use self::memory::Memory;
 use self::resolv_conf::ResolvConf;
 use self::search::Walk;

@@ -19,6 +19,7 @@ pub(super) use self::cluster::{Answer, Asked};
 pub(super) use self::reply::Conversation;
 use self::reply::{Broken, Reply};
 use super::budget::{Budget, Cut};
+use super::credential::{Credentials, Soon};
 use super::kernel::Moment;
 use super::token::{Token, Tokens};
 use super::{credential, excerpt, tls};
@@ -47,14 +48,14 @@ const FAREWELL: Duration = Duration::from_millis(200);
 pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     conversation: Conversation<S>,
     plan: &Plan,
-    tokens: &Tokens,
+    credentials: Credentials<'_>,
     budget: &Budget,
     phases: &mut ConnectionPhases,
     connection: &mut Connection,
     asked: Option<&mut Option<Asked>>,
 ) -> Option<AlertDescription> {
     let mut talk = Talk::new(conversation);
-    talk.phases(plan, tokens, budget, phases, connection).await;
+    talk.phases(plan, credentials, budget, phases, connection).await;
     if let Some(asked) = asked
         && connection.ping.as_ref().is_some_and(|ping| ping.reply == PingReply::Pong)
         && phases.ping.is_done()
@@ -101,14 +102,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
     async fn phases(
         &mut self,
         plan: &Plan,
-        tokens: &Tokens,
+        credentials: Credentials<'_>,
         budget: &Budget,
         phases: &mut ConnectionPhases,
         connection: &mut Connection,
     ) {
         let mut facts =
             AuthFacts { method: AuthMethod::None, username: None, credential_error: None, token_renewed: false };
-        phases.auth = self.authenticate(plan, tokens, connection.address.ip(), budget, &mut facts).await;
+        phases.auth = self.authenticate(plan, credentials, connection.address.ip(), budget, &mut facts).await;
         match phases.auth.summary().outcome {
             PhaseOutcome::Done | PhaseOutcome::Skipped => connection.auth = Some(facts),
             PhaseOutcome::Failed => {
@@ -127,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
     async fn authenticate(
         &mut self,
         plan: &Plan,
-        tokens: &Tokens,
+        credentials: Credentials<'_>,
         address: IpAddr,
         budget: &Budget,
         facts: &mut AuthFacts,
@@ -151,18 +152,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         }
         match &plan.auth {
             Auth::None => Phase::Skipped { reason: SkipReason::NoCredentials },
-            Auth::Password { source, .. } => self.by_password(source, budget, facts).await,
-            Auth::Entra(auth) => self.by_token(auth, tokens, budget, facts).await,
+            Auth::Password { source, .. } => self.by_password(source, credentials.soon, budget, facts).await,
+            Auth::Entra(auth) => self.by_token(auth, credentials.tokens, budget, facts).await,
         }
     }
 
     async fn by_password(
         &mut self,
         source: &PasswordSource,
+        soon: Option<Soon>,
         budget: &Budget,
         facts: &mut AuthFacts,
     ) -> Phase<RedisFailure> {
-        let secret = match budget.phase(credential::read(source)).await {
+        let secret = match budget.phase(credential::read(source, soon)).await {
             Ok(Ok(secret)) => secret,
             Ok(Err(error)) => {
                 facts.credential_error = Some(error);

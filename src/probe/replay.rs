@@ -12,6 +12,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use super::budget::{Budget, Interrupt};
 use super::connection::Connector;
+use super::credential::Credentials;
 use super::kernel::Arrival;
 use super::tls::{Anchors, Handshake, Tls, Unverified};
 use super::token::Tokens;
@@ -82,7 +83,8 @@ pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Pla
     phases.tls = Phase::Skipped { reason: SkipReason::Plaintext };
     let mut asked = None;
     let talk = redis::Conversation::new(stream, Arrival::default());
-    redis::talk(talk, plan, &Tokens::new(Tls::new()), &budget, &mut phases, &mut connection, Some(&mut asked)).await;
+    let credentials = Credentials { tokens: &Tokens::new(Tls::new()), soon: None };
+    redis::talk(talk, plan, credentials, &budget, &mut phases, &mut connection, Some(&mut asked)).await;
     // Without time, no node is connected to.
     let no_time = budget.part(Duration::ZERO);
     let (cluster, cluster_facts) = cluster::walk(&Connector::new(), plan, &phases, &connection, asked, &no_time).await;
