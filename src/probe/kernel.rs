@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::time::{ClockId, clock_gettime};
 use uapi::{MsghdrMut, OwnedFd, c};
 
 pub(super) use self::stream::Stamped;
@@ -163,7 +162,119 @@ fn busy_until_now(schedstat: &File) -> Option<Duration> {
     let length = schedstat.read_at(&mut text, 0).ok()?;
     let text = std::str::from_utf8(text.get(..length)?).ok()?;
     let queued = Duration::from_nanos(text.split_ascii_whitespace().nth(1)?.parse().ok()?);
-    let ran = clock_gettime(ClockId::ThreadCPUTime);
+    let mut ran = c::timespec { tv_sec: 0, tv_nsec: 0 };
+    uapi::clock_gettime(c::CLOCK_THREAD_CPUTIME_ID, &mut ran).ok()?;
     let ran = Duration::new(u64::try_from(ran.tv_sec).ok()?, u32::try_from(ran.tv_nsec).ok()?);
     Some(ran + queued)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// Whatever time it is.
+    const NOW: Duration = Duration::from_secs(1_800_000_000);
+
+    fn at(millis: i64) -> SystemTime {
+        let by = Duration::from_millis(millis.unsigned_abs());
+        UNIX_EPOCH + if millis < 0 { NOW - by } else { NOW + by }
+    }
+
+    /// What was sent when both clocks said nought, and read when they said so, in milliseconds: how long that counts as.
+    fn between(steady: u64, wall: i64, stamped: Option<i64>) -> u128 {
+        let sent = Moment { steady: Instant::now(), wall: at(0) };
+        let read = Moment { steady: sent.steady + Duration::from_millis(steady), wall: at(wall) };
+        sent.between(read, stamped.map(at)).as_millis()
+    }
+
+    #[test]
+    fn a_stamp_counts_where_it_fits_the_clocks() {
+        assert_eq!(between(30, 30, Some(20)), 20, "it lay between");
+        assert_eq!(between(30, 30, None), 30, "there is none");
+        assert_eq!(between(30, 30, Some(-5)), 30, "of bytes that came before");
+        assert_eq!(between(30, 30, Some(31)), 30, "of the future");
+        assert_eq!(between(30, 10_030, Some(20)), 30, "the clock was set forward");
+        assert_eq!(between(30, 10, Some(5)), 30, "the clock was set back a little");
+        assert_eq!(between(30, -10_000, Some(20)), 30, "the clock was set back");
+        assert_eq!(between(4_000, 4_002, Some(3_000)), 3_000, "the clock is being slewed");
+    }
+
+    #[test]
+    fn a_timespec_is_read_and_nonsense_is_none() {
+        let bytes = |seconds: i64, nanos: i64| [seconds.to_ne_bytes(), nanos.to_ne_bytes()].concat();
+        assert_eq!(time_of(&bytes(1_800_000_000, 5)), Some(at(0) + Duration::from_nanos(5)));
+        for nonsense in [bytes(-1, 0), bytes(0, -1), bytes(0, 1_000_000_000), bytes(0, 0)[..15].to_vec(), Vec::new()] {
+            assert_eq!(time_of(&nonsense), None, "{nonsense:?}");
+        }
+    }
+
+    async fn connected() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (client, server) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (client.expect("a connection"), server.expect("a client").0)
+    }
+
+    #[tokio::test]
+    async fn a_handshake_took_no_longer_than_connecting() {
+        let begun = Instant::now();
+        let (client, _server) = connected().await;
+        let took = begun.elapsed();
+        let handshake = handshake(&client).expect("this kernel tells");
+        assert!(handshake > Duration::ZERO && handshake <= took, "{handshake:?} of {took:?}");
+    }
+
+    #[tokio::test]
+    async fn bytes_came_when_they_came_and_not_when_they_were_read() {
+        let _stamping = Stamping::new();
+        let (client, mut server) = connected().await;
+        let mut client = Stamped::new(client);
+        let arrival = client.arrival();
+        let mut buffer = [0; 64];
+        let begun = Instant::now();
+        // The kernel begins to stamp a moment after it was asked to.
+        let (waited, until) = loop {
+            let sent = Moment::now();
+            server.write_all(b"+PONG\r\n").await.expect("an open connection");
+            std::thread::sleep(Duration::from_millis(60));
+            let length = client.read(&mut buffer).await.expect("an open connection");
+            assert_eq!(&buffer[..length], b"+PONG\r\n");
+            let (until, waited) = (sent.until(&arrival), sent.elapsed());
+            if until < waited / 2 || begun.elapsed() > Duration::from_secs(20) {
+                break (waited, until);
+            }
+        };
+        assert!(until < Duration::from_millis(30) && waited >= Duration::from_millis(60), "{until:?} of {waited:?}");
+    }
+
+    #[tokio::test]
+    async fn a_stamped_stream_reads_all_there_is_and_its_end() {
+        let (client, mut server) = connected().await;
+        let mut client = Stamped::new(client);
+        let sent: Vec<u8> = (0..200_000_u32).map(|at| at.to_le_bytes()[0]).collect();
+        let write = async {
+            server.write_all(&sent).await.expect("an open connection");
+            drop(server);
+        };
+        let mut received = Vec::new();
+        let (read, ()) = tokio::join!(client.read_to_end(&mut received), write);
+        assert_eq!(read.expect("an orderly end"), sent.len());
+        assert!(received == sent);
+    }
+
+    #[test]
+    fn work_is_no_waiting() {
+        const PAUSE: Duration = Duration::from_millis(40);
+        const WORK: Duration = Duration::from_millis(120);
+        let wait = Wait::begin();
+        std::thread::sleep(PAUSE);
+        let begun = Instant::now();
+        while begun.elapsed() < WORK {
+            std::hint::black_box(0);
+        }
+        let waited = wait.end();
+        assert!(waited >= PAUSE && waited < PAUSE + WORK / 2, "{waited:?}");
+    }
 }

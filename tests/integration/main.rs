@@ -29,6 +29,7 @@ mod on_demand;
 mod output;
 mod package;
 mod paths;
+mod phase_times;
 mod posture;
 mod readme;
 mod resolution;

@@ -1,0 +1,56 @@
+//! What a phase's time is of: the other side's, not of this program's own waking up.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redpath::plan::Plan;
+use redpath::probe::budget::{Budget, Interrupt};
+use redpath::probe::connection::Connector;
+use redpath::target::{HostName, Target};
+use tokio::sync::Notify;
+
+use crate::support::certificates::NAME;
+use crate::support::fake_redis::{Answer, Event, FakeRedis};
+
+/// How long the answer takes, and how long this thread does something else from the question on.
+const LATE: Duration = Duration::from_millis(60);
+const BUSY: Duration = Duration::from_millis(600);
+
+#[tokio::test]
+async fn an_answer_counts_from_when_it_came() {
+    let asked = Arc::new(Notify::new());
+    let asked_there = Arc::clone(&asked);
+    let script = move |event: Event<'_>| match event {
+        Event::Command { words, .. } if words.first().is_some_and(|word| word == "PING") => {
+            asked_there.notify_one();
+            Answer::Late(LATE, Box::new(Answer::line("+PONG")))
+        }
+        Event::Command { .. } => Answer::line("+OK"),
+        Event::Connected => Answer::Send(Vec::new()),
+    };
+    let address = "127.0.0.1:0".parse().expect("an address");
+    let server = FakeRedis::start(address, None, script).expect("a free port");
+    let plan = Plan {
+        timeout: Duration::from_secs(10),
+        ..Plan::new(Target::new(HostName::parse(NAME).expect("a name"), Some(server.address().port()), false))
+    };
+    let connector = Connector::new();
+    let begun = Instant::now();
+    // The kernel begins to stamp packets a moment after the connector has asked for that.
+    let took = loop {
+        let (_handle, interrupt) = Interrupt::new();
+        let budget = Budget::new(plan.timeout, interrupt);
+        let busy = async {
+            asked.notified().await;
+            std::thread::sleep(BUSY);
+        };
+        let addresses = [server.address().ip()];
+        let ((phases, _), ()) = tokio::join!(connector.connect(&plan, &addresses, &budget), busy);
+        assert!(phases.ping.is_done(), "{phases:?}");
+        let took = phases.ping.summary().took.expect("it ran").0;
+        if took < BUSY || begun.elapsed() > Duration::from_secs(20) {
+            break took;
+        }
+    };
+    assert!(took >= LATE && took < BUSY / 2, "{took:?} for an answer after {LATE:?}");
+}
