@@ -33,6 +33,21 @@ pub struct TokenFacts {
     pub refresh_failure: Option<TokenFailure>,
 }
 
+impl TokenFacts {
+    /// Nothing known yet of a token from there.
+    pub fn of(source: TokenSource) -> Self {
+        Self {
+            source,
+            client_id: None,
+            object_id: None,
+            expires_at: None,
+            kept: false,
+            clock_skew: None,
+            refresh_failure: None,
+        }
+    }
+}
+
 /// The local clock against that of who issued a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClockSkew {

@@ -5,6 +5,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+#[cfg(feature = "entra")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,12 +18,20 @@ use super::credential::Credentials;
 use super::kernel::Arrival;
 use super::tls::{Anchors, Handshake, Tls, Unverified};
 use super::token::Tokens;
+#[cfg(feature = "entra")]
+use super::token;
 use super::{cluster, dns, redis};
 use crate::expectation::Expectation;
-use crate::observation::dns::View;
+use crate::observation::dns::{HostsEntry, View};
 use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts, TlsFacts, TlsFailure};
+#[cfg(feature = "entra")]
+use crate::observation::{TokenFacts, TokenFailure};
 use crate::observation::{ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Phase, SkipReason, StoppedBy};
 use crate::plan::Plan;
+#[cfg(feature = "entra")]
+use crate::plan::TokenSource;
+#[cfg(feature = "entra")]
+use crate::secret::Secret;
 use crate::target::HostName;
 
 /// What a name server is asked.
@@ -89,6 +99,44 @@ pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Pla
     let no_time = budget.part(Duration::ZERO);
     let (cluster, cluster_facts) = cluster::walk(&Connector::new(), plan, &phases, &connection, asked, &no_time).await;
     RedisSeen { phases, connection, cluster, cluster_facts }
+}
+
+/// What hands out a token, and has said all that it will say.
+#[cfg(feature = "entra")]
+pub enum TokenAnswer<S> {
+    /// An endpoint, asked over a stream that is open; the secret was sent to it.
+    Endpoint(S, Option<Arc<Secret>>),
+    /// An `az` with its wait status (wait(2)), its output, and what it complained of.
+    Az(i32, Vec<u8>, Vec<u8>),
+}
+
+/// The token phase of one answer, without a duration; and the token, where there is one.
+#[cfg(feature = "entra")]
+pub async fn token<S>(answer: TokenAnswer<S>) -> (Phase<TokenFailure>, TokenFacts, Option<Arc<Secret>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (source, token) = match answer {
+        TokenAnswer::Endpoint(stream, secret) => {
+            (TokenSource::ManagedIdentity, token::replay::of_endpoint(stream, secret).await)
+        }
+        TokenAnswer::Az(status, stdout, stderr) => {
+            (TokenSource::AzureCli, token::replay::of_az(status, stdout, stderr).await)
+        }
+    };
+    let mut facts = TokenFacts::of(source);
+    match token {
+        Ok(token) => {
+            token.describe(&mut facts);
+            (Phase::done(Duration::ZERO), facts, Some(token.secret()))
+        }
+        Err(failure) => (Phase::failed(Duration::ZERO, failure), facts, None),
+    }
+}
+
+/// The lines of a hosts file, hosts(5), that name `name`.
+pub fn hosts(file: &[u8], name: &HostName) -> Vec<HostsEntry> {
+    dns::replay::hosts(file, name)
 }
 
 /// Reads what TLS servers show, with the trust anchors of one file.

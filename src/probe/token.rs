@@ -13,6 +13,8 @@ mod fetch;
 mod http;
 #[cfg_attr(not(feature = "entra"), allow(dead_code, reason = "there is no token to keep"))]
 mod kept;
+#[cfg(feature = "entra")]
+pub(super) mod replay;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,15 +67,8 @@ impl Tokens {
         let begun = Instant::now();
         let outcome = budget.token(self.get(auth)).await;
         let took = begun.elapsed();
-        let mut facts = TokenFacts {
-            source: auth.source,
-            client_id: auth.client_id.clone().or_else(|| client_id_of_environment(auth.source)),
-            object_id: None,
-            expires_at: None,
-            kept: false,
-            clock_skew: None,
-            refresh_failure: None,
-        };
+        let mut facts = TokenFacts::of(auth.source);
+        facts.client_id = auth.client_id.clone().or_else(|| client_id_of_environment(auth.source));
         let phase = match outcome {
             Ok(Ok(token)) => {
                 token.describe(&mut facts);

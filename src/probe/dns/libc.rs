@@ -146,7 +146,7 @@ fn hosts_entries(name: &str) -> Vec<HostsEntry> {
 }
 
 /// The lines of hosts(5) that name `name`.
-fn parse_hosts(text: &str, name: &str) -> Vec<HostsEntry> {
+pub(super) fn parse_hosts(text: &str, name: &str) -> Vec<HostsEntry> {
     const MAX_ENTRIES: usize = 16;
     text.lines()
         .enumerate()

@@ -6,10 +6,11 @@ use futures_util::FutureExt;
 
 use super::resolv_conf::ResolvConf;
 use super::search::Walk;
-use super::{Server, Style, walk_view};
+use super::{Server, Style, libc, walk_view};
 use crate::expectation::Expectation;
-use crate::observation::dns::{View, ViewKind};
+use crate::observation::dns::{HostsEntry, View, ViewKind};
 use crate::probe::replay::{DnsQuestions, SystemResolver};
+use crate::target::HostName;
 
 /// No limit that counts: nothing is waited for.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -34,4 +35,8 @@ pub(in crate::probe) fn system_resolver(
 ) -> SystemResolver {
     let ResolvConf { servers, search, ndots, .. } = ResolvConf::parse(file, hostname, variable);
     SystemResolver { servers, search, ndots }
+}
+
+pub(in crate::probe) fn hosts(file: &[u8], name: &HostName) -> Vec<HostsEntry> {
+    libc::parse_hosts(&String::from_utf8_lossy(file), name.as_str().trim_end_matches('.'))
 }

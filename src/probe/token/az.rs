@@ -26,7 +26,13 @@ pub(super) struct Az {
 #[async_trait::async_trait]
 impl Executor for Az {
     async fn run(&self, program: &OsStr, args: &[&OsStr]) -> io::Result<Output> {
-        let output = run(program, args).await;
+        self.judged(run(program, args).await)
+    }
+}
+
+impl Az {
+    /// What may go on to the SDK; of anything else, the cause is left.
+    pub(super) fn judged(&self, output: io::Result<Output>) -> io::Result<Output> {
         let failure = match &output {
             Ok(output) if output.status.success() => match is_json(&output.stdout) {
                 true => return Ok(output_of(output)),

@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use azure_core::credentials::TokenCredential;
-use azure_core::http::{ClientMethodOptions, ClientOptions, Transport};
+use azure_core::credentials::{AccessToken, TokenCredential};
+use azure_core::http::{ClientMethodOptions, ClientOptions, HttpClient, Transport};
 use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, ClientAssertion, ClientAssertionCredential,
-    ClientAssertionCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
+    ClientAssertionCredentialOptions, Executor, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
 };
 
 use super::az::Az;
@@ -24,7 +24,7 @@ use crate::probe::{credential, excerpt};
 use crate::secret::Secret;
 
 /// What every token of Azure's Redis services is for.
-const SCOPE: &str = "https://redis.azure.com/.default";
+pub(super) const SCOPE: &str = "https://redis.azure.com/.default";
 
 /// The metadata service of a virtual machine: plain HTTP, to this one address.
 pub(super) const METADATA_SERVICE: &str = "169.254.169.254";
@@ -51,25 +51,32 @@ pub(super) async fn fetch(identity: &Identity, tls: &Tls, progress: &Arc<Progres
             (endpoint, credential.get_token(&[SCOPE], None).await)
         }
         TokenSource::ManagedIdentity => {
-            let credential = managed_identity(client_id, tls, progress, &cause)?;
+            let credential = managed_identity(client_id, Client::new(tls, progress, &cause, None))?;
             (METADATA_SERVICE.to_owned(), credential.get_token(&[SCOPE], None).await)
         }
         TokenSource::AzureCli => {
             progress.is_at("az", TokenStep::Answer);
-            let executor = Some(Arc::new(Az { cause: Arc::clone(&cause) }) as _);
-            let options = AzureCliCredentialOptions { executor, ..Default::default() };
-            let credential = AzureCliCredential::new(Some(options)).map_err(|_| unexpected("az"))?;
+            let credential = azure_cli(Az { cause: Arc::clone(&cause) })?;
             ("az".to_owned(), credential.get_token(&[SCOPE], None).await)
         }
     };
+    token_of(fetched, &cause, &endpoint)
+}
+
+/// What the SDK has made of an answer, as a token; or why it is none.
+pub(super) fn token_of(
+    fetched: azure_core::Result<AccessToken>,
+    cause: &Cause,
+    endpoint: &str,
+) -> Result<Token, TokenFailure> {
     let token = match fetched {
         Ok(token) => token,
-        Err(_) => return Err(locked(&cause).take().unwrap_or_else(|| unexpected(&endpoint))),
+        Err(_) => return Err(locked(cause).take().unwrap_or_else(|| unexpected(endpoint))),
     };
     let text = token.token.secret();
     if text.is_empty() || text.len() > MAX_TOKEN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         let error = "what it calls one is empty, longer than 64 KiB, or no word of ASCII".to_owned();
-        return Err(TokenFailure::BadAnswer { endpoint, error });
+        return Err(TokenFailure::BadAnswer { endpoint: endpoint.to_owned(), error });
     }
     let secret = Secret::new(text.to_owned());
     Ok(Token::new(secret, Some(token.expires_on.unix_timestamp()), Timestamp::now(), jitter()))
@@ -109,22 +116,25 @@ async fn workload_identity(
     Ok((credential, endpoint))
 }
 
-fn managed_identity(
+pub(super) fn managed_identity(
     client_id: Option<String>,
-    tls: &Tls,
-    progress: &Arc<Progress>,
-    cause: &Cause,
+    client: impl HttpClient + 'static,
 ) -> Result<Arc<ManagedIdentityCredential>, TokenFailure> {
     let options = ManagedIdentityCredentialOptions {
         user_assigned_id: client_id.map(UserAssignedId::ClientId),
-        client_options: through(Client::new(tls, progress, cause, None)),
+        client_options: through(client),
     };
     ManagedIdentityCredential::new(Some(options)).map_err(|_| TokenFailure::NotConfigured {
         error: "the environment names another source of managed identity (IDENTITY_ENDPOINT, MSI_ENDPOINT) than the metadata service of a virtual machine".into(),
     })
 }
 
-fn through(client: Client) -> ClientOptions {
+pub(super) fn azure_cli(executor: impl Executor + 'static) -> Result<Arc<AzureCliCredential>, TokenFailure> {
+    let options = AzureCliCredentialOptions { executor: Some(Arc::new(executor)), ..Default::default() };
+    AzureCliCredential::new(Some(options)).map_err(|_| unexpected("az"))
+}
+
+fn through(client: impl HttpClient + 'static) -> ClientOptions {
     ClientOptions { transport: Some(Transport::new(Arc::new(client))), ..ClientOptions::default() }
 }
 

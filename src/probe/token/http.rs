@@ -137,7 +137,8 @@ impl Client {
         })
     }
 
-    async fn exchange(
+    /// The request over a stream that is open, and the body of the answer, looked at.
+    pub(super) async fn exchange(
         &self,
         endpoint: &str,
         request: &Request,

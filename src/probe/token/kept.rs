@@ -80,7 +80,7 @@ impl Token {
         self.obtained.elapsed() >= self.refresh_after
     }
 
-    pub(super) fn describe(&self, facts: &mut TokenFacts) {
+    pub(in crate::probe) fn describe(&self, facts: &mut TokenFacts) {
         facts.object_id.clone_from(&self.object_id);
         facts.expires_at = self.expires_at;
         facts.clock_skew = self.skew;

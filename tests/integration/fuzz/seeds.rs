@@ -22,6 +22,8 @@ pub(super) fn fixed() -> Vec<Seed> {
     resolv_conf(&mut seeds);
     dns_message(&mut seeds);
     not_tls(&mut seeds);
+    token_answer(&mut seeds);
+    hosts_file(&mut seeds);
     seeds
 }
 
@@ -30,6 +32,51 @@ pub(super) fn certified() -> (Vec<Seed>, String) {
     let mut seeds = Vec::new();
     let authority = certificates(&mut seeds);
     (seeds, authority)
+}
+
+/// A blank in front: an endpoint that was sent no secret (`(`), or the first of them; `!` is `az` that ends well,
+/// `#` one that fails.
+fn token_answer(seeds: &mut Vec<Seed>) {
+    let token = "e30.eyJvaWQiOiIxMTExMTExMS0yMjIyIiwiZXhwIjoxOTAwMDAwMDAwLCJpYXQiOjE3OTUwMDAwMDB9.c2ln";
+    let http = |choice: u8, status: &str, body: &str| {
+        let length = body.len();
+        let answer =
+            format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}");
+        [&[choice], answer.as_bytes()].concat()
+    };
+    let az = |choice: u8, stdout: &str, stderr: &str| {
+        let mut bytes = vec![choice];
+        bytes.extend(u16::try_from(stdout.len()).expect("a short text").to_be_bytes());
+        bytes.extend(stdout.as_bytes());
+        bytes.extend(u16::try_from(stderr.len()).expect("a short text").to_be_bytes());
+        bytes.extend(stderr.as_bytes());
+        bytes
+    };
+    let granted = format!(r#"{{"access_token":"{token}","expires_in":"3600","expires_on":"1900000000","token_type":"Bearer"}}"#);
+    let printed = format!(r#"{{"accessToken":"{token}","expiresOn":"2030-03-17 17:46:40.000000","expires_on":1900000000,"tokenType":"Bearer"}}"#);
+    let refused = r#"{"error":"unauthorized_client","error_description":"AADSTS700016: you sent eyJ-canary.eyJ-assertion.sig. Trace ID: 5"}"#;
+    for (name, bytes) in [
+        ("granted", http(b'(', "200 OK", &granted)),
+        ("refused", http(b' ', "400 Bad Request", refused)),
+        ("moved", http(b' ', "302 Found", "")),
+        ("no-json", http(b' ', "200 OK", "<html>")),
+        ("chunked", b" HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n12\r\n{\"access_token\":1}\r\n0\r\n\r\n".to_vec()),
+        ("az", az(b'!', &printed, "")),
+        ("az-login", az(b'#', "", "ERROR: Please run 'az login' to setup account.\n")),
+        ("az-nothing", az(b'\'', "", "")),
+    ] {
+        seeds.push(("token_answer", name, bytes));
+    }
+}
+
+fn hosts_file(seeds: &mut Vec<Seed>) {
+    for (name, text) in [
+        ("usual", "127.0.0.1 localhost\n::1 localhost ip6-localhost\n"),
+        ("pinned", "# 10.0.0.1 cache1.redis.cache.windows.net\n20.50.1.10\tother Cache1.Redis.Cache.Windows.Net. # pinned\r\n"),
+        ("both", "fd00::5 cache1.redis.cache.windows.net\n10.60.4.5 cache1.redis.cache.windows.net cache1\n"),
+    ] {
+        seeds.push(("hosts_file", name, text.as_bytes().to_vec()));
+    }
 }
 
 /// Each letter in front is the choice of what is asked: `@` nobody's PING, twice; `D` with a password.
