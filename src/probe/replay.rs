@@ -17,16 +17,16 @@ use super::connection::Connector;
 use super::credential::Credentials;
 use super::kernel::Arrival;
 use super::tls::{Anchors, Handshake, Tls, Unverified};
-use super::token::Tokens;
 #[cfg(feature = "entra")]
 use super::token;
+use super::token::Tokens;
 use super::{cluster, dns, redis};
 use crate::expectation::Expectation;
 use crate::observation::dns::{HostsEntry, View};
 use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts, TlsFacts, TlsFailure};
+use crate::observation::{ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Phase, SkipReason, StoppedBy};
 #[cfg(feature = "entra")]
 use crate::observation::{TokenFacts, TokenFailure};
-use crate::observation::{ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Phase, SkipReason, StoppedBy};
 use crate::plan::Plan;
 #[cfg(feature = "entra")]
 use crate::plan::TokenSource;

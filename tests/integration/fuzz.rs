@@ -62,7 +62,12 @@ fn locked(path: &str) -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn what_is_fuzzed_is_what_is_shipped() {
     let shipped = locked("Cargo.lock");
-    for (name, versions) in locked("fuzz/Cargo.lock") {
+    let fuzzed = locked("fuzz/Cargo.lock");
+    let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).expect("TOML");
+    let missing: Vec<_> = manifest["dependencies"].as_table().expect("a table").keys().collect();
+    let missing: Vec<_> = missing.into_iter().filter(|name| !fuzzed.contains_key(*name)).collect();
+    assert!(missing.is_empty(), "fuzz/Cargo.lock has no {missing:?}: copy Cargo.lock to fuzz/ and build there");
+    for (name, versions) in fuzzed {
         let Some(known) = shipped.get(&name) else { continue };
         assert!(
             versions.is_subset(known),

@@ -52,15 +52,21 @@ fn token_answer(seeds: &mut Vec<Seed>) {
         bytes.extend(stderr.as_bytes());
         bytes
     };
-    let granted = format!(r#"{{"access_token":"{token}","expires_in":"3600","expires_on":"1900000000","token_type":"Bearer"}}"#);
-    let printed = format!(r#"{{"accessToken":"{token}","expiresOn":"2030-03-17 17:46:40.000000","expires_on":1900000000,"tokenType":"Bearer"}}"#);
+    let granted =
+        format!(r#"{{"access_token":"{token}","expires_in":"3600","expires_on":"1900000000","token_type":"Bearer"}}"#);
+    let printed = format!(
+        r#"{{"accessToken":"{token}","expiresOn":"2030-03-17 17:46:40.000000","expires_on":1900000000,"tokenType":"Bearer"}}"#
+    );
     let refused = r#"{"error":"unauthorized_client","error_description":"AADSTS700016: you sent eyJ-canary.eyJ-assertion.sig. Trace ID: 5"}"#;
     for (name, bytes) in [
         ("granted", http(b'(', "200 OK", &granted)),
         ("refused", http(b' ', "400 Bad Request", refused)),
         ("moved", http(b' ', "302 Found", "")),
         ("no-json", http(b' ', "200 OK", "<html>")),
-        ("chunked", b" HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n12\r\n{\"access_token\":1}\r\n0\r\n\r\n".to_vec()),
+        (
+            "chunked",
+            b" HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n12\r\n{\"access_token\":1}\r\n0\r\n\r\n".to_vec(),
+        ),
         ("az", az(b'!', &printed, "")),
         ("az-login", az(b'#', "", "ERROR: Please run 'az login' to setup account.\n")),
         ("az-nothing", az(b'\'', "", "")),
@@ -72,7 +78,10 @@ fn token_answer(seeds: &mut Vec<Seed>) {
 fn hosts_file(seeds: &mut Vec<Seed>) {
     for (name, text) in [
         ("usual", "127.0.0.1 localhost\n::1 localhost ip6-localhost\n"),
-        ("pinned", "# 10.0.0.1 cache1.redis.cache.windows.net\n20.50.1.10\tother Cache1.Redis.Cache.Windows.Net. # pinned\r\n"),
+        (
+            "pinned",
+            "# 10.0.0.1 cache1.redis.cache.windows.net\n20.50.1.10\tother Cache1.Redis.Cache.Windows.Net. # pinned\r\n",
+        ),
         ("both", "fd00::5 cache1.redis.cache.windows.net\n10.60.4.5 cache1.redis.cache.windows.net cache1\n"),
     ] {
         seeds.push(("hosts_file", name, text.as_bytes().to_vec()));
