@@ -98,8 +98,8 @@ impl Budget {
     ///
     /// # Errors
     /// [`Cut`] where the limit passed, or the probe was interrupted, before the work was done.
-    pub async fn phase<T>(&self, work: impl Future<Output = T>) -> Result<T, Cut> {
-        self.within(self.phase_limit(), work).await
+    pub fn phase<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = Result<T, Cut>> {
+        self.within(self.phase_limit(), work)
     }
 
     /// Runs work within `limit`, and never beyond the deadline.

@@ -161,9 +161,10 @@ impl Resolver {
                     with_aaaa: view.kind != ViewKind::System || !conf.no_aaaa,
                 };
                 let walk = Walk::new(host, &conf.search, conf.ndots);
-                // The limit is kept inside, so that what was asked until then is kept too.
-                let cut =
-                    budget.within(limit + GRACE, walk_view(&mut view, walk, Server::At(server), style, limit)).await;
+                // On the heap, so that a view of the C library has no room for it. The limit is kept inside, so that
+                // what was asked until then is kept too.
+                let walk = Box::pin(walk_view(&mut view, walk, Server::At(server), style, limit));
+                let cut = budget.within(limit + GRACE, walk).await;
                 record_cut(&mut view, cut, began);
                 for address in &mut view.addresses {
                     address.class = plan.expectation.class(address.ip);

@@ -51,14 +51,15 @@ pub(super) async fn look(connector: &Connector, plan: &Plan, seen: &Seen<'_>, bu
     let begun = Instant::now();
     let (budget, is_whole) = budget.of_posture();
     let door = Door { connector, plan, budget: &budget, is_whole };
+    // Each on the heap: most probes knock nowhere, and are not to have room for it.
     let (auth_check, plaintext, public_access) = tokio::join!(
-        async { Some(door.knock(auth_at?.address, plan.target.tls).await) },
+        async { Some(Box::pin(door.knock(auth_at?.address, plan.target.tls)).await) },
         async {
             let (connection, port) = plain_at?;
-            let knock = door.knock(SocketAddr::new(connection.address.ip(), port), false).await;
+            let knock = Box::pin(door.knock(SocketAddr::new(connection.address.ip(), port), false)).await;
             Some(PlaintextPort { port, state: knock.state(), knock })
         },
-        async { if wants_public { Some(door.public_access(seen).await) } else { None } },
+        async { if wants_public { Some(Box::pin(door.public_access(seen)).await) } else { None } },
     );
     let ends = [
         auth_check.as_ref().map(|knock| knock.how),

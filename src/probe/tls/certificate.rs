@@ -37,7 +37,7 @@ pub(super) fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
         issuer: String::new(),
         not_before: None,
         not_after: None,
-        sha256: Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: hex(&Sha256::digest(der)),
         unreadable: None,
     };
     let certificate = match x509_parser::parse_x509_certificate(der) {
@@ -73,6 +73,12 @@ pub(super) fn intermediates(chain: &[CertificateDer<'_>]) -> Vec<IntermediateFac
             Err(_) => IntermediateFacts { subject: "(unreadable)".to_owned(), issuer: "(unreadable)".to_owned() },
         })
         .collect()
+}
+
+/// As other tools write a fingerprint, without colons.
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
 }
 
 /// Verifies trust, time and name, each without regard to the others.
