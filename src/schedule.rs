@@ -117,8 +117,8 @@ impl<W: World> Schedule<W> {
             }
             let target = Arc::new(target.clone());
             let mut timing = Timing::new(Instant::now(), target.interval, &self.vantage, name);
-            timing.first_round =
-                FIRST_ROUND.min(FIRST_GAP.saturating_mul(u32::try_from(targets.len()).unwrap_or(u32::MAX)));
+            let others = u32::try_from(targets.len() - 1).unwrap_or(u32::MAX);
+            timing.first_round = FIRST_ROUND.min(FIRST_GAP.saturating_mul(others));
             let turns = Turns {
                 world: Arc::clone(&self.world),
                 target: Arc::clone(&target),
@@ -190,7 +190,7 @@ struct Timing {
 /// The first verdict need not wait a whole period, and yet not all come at the same moment.
 const FIRST_ROUND: Duration = Duration::from_secs(1);
 
-/// What each target adds to the first round where they are few: with one, the first verdict comes at once.
+/// What each target but one adds to the first round where they are few: with one, the first verdict comes at once.
 const FIRST_GAP: Duration = Duration::from_millis(5);
 
 impl Timing {
@@ -203,7 +203,7 @@ impl Timing {
 
     /// The first turn, within the first round.
     fn first(&self) -> Instant {
-        self.start + remainder(self.phase, self.first_round)
+        if self.first_round.is_zero() { self.start } else { self.start + remainder(self.phase, self.first_round) }
     }
 
     /// The next turn after that at `last`. A first turn that comes right before a regular one stands for it.

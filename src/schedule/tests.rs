@@ -78,7 +78,7 @@ async fn a_first_turn_never_crowds_the_second() {
 
 #[tokio::test(start_paused = true)]
 async fn few_targets_are_looked_at_once_and_the_second_turn_is_no_repetition_of_the_first() {
-    for (count, within) in [(1, 5), (10, 50), (1000, 1000)] {
+    for (count, within) in [(1, 0), (10, 45), (1000, 1000)] {
         let (world, start) = (quick(), Instant::now());
         let names: Vec<String> = (0..count).map(|number| format!("cache{number}")).collect();
         let _schedule = started(&world, 64, names.iter().map(|name| target(name, SECOND)));
@@ -86,6 +86,7 @@ async fn few_targets_are_looked_at_once_and_the_second_turn_is_no_repetition_of_
         for name in &names {
             let begun = world.begun(name);
             assert!(begun[0] - start <= Duration::from_millis(within) + TICK, "{name} of {count}");
+            assert!(count > 1 || begun[0] == start, "one alone does not wait");
             let gap = begun[1] - begun[0];
             assert!(gap + TICK >= SECOND / 2 && gap <= SECOND * 3 / 2 + TICK, "{name} of {count}: {gap:?}");
         }
