@@ -7,8 +7,10 @@ use std::io::Read;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
 
 use dns_lookup::{AddrInfoHints, LookupErrorKind, getaddrinfo};
 
@@ -38,8 +40,18 @@ const SOCK_STREAM: i32 = 1;
 /// What else a thread does for a probe: files that its connection needs.
 pub(in crate::probe) type Errand = Box<dyn FnOnce() + Send>;
 
+/// How many calls go on at once while they return as they should: many targets that are due in the same moment would
+/// have a thread each, with a stack and an arena of the allocator, for the fraction of a millisecond that a call takes.
+const AT_ONCE: usize = 8;
+
+/// How long a call waits for its turn among them, and then goes on besides: others may hang.
+const TURN: Duration = Duration::from_millis(10);
+
 /// Counts the calls under way.
-pub(super) struct LibcPool(Arc<AtomicUsize>);
+pub(super) struct LibcPool {
+    calls: Arc<AtomicUsize>,
+    turns: Arc<Semaphore>,
+}
 
 struct Call(Arc<AtomicUsize>);
 
@@ -51,14 +63,15 @@ impl Drop for Call {
 
 impl LibcPool {
     pub(super) fn new() -> Self {
-        Self(Arc::new(AtomicUsize::new(0)))
+        Self { calls: Arc::default(), turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Asks, and writes what came into `view`. Dropping the future leaves the call to end by itself. Once the answer
     /// is on its way, its thread does the errand, for which another would have to be woken.
     pub(super) async fn ask(&self, view: &mut View, host: &HostName, errand: Option<Errand>) {
-        let call = Call(Arc::clone(&self.0));
-        if self.0.fetch_add(1, Ordering::Relaxed) >= MAX_CALLS {
+        let turn = timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
+        let call = Call(Arc::clone(&self.calls));
+        if self.calls.fetch_add(1, Ordering::Relaxed) >= MAX_CALLS {
             view.outcome = ViewOutcome::Timeout;
             view.reason = Some(format!("{MAX_CALLS} earlier calls of getaddrinfo have not returned yet"));
             view.took_seconds = Some(Seconds::default());
@@ -76,6 +89,7 @@ impl LibcPool {
             if let Some(errand) = errand {
                 errand();
             }
+            drop(turn);
         });
         let Ok((answer, took, hosts_file)) = asked.await else {
             view.outcome = ViewOutcome::Failed;
@@ -184,6 +198,21 @@ mod tests {
         assert_eq!(view.outcome, ViewOutcome::Answered, "{view:?}");
         assert!(view.ips().all(|ip| ip.is_loopback()));
         assert!(view.took_seconds.is_some());
-        assert_eq!(pool.0.load(Ordering::Relaxed), 0);
+        assert_eq!(pool.calls.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn calls_that_hang_take_no_turn_from_others() {
+        let pool = LibcPool::new();
+        let hanging = Arc::clone(&pool.turns).acquire_many_owned(AT_ONCE.try_into().expect("a few")).await;
+        let mut view = View::new("libc", crate::observation::dns::ViewKind::Libc, None);
+        let begun = std::time::Instant::now();
+        pool.ask(&mut view, &super::super::host("localhost"), None).await;
+        assert_eq!(view.outcome, ViewOutcome::Answered, "{view:?}");
+        assert!(
+            begun.elapsed() >= TURN && view.took_seconds.is_some_and(|took| took.0 < TURN),
+            "waiting is no resolving"
+        );
+        drop(hanging);
     }
 }
