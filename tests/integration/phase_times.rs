@@ -54,3 +54,25 @@ async fn an_answer_counts_from_when_it_came() {
     };
     assert!(took >= LATE && took < BUSY / 2, "{took:?} for an answer after {LATE:?}");
 }
+
+/// The kernel has answered long before this thread gets to hear of it.
+#[tokio::test]
+async fn a_connection_took_as_long_as_its_handshake() {
+    let address = "127.0.0.1:0".parse().expect("an address");
+    let server = FakeRedis::start(address, None, |event| match event {
+        Event::Command { .. } => Answer::line("+PONG"),
+        Event::Connected => Answer::Send(Vec::new()),
+    });
+    let server = server.expect("a free port");
+    let plan = Plan::new(Target::new(HostName::parse(NAME).expect("a name"), Some(server.address().port()), false));
+    let (_handle, interrupt) = Interrupt::new();
+    let budget = Budget::new(Duration::from_secs(10), interrupt);
+    let (connector, addresses) = (Connector::new(), [server.address().ip()]);
+    let begun = Instant::now();
+    // Its turn comes when the SYN is out.
+    let busy = async { std::thread::sleep(BUSY) };
+    let ((phases, _), ()) = tokio::join!(biased; connector.connect(&plan, &addresses, &budget), busy);
+    assert!(phases.connect.is_done() && begun.elapsed() >= BUSY, "{phases:?}");
+    let took = phases.connect.summary().took.expect("it ran").0;
+    assert!(took < BUSY / 4, "{took:?} for a handshake on loopback");
+}
