@@ -56,12 +56,17 @@ impl std::fmt::Debug for Client {
 impl HttpClient for Client {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let asked = timeout(REQUEST, self.ask(request)).await.unwrap_or_else(|_| Err(self.progress.timeout()));
-        asked.map(|body| AsyncRawResponse::from_bytes(StatusCode::Ok, Headers::new(), body)).map_err(|failure| {
-            *locked(&self.cause) = Some(failure);
-            // Of a kind that the SDK does not try again: whoever asks next does.
-            Error::with_message(ErrorKind::Credential, "the request failed")
-        })
+        handed_over(asked, &self.cause)
     }
+}
+
+/// The body, as the SDK wants it; of a failure, the cause is left.
+pub(super) fn handed_over(answer: Result<Bytes, TokenFailure>, cause: &Cause) -> azure_core::Result<AsyncRawResponse> {
+    answer.map(|body| AsyncRawResponse::from_bytes(StatusCode::Ok, Headers::new(), body)).map_err(|failure| {
+        *locked(cause) = Some(failure);
+        // Of a kind that the SDK does not try again: whoever asks next does.
+        Error::with_message(ErrorKind::Credential, "the request failed")
+    })
 }
 
 impl Client {

@@ -8,16 +8,14 @@ use std::process::{ExitStatus, Output};
 use std::sync::{Arc, Mutex};
 
 use azure_core::credentials::TokenCredential;
-use azure_core::error::{Error, ErrorKind};
-use azure_core::http::headers::Headers;
 use azure_core::http::request::Request;
-use azure_core::http::{AsyncRawResponse, HttpClient, StatusCode};
+use azure_core::http::{AsyncRawResponse, HttpClient};
 use azure_identity::Executor;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::az::Az;
 use super::fetch::{self, Cause, SCOPE};
-use super::http::Client;
+use super::http::{self, Client};
 use super::{Progress, Token, locked};
 use crate::observation::TokenFailure;
 use crate::probe::tls::Tls;
@@ -47,10 +45,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> HttpClient for Open<S> 
             Some(stream) => self.client.exchange(ENDPOINT, request, stream).await,
             None => Err(TokenFailure::NotConfigured { error: "it was asked twice".to_owned() }),
         };
-        answer.map(|body| AsyncRawResponse::from_bytes(StatusCode::Ok, Headers::new(), body)).map_err(|failure| {
-            *locked(&self.cause) = Some(failure);
-            Error::with_message(ErrorKind::Credential, "the request failed")
-        })
+        http::handed_over(answer, &self.cause)
     }
 }
 
