@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 pub(super) use self::cluster::{Answer, Asked};
 pub(super) use self::reply::Conversation;
-use self::reply::{Broken, Reply};
+use self::reply::{Broken, Reply, poll_once};
 use super::budget::{Budget, Cut};
 use super::credential::{Credentials, Soon};
 use super::kernel::Moment;
@@ -77,6 +77,11 @@ async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, polite: boo
         stream.flush().await?;
         let mut reply = [0; 64];
         let _ = stream.read(&mut reply).await;
+        // The end has mostly come with the reply. To a server that has gone, a goodbye would be one more packet for
+        // its machine to refuse.
+        if poll_once(stream.read(&mut reply)).await.is_some_and(|read| read.is_ok_and(|length| length == 0)) {
+            return Ok(());
+        }
     }
     stream.shutdown().await // with close_notify, where it is TLS
 }

@@ -96,12 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     /// What has come without being asked for, if anything has.
     async fn already_there(&mut self) -> Option<Result<Value, Broken>> {
         // A dropped read loses nothing: the decoder keeps what has come of the reply.
-        let mut read = pin!(self.read());
-        std::future::poll_fn(|cx| match read.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending => Poll::Ready(None),
-        })
-        .await
+        poll_once(self.read()).await
     }
 
     async fn read(&mut self) -> Result<Value, Broken> {
@@ -135,6 +130,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     pub(super) fn stream(&mut self) -> &mut S {
         &mut self.stream
     }
+}
+
+/// What is ready now of `work`, which is dropped where nothing is.
+pub(super) async fn poll_once<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// Whether `bytes` begin with one of the types of RESP2 and RESP3.
