@@ -7,6 +7,7 @@
 
 mod stream;
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -136,30 +137,40 @@ pub(super) fn handshake(socket: &impl AsRawFd) -> Option<Duration> {
 /// answer is in it, and this program's own work is not, nor that its pod was throttled.
 pub(super) struct Wait {
     begun: Instant,
-    busy: Option<(File, Duration)>,
+    busy: Option<Duration>,
+}
+
+thread_local! {
+    /// Where the kernel says how long this thread has queued. It stays open as long as the thread lives: a file of
+    /// `/proc` costs more to open than to read.
+    static SCHEDSTAT: OnceCell<File> = const { OnceCell::new() };
 }
 
 impl Wait {
     /// Begins.
     pub(super) fn begin() -> Self {
-        let busy = File::open("/proc/thread-self/schedstat").ok();
-        let busy = busy.and_then(|schedstat| busy_until_now(&schedstat).map(|busy| (schedstat, busy)));
+        let busy = busy_until_now();
         Self { begun: Instant::now(), busy }
     }
 
     /// Ends; where the kernel does not say, all of it was waiting.
     pub(super) fn end(self) -> Duration {
         let took = self.begun.elapsed();
-        let busy = self.busy.and_then(|(schedstat, before)| busy_until_now(&schedstat)?.checked_sub(before));
+        let busy = self.busy.and_then(|before| busy_until_now()?.checked_sub(before));
         took.saturating_sub(busy.unwrap_or_default())
     }
 }
 
 /// How long this thread ran (clock_gettime(2)), and how long it could have and did not: the second number of its
 /// `schedstat`, in nanoseconds (Documentation/scheduler/sched-stats.rst of the kernel).
-fn busy_until_now(schedstat: &File) -> Option<Duration> {
+fn busy_until_now() -> Option<Duration> {
     let mut text = [0; 64];
-    let length = schedstat.read_at(&mut text, 0).ok()?;
+    let length = SCHEDSTAT.with(|known| {
+        if known.get().is_none() {
+            let _ = known.set(File::open("/proc/thread-self/schedstat").ok()?);
+        }
+        known.get()?.read_at(&mut text, 0).ok()
+    })?;
     let text = std::str::from_utf8(text.get(..length)?).ok()?;
     let queued = Duration::from_nanos(text.split_ascii_whitespace().nth(1)?.parse().ok()?);
     let mut ran = c::timespec { tv_sec: 0, tv_nsec: 0 };
