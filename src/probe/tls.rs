@@ -32,6 +32,7 @@ use tokio_rustls::rustls::{
 };
 
 use self::trust::{Trust, TrustStores};
+use self::verified::ChainFacts;
 use self::wire::{Received, Wire, iana_name, locked};
 use super::budget::{Budget, Cut};
 use super::excerpt;
@@ -141,9 +142,11 @@ impl Anchors {
         seen.describe(trust, &name, &mut facts);
         let failure = match result {
             Ok(Ok(stream)) => {
-                let session = stream.get_ref().1;
-                facts.version = session.protocol_version().map(|version| format!("{version:?}").replace('_', "."));
-                facts.cipher = session.negotiated_cipher_suite().map(|suite| iana_name(suite.suite()));
+                if facts.cipher.is_none() {
+                    let session = stream.get_ref().1;
+                    facts.version = session.protocol_version().map(|version| format!("{version:?}").replace('_', "."));
+                    facts.cipher = session.negotiated_cipher_suite().map(|suite| iana_name(suite.suite()));
+                }
                 facts.verified = true;
                 return Handshake { result: Ok(stream), facts, begun, took };
             }
@@ -168,7 +171,8 @@ impl Anchors {
         let (leaf, others) = chain.split_first()?;
         let at = UnixTime::since_unix_epoch(Duration::from_secs(at));
         let checks = certificate::checks(&self.0, chain, &name, at);
-        Some((certificate::facts(leaf), certificate::intermediates(others), checks))
+        let ChainFacts { leaf, others } = ChainFacts::read(leaf, others);
+        Some((leaf, others, checks))
     }
 }
 
@@ -262,6 +266,8 @@ fn is_redis_line(bytes: &[u8]) -> bool {
 struct Seen {
     received: Received,
     chain: Vec<CertificateDer<'static>>,
+    /// What the chain says, where that is known already.
+    known: Option<Arc<ChainFacts>>,
     judged_at: Option<UnixTime>,
     verification: Option<Result<(), Error>>,
     certificate_wanted: bool,
@@ -284,8 +290,9 @@ impl Seen {
             facts.cipher = Some(cipher);
         }
         let Some((leaf, others)) = self.chain.split_first() else { return };
-        facts.certificate = Some(certificate::facts(leaf));
-        facts.intermediates = certificate::intermediates(others);
+        let said = self.known.clone().unwrap_or_else(|| Arc::new(ChainFacts::read(leaf, others)));
+        facts.certificate = Some(said.leaf.clone());
+        facts.intermediates.clone_from(&said.others);
         facts.verified = self.is_verified();
         facts.checks = Some(if self.is_verified() {
             CertificateChecks { trusted: true, in_date: true, name_matches: true }
@@ -430,7 +437,8 @@ impl ServerCertVerifier for Recording {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let fingerprint = verified::fingerprint(leaf, others);
-        let result = if self.trust.verified.has(&fingerprint, now) {
+        let known = self.trust.verified.get(&fingerprint, now);
+        let result = if known.is_some() {
             let leaf = ParsedCertificate::try_from(leaf);
             leaf.and_then(|leaf| verify_server_name(&leaf, name)).map(|()| ServerCertVerified::assertion())
         } else {
@@ -440,6 +448,7 @@ impl ServerCertVerifier for Recording {
         };
         let mut seen = locked(&self.seen);
         seen.chain = std::iter::once(leaf).chain(others).map(|der| der.clone().into_owned()).collect();
+        seen.known = known;
         seen.judged_at = Some(now);
         seen.verification = Some(result.as_ref().map(|_| ()).map_err(Clone::clone));
         result

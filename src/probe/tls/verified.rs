@@ -3,42 +3,67 @@
 //!
 //! A signature does not become wrong, and a time may pass. So a chain is known while every certificate in it is
 //! valid, to the anchors that own the list. The name, and the proof that the server has the key, are judged by
-//! every handshake.
+//! every handshake. What its certificates say is kept with it, since they say the same each time.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
 
-use super::certificate::common_validity;
+use super::certificate::{self, common_validity};
+use crate::observation::tls::{CertificateFacts, IntermediateFacts};
 
-/// The most chains that are known, each 48 bytes; an agent has some hundreds of targets.
-const MAX_CHAINS: usize = 1_024;
+/// The most chains that are known: an agent has some hundreds of targets. Each has some hundred bytes of text, and a
+/// few kilobytes where an authority that is trusted has signed names without end.
+const MAX_CHAINS: usize = 512;
 
 /// The SHA-256 of a chain, with the length of each certificate.
 type Fingerprint = [u8; 32];
 
-/// The chains that are known to lead to an anchor, each with the seconds since 1970 at which it does.
+/// What the certificates of a chain say.
+#[derive(Debug)]
+pub(super) struct ChainFacts {
+    pub(super) leaf: CertificateFacts,
+    pub(super) others: Vec<IntermediateFacts>,
+}
+
+impl ChainFacts {
+    /// Reads them.
+    pub(super) fn read(leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Self {
+        Self { leaf: certificate::facts(leaf), others: certificate::intermediates(others) }
+    }
+}
+
+/// A chain that leads to an anchor.
+#[derive(Debug)]
+struct Known {
+    /// The seconds since 1970 at which it does.
+    valid: RangeInclusive<u64>,
+    facts: Arc<ChainFacts>,
+}
+
+/// The chains that are known to lead to an anchor.
 #[derive(Debug, Default)]
-pub(super) struct VerifiedChains(Mutex<HashMap<Fingerprint, RangeInclusive<u64>>>);
+pub(super) struct VerifiedChains(Mutex<HashMap<Fingerprint, Known>>);
 
 impl VerifiedChains {
-    /// Whether this chain led to an anchor before, and does so at `now`.
-    pub(super) fn has(&self, chain: &Fingerprint, now: UnixTime) -> bool {
+    /// What this chain says, where it led to an anchor before, and does so at `now`.
+    pub(super) fn get(&self, chain: &Fingerprint, now: UnixTime) -> Option<Arc<ChainFacts>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(chain).is_some_and(|valid| valid.contains(&now.as_secs()))
+        known.get(chain).filter(|known| known.valid.contains(&now.as_secs())).map(|known| Arc::clone(&known.facts))
     }
 
     /// Notes a chain that was verified, unless one of its certificates does not say for how long it is valid.
     pub(super) fn note(&self, fingerprint: Fingerprint, leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) {
         let Some(valid) = common_validity(std::iter::once(leaf).chain(others)) else { return };
+        let facts = Arc::new(ChainFacts::read(leaf, others));
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_CHAINS {
             known.clear(); // they are verified once more
         }
-        known.insert(fingerprint, valid);
+        known.insert(fingerprint, Known { valid, facts });
     }
 }
 
@@ -70,23 +95,25 @@ mod tests {
         };
         let chains = VerifiedChains::default();
         let known = fingerprint(&leaf, std::slice::from_ref(&issuer));
-        assert!(!chains.has(&known, at(2022)));
+        assert!(chains.get(&known, at(2022)).is_none());
         chains.note(known, &leaf, std::slice::from_ref(&issuer));
+        let facts = chains.get(&known, at(2022)).expect("it is known");
+        assert_eq!((&facts.leaf, facts.others.len()), (&certificate::facts(&leaf), 1), "and what it says");
         // Where all of it is valid, and neither before the issuer's time nor after the leaf's.
         for (year, is_known) in [(2020, false), (2021, true), (2023, true), (2024, false), (2029, false)] {
-            assert_eq!(chains.has(&known, at(year)), is_known, "{year}");
+            assert_eq!(chains.get(&known, at(year)).is_some(), is_known, "{year}");
         }
         // Another order, another cut, a byte more: another chain.
         let joined = CertificateDer::from([leaf.as_ref(), issuer.as_ref()].concat());
         for other in
             [fingerprint(&issuer, std::slice::from_ref(&leaf)), fingerprint(&leaf, &[]), fingerprint(&joined, &[])]
         {
-            assert!(!chains.has(&other, at(2022)));
+            assert!(chains.get(&other, at(2022)).is_none());
         }
         // What cannot be read is verified each time; and there is a bound.
         let unreadable = CertificateDer::from(vec![0; 4]);
         chains.note([1; 32], &unreadable, &[]);
-        assert!(!chains.has(&[1; 32], at(2022)));
+        assert!(chains.get(&[1; 32], at(2022)).is_none());
         for number in 0..MAX_CHAINS {
             chains.note(fingerprint(&CertificateDer::from(vec![0; number]), &[]), &leaf, &[]);
         }
