@@ -6,11 +6,12 @@
 //! (RFC 5452, 9.1).
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -251,16 +252,13 @@ async fn over_udp(server: SocketAddr, pending: &mut [Pending], began: Instant, l
 
 /// A socket that hears `server` alone.
 fn udp_socket(server: SocketAddr) -> Result<std::net::UdpSocket, End> {
-    let any = if server.is_ipv4() {
-        SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
-    } else {
-        SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
-    };
-    let none = |error: io::Error| End::Failed(format!("no socket: {error}"));
-    let socket = std::net::UdpSocket::bind(any).map_err(none)?;
-    socket.set_nonblocking(true).map_err(none)?;
-    socket.connect(server).map_err(|error| unreachable(&error))?;
-    Ok(socket)
+    let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(family, SocketType::DGRAM, flags, None)
+        .map_err(|error| End::Failed(format!("no socket: {}", io::Error::from(error))))?;
+    // It also gives the socket its port (ip(7)).
+    rustix::net::connect(&socket, &server).map_err(|error| unreachable(&error.into()))?;
+    Ok(socket.into())
 }
 
 /// Takes in datagrams until every question has its answer.
