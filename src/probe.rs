@@ -12,6 +12,7 @@ mod dns;
 mod excerpt;
 mod kernel;
 mod posture;
+mod reads;
 mod redis;
 pub mod replay;
 mod tcp;

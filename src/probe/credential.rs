@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::reads;
 use super::token::Tokens;
 use crate::plan::{PasswordSource, password_file};
 use crate::secret::Secret;
@@ -34,7 +35,9 @@ pub(super) fn errand(source: &PasswordSource) -> Option<(impl FnOnce() + Send + 
     let path = password_file(path);
     let (sender, receiver) = oneshot::channel();
     let errand = move || {
-        let _ = sender.send(from_file(&path, KIND).map(Arc::new)); // it may not be wanted any more
+        if let Some(read) = reads::at_once(&path, || from_file(&path, KIND)) {
+            let _ = sender.send(read.map(Arc::new)); // it may not be wanted any more
+        }
     };
     Some((errand, Soon(receiver)))
 }
@@ -61,8 +64,8 @@ pub(super) async fn read(source: &PasswordSource, soon: Option<Soon>) -> Result<
 /// # Errors
 /// A sentence that names the file and what is wrong with it.
 pub(super) async fn in_file(path: PathBuf, kind: &'static str) -> Result<Secret, String> {
-    let read = tokio::task::spawn_blocking(move || from_file(&path, kind));
-    read.await.map_err(|_| format!("the thread that reads the {kind} was lost"))?
+    let file = path.clone();
+    reads::blocking(&file, kind, move || from_file(&path, kind)).await
 }
 
 fn from_environment(name: &str) -> Result<Secret, String> {

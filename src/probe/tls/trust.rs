@@ -19,9 +19,16 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::verified::VerifiedChains;
 use crate::observation::tls::TrustSource;
+use crate::probe::reads;
 
 /// The most bytes that a file of trust anchors may have; Mozilla's have about 220 KiB.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// What is read, for an error.
+const WHAT: &str = "trust anchors";
+
+/// Stands for the files of the platform's store.
+const PLATFORM: &str = "the platform's store";
 
 /// How long the platform's store is used before it is read again.
 const PLATFORM_AGE: Duration = Duration::from_secs(3600);
@@ -85,14 +92,14 @@ impl TrustStores {
             {
                 return Ok(Arc::clone(&known.trust));
             }
-            let path = path.to_owned();
-            return blocking(move || this.of_file(&path)).await;
+            let file = path.to_owned();
+            return reads::blocking(path, WHAT, move || this.of_file(&file)).await;
         }
         let mut platform = self.platform.lock().await;
         match &*platform {
             Some((read, trust)) if read.elapsed() < PLATFORM_AGE => Ok(Arc::clone(trust)),
             Some(_) | None => {
-                let trust = blocking(move || this.of_platform()).await?;
+                let trust = reads::blocking(Path::new(PLATFORM), WHAT, move || this.of_platform()).await?;
                 *platform = Some((Instant::now(), Arc::clone(&trust)));
                 Ok(trust)
             }
@@ -103,13 +110,16 @@ impl TrustStores {
     pub(super) fn look_at(&self, path: &Path) {
         let is_recent = self.known_files().get(path).is_some_and(|known| known.looked.elapsed() < self.look_after);
         if !is_recent {
-            let _ = self.of_file(path); // whoever needs the anchors looks again, and says why there are none
+            let _ = reads::at_once(path, || self.of_file(path)); // whoever needs them looks again, and says why there are none
         }
     }
 
     fn of_file(&self, path: &Path) -> Result<Arc<Trust>, String> {
         let refuse = |why: &dyn std::fmt::Display| format!("CA file {}: {why}", path.display());
         let metadata = fs::metadata(path).map_err(|error| refuse(&error))?;
+        if !metadata.is_file() {
+            return Err(refuse(&"it is not a regular file")); // opening a pipe waits for its writer
+        }
         let stamp = Stamp { modified: metadata.modified().ok(), length: metadata.len() };
         let looked = Instant::now();
         if let Some(known) = self.known_files().get_mut(path)
@@ -152,11 +162,6 @@ impl TrustStores {
         config.resumption = Resumption::disabled(); // or the handshake of the second probe differs from the first's
         Ok(Arc::new(Trust { source, roots, verifier, verified: VerifiedChains::default(), config }))
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err("the thread that reads the trust anchors was lost".to_owned()))
 }
 
 fn read_anchors(path: &Path) -> io::Result<RootCertStore> {
@@ -214,6 +219,8 @@ mod tests {
         assert!(error.contains("PEM") && error.contains("redpath-trust"), "{error}");
         fs::remove_file(&path).expect("the temporary file");
         assert!(stores.get(Some(&path)).await.err().expect("no file").contains("No such file"));
+        // A folder, and nothing but a regular file: a pipe would be waited for.
+        assert!(stores.get(Some(Path::new("/tmp"))).await.err().expect("a folder").contains("not a regular file"));
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! A machine that has no descriptors, memory, processor time or disk left, stands still, or steps its clock.
 
 use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,8 +28,13 @@ struct World {
 
 impl World {
     fn new(name: &str, count: usize) -> Self {
+        Self::with(name, count, &[])
+    }
+
+    /// The same, with more said to redis-server.
+    fn with(name: &str, count: usize, arguments: &[&str]) -> Self {
         let certificates = Certificates::new();
-        let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &[]);
+        let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), arguments);
         let dns = DnsServer::start(Zone::healthy(HOST, HERE).script());
         let text = config(&certificates, dns.address(), "1s", &targets(count, &[redis.port]));
         Self { _redis: redis, _dns: dns, _certificates: certificates, directory: Directory::new(name), text, count }
@@ -89,6 +95,49 @@ async fn descriptors_run_out() {
     }
     more_probes(&agent, "t0", 2).await;
     assert!(descriptors(pid(&agent)) <= open + 24, "{} were open, {} are", open, descriptors(pid(&agent)));
+}
+
+/// As on a mount that hangs: whoever opens the file waits until it is let go (fcntl(2), `F_SETLEASE`).
+struct Held(Child);
+
+impl Held {
+    fn hold(file: &std::path::Path) -> Self {
+        const SCRIPT: &str = "$SIG{IO} = 'IGNORE'; $| = 1; open(my $file, '+<', $ARGV[0]) or die $!; \
+                              fcntl($file, 1024, 1) or die \"no lease: $!\"; print \"held\\n\"; <STDIN>;";
+        let mut command = Command::new("perl");
+        command.args(["-e", SCRIPT]).arg(file).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("perl, which every Debian has");
+        let mut said = String::new();
+        let _ = BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut said);
+        assert_eq!(said, "held\n", "perl says why on stderr");
+        Self(child)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_secret_whose_mount_hangs_holds_two_threads() {
+    let mut world = World::with("hung", 12, &["--requirepass", "hunter2"]);
+    let secret = world.directory.file("password", "hunter2");
+    let auth = format!("auth: {{method: password, password_file: {}}}, posture:", secret.display());
+    world.text = world.text.replace("posture:", &auth);
+    let agent = Agent::start(world.command()).await;
+    world.is_healthy(&agent).await;
+    let held = Held::hold(&secret);
+    until_cause(&agent, "t0", "credential_unavailable").await;
+    let some = threads(pid(&agent));
+    more_probes(&agent, "t0", 5).await;
+    let more = threads(pid(&agent));
+    assert!(more <= some + 4, "{some} threads, then {more}: each probe leaves one behind");
+    until_cause(&agent, "t11", "credential_unavailable").await;
+    drop(held);
+    world.is_healthy(&agent).await;
 }
 
 #[tokio::test]
