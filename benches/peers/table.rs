@@ -49,6 +49,24 @@ fn load() -> String {
     load.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
+/// What rounds came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Middle {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+}
+
+impl Middle {
+    /// Of an odd number of values, one a round.
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
+        Self { median: at(values.len() / 2), least: at(0), most: at(values.len().saturating_sub(1)) }
+    }
+}
+
 /// The middle of `times`, and the value that 95 in 100 do not exceed.
 pub(crate) fn median_and_p95(times: &mut [f64]) -> (f64, f64) {
     times.sort_by(f64::total_cmp);

@@ -3,6 +3,7 @@
 //! A secret leaves here in one place, the `AUTH` command, and no reply that repeats it is kept.
 
 mod cluster;
+mod farewell;
 mod reply;
 
 use std::io;
@@ -11,13 +12,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::{ServerError, Value};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::rustls::AlertDescription;
 use zeroize::Zeroizing;
 
 pub(super) use self::cluster::{Answer, Asked};
 pub(super) use self::reply::Conversation;
-use self::reply::{Broken, Reply, poll_once};
+use self::reply::{Broken, Reply};
 use super::budget::{Budget, Cut};
 use super::credential::{Credentials, Soon};
 use super::kernel::Moment;
@@ -36,9 +37,6 @@ const MAX_MESSAGE: usize = 256;
 
 /// How much of a reply that is not Redis' is shown.
 const SHOWN: usize = 64;
-
-/// The longest that `QUIT` and the end of the stream are waited for.
-const FAREWELL: Duration = Duration::from_millis(200);
 
 /// Says who the probe is, where it may, and pings; writes both phases and their facts down. After a
 /// `PONG`, and where `asked` is wanted, asks for the nodes of the cluster.
@@ -65,25 +63,8 @@ pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let refusal = talk.refusal.take();
     let polite = talk.replied && talk.usable;
-    let stream = talk.conversation.stream();
-    // Whoever just vanishes fills the server's log; whoever waits for a goodbye delays the next probe.
-    let _ = budget.within(FAREWELL, farewell(stream, polite)).await;
+    farewell::say(talk.conversation.stream(), polite, budget).await;
     refusal
-}
-
-async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, polite: bool) -> io::Result<()> {
-    if polite {
-        stream.write_all(&packed(&["QUIT"])).await?;
-        stream.flush().await?;
-        let mut reply = [0; 64];
-        let _ = stream.read(&mut reply).await;
-        // The end has mostly come with the reply. To a server that has gone, a goodbye would be one more packet for
-        // its machine to refuse.
-        if poll_once(stream.read(&mut reply)).await.is_some_and(|read| read.is_ok_and(|length| length == 0)) {
-            return Ok(());
-        }
-    }
-    stream.shutdown().await // with close_notify, where it is TLS
 }
 
 /// A conversation and what it must remember.

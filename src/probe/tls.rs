@@ -6,6 +6,7 @@
 //! proves nothing of what it says, so trust comes first (another issuer's certificate is most often
 //! a middlebox's); then the name, since a wrong name is another server; then the time.
 
+mod alert;
 mod certificate;
 mod trust;
 mod verified;
@@ -31,6 +32,7 @@ use tokio_rustls::rustls::{
     AlertDescription, CertificateError, DigitallySignedStruct, Error, OtherError, PeerIncompatible, SignatureScheme,
 };
 
+pub(super) use self::alert::{alert_in, alert_name};
 use self::trust::{Trust, TrustStores};
 use self::verified::ChainFacts;
 use self::wire::{Received, Wire, iana_name, locked};
@@ -180,34 +182,6 @@ impl Anchors {
 /// in TLS 1.3 the client is done before the server has judged it (RFC 8446, 4.4.2.4).
 pub(super) fn refused_late<S>(stream: &Stream<S>, alert: AlertDescription) -> TlsFailure {
     stream.get_ref().0.seen().alert(alert)
-}
-
-/// The alert in an error of a TLS stream.
-pub(super) fn alert_in(error: &io::Error) -> Option<AlertDescription> {
-    match error.get_ref()?.downcast_ref::<Error>()? {
-        Error::AlertReceived(alert) => Some(*alert),
-        _ => None,
-    }
-}
-
-/// The alert's name in RFC 8446, 6: `unknown_ca`.
-pub(super) fn alert_name(alert: AlertDescription) -> String {
-    match alert {
-        AlertDescription::UnrecognisedName => return "unrecognized_name".to_owned(),
-        AlertDescription::UnknownPSKIdentity => return "unknown_psk_identity".to_owned(),
-        AlertDescription::Unknown(number) => return format!("number {number}"),
-        _ => {}
-    }
-    let mut name = String::new();
-    let mut after_lower = false;
-    for character in format!("{alert:?}").chars() {
-        if character.is_ascii_uppercase() && after_lower {
-            name.push('_');
-        }
-        after_lower = character.is_ascii_lowercase();
-        name.push(character.to_ascii_lowercase());
-    }
-    name
 }
 
 /// A second look at a port that was silent to TLS, or answered something else: plain Redis waits
@@ -509,19 +483,6 @@ impl std::fmt::Debug for Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn alerts_have_their_names_of_the_rfc() {
-        for (alert, name) in [
-            (AlertDescription::HandshakeFailure, "handshake_failure"),
-            (AlertDescription::UnknownCA, "unknown_ca"),
-            (AlertDescription::UnrecognisedName, "unrecognized_name"),
-            (AlertDescription::InternalError, "internal_error"),
-            (AlertDescription::Unknown(200), "number 200"),
-        ] {
-            assert_eq!(alert_name(alert), name);
-        }
-    }
 
     #[test]
     fn a_line_of_redis_is_told_from_others() {
