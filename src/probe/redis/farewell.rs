@@ -4,10 +4,10 @@
 use std::io;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::packed;
-use super::reply::poll_once;
 use crate::probe::budget::Budget;
 
 /// The longest that `QUIT` and the end of the stream are waited for.
@@ -26,7 +26,7 @@ async fn end<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, polite: bool) ->
         let _ = stream.read(&mut reply).await;
         // The end has mostly come with the reply. To a server that has gone, a goodbye would be one more packet for
         // its machine to refuse.
-        if poll_once(stream.read(&mut reply)).await.is_some_and(|read| read.is_ok_and(|length| length == 0)) {
+        if stream.read(&mut reply).now_or_never().is_some_and(|read| read.is_ok_and(|length| length == 0)) {
             return Ok(());
         }
     }

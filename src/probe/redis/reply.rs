@@ -1,12 +1,12 @@
 //! One Redis reply from a stream: the bytes are the `redis` crate's to read, the bounds are ours.
 
-use std::future::Future;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use combine::parser::combinator::AnySendSyncPartialState;
 use combine::stream::{Decoder, PointerOffset};
+use futures_util::FutureExt;
 use redis::Value;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
@@ -96,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     /// What has come without being asked for, if anything has.
     async fn already_there(&mut self) -> Option<Result<Value, Broken>> {
         // A dropped read loses nothing: the decoder keeps what has come of the reply.
-        poll_once(self.read()).await
+        self.read().now_or_never()
     }
 
     async fn read(&mut self) -> Result<Value, Broken> {
@@ -130,16 +130,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     pub(super) fn stream(&mut self) -> &mut S {
         &mut self.stream
     }
-}
-
-/// What is ready now of `work`, which is dropped where nothing is.
-pub(super) async fn poll_once<T>(work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
-    std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
 }
 
 /// Whether `bytes` begin with one of the types of RESP2 and RESP3.

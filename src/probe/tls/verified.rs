@@ -15,9 +15,11 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
 use super::certificate::{self, common_validity};
 use crate::observation::tls::{CertificateFacts, IntermediateFacts};
 
-/// The most chains that are known: an agent has some hundreds of targets. Each has some hundred bytes of text, and a
-/// few kilobytes where an authority that is trusted has signed names without end.
+/// The most chains that are known: an agent has some hundreds of targets.
 const MAX_CHAINS: usize = 512;
+
+/// The longest text of a chain that is known, in bytes. Most have some hundreds; a server can send along any others.
+const MAX_TEXT: usize = 4 * 1024;
 
 /// The SHA-256 of a chain, with the length of each certificate.
 type Fingerprint = [u8; 32];
@@ -33,6 +35,13 @@ impl ChainFacts {
     /// Reads them.
     pub(super) fn read(leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Self {
         Self { leaf: certificate::facts(leaf), others: certificate::intermediates(others) }
+    }
+
+    /// How long all of it is.
+    fn length(&self) -> usize {
+        let Self { leaf, others } = self;
+        let others = others.iter().flat_map(|other| [&other.subject, &other.issuer]);
+        [&leaf.subject, &leaf.issuer].into_iter().chain(&leaf.sans).chain(others).map(String::len).sum()
     }
 }
 
@@ -55,10 +64,14 @@ impl VerifiedChains {
         known.get(chain).filter(|known| known.valid.contains(&now.as_secs())).map(|known| Arc::clone(&known.facts))
     }
 
-    /// Notes a chain that was verified, unless one of its certificates does not say for how long it is valid.
+    /// Notes a chain that was verified, unless one of its certificates does not say for how long it is valid, or it has
+    /// much to say.
     pub(super) fn note(&self, fingerprint: Fingerprint, leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) {
         let Some(valid) = common_validity(std::iter::once(leaf).chain(others)) else { return };
         let facts = Arc::new(ChainFacts::read(leaf, others));
+        if facts.length() > MAX_TEXT {
+            return;
+        }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_CHAINS {
             known.clear(); // they are verified once more
@@ -114,6 +127,11 @@ mod tests {
         let unreadable = CertificateDer::from(vec![0; 4]);
         chains.note([1; 32], &unreadable, &[]);
         assert!(chains.get(&[1; 32], at(2022)).is_none());
+        let many = (0..99).map(|number| format!("{number}.{}.example.org", "x".repeat(60))).collect::<Vec<_>>();
+        let wordy = rcgen::CertificateParams::new(many).and_then(|params| params.self_signed(&key));
+        let wordy = wordy.expect("a certificate").der().clone();
+        chains.note([2; 32], &wordy, &[]);
+        assert!(chains.get(&[2; 32], at(2022)).is_none(), "it would be kept for each byte that somebody changes");
         for number in 0..MAX_CHAINS {
             chains.note(fingerprint(&CertificateDer::from(vec![0; number]), &[]), &leaf, &[]);
         }

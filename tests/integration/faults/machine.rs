@@ -98,7 +98,7 @@ async fn descriptors_run_out() {
 }
 
 /// As on a mount that hangs: whoever opens the file waits until it is let go (fcntl(2), `F_SETLEASE`).
-struct Held(Child);
+struct Held(#[expect(dead_code, reason = "while it runs, it holds the file")] Ended);
 
 impl Held {
     fn hold(file: &std::path::Path) -> Self {
@@ -109,12 +109,16 @@ impl Held {
         let mut child = command.spawn().expect("perl, which every Debian has");
         let mut said = String::new();
         let _ = BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut said);
+        let child = Ended(child);
         assert_eq!(said, "held\n", "perl says why on stderr");
         Self(child)
     }
 }
 
-impl Drop for Held {
+/// A process that ends with its owner.
+struct Ended(Child);
+
+impl Drop for Ended {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -166,19 +170,12 @@ async fn the_processor_is_wanted_by_others() {
 }
 
 /// A process that wants all of the first processor.
-struct Spinning(Child);
+struct Spinning(#[expect(dead_code, reason = "while it runs, it spins")] Ended);
 
 impl Spinning {
     fn start() -> Self {
         let spin = ["-c", "0", "sh", "-c", "while :; do :; done"];
-        Self(Command::new("taskset").args(spin).spawn().expect("taskset, of util-linux"))
-    }
-}
-
-impl Drop for Spinning {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        Self(Ended(Command::new("taskset").args(spin).spawn().expect("taskset, of util-linux")))
     }
 }
 
