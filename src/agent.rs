@@ -3,14 +3,14 @@
 //! It connects its neighbours and decides nothing about them. [`run`] reads as the list of what
 //! happens, in order.
 
-mod config_file;
+mod config_watcher;
+mod executor;
 mod on_demand;
 mod reload;
 mod secret_files;
 mod signals;
 mod systemd;
 mod textfile;
-mod world;
 
 use std::fmt;
 use std::io;
@@ -30,29 +30,29 @@ use crate::history::History;
 use crate::output::metrics::Metrics;
 use crate::probe::Prober;
 use crate::probe::budget::{Interrupt, InterruptHandle};
-use crate::schedule::World;
+use crate::schedule::Executor;
 use crate::server::{self, Backend, ReloadRequest, WebConfigFile};
 
 pub use on_demand::plan_for;
 
-use config_file::ConfigFile;
+use config_watcher::ConfigFile;
+use executor::ProbeExecutor;
 use on_demand::OnDemand;
-use reload::{Agent, Current, Trigger};
-use signals::{Signals, Wish};
+use reload::{Agent, RunningConfig, Trigger};
+use signals::{SignalAction, Signals};
 use systemd::Systemd;
 use textfile::Textfile;
-use world::RealWorld;
 
 /// What the agent is started with.
 pub struct Options {
     /// The configuration file, which is read again when it changes.
     pub config: PathBuf,
     /// How it is heard.
-    pub outlet: Outlet,
+    pub outlet: Exporter,
 }
 
 /// How the agent is heard.
-pub enum Outlet {
+pub enum Exporter {
     /// Over HTTP.
     Http {
         /// The web configuration (TLS, client certificates, users), where there is one.
@@ -66,7 +66,7 @@ pub enum Outlet {
 
 /// How the agent came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum Shutdown {
     /// It was asked to stop, and did so in good order.
     Stopped,
     /// It was asked a second time, and left at once.
@@ -120,12 +120,12 @@ const RELOAD_QUEUE: usize = 4;
 ///
 /// # Errors
 /// [`StartError`] where it cannot start; once started it goes on.
-pub async fn run(options: Options) -> Result<Ending, StartError> {
+pub async fn run(options: Options) -> Result<Shutdown, StartError> {
     let mut signals = Signals::install().map_err(StartError::Signals)?;
     let mut file = ConfigFile::new(options.config);
     let config = file.load().map_err(StartError::Config)?;
     // Before anything is probed: who cannot be heard need not begin.
-    let voice = Voice::of(options.outlet, config.web.listen).await?;
+    let voice = BoundExporter::of(options.outlet, config.web.listen).await?;
 
     let vantage = reload::vantage(&config);
     let has_no_subnet = vantage.subnet.is_none() && !config.subnet_by_node_pool.is_empty();
@@ -134,11 +134,11 @@ pub async fn run(options: Options) -> Result<Ending, StartError> {
     let metrics = Arc::new(Metrics::new(&config.metrics, &vantage));
     let history = Arc::new(History::new());
     let (interrupt_handle, interrupt) = Interrupt::new();
-    let current = watch::Sender::new(Arc::new(Current { vantage: vantage.clone(), config: config.clone() }));
+    let current = watch::Sender::new(Arc::new(RunningConfig { vantage: vantage.clone(), config: config.clone() }));
     let prober = Arc::new(Prober::new());
     let news = Arc::new(Notify::new());
     let on_demand = OnDemand::new(Arc::clone(&prober), current.subscribe(), interrupt.clone());
-    let world = RealWorld {
+    let world = ProbeExecutor {
         prober,
         current: current.subscribe(),
         interrupt,
@@ -158,7 +158,7 @@ pub async fn run(options: Options) -> Result<Ending, StartError> {
     };
     let (listen, textfile) = voice.place();
     let server = match voice {
-        Voice::Http { listener, web_config, .. } => {
+        BoundExporter::Http { listener, web_config, .. } => {
             let backend = Backend {
                 history,
                 metrics,
@@ -170,7 +170,7 @@ pub async fn run(options: Options) -> Result<Ending, StartError> {
             };
             tokio::spawn(server::serve(listener, Arc::new(backend), web_config, closed))
         }
-        Voice::Textfile(path) => {
+        BoundExporter::Textfile(path) => {
             let file = Textfile::start(path.clone(), metrics, Arc::clone(&news));
             tokio::spawn(file.map_err(|error| StartError::Textfile(path, error))?.keep(closed))
         }
@@ -185,21 +185,21 @@ pub async fn run(options: Options) -> Result<Ending, StartError> {
     tracing::info!(version, listen, textfile, targets = agent.targets(), "agent started");
 
     let mut parts = Parts { server, reload_requests, file, news };
-    let ending = tend(&mut agent, &mut parts, &mut signals, &mut systemd).await;
+    let ending = event_loop(&mut agent, &mut parts, &mut signals, &mut systemd).await;
     ready.send_replace(false);
     systemd.stopping();
     let ending = match ending {
-        Ending::ServerFailed => Ending::ServerFailed,
-        Ending::Stopped | Ending::Forced => {
+        Shutdown::ServerFailed => Shutdown::ServerFailed,
+        Shutdown::Stopped | Shutdown::Forced => {
             let _ = closing.send(());
             tokio::select! {
-                () = wind_down(&mut agent, &mut parts.server, &interrupt_handle) => Ending::Stopped,
-                () = signals.stop() => Ending::Forced,
+                () = shutdown(&mut agent, &mut parts.server, &interrupt_handle) => Shutdown::Stopped,
+                () = signals.stop() => Shutdown::Forced,
                 never = systemd.keep_alive() => match never {},
             }
         }
     };
-    tracing::info!(forced = ending == Ending::Forced, "agent stopped");
+    tracing::info!(forced = ending == Shutdown::Forced, "agent stopped");
     Ok(ending)
 }
 
@@ -215,12 +215,17 @@ struct Parts {
 type ReloadReply = oneshot::Sender<Result<(), String>>;
 
 /// The loop that owns the schedule. Reloads take place here, and so one after another.
-async fn tend(agent: &mut Agent<RealWorld>, parts: &mut Parts, signals: &mut Signals, systemd: &mut Systemd) -> Ending {
+async fn event_loop(
+    agent: &mut Agent<ProbeExecutor>,
+    parts: &mut Parts,
+    signals: &mut Signals,
+    systemd: &mut Systemd,
+) -> Shutdown {
     loop {
         let (trigger, reply) = tokio::select! {
             wish = signals.next() => match wish {
-                Wish::Stop => return Ending::Stopped,
-                Wish::Reload => (Trigger::Signal, None),
+                SignalAction::Stop => return Shutdown::Stopped,
+                SignalAction::Reload => (Trigger::Signal, None),
             },
             Some(reply) = parts.reload_requests.recv() => (Trigger::Request, Some(reply)),
             () = parts.file.changed() => (Trigger::FileChanged, None),
@@ -238,7 +243,7 @@ async fn tend(agent: &mut Agent<RealWorld>, parts: &mut Parts, signals: &mut Sig
                     Err(error) => error.to_string(),
                 };
                 tracing::error!(error, "the web server failed");
-                return Ending::ServerFailed;
+                return Shutdown::ServerFailed;
             }
         };
         systemd.reloading();
@@ -255,7 +260,7 @@ async fn tend(agent: &mut Agent<RealWorld>, parts: &mut Parts, signals: &mut Sig
 
 /// Lets probes and requests under way come to their end, interrupts them after [`DRAIN`], and
 /// leaves behind what does not heed the interrupt. At most `DRAIN + INTERRUPTED`.
-async fn wind_down<W: World>(
+async fn shutdown<W: Executor>(
     agent: &mut Agent<W>,
     server: &mut JoinHandle<io::Result<()>>,
     interrupt: &InterruptHandle,
@@ -274,21 +279,21 @@ async fn wind_down<W: World>(
 }
 
 /// A way to be heard that is ready to be used.
-enum Voice {
+enum BoundExporter {
     Http { listener: TcpListener, listening: SocketAddr, web_config: Option<WebConfigFile> },
     Textfile(PathBuf),
 }
 
-impl Voice {
-    async fn of(outlet: Outlet, configured: SocketAddr) -> Result<Self, StartError> {
+impl BoundExporter {
+    async fn of(outlet: Exporter, configured: SocketAddr) -> Result<Self, StartError> {
         match outlet {
-            Outlet::Http { web_config, listen: given } => {
+            Exporter::Http { web_config, listen: given } => {
                 let wanted = given.unwrap_or(configured);
                 let listener = listen(wanted).await?;
                 let listening = listener.local_addr().unwrap_or(wanted);
                 Ok(Self::Http { listener, listening, web_config })
             }
-            Outlet::Textfile(path) => Ok(Self::Textfile(path)),
+            Exporter::Textfile(path) => Ok(Self::Textfile(path)),
         }
     }
 
@@ -337,7 +342,7 @@ mod tests {
         });
         let (handle, interrupt) = Interrupt::new();
         let before = Instant::now();
-        wind_down(&mut agent, &mut server, &handle).await;
+        shutdown(&mut agent, &mut server, &handle).await;
         assert_eq!(world.all_begun(), 1);
         (before.elapsed(), interrupt.is_raised())
     }

@@ -4,9 +4,9 @@
 //! mix of them makes one [`AzFiles`]. Only keys that are known are kept: an access key never gets past
 //! the reader. What a fact means is the diagnosis' to say.
 
-mod about;
+mod classify;
 mod read;
-mod shape;
+mod select;
 mod tree;
 
 use std::path::Path;
@@ -56,7 +56,7 @@ impl AzFiles {
     /// # Errors
     /// One sentence: where in it, and what is expected.
     pub fn parse(text: &str, file: &str) -> Result<Self, String> {
-        shape::facts(&tree::parse(text)?, file)
+        classify::facts(&tree::parse(text)?, file)
     }
 
     /// These facts and those.

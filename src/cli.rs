@@ -90,7 +90,7 @@ impl Cli {
                 Err(ExitCode::Usage)
             }
             _ => {
-                complain(&one_sentence(&error));
+                print_error(&one_sentence(&error));
                 Err(ExitCode::Usage)
             }
         }
@@ -98,7 +98,7 @@ impl Cli {
 }
 
 /// One sentence on standard error, whatever is in it made harmless to a terminal.
-pub fn complain(sentence: &str) {
+pub fn print_error(sentence: &str) {
     let line = format!("redpath: {}\n", printable(sentence));
     let _ = io::stderr().write_all(line.as_bytes()); // there is no one left to tell
 }

@@ -4,15 +4,15 @@ pub mod agent;
 pub mod check;
 pub mod completions;
 pub mod config;
-pub mod core_dumps;
 pub mod explain;
+pub mod hardening;
 pub mod man;
 
 mod terminal;
 
 use std::io::{self, Write};
 
-use crate::cli::{Cli, Command, complain};
+use crate::cli::{Cli, Command, print_error};
 use crate::exit_code::ExitCode;
 
 /// Runs what the command line asks for.
@@ -44,7 +44,7 @@ pub(crate) fn print(text: &[u8]) -> ExitCode {
     match write_out(text) {
         Ok(()) => ExitCode::Pass,
         Err(error) => {
-            complain(&format!("cannot write the output: {error}"));
+            print_error(&format!("cannot write the output: {error}"));
             ExitCode::Unknown
         }
     }

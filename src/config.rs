@@ -6,15 +6,15 @@
 //! beside the configuration itself only the files of `az` that it names are read.
 
 mod auth;
-mod document;
 mod error;
-mod keys;
 mod path;
 mod print;
 mod raw;
 mod resolve;
-mod shape;
+mod schema_check;
+mod suggest;
 mod values;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use crate::expectation::{Expectation, PublicAccess};
 use crate::plan::{
-    Addresses, Auth, ClusterWalk, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan, Reach, Resolver,
+    AddressPolicy, Addresses, Auth, ClusterMode, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan, Resolver,
     ViewSelection,
 };
 use crate::target::{HostName, Target};
@@ -94,7 +94,7 @@ pub struct Settings {
     /// The name for SNI and verification; the host name where `None`.
     pub server_name: Option<HostName>,
     /// Whether the nodes that a cluster announces are connected to.
-    pub cluster: ClusterWalk,
+    pub cluster: ClusterMode,
     /// What is looked at that should be closed.
     pub posture: PosturePlan,
 }
@@ -135,9 +135,9 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// Every problem found, each with its line.
 pub fn parse(text: &str) -> Result<Config, ConfigError> {
-    let document = document::read(text)?;
+    let document = yaml::read(text)?;
     let mut problems = error::Problems::of(&document);
-    shape::check(&document, &schema(), &path::Path::top(), &mut problems);
+    schema_check::check(&document, &schema(), &path::Path::top(), &mut problems);
     if !problems.is_empty() {
         return Err(problems.into_error());
     }
@@ -169,13 +169,13 @@ impl Config {
     }
 
     /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials, a
-    /// walk over what the server announces, a knock at other doors or a connection to an address that is no host's:
+    /// walk over what the server announces, a attempt at other doors or a connection to an address that is no host's:
     /// a suffix covers other people's servers and names too.
     pub fn on_demand(&self, host: HostName, port: Option<u16>) -> Plan {
         let mut plan = self.defaults.plan(host, port, &self.resolvers);
         plan.auth = Auth::None;
-        plan.reach = Reach::Hosts;
-        plan.cluster = ClusterWalk::Off;
+        plan.reach = AddressPolicy::Hosts;
+        plan.cluster = ClusterMode::Off;
         plan.posture = PosturePlan::default();
         plan.expectation.public_access = PublicAccess::Ignore;
         plan
@@ -220,7 +220,7 @@ impl Default for Settings {
             plaintext: false,
             ca_file: None,
             server_name: None,
-            cluster: ClusterWalk::default(),
+            cluster: ClusterMode::default(),
             posture: PosturePlan::default(),
         }
     }
@@ -264,10 +264,10 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         })
     };
     let mut bytes = Vec::new();
-    let most = u64::try_from(document::MAX_BYTES).unwrap_or(u64::MAX);
+    let most = u64::try_from(yaml::MAX_BYTES).unwrap_or(u64::MAX);
     File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(cannot)?;
-    if bytes.len() > document::MAX_BYTES {
-        return Err(document::too_long());
+    if bytes.len() > yaml::MAX_BYTES {
+        return Err(yaml::too_long());
     }
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();

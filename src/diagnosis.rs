@@ -6,7 +6,6 @@
 
 pub mod code;
 
-mod advice;
 mod az;
 mod cluster;
 mod dns;
@@ -14,9 +13,10 @@ mod latency;
 mod pages;
 mod posture;
 mod precheck;
-mod prose;
 mod redis;
+mod remediation;
 mod tcp;
+mod text;
 mod tls;
 mod token;
 
@@ -32,7 +32,7 @@ use crate::phase::{PhaseName, PhaseOutcome};
 use crate::target::Target;
 
 pub use code::Code;
-pub(crate) use prose::printable;
+pub(crate) use text::printable;
 
 /// The findings and the verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,7 +194,7 @@ impl JsonSchema for Cause {
 
 /// Diagnoses `observation`; `now` is the wall-clock time of the observation, for certificates.
 pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observation, now: Timestamp) -> Diagnosis {
-    let case = Case { target, expectation, observation, now };
+    let case = Context { target, expectation, observation, now };
     let mut findings = dns::diagnose(&case);
     let given = observation.connection.as_ref().filter(|connection| connection.address_given);
     let not_moved = given.and_then(|given| precheck::diagnose(&case, given.address.ip(), &mut findings));
@@ -205,7 +205,7 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
     findings.extend(later.into_iter().filter(|finding| !wrong_peer || finding.severity == Severity::Info));
     // Who hands out the token is no peer on the path.
     findings.extend(token::diagnose(&case));
-    az::sharpen(&case, &mut findings);
+    az::apply_az_facts(&case, &mut findings);
     findings.extend(posture::of_the_public_address(&case));
     silence(&mut findings);
     // That DNS has not moved is what a pre-check warns of first.
@@ -219,20 +219,17 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
 
 /// What is diagnosed: one observation and what was expected of it.
 #[derive(Clone, Copy)]
-struct Case<'a> {
+struct Context<'a> {
     target: &'a Target,
     expectation: &'a Expectation,
     observation: &'a Observation,
     now: Timestamp,
 }
 
-impl Case<'_> {
+impl Context<'_> {
     /// Whether the connection in use went to an address that meets the expectation.
     fn is_at_expected_address(&self) -> bool {
-        self.observation
-            .connection
-            .as_ref()
-            .is_some_and(|connection| self.expectation.is_met_by(connection.address.ip()))
+        self.observation.connection.as_ref().is_some_and(|connection| self.expectation.allows(connection.address.ip()))
     }
 
     /// What an answer of Redis proves, and no more.
@@ -289,14 +286,14 @@ impl Finding {
     }
 }
 
-fn connection_findings(case: &Case<'_>) -> Vec<Finding> {
+fn connection_findings(case: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let in_use = case.observation.connection.iter().map(|connection| (&case.observation.phases.connection, connection));
     let others = case
         .observation
         .other_connections
         .iter()
-        .filter(|other| case.expectation.is_met_by(other.connection.address.ip()))
+        .filter(|other| case.expectation.allows(other.connection.address.ip()))
         .map(|other| (&other.phases, &other.connection));
     for (index, (phases, connection)) in in_use.chain(others).enumerate() {
         let mut here = tcp::diagnose(case, phases, connection);
@@ -318,7 +315,7 @@ fn connection_findings(case: &Case<'_>) -> Vec<Finding> {
         }
     }
     findings.extend(cluster::diagnose(case));
-    findings.extend(posture::of_the_peer(case));
+    findings.extend(posture::server_findings(case));
     findings.extend(latency::diagnose(case));
     findings
 }
@@ -330,16 +327,16 @@ fn silence(findings: &mut Vec<Finding>) {
     findings.retain(|finding| !(name && finding.code == Code::TlsNameMismatch));
 }
 
-fn verdict(case: &Case<'_>, findings: &[Finding]) -> Verdict {
+fn verdict(case: &Context<'_>, findings: &[Finding]) -> Verdict {
     let first = |severity| findings.iter().find(|finding| finding.severity == severity).map(|finding| finding.code);
-    if !dns::could_look(case) {
+    if !dns::has_usable_view(case) {
         let cause = first(Severity::Error).map_or(Cause::Unknown, Cause::Code);
         return Verdict { status: Status::Unknown, cause };
     }
     if let Some(code) = first(Severity::Error) {
         return Verdict { status: Status::Fail, cause: Cause::Code(code) };
     }
-    if was_interrupted(case.observation) || !went_through(case) {
+    if was_interrupted(case.observation) || !reached_redis(case) {
         return Verdict { status: Status::Unknown, cause: Cause::Unknown };
     }
     match first(Severity::Warning) {
@@ -350,7 +347,7 @@ fn verdict(case: &Case<'_>, findings: &[Finding]) -> Verdict {
 
 /// Whether the connection went to an expected address and as far as an answer of Redis: without
 /// that, nothing found is not the same as nothing wrong.
-fn went_through(case: &Case<'_>) -> bool {
+fn reached_redis(case: &Context<'_>) -> bool {
     let phases = &case.observation.phases;
     let answered = phases.get(PhaseName::Ping).outcome != PhaseOutcome::NotReached
         || phases.get(PhaseName::Auth).outcome == PhaseOutcome::Failed;

@@ -130,7 +130,7 @@ impl Expectation {
 
     /// Whether `ip` is of the expected kind and, where endpoints are named, one of them. Only such
     /// an address is ever given credentials.
-    pub fn is_met_by(&self, ip: IpAddr) -> bool {
+    pub fn allows(&self, ip: IpAddr) -> bool {
         let kind = match self.path {
             ExpectedPath::Private => self.class(ip) == AddressClass::Private,
             ExpectedPath::Public => self.class(ip) == AddressClass::Public,
@@ -151,9 +151,9 @@ mod tests {
             endpoints: vec![address::parse_range("20.50.1.10").expect("an address")],
             ..Expectation::default()
         };
-        assert!(expectation.is_met_by(ip("20.50.1.10")));
-        assert!(!expectation.is_met_by(ip("10.60.4.5")), "private, and not the expected one");
+        assert!(expectation.allows(ip("20.50.1.10")));
+        assert!(!expectation.allows(ip("10.60.4.5")), "private, and not the expected one");
         assert_eq!(expectation.class(ip("20.50.1.11")), AddressClass::Public);
-        assert!(!Expectation::default().is_met_by(ip("100.64.0.1")));
+        assert!(!Expectation::default().allows(ip("100.64.0.1")));
     }
 }

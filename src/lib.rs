@@ -3,7 +3,7 @@
 //!
 //! The modules are listed in the direction of the data: vocabulary, doing it, what was seen, what it
 //! means, the record of it, and the outputs. `ARCHITECTURE.md` has the picture;
-//! `tests/integration/house.rs` holds the direction.
+//! `tests/integration/architecture.rs` holds the direction.
 
 // Vocabulary: pure, imports nothing below.
 pub mod address;

@@ -2,12 +2,12 @@
 
 use std::process;
 
-use redpath::cli::{Cli, complain};
-use redpath::commands::{self, core_dumps};
+use redpath::cli::{Cli, print_error};
+use redpath::commands::{self, hardening};
 use redpath::exit_code::ExitCode;
 
 fn main() -> process::ExitCode {
-    core_dumps::off();
+    hardening::off();
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(exit_code) => return exit_code.into(),
@@ -15,7 +15,7 @@ fn main() -> process::ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain(&format!("cannot start: {error}"));
+            print_error(&format!("cannot start: {error}"));
             return ExitCode::Unknown.into();
         }
     };

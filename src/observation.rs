@@ -21,7 +21,7 @@ use crate::clock::Seconds;
 pub use crate::phase::{PhaseName, PhaseOutcome};
 pub use cluster::{ClusterFacts, ClusterFailure};
 pub use dns::{Resolution, ResolveFailure, View, ViewOutcome};
-pub use posture::{Knock, KnockEnd, OpenState, Posture, PostureFailure, PosturePhase};
+pub use posture::{Attempt, AttemptOutcome, OpenState, Posture, PostureFailure, PosturePhase};
 pub use redis::{PingFacts, RedisFailure};
 pub use tcp::{ConnectFailure, Connection};
 pub use tls::{TlsFacts, TlsFailure};

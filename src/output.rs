@@ -1,6 +1,7 @@
 //! Outputs: pure functions of records, one file per format. None of them probes, or decides what
 //! an observation means.
 
+pub(crate) mod describe;
 pub mod json;
 pub mod log;
 pub mod markdown;
@@ -8,7 +9,6 @@ pub mod metrics;
 pub mod page;
 pub mod prometheus;
 pub mod text;
-pub(crate) mod words;
 
 use std::borrow::Cow;
 

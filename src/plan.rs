@@ -33,7 +33,7 @@ pub struct Plan {
     /// Which of the resolved addresses are connected to.
     pub addresses: Addresses,
     /// Which addresses the name may lead to at all.
-    pub reach: Reach,
+    pub reach: AddressPolicy,
     /// The limit of the whole probe.
     pub timeout: Duration,
     /// How often each view is asked, 1 to [`MAX_TRIES`]. `None`: once, and the C library and the
@@ -46,7 +46,7 @@ pub struct Plan {
     /// The file with the certificates to trust, PEM; the platform's where `None`.
     pub ca_file: Option<PathBuf>,
     /// Whether the nodes that a cluster announces are connected to.
-    pub cluster: ClusterWalk,
+    pub cluster: ClusterMode,
     /// What is looked at that should be closed.
     pub posture: PosturePlan,
 }
@@ -61,13 +61,13 @@ impl Plan {
             views: ViewSelection::All,
             connect: None,
             addresses: Addresses::First,
-            reach: Reach::default(),
+            reach: AddressPolicy::default(),
             timeout: DEFAULT_TIMEOUT,
             tries: None,
             samples: 1,
             auth: Auth::None,
             ca_file: None,
-            cluster: ClusterWalk::default(),
+            cluster: ClusterMode::default(),
             posture: PosturePlan::default(),
         }
     }
@@ -77,21 +77,21 @@ impl Plan {
     /// Whether a name that resolves to `ip` may be connected to there.
     pub fn reaches(&self, ip: IpAddr) -> bool {
         match (self.reach, self.expectation.class(ip)) {
-            (Reach::Anywhere, _) => true,
-            (Reach::Hosts, AddressClass::Private | AddressClass::Shared | AddressClass::Public) => {
+            (AddressPolicy::Any, _) => true,
+            (AddressPolicy::Hosts, AddressClass::Private | AddressClass::Shared | AddressClass::Public) => {
                 ip.to_canonical() != AZURE_DNS
             }
-            (Reach::Hosts, AddressClass::LinkLocal | AddressClass::Loopback | AddressClass::Special) => false,
+            (AddressPolicy::Hosts, AddressClass::LinkLocal | AddressClass::Loopback | AddressClass::Special) => false,
         }
     }
 }
 
 /// Which addresses a name may lead to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reach {
+pub enum AddressPolicy {
     /// Any: whoever configured the target is answered where its name leads.
     #[default]
-    Anywhere,
+    Any,
     /// Private, shared and public ones: whoever asks did not configure it, and a name under their control may lead
     /// to loopback, to the metadata service (169.254.169.254) or to the platform's own address (168.63.129.16).
     Hosts,
@@ -145,7 +145,7 @@ pub enum Addresses {
 
 /// Whether the nodes that a cluster announces are connected to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ClusterWalk {
+pub enum ClusterMode {
     /// Where the server is part of a cluster.
     #[default]
     Auto,

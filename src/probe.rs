@@ -4,17 +4,17 @@
 //! other phase is given addresses. The phases are functions called in order, each taking over the
 //! live connection of the one before.
 
+mod blocking_fs;
 pub mod budget;
 mod cluster;
 pub mod connection;
 mod credential;
 mod dns;
-mod excerpt;
-mod kernel;
+mod escape;
 mod posture;
-mod reads;
 mod redis;
 pub mod replay;
+mod socket_timestamps;
 mod tcp;
 mod tls;
 mod token;
@@ -31,7 +31,7 @@ use crate::observation::{
     ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, StoppedBy,
     ViewOutcome,
 };
-use crate::plan::{Addresses, ClusterWalk, Plan};
+use crate::plan::{Addresses, ClusterMode, Plan};
 
 /// The most addresses of one name that are connected to with `addresses: all`.
 const MAX_CONNECTIONS: usize = 16;
@@ -81,7 +81,7 @@ impl Prober {
         let ((resolution, resolve), connected, token) = tokio::join!(resolving, connecting, token);
         let (token, token_facts) = token.unzip();
         let (cluster, cluster_facts) = connected.cluster.unzip();
-        let seen = posture::Seen {
+        let seen = posture::ProbeFacts {
             resolution: &resolution,
             phases: &connected.phases,
             connection: connected.connection.as_ref(),
@@ -110,8 +110,8 @@ impl Prober {
         let in_use = async {
             let (phases, connection, asked) = self.connector.connect_in_use(plan, in_use, budget, soon).await;
             let cluster = match plan.cluster {
-                ClusterWalk::Off => None,
-                ClusterWalk::Auto => {
+                ClusterMode::Off => None,
+                ClusterMode::Auto => {
                     Some(cluster::walk(&self.connector, plan, &phases, &connection, asked, budget).await)
                 }
             };
@@ -135,8 +135,8 @@ struct Connected {
 impl Connected {
     fn not_reached(plan: &Plan, stopped_by: StoppedBy) -> Self {
         let cluster = match plan.cluster {
-            ClusterWalk::Auto => Some((Phase::NotReached { stopped_by }, None)),
-            ClusterWalk::Off => None,
+            ClusterMode::Auto => Some((Phase::NotReached { stopped_by }, None)),
+            ClusterMode::Off => None,
         };
         Self { phases: ConnectionPhases::not_reached(stopped_by), connection: None, others: Vec::new(), cluster }
     }

@@ -1,6 +1,6 @@
 //! When each target is due: one task per target, bounded in how many probe at a time.
 //!
-//! It knows nothing of Redis, metrics or logs: what a turn does lies behind [`World`]. A turn that
+//! It knows nothing of Redis, metrics or logs: what a turn does lies behind [`Executor`]. A turn that
 //! was missed is left out, never caught up on, so that an overloaded or suspended machine does not
 //! come back with a burst.
 
@@ -19,7 +19,7 @@ use crate::config::TargetConfig;
 use crate::record::Record;
 
 /// What a turn does in the world outside the schedule.
-pub trait World: Send + Sync + 'static {
+pub trait Executor: Send + Sync + 'static {
     /// Probes `target` once.
     fn probe(&self, target: Arc<TargetConfig>) -> impl Future<Output = Record> + Send;
 
@@ -27,14 +27,14 @@ pub trait World: Send + Sync + 'static {
     fn keep(&self, record: Record);
 
     /// A turn brought no record.
-    fn lose(&self, loss: Loss);
+    fn lose(&self, loss: FailedRun);
 
     /// A turn began this long after it was due.
     fn lag(&self, lag: Duration);
 }
 
 /// A turn that brought no record. It is the fault of redpath, not of the target.
-pub struct Loss {
+pub struct FailedRun {
     /// Whose turn it was.
     pub target: Arc<TargetConfig>,
     /// When it began.
@@ -42,12 +42,12 @@ pub struct Loss {
     /// How long it took.
     pub took: Duration,
     /// What happened.
-    pub kind: LossKind,
+    pub kind: FailureKind,
 }
 
 /// Why a turn brought no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LossKind {
+pub enum FailureKind {
     /// It panicked.
     Panicked,
     /// It went on long after its time limit, and was cancelled.
@@ -76,7 +76,7 @@ impl Drop for Running {
     }
 }
 
-impl<W: World> Schedule<W> {
+impl<W: Executor> Schedule<W> {
     /// A schedule without targets. `vantage` is this host's name, so that the same target is due at
     /// another moment on every host; `concurrent` is the most probes at a time.
     pub fn new(world: Arc<W>, vantage: &str, concurrent: usize) -> Self {
@@ -239,9 +239,9 @@ struct Turns<W> {
 
 /// How long after its own time limit a probe is taken for stuck: its limit is its own to keep, and
 /// this only keeps a mistake in it from ending the target's schedule for good.
-const GRACE: Duration = Duration::from_secs(10);
+const STUCK_AFTER: Duration = Duration::from_secs(10);
 
-impl<W: World> Turns<W> {
+impl<W: Executor> Turns<W> {
     async fn take(mut self) {
         let mut due = self.timing.first();
         loop {
@@ -277,12 +277,12 @@ impl<W: World> Turns<W> {
             let record = world.probe(target).await;
             world.keep(record);
         });
-        let kind = match timeout(self.target.plan.timeout + GRACE, turn.join_next()).await {
+        let kind = match timeout(self.target.plan.timeout + STUCK_AFTER, turn.join_next()).await {
             Ok(None | Some(Ok(()))) => return,
-            Ok(Some(Err(_))) => LossKind::Panicked,
-            Err(_) => LossKind::Stuck,
+            Ok(Some(Err(_))) => FailureKind::Panicked,
+            Err(_) => FailureKind::Stuck,
         };
-        let loss = Loss { target: Arc::clone(&self.target), began, took: clock.elapsed(), kind };
+        let loss = FailedRun { target: Arc::clone(&self.target), began, took: clock.elapsed(), kind };
         // What panicked above may well panic here again.
         let _ = catch_unwind(AssertUnwindSafe(|| self.world.lose(loss)));
     }

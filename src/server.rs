@@ -8,12 +8,12 @@ mod compression;
 mod cross_site;
 mod html;
 mod limits;
-mod patience;
 mod routes;
 mod status_page;
 mod tls;
 mod users;
 mod web_config;
+mod write_timeout;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -118,7 +118,7 @@ pub async fn serve_within(
     web_config: Option<WebConfigFile>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let door = Arc::new(routes::Door::new(backend, web_config, limits)?);
+    let door = Arc::new(routes::HttpService::new(backend, web_config, limits)?);
     let (drain, draining) = watch::channel(false);
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
@@ -164,7 +164,7 @@ pub async fn serve_stream<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let door = Arc::new(routes::Door::new(backend, web_config, limits)?);
+    let door = Arc::new(routes::HttpService::new(backend, web_config, limits)?);
     let (_drain, draining) = watch::channel(false);
     requests(stream, door, draining).await;
     Ok(())
@@ -188,7 +188,7 @@ async fn accepted(listener: &TcpListener) -> TcpStream {
     }
 }
 
-async fn connection(stream: TcpStream, door: Arc<routes::Door>, draining: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, door: Arc<routes::HttpService>, draining: watch::Receiver<bool>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the connection went as it came");
         return;
@@ -218,7 +218,7 @@ async fn until_true(flag: &mut watch::Receiver<bool>) {
 }
 
 /// Answers the requests of one connection, one after the other.
-async fn requests<S>(stream: S, door: Arc<routes::Door>, mut draining: watch::Receiver<bool>)
+async fn requests<S>(stream: S, door: Arc<routes::HttpService>, mut draining: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -233,7 +233,7 @@ where
             .header_read_timeout(limits.head)
             .max_headers(limits::MAX_HEADERS)
             .max_buf_size(limits::MAX_HEAD_BYTES)
-            .serve_connection(TokioIo::new(patience::Patience::new(stream, limits.write)), service)
+            .serve_connection(TokioIo::new(write_timeout::WriteTimeout::new(stream, limits.write)), service)
     );
     let over = async {
         tokio::select! {

@@ -51,7 +51,7 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 /// No text of a file is kept that acts on a terminal, or is longer than 1024 characters, each perhaps an escape
-/// of ten. `left_aside` has sentences about them.
+/// of ten. `ignored` has sentences about them.
 fn texts(value: &Value) {
     match value {
         Value::String(text) => {

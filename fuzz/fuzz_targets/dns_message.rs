@@ -46,7 +46,7 @@ fuzz_target!(|bytes: &[u8]| {
         let asked_for = question.name == host.as_str()
             || search.iter().any(|suffix| question.name == format!("{host}.{}", suffix.trim_matches('.')));
         assert!(asked_for, "nobody asks for {}", question.name);
-        assert!(question.stray_datagrams as usize <= messages.len());
+        assert!(question.unexpected_datagrams as usize <= messages.len());
     }
     for address in &view.addresses {
         assert_eq!(address.class, redpath::address::classify(address.ip, &[]));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use super::reload::Current;
+use super::reload::RunningConfig;
 use crate::check::check;
 use crate::config::Config;
 use crate::plan::Plan;
@@ -29,13 +29,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Probes on demand.
 pub(super) struct OnDemand {
     prober: Arc<Prober>,
-    current: watch::Receiver<Arc<Current>>,
+    current: watch::Receiver<Arc<RunningConfig>>,
     interrupt: Interrupt,
     permits: Semaphore,
 }
 
 impl OnDemand {
-    pub(super) fn new(prober: Arc<Prober>, current: watch::Receiver<Arc<Current>>, interrupt: Interrupt) -> Self {
+    pub(super) fn new(prober: Arc<Prober>, current: watch::Receiver<Arc<RunningConfig>>, interrupt: Interrupt) -> Self {
         Self { prober, current, interrupt, permits: Semaphore::new(CONCURRENT) }
     }
 

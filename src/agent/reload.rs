@@ -12,12 +12,12 @@ use crate::config::{Config, MetricsSettings};
 use crate::history::History;
 use crate::output::metrics::Metrics;
 use crate::plan::Plan;
-use crate::schedule::{Schedule, World};
+use crate::schedule::{Executor, Schedule};
 use crate::server::AgentState;
 use crate::vantage::Vantage;
 
 /// What is looked up while the agent runs.
-pub(super) struct Current {
+pub(super) struct RunningConfig {
     /// Where the probes look from.
     pub(super) vantage: Vantage,
     /// The configuration in force.
@@ -49,19 +49,19 @@ impl Trigger {
 pub(super) struct Agent<W> {
     config: Config,
     schedule: Schedule<W>,
-    current: watch::Sender<Arc<Current>>,
+    current: watch::Sender<Arc<RunningConfig>>,
     metrics: Arc<Metrics>,
     history: Arc<History>,
     state: watch::Sender<AgentState>,
     secret_files: SecretFiles,
 }
 
-impl<W: World> Agent<W> {
+impl<W: Executor> Agent<W> {
     /// Starts the schedule; the first probes begin within a second.
     pub(super) fn start(
         world: W,
         config: Config,
-        current: watch::Sender<Arc<Current>>,
+        current: watch::Sender<Arc<RunningConfig>>,
         metrics: Arc<Metrics>,
         history: Arc<History>,
     ) -> Self {
@@ -104,7 +104,7 @@ impl<W: World> Agent<W> {
         let ended = self.schedule.retain(&config.targets).await;
         announce(&config, &self.metrics, &self.history);
         self.schedule.set_concurrent(config.max_concurrent_probes);
-        self.current.send_replace(Arc::new(Current { vantage: vantage(&config), config: config.clone() }));
+        self.current.send_replace(Arc::new(RunningConfig { vantage: vantage(&config), config: config.clone() }));
         let started = self.schedule.extend(&config.targets);
         self.config = config;
         let now = Timestamp::now();
@@ -208,7 +208,7 @@ pub(super) mod tests {
     pub(in super::super) fn started(world: &Arc<FakeWorld>, config: Config) -> Agent<Arc<FakeWorld>> {
         let vantage = Vantage { hostname: "vm1".to_owned(), ..Vantage::default() };
         let metrics = Arc::new(Metrics::new(&config.metrics, &vantage));
-        let current = watch::Sender::new(Arc::new(Current { vantage, config: config.clone() }));
+        let current = watch::Sender::new(Arc::new(RunningConfig { vantage, config: config.clone() }));
         Agent::start(Arc::clone(world), config, current, metrics, Arc::new(History::new()))
     }
 

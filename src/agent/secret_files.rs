@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::config::Config;
 use crate::plan::{Auth, PasswordSource, password_file};
-use crate::secret::permissions::Exposed;
+use crate::secret::permissions::ReadableByOthers;
 
 /// What has been warned of.
 #[derive(Default)]
-pub(super) struct SecretFiles(BTreeSet<Exposed>);
+pub(super) struct SecretFiles(BTreeSet<ReadableByOthers>);
 
 impl SecretFiles {
     /// Looks at the password files of every target.
@@ -20,7 +20,7 @@ impl SecretFiles {
                 Auth::Password { .. } | Auth::Entra(_) | Auth::None => None,
             })
             .collect();
-        for exposed in files.iter().filter_map(|file| Exposed::at(file)) {
+        for exposed in files.iter().filter_map(|file| ReadableByOthers::at(file)) {
             if !self.0.contains(&exposed) {
                 warn(&exposed, "a password file can be read by every user of this machine");
                 self.0.insert(exposed);
@@ -29,8 +29,8 @@ impl SecretFiles {
     }
 }
 
-fn warn(Exposed { path, mode, cure }: &Exposed, message: &str) {
-    tracing::warn!(file = path.display().to_string(), mode = format!("{mode:04o}"), cure, "{message}");
+fn warn(ReadableByOthers { path, mode, fix_command }: &ReadableByOthers, message: &str) {
+    tracing::warn!(file = path.display().to_string(), mode = format!("{mode:04o}"), fix_command, "{message}");
 }
 
 #[cfg(test)]
@@ -74,9 +74,9 @@ mod tests {
         files.look(&config);
         let lines = log.lines();
         assert_eq!(lines.len(), 1, "{lines:?}");
-        let cure = format!("cure=\"chmod o-r {}\"", folder.join("open").display());
+        let fix_command = format!("fix_command=\"chmod o-r {}\"", folder.join("open").display());
         assert!(
-            lines[0].contains(" WARN ") && lines[0].contains(&cure) && lines[0].contains("mode=\"0644\""),
+            lines[0].contains(" WARN ") && lines[0].contains(&fix_command) && lines[0].contains("mode=\"0644\""),
             "{lines:?}"
         );
         file("own", 0o604);

@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum SignalAction {
     /// To end.
     Stop,
     /// To reload.
@@ -31,17 +31,17 @@ impl Signals {
     }
 
     /// Waits for the next wish, in the order of their weight.
-    pub(super) async fn next(&mut self) -> Wish {
+    pub(super) async fn next(&mut self) -> SignalAction {
         tokio::select! {
             biased;
-            _ = self.terminate.recv() => Wish::Stop,
-            _ = self.interrupt.recv() => Wish::Stop,
-            _ = self.hang_up.recv() => Wish::Reload,
+            _ = self.terminate.recv() => SignalAction::Stop,
+            _ = self.interrupt.recv() => SignalAction::Stop,
+            _ = self.hang_up.recv() => SignalAction::Reload,
         }
     }
 
     /// Waits for the next wish to end; a reload has no meaning any more.
     pub(super) async fn stop(&mut self) {
-        while self.next().await != Wish::Stop {}
+        while self.next().await != SignalAction::Stop {}
     }
 }

@@ -1,6 +1,6 @@
 //! The metrics as a file for node_exporter's textfile collector, for hosts where nothing may listen.
 //!
-//! A reader sees a whole page or the one before, never half of one: the page is written beside the file
+//! A reader sees a whole page or the one before, never half of one: the page is written temp_path the file
 //! under a name that the collector does not read, and takes its place by `rename(2)`. It is not synced to
 //! the disk: after a crash of the machine the next page is due before anyone asks for the last.
 
@@ -17,10 +17,10 @@ use tokio::time::{sleep, timeout};
 use crate::output::metrics::Metrics;
 
 /// The shortest time from one page to the next, however many targets there are.
-const PACE: Duration = Duration::from_secs(1);
+const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A page is written after this long without news: the process is alive, and says what its schedule does.
-const QUIET: Duration = Duration::from_secs(15);
+const MAX_STALENESS: Duration = Duration::from_secs(15);
 
 /// How soon a page that could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -80,9 +80,9 @@ impl Textfile {
 
     /// Waits until the next page is due.
     async fn due(&self) {
-        sleep(PACE).await;
+        sleep(WRITE_INTERVAL).await;
         // Silence is as good a reason as news.
-        let _ = timeout(if self.failing { RETRY } else { QUIET } - PACE, self.news.notified()).await;
+        let _ = timeout(if self.failing { RETRY } else { MAX_STALENESS } - WRITE_INTERVAL, self.news.notified()).await;
     }
 
     /// One line where it begins to fail, and one where that is over.
@@ -109,23 +109,23 @@ fn is_gone(error: &io::Error) -> bool {
 
 /// Puts a file with what `content` writes in the place of `path`.
 fn replace(path: &Path, content: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<()> {
-    let beside = beside(path);
+    let temp_path = temp_path(path);
     // What an agent left behind that was killed in between. A new file, so that nobody's link is followed.
-    fs::remove_file(&beside).or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })?;
+    fs::remove_file(&temp_path).or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })?;
     let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&beside)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&temp_path)?;
         file.set_permissions(Permissions::from_mode(MODE))?; // whatever the umask
         content(&mut file)?;
-        fs::rename(&beside, path)
+        fs::rename(&temp_path, path)
     };
     write().inspect_err(|_| {
         // It may take the space that is missing. An error: it was not made.
-        let _ = fs::remove_file(&beside);
+        let _ = fs::remove_file(&temp_path);
     })
 }
 
 /// The name under which a page is written: hidden, and not `*.prom`, which is all that the collector reads.
-fn beside(path: &Path) -> PathBuf {
+fn temp_path(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".new");

@@ -46,7 +46,7 @@ pub struct AzFacts {
     pub empty_files: Vec<String>,
     /// What was left aside, in one sentence each: it is about something else, or cannot be told apart.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub left_aside: Vec<String>,
+    pub ignored: Vec<String>,
 }
 
 /// A cache, from `az redis show` or `az redisenterprise show`.

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::agent::{self, Ending, Options, Outlet};
+use crate::agent::{self, Exporter, Options, Shutdown};
 use crate::cli::AgentArgs;
 use crate::exit_code::ExitCode;
 use crate::output::log::{self, LogFormat};
@@ -16,12 +16,12 @@ pub async fn run(args: AgentArgs) -> ExitCode {
         Err(error) => return refuse(args.log_format, &error),
     };
     let outlet = match args.textfile {
-        Some(file) => Outlet::Textfile(file),
-        None => Outlet::Http { web_config, listen: args.listen },
+        Some(file) => Exporter::Textfile(file),
+        None => Exporter::Http { web_config, listen: args.listen },
     };
     match agent::run(Options { config: args.config, outlet }).await {
-        Ok(Ending::Stopped) => ExitCode::Pass,
-        Ok(Ending::Forced | Ending::ServerFailed) => ExitCode::Unknown,
+        Ok(Shutdown::Stopped) => ExitCode::Pass,
+        Ok(Shutdown::Forced | Shutdown::ServerFailed) => ExitCode::Unknown,
         Err(error) => refuse(args.log_format, &error.to_string()),
     }
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use self::progress::Progress;
 use super::{terminal, write_out};
 use crate::check;
-use crate::cli::{CheckArgs, ColorChoice, OutputFormat, complain};
+use crate::cli::{CheckArgs, ColorChoice, OutputFormat, print_error};
 use crate::clock::Timestamp;
 use crate::exit_code::ExitCode;
 use crate::observation::Observation;
@@ -30,16 +30,16 @@ pub async fn run(args: CheckArgs) -> ExitCode {
     let plans = match plans::plans(&args, &|name| std::env::var_os(name)) {
         Ok(plans) => plans,
         Err(sentence) => {
-            complain(&sentence);
+            print_error(&sentence);
             return ExitCode::Usage;
         }
     };
     for warning in &plans.warnings {
-        complain(&format!("warning: {warning}"));
+        print_error(&format!("warning: {warning}"));
     }
     let (handle, interrupt) = Interrupt::new();
     if let Err(error) = interrupt_on_signals(handle) {
-        complain(&format!("cannot listen for signals: {error}"));
+        print_error(&format!("cannot listen for signals: {error}"));
         return ExitCode::Unknown;
     }
     let vantage = Vantage::here(Default::default(), &Default::default());
@@ -56,7 +56,7 @@ pub async fn run(args: CheckArgs) -> ExitCode {
     match (written, ExitCode::of(statuses, args.strict)) {
         (Ok(()), exit_code) => exit_code,
         (Err(error), exit_code) => {
-            complain(&format!("cannot write the output: {error}"));
+            print_error(&format!("cannot write the output: {error}"));
             if exit_code == ExitCode::Fail { ExitCode::Fail } else { ExitCode::Unknown }
         }
     }

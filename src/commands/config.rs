@@ -9,11 +9,11 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::write_out;
-use crate::cli::{ConfigCommand, complain};
+use crate::cli::{ConfigCommand, print_error};
 use crate::config::{self, Config, TargetConfig};
 use crate::exit_code::ExitCode;
 use crate::plan::{Auth, PasswordSource, password_file};
-use crate::secret::permissions::Exposed;
+use crate::secret::permissions::ReadableByOthers;
 
 pub use from_az::from_az;
 
@@ -30,7 +30,7 @@ pub fn run(command: &ConfigCommand) -> ExitCode {
     match ended.and_then(|exit_code| write_out(&out).map(|()| exit_code)) {
         Ok(exit_code) => exit_code,
         Err(error) => {
-            complain(&format!("cannot write the output: {error}"));
+            print_error(&format!("cannot write the output: {error}"));
             ExitCode::Unknown
         }
     }
@@ -119,7 +119,7 @@ fn warnings_of(target: &TargetConfig) -> Vec<String> {
         None | Some(PasswordSource::Given(_)) => {}
         Some(PasswordSource::File(file)) => {
             let file = password_file(file);
-            let exposed = || Exposed::at(&file).map(|exposed| exposed.to_string());
+            let exposed = || ReadableByOthers::at(&file).map(|exposed| exposed.to_string());
             if let Some(why) = unreadable(&file).or_else(exposed) {
                 warn("auth.password_file", why);
             }

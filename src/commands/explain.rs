@@ -1,4 +1,4 @@
-//! `redpath explain`: the page of a code, the list of all codes, or a saved record diagnosed again.
+//! `redpath explain`: the page of a code, the list of all codes, or a saved record diagnosed re_diagnose.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::check::rendered;
 use super::{print, terminal, write_out};
-use crate::cli::{ExplainArgs, OutputFormat, complain};
+use crate::cli::{ExplainArgs, OutputFormat, print_error};
 use crate::diagnosis::{Cause, Code};
 use crate::exit_code::ExitCode;
 use crate::output::page;
@@ -32,12 +32,12 @@ pub fn run(args: &ExplainArgs) -> ExitCode {
         }
     }
     if is_name(name) && !Path::new(subject).exists() {
-        complain(&format!("{name:?} is neither a code nor a file; {}", nearest(name)));
+        print_error(&format!("{name:?} is neither a code nor a file; {}", nearest(name)));
         return ExitCode::Usage;
     }
     match bytes(Path::new(subject)).map_err(|error| error.to_string()) {
         Ok(bytes) => match saved::read(&bytes) {
-            Ok(saved) => again(saved, args),
+            Ok(saved) => re_diagnose(saved, args),
             Err(why) => refuse(&subject.to_string_lossy(), &why.to_string()),
         },
         Err(why) => refuse(&subject.to_string_lossy(), &why),
@@ -50,7 +50,7 @@ fn document(format: OutputFormat, text: impl Fn() -> String, markdown: impl Fn()
         OutputFormat::Text => print(text().as_bytes()),
         OutputFormat::Markdown => print(markdown().as_bytes()),
         OutputFormat::Json | OutputFormat::Ndjson | OutputFormat::Prometheus => {
-            complain("a code's page is written as text or markdown; the other formats are for a saved record");
+            print_error("a code's page is written as text or markdown; the other formats are for a saved record");
             ExitCode::Usage
         }
     }
@@ -58,7 +58,7 @@ fn document(format: OutputFormat, text: impl Fn() -> String, markdown: impl Fn()
 
 fn refuse(file: &str, why: &str) -> ExitCode {
     let file = if file == "-" { "standard input" } else { file };
-    complain(&format!("{file}: {why}"));
+    print_error(&format!("{file}: {why}"));
     ExitCode::Usage
 }
 
@@ -83,7 +83,7 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     if path == Path::new("-") {
         let stdin = io::stdin().lock();
         if stdin.is_terminal() {
-            complain("reading a record from the terminal; Ctrl-D ends it");
+            print_error("reading a record from the terminal; Ctrl-D ends it");
         }
         stdin.take(most).read_to_end(&mut bytes)?;
     } else {
@@ -93,19 +93,22 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Prints the new diagnosis as `check` prints one, and says where the verdict has changed.
-fn again(saved: Saved, args: &ExplainArgs) -> ExitCode {
+fn re_diagnose(saved: Saved, args: &ExplainArgs) -> ExitCode {
     let written = rendered(&saved.report, args.output, args.color).and_then(|text| write_out(text.as_bytes()));
     for (record, then) in saved.report.records.iter().zip(&saved.verdicts) {
         if let Some(then) = then.as_ref().filter(|then| **then != record.verdict) {
             let now = SavedVerdict::of(&record.verdict);
-            complain(&format!("{}: the saved verdict is {then}; by the present rules it is {now}", record.target.name));
+            print_error(&format!(
+                "{}: the saved verdict is {then}; by the present rules it is {now}",
+                record.target.name
+            ));
         }
     }
     let statuses = saved.report.records.iter().map(|record| record.verdict.status);
     match (written, ExitCode::of(statuses, args.strict)) {
         (Ok(()), exit_code) => exit_code,
         (Err(error), exit_code) => {
-            complain(&format!("cannot write the output: {error}"));
+            print_error(&format!("cannot write the output: {error}"));
             if exit_code == ExitCode::Fail { ExitCode::Fail } else { ExitCode::Unknown }
         }
     }

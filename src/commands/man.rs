@@ -5,7 +5,7 @@ use std::io;
 use clap::CommandFactory;
 
 use super::print;
-use crate::cli::{Cli, complain};
+use crate::cli::{Cli, print_error};
 use crate::exit_code::ExitCode;
 
 /// Prints the manual page of the program, or of the command that `path` leads to.
@@ -13,7 +13,7 @@ pub fn run(path: &[String]) -> ExitCode {
     match page(path) {
         Ok(page) => print(&page),
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             ExitCode::Usage
         }
     }

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::document::Node;
 use super::path::Path;
+use super::yaml::Node;
 
 /// The most problems that are told at once; a reader has seen enough by then.
-const MOST_TOLD: usize = 20;
+const MAX_REPORTED_ERRORS: usize = 20;
 
 /// Why a configuration was refused. Its `Display` is one line per problem: `FILE:LINE: KEY: what is
 /// wrong and what would be accepted`. It never repeats anything that may be a secret.
@@ -46,7 +46,7 @@ impl std::error::Error for ConfigError {}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, problem) in self.problems.iter().take(MOST_TOLD).enumerate() {
+        for (position, problem) in self.problems.iter().take(MAX_REPORTED_ERRORS).enumerate() {
             if position > 0 {
                 f.write_str("\n")?;
             }
@@ -61,7 +61,7 @@ impl fmt::Display for ConfigError {
             }
             f.write_str(&problem.message)?;
         }
-        if self.problems.len() > MOST_TOLD {
+        if self.problems.len() > MAX_REPORTED_ERRORS {
             f.write_str("\nand more problems, which are told once these are gone")?;
         }
         Ok(())
@@ -105,7 +105,7 @@ impl<'a> Problems<'a> {
 
     /// Whether enough have been found: a hostile file could have one per byte.
     pub(super) fn is_full(&self) -> bool {
-        self.found.len() > MOST_TOLD
+        self.found.len() > MAX_REPORTED_ERRORS
     }
 
     /// Whether there are none.

@@ -14,7 +14,7 @@ use super::raw::{
 use super::{Config, TargetConfig};
 use crate::expectation::Expectation;
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, Auth, ClusterWalk, EntraAuth, PasswordSource, PosturePlan, PublicAddress, ViewSelection};
+use crate::plan::{Addresses, Auth, ClusterMode, EntraAuth, PasswordSource, PosturePlan, PublicAddress, ViewSelection};
 
 pub(super) fn to_yaml(config: &Config) -> Result<String, String> {
     let unable = |error: &dyn std::fmt::Display| format!("the configuration cannot be written as YAML: {error}");
@@ -179,10 +179,10 @@ fn addresses(addresses: Addresses) -> RawAddresses {
     }
 }
 
-fn cluster(cluster: ClusterWalk) -> RawCluster {
+fn cluster(cluster: ClusterMode) -> RawCluster {
     match cluster {
-        ClusterWalk::Auto => RawCluster::Auto,
-        ClusterWalk::Off => RawCluster::Off,
+        ClusterMode::Auto => RawCluster::Auto,
+        ClusterMode::Off => RawCluster::Off,
     }
 }
 

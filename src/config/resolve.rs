@@ -15,7 +15,7 @@ use super::raw::{
 };
 use super::values::{self, Bounds};
 use super::{
-    Config, ConfigError, MetricsSettings, Settings, TargetConfig, WebSettings, auth, default_concurrency, keys,
+    Config, ConfigError, MetricsSettings, Settings, TargetConfig, WebSettings, auth, default_concurrency, suggest,
 };
 use crate::address;
 use crate::az::{AzFiles, Source};
@@ -23,7 +23,7 @@ use crate::azure::AZURE_DNS;
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, PublicAccess};
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, Auth, ClusterWalk, Plan, Resolver, ViewSelection};
+use crate::plan::{Addresses, Auth, ClusterMode, Plan, Resolver, ViewSelection};
 
 const INTERVAL: Bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(24 * 3600) };
 const TIMEOUT: Bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(300) };
@@ -114,8 +114,8 @@ impl Layer<'_> {
             None => {}
         }
         match self.cluster {
-            Some(RawCluster::Auto) => settings.cluster = ClusterWalk::Auto,
-            Some(RawCluster::Off) => settings.cluster = ClusterWalk::Off,
+            Some(RawCluster::Auto) => settings.cluster = ClusterMode::Auto,
+            Some(RawCluster::Off) => settings.cluster = ClusterMode::Off,
             None => {}
         }
         if let Some(expect) = self.expect {
@@ -219,7 +219,7 @@ fn views(raw: &RawViews, resolvers: &[Resolver], path: &Path, problems: &mut Pro
         let is_server = name.strip_prefix("system:").is_some_and(|address| values::resolver_address(address).is_ok());
         if !is_server && !known().any(|known| known == name) {
             let near =
-                keys::nearest(name, known()).map(|near| format!("; did you mean `{near}`?")).unwrap_or(":".into());
+                suggest::nearest(name, known()).map(|near| format!("; did you mean `{near}`?")).unwrap_or(":".into());
             let known = known().collect::<Vec<_>>().join(", ");
             problems.add(
                 &path.index(index),

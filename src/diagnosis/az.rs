@@ -9,12 +9,12 @@ mod context;
 mod mismatch;
 mod names;
 
-use super::{Case, Code, Finding, Severity};
+use super::{Code, Context, Finding, Severity};
 use crate::azure::facts::{AzFacts, Switch, name_in_id};
 use crate::expectation::ExpectedPath;
 
 /// Sharpens the findings by what the files say.
-pub(super) fn sharpen(case: &Case<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn apply_az_facts(case: &Context<'_>, findings: &mut Vec<Finding>) {
     let Some(facts) = case.expectation.az.as_deref() else { return };
     context::add(case, facts, findings);
     for cause in causes::ALL {
@@ -48,12 +48,12 @@ fn has_error(findings: &[Finding], codes: &[Code]) -> bool {
     findings.iter().any(|finding| is_error(finding) && codes.contains(&finding.code))
 }
 
-fn public_network_access(case: &Case<'_>, facts: &AzFacts) -> Option<Finding> {
+fn public_network_access(case: &Context<'_>, facts: &AzFacts) -> Option<Finding> {
     let cache = facts.cache.as_ref()?;
     if case.expectation.path != ExpectedPath::Private || cache.public_network_access != Some(Switch::Enabled) {
         return None;
     }
-    let resource = super::advice::Resource::of(case);
+    let resource = super::remediation::Resource::of(case);
     Some(
         Finding::new(
             Code::PublicNetworkAccessEnabled,

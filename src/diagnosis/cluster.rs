@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::advice::{self, Resource};
-use super::{Case, Code, Finding, Severity, redis};
+use super::remediation::{self, Resource};
+use super::{Code, Context, Finding, Severity, redis};
 use crate::observation::cluster::{
     ClusterFacts, ClusterFailure, ClusterNode, NodeHealth, NodeRole, NodeState, NotTried, SLOTS,
 };
@@ -16,11 +16,11 @@ const NAMED: usize = 16;
 /// The most ranges of slots that are named of one node.
 const RANGES_NAMED: usize = 4;
 
-pub(super) fn diagnose(case: &Case<'_>) -> Vec<Finding> {
+pub(super) fn diagnose(case: &Context<'_>) -> Vec<Finding> {
     let Some(phase) = &case.observation.phases.cluster else { return Vec::new() };
     let mut findings = Vec::new();
     if let Some(ClusterFailure::Command { failure }) = phase.failure() {
-        findings.push(not_told(case, failure));
+        findings.push(topology_unknown(case, failure));
     }
     let Some(facts) = &case.observation.cluster else { return findings };
     if let (Some(words), true) = (&facts.refusal, phase.summary().reason == Some(SkipReason::NoPermission.as_str())) {
@@ -36,8 +36,8 @@ pub(super) fn diagnose(case: &Case<'_>) -> Vec<Finding> {
 }
 
 /// The server answered `PING` and not this, so its nodes are not known.
-fn not_told(case: &Case<'_>, failure: &RedisFailure) -> Finding {
-    let mut finding = redis::of_failure(case, failure, PhaseName::Cluster);
+fn topology_unknown(case: &Context<'_>, failure: &RedisFailure) -> Finding {
+    let mut finding = redis::failure_finding(case, failure, PhaseName::Cluster);
     match failure {
         RedisFailure::Timeout | RedisFailure::Closed | RedisFailure::Reset | RedisFailure::Other { .. } => {
             finding.severity = Severity::Warning;
@@ -64,7 +64,7 @@ fn not_permitted(words: &str) -> Finding {
     .hint("allow the probe's user +cluster|shards and +cluster|slots, which change nothing, or switch the phase off (--cluster off)")
 }
 
-fn unreachable(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding> {
+fn unreachable(case: &Context<'_>, facts: &ClusterFacts) -> Option<Finding> {
     let nodes: Vec<&ClusterNode> = facts.in_state(NodeState::Unreachable).collect();
     let first = nodes.first()?;
     let lost: u32 =
@@ -98,7 +98,7 @@ fn unreachable(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding> {
                 "allow TCP {} to {} from this subnet, beside port {}, in the network security groups and in every firewall on the way",
                 wanted.replace(' ', ", "), addresses.replace(' ', ", "), case.target.port
             ))
-            .commands([advice::effective_nsg(), advice::allow_ports(&addresses, &wanted)]);
+            .commands([remediation::effective_nsg(), remediation::allow_ports(&addresses, &wanted)]);
     } else {
         finding =
             finding.hint(format!("look at what answers at {}: the network lets the connection through", shown(first)));
@@ -107,7 +107,7 @@ fn unreachable(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding> {
 }
 
 /// The causes that the failures leave open, the likeliest first.
-fn likely(case: &Case<'_>, nodes: &[&ClusterNode], range: Option<&str>) -> String {
+fn likely(case: &Context<'_>, nodes: &[&ClusterNode], range: Option<&str>) -> String {
     let mut causes = Vec::new();
     let failed: Vec<&ClusterNode> =
         nodes.iter().filter(|node| node.health == Some(NodeHealth::Failed)).copied().collect();
@@ -134,12 +134,12 @@ fn likely(case: &Case<'_>, nodes: &[&ClusterNode], range: Option<&str>) -> Strin
     format!("By likelihood: {}. From the client these look alike.", causes.join("; "))
 }
 
-fn unexpected_address(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding> {
+fn unexpected_address(case: &Context<'_>, facts: &ClusterFacts) -> Option<Finding> {
     let nodes: Vec<&ClusterNode> = facts.in_state(NodeState::UnexpectedAddress).collect();
     if nodes.is_empty() {
         return None;
     }
-    let meets = |node: &&ClusterNode| node.address.is_some_and(|to| case.expectation.is_met_by(to.ip()));
+    let meets = |node: &&ClusterNode| node.address.is_some_and(|to| case.expectation.allows(to.ip()));
     let severity = if nodes.iter().all(meets) { Severity::Warning } else { Severity::Error };
     let resource = Resource::of(case);
     Some(
@@ -163,7 +163,7 @@ fn unexpected_address(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding> 
     )
 }
 
-fn expected(case: &Case<'_>) -> String {
+fn expected(case: &Context<'_>) -> String {
     let endpoints: Vec<String> = case
         .expectation
         .endpoints
@@ -179,7 +179,7 @@ fn expected(case: &Case<'_>) -> String {
     }
 }
 
-fn uncovered(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding> {
+fn uncovered(case: &Context<'_>, facts: &ClusterFacts) -> Option<Finding> {
     let missing = facts.slots_uncovered.filter(|missing| *missing > 0)?;
     // An empty list may be a proxy's way to say that there is no cluster.
     let (severity, summary) = if facts.nodes.is_empty() {
@@ -206,7 +206,7 @@ fn uncovered(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding> {
 }
 
 /// A warning and no more: it depends on the client whether it matters.
-fn certificate_lacks_ip(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding> {
+fn certificate_lacks_ip(case: &Context<'_>, facts: &ClusterFacts) -> Option<Finding> {
     let nodes: Vec<&ClusterNode> =
         facts.nodes.iter().filter(|node| node.certificate_covers_ip == Some(false)).collect();
     let first = nodes.first()?;
@@ -229,19 +229,19 @@ fn certificate_lacks_ip(case: &Case<'_>, facts: &ClusterFacts) -> Option<Finding
             "give the client the name to verify by: servername in ioredis (tls) and node-redis (socket), TLSConfig.ServerName in go-redis, sslHost in StackExchange.Redis; or map the announced addresses back to {name}: nodeAddressMap in node-redis, natMap in ioredis, MappingSocketAddressResolver in Lettuce; or, on Enterprise and Managed Redis, take the Enterprise cluster policy, which announces no nodes. Do not switch verification off"
         ))
         .commands(first.address.map(|address| {
-            let (socket, ip) = (advice::socket(address), address.ip());
+            let (socket, ip) = (remediation::socket(address), address.ip());
             format!("openssl s_client -connect {socket} -servername {name} -verify_ip {ip} -verify_return_error </dev/null")
         })),
     )
 }
 
 /// Nodes that answered, so that the path to them is proven, and with an error.
-fn answers_with_an_error(case: &Case<'_>, facts: &ClusterFacts) -> Vec<Finding> {
+fn answers_with_an_error(case: &Context<'_>, facts: &ClusterFacts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     for node in facts.in_state(NodeState::Reachable) {
         let Some(phases) = &node.phases else { continue };
         let Some(failure) = phases.auth.failure().or(phases.ping.failure()) else { continue };
-        let mut finding = redis::of_failure(case, failure, PhaseName::Cluster);
+        let mut finding = redis::failure_finding(case, failure, PhaseName::Cluster);
         if findings.iter().any(|known| known.code == finding.code) {
             continue; // the same at every node is told once
         }

@@ -3,43 +3,43 @@
 //! One cause decides (the first rule of [`decide`] that holds); remarks on servers that failed or
 //! differ without harm follow it. Which rule reads which facts is told in the pages of `docs/codes/`.
 
-mod absent;
 mod cache;
 mod disagree;
 mod flapping;
-mod local;
-mod path;
-mod remarks;
+mod local_override;
+mod no_address;
 mod search;
+mod secondary;
 mod servers;
 mod transport;
 mod views;
+mod wrong_address;
 
-use self::views::{Reading, Views};
-use super::{Case, Code, Finding, Severity};
+use self::views::{AnswerClass, Views};
+use super::{Code, Context, Finding, Severity};
 use crate::azure;
 use crate::observation::dns::ViewKind;
 use crate::observation::{Phase, ResolveFailure, ViewOutcome};
 
 /// What the resolution shows.
-pub(super) fn diagnose(case: &Case<'_>) -> Vec<Finding> {
+pub(super) fn diagnose(case: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(configured_name(case));
     match Views::of(case) {
         Some(views) => {
             let cause = decide(case, &views);
-            let remarks = remarks::all(case, &views, cause.as_ref());
+            let remarks = secondary::all(case, &views, cause.as_ref());
             findings.extend(cause);
             findings.extend(remarks);
         }
         None => findings.extend(servers::no_view(case)),
     }
     if let Some(connection) = &case.observation.connection {
-        let met = case.expectation.is_met_by(connection.address.ip());
+        let met = case.expectation.allows(connection.address.ip());
         let unexplained =
             |finding: &&Finding| finding.severity == Severity::Error && finding.code != Code::PrivatelinkNameConfigured;
         if !connection.address_given && !met && !findings.iter().any(|finding| unexplained(&finding)) {
-            findings.push(path::address_in_use(case, connection));
+            findings.push(wrong_address::address_in_use(case, connection));
         }
     }
     findings
@@ -47,7 +47,7 @@ pub(super) fn diagnose(case: &Case<'_>) -> Vec<Finding> {
 
 /// Whether there was anything to ask: with no name server configured, the C library's failure says
 /// nothing about the name, and a resolver asked beside it nothing about the path in use.
-pub(super) fn could_look(case: &Case<'_>) -> bool {
+pub(super) fn has_usable_view(case: &Context<'_>) -> bool {
     if case.observation.connection.is_some() {
         return true;
     }
@@ -60,25 +60,29 @@ pub(super) fn could_look(case: &Case<'_>) -> bool {
 
 /// The first rule that holds names the cause. The order is from the deepest cause outwards: what
 /// this machine does to DNS, what its servers do, what the zones hold, what the resource has.
-fn decide(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+fn decide(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     match views.reading(views.in_use) {
-        Reading::Interrupted => None,
-        Reading::Failed => transport::library_waits_for_udp(case, views).or_else(|| Some(servers::failed(case, views))),
-        Reading::Absent => flapping::diagnose(case, views).or_else(|| Some(absent::diagnose(case, views))),
-        Reading::Expected => flapping::diagnose(case, views).or_else(|| disagree::another_server_is_wrong(case, views)),
-        Reading::WrongEndpoint | Reading::Mixed | Reading::Public | Reading::OtherKind => {
+        AnswerClass::Interrupted => None,
+        AnswerClass::Failed => {
+            transport::library_waits_for_udp(case, views).or_else(|| Some(servers::failed(case, views)))
+        }
+        AnswerClass::Absent => flapping::diagnose(case, views).or_else(|| Some(no_address::diagnose(case, views))),
+        AnswerClass::Expected => {
+            flapping::diagnose(case, views).or_else(|| disagree::another_server_is_wrong(case, views))
+        }
+        AnswerClass::WrongEndpoint | AnswerClass::Mixed | AnswerClass::Public | AnswerClass::OtherKind => {
             flapping::diagnose(case, views)
-                .or_else(|| local::overridden(case, views))
-                .or_else(|| path::answered_by_search_list(case, views))
-                .or_else(|| path::mixed(case, views))
+                .or_else(|| local_override::overridden(case, views))
+                .or_else(|| wrong_address::answered_by_search_list(case, views))
+                .or_else(|| wrong_address::mixed(case, views))
                 .or_else(|| disagree::servers_disagree(case, views))
                 .or_else(|| disagree::stale_forwarder(case, views))
-                .or_else(|| Some(path::zone_or_endpoint(case, views)))
+                .or_else(|| Some(wrong_address::zone_or_endpoint(case, views)))
         }
     }
 }
 
-fn configured_name(case: &Case<'_>) -> Option<Finding> {
+fn configured_name(case: &Context<'_>) -> Option<Finding> {
     let host = &case.target.host;
     let endpoint = azure::endpoint(host.as_str()).filter(|endpoint| endpoint.is_privatelink_name)?;
     let suffix = endpoint.zone.trim_start_matches(azure::PRIVATELINK);

@@ -1,11 +1,11 @@
 //! Phases held against their budgets.
 
-use super::{Case, Code, Finding, Severity};
+use super::{Code, Context, Finding, Severity};
 use crate::clock::Seconds;
 use crate::phase::{PhaseName, PhaseOutcome};
 
 /// One finding for all phases over budget, in the first one's phase.
-pub(super) fn diagnose(case: &Case<'_>) -> Option<Finding> {
+pub(super) fn diagnose(case: &Context<'_>) -> Option<Finding> {
     let over: Vec<(PhaseName, Seconds, Seconds)> = case
         .expectation
         .latency

@@ -1,14 +1,14 @@
 //! What stands open that should be closed. A door seen from here says nothing about other vantages.
 
-use super::advice::Resource;
-use super::{Case, Code, Finding, Severity, redis};
+use super::remediation::Resource;
+use super::{Code, Context, Finding, Severity, redis};
 use crate::expectation::PublicAccess as Expected;
-use crate::observation::posture::{Knock, KnockEnd, PlaintextPort, PublicEndpoint};
+use crate::observation::posture::{Attempt, AttemptOutcome, PlaintextPort, PublicEndpoint};
 use crate::observation::{Connection, OpenState, Posture};
 use crate::phase::PhaseName;
 
 /// What the checks say about the peer in use.
-pub(super) fn of_the_peer(case: &Case<'_>) -> Vec<Finding> {
+pub(super) fn server_findings(case: &Context<'_>) -> Vec<Finding> {
     let Some((facts, connection)) = facts(case).zip(case.observation.connection.as_ref()) else { return Vec::new() };
     let mut findings = Vec::new();
     if facts.auth_enforced == Some(false) {
@@ -20,41 +20,41 @@ pub(super) fn of_the_peer(case: &Case<'_>) -> Vec<Finding> {
 }
 
 /// What the check of the public address says; it stands beside whatever the path in use is.
-pub(super) fn of_the_public_address(case: &Case<'_>) -> Option<Finding> {
+pub(super) fn of_the_public_address(case: &Context<'_>) -> Option<Finding> {
     let access = facts(case)?.public_access.as_ref()?;
     match case.expectation.public_access {
         Expected::Ignore | Expected::Open => None,
         Expected::Closed => match access.state {
             OpenState::Closed => None,
             OpenState::Open => Some(public_access_open(case, access)),
-            OpenState::Unknown if access.knock.how == KnockEnd::InUse => in_use(case, access),
+            OpenState::Unknown if access.attempt.outcome == AttemptOutcome::InUse => in_use(case, access),
             OpenState::Unknown => Some(undecided(
                 Code::PublicAccessOpen,
                 "it cannot be told whether the public address is closed",
-                &access.knock,
+                &access.attempt,
             )),
         },
     }
 }
 
-fn facts<'a>(case: &Case<'a>) -> Option<&'a Posture> {
+fn facts<'a>(case: &Context<'a>) -> Option<&'a Posture> {
     case.observation.phases.posture.as_ref().map(|posture| &posture.facts)
 }
 
-fn plaintext_port(case: &Case<'_>, connection: &Connection, port: &PlaintextPort) -> Option<Finding> {
+fn plaintext_port(case: &Context<'_>, connection: &Connection, port: &PlaintextPort) -> Option<Finding> {
     let address = std::net::SocketAddr::new(connection.address.ip(), port.port);
     match port.state {
         OpenState::Closed => None,
         OpenState::Unknown => Some(undecided(
             Code::PlaintextPortOpen,
             &format!("it cannot be told whether {address} answers without TLS"),
-            &port.knock,
+            &port.attempt,
         )),
         OpenState::Open => Some(
             Finding::new(
                 Code::PlaintextPortOpen,
                 Severity::Error,
-                format!("{address} answers Redis without TLS ({})", said(&port.knock)),
+                format!("{address} answers Redis without TLS ({})", said(&port.attempt)),
                 "A PING in plain text, without credentials, was answered. A client that is configured with this port sends its password and its data readable to whoever is on the way.",
             )
             .hint("move the clients that still use this port to TLS, then disable the non-TLS port")
@@ -63,13 +63,17 @@ fn plaintext_port(case: &Case<'_>, connection: &Connection, port: &PlaintextPort
     }
 }
 
-fn public_access_open(case: &Case<'_>, access: &PublicEndpoint) -> Finding {
+fn public_access_open(case: &Context<'_>, access: &PublicEndpoint) -> Finding {
     let address = access.address.map_or_else(|| "the public address".to_owned(), |address| address.to_string());
-    let answered = match access.knock.how {
-        KnockEnd::RedisAnsweredWithoutTls => "Redis answered there, without TLS".to_owned(),
-        _ if !case.target.tls => format!("Redis answered there ({})", said(&access.knock)),
+    let answered = match access.attempt.outcome {
+        AttemptOutcome::RedisAnsweredWithoutTls => "Redis answered there, without TLS".to_owned(),
+        _ if !case.target.tls => format!("Redis answered there ({})", said(&access.attempt)),
         _ => {
-            format!("TLS, verified as {}, and Redis answered there ({})", case.target.server_name, said(&access.knock))
+            format!(
+                "TLS, verified as {}, and Redis answered there ({})",
+                case.target.server_name,
+                said(&access.attempt)
+            )
         }
     };
     let source = match &access.view {
@@ -81,7 +85,7 @@ fn public_access_open(case: &Case<'_>, access: &PublicEndpoint) -> Finding {
 
 /// The connection of the probe is the proof, where it was meant to go there; where it was not, the
 /// resolution has told the cause.
-fn in_use(case: &Case<'_>, access: &PublicEndpoint) -> Option<Finding> {
+fn in_use(case: &Context<'_>, access: &PublicEndpoint) -> Option<Finding> {
     let answers = case.observation.phases.connection.ping.is_done();
     let address = access.address.filter(|_| answers && case.is_at_expected_address())?;
     Some(open(
@@ -91,7 +95,7 @@ fn in_use(case: &Case<'_>, access: &PublicEndpoint) -> Option<Finding> {
     ))
 }
 
-fn open(case: &Case<'_>, summary: String, seen: String) -> Finding {
+fn open(case: &Context<'_>, summary: String, seen: String) -> Finding {
     let phases = &case.observation.phases.connection;
     let works_privately = case.is_at_expected_address() && phases.ping.is_done();
     let (here, hint) = if works_privately {
@@ -111,49 +115,49 @@ fn open(case: &Case<'_>, summary: String, seen: String) -> Finding {
 }
 
 /// It was asked for, and could not be told: that is worth knowing, and no verdict.
-fn undecided(code: Code, what: &str, knock: &Knock) -> Finding {
-    let (why, hint) = match knock.how {
-        KnockEnd::NoAddress => (
+fn undecided(code: Code, what: &str, attempt: &Attempt) -> Finding {
+    let (why, hint) = match attempt.outcome {
+        AttemptOutcome::NoAddress => (
             "No public address was given, and no configured resolver in the internet gave one. 168.63.129.16 is none: it sees the private zones.",
             "give the address with --public-address (posture.public_address), or a resolver in the internet with --resolver NAME=ADDRESS",
         ),
-        KnockEnd::NotPublic => (
+        AttemptOutcome::NotPublic => (
             "The resolver in the internet gave no public address, and nothing is sent to another one on the word of a record.",
             "give the address with --public-address (posture.public_address), or look at what that resolver answers",
         ),
-        KnockEnd::OutOfTime => (
+        AttemptOutcome::OutOfTime => (
             "The probe's time was up before silence would have meant something.",
             "allow the probe more time with --timeout (timeout)",
         ),
-        KnockEnd::Interrupted => ("The probe was interrupted.", ""),
-        KnockEnd::CouldNotTry => (
+        AttemptOutcome::Interrupted => ("The probe was interrupted.", ""),
+        AttemptOutcome::CouldNotTry => (
             "This machine could not try it: it has no route of that kind, or the system refused.",
             "check this machine's routes, and whether it has an address of that family",
         ),
-        KnockEnd::InUse => ("The connection in use went there.", ""),
-        KnockEnd::RedisAnswered
-        | KnockEnd::RedisAnsweredWithoutTls
-        | KnockEnd::Refused
-        | KnockEnd::ConnectTimeout
-        | KnockEnd::ConnectFailed
-        | KnockEnd::ClosedBeforeTls
-        | KnockEnd::TlsTimeout
-        | KnockEnd::TlsAlert
-        | KnockEnd::TlsNameMismatch
-        | KnockEnd::TlsCertificateRefused
-        | KnockEnd::NotTls
-        | KnockEnd::TlsFailed
-        | KnockEnd::RedisTimeout
-        | KnockEnd::RedisClosed
-        | KnockEnd::NotRedis => ("The record says no more of it.", ""),
+        AttemptOutcome::InUse => ("The connection in use went there.", ""),
+        AttemptOutcome::RedisAnswered
+        | AttemptOutcome::RedisAnsweredWithoutTls
+        | AttemptOutcome::Refused
+        | AttemptOutcome::ConnectTimeout
+        | AttemptOutcome::ConnectFailed
+        | AttemptOutcome::ClosedBeforeTls
+        | AttemptOutcome::TlsTimeout
+        | AttemptOutcome::TlsAlert
+        | AttemptOutcome::TlsNameMismatch
+        | AttemptOutcome::TlsCertificateRefused
+        | AttemptOutcome::NotTls
+        | AttemptOutcome::TlsFailed
+        | AttemptOutcome::RedisTimeout
+        | AttemptOutcome::RedisClosed
+        | AttemptOutcome::NotRedis => ("The record says no more of it.", ""),
     };
-    let detail = match &knock.said {
+    let detail = match &attempt.reply {
         Some(said) => format!("{why} ({said})"),
         None => why.to_owned(),
     };
     Finding::new(code, Severity::Info, what, detail).hint(hint)
 }
 
-fn said(knock: &Knock) -> &str {
-    knock.said.as_deref().unwrap_or("a reply")
+fn said(attempt: &Attempt) -> &str {
+    attempt.reply.as_deref().unwrap_or("a reply")
 }

@@ -3,14 +3,14 @@
 
 use std::net::IpAddr;
 
-use super::{Case, Code, Finding, Severity};
+use super::{Code, Context, Finding, Severity};
 use crate::expectation::Expectation;
 use crate::observation::{View, ViewOutcome};
 
 /// What of the address given is not as expected, and what of DNS does not lead there yet; the
 /// findings of the resolution are turned into warnings. Returns the code of the finding that says
 /// that DNS has not moved.
-pub(super) fn diagnose(case: &Case<'_>, given: IpAddr, findings: &mut Vec<Finding>) -> Option<Code> {
+pub(super) fn diagnose(case: &Context<'_>, given: IpAddr, findings: &mut Vec<Finding>) -> Option<Code> {
     let moved = dns_leads_to(case, given);
     let mut not_moved = None;
     for finding in findings.iter_mut().filter(|finding| finding.severity == Severity::Error) {
@@ -30,7 +30,7 @@ pub(super) fn diagnose(case: &Case<'_>, given: IpAddr, findings: &mut Vec<Findin
         not_moved = Some(Code::UnexpectedAddress);
         findings.push(elsewhere(case, given));
     }
-    if !case.expectation.is_met_by(given) {
+    if !case.expectation.allows(given) {
         // One finding per code: of two reasons for it, the address that was given goes deeper.
         findings.retain(|finding| finding.code != Code::UnexpectedAddress);
         findings.push(not_expected(case.expectation, given));
@@ -42,19 +42,19 @@ const WHAT_IT_MEANS: &str =
     "This was a pre-check by address, so it fails nothing here; programs that use the name go where DNS leads.";
 
 /// The view in use, where it gave addresses.
-fn answered<'a>(case: &Case<'a>) -> Option<&'a View> {
+fn answered<'a>(case: &Context<'a>) -> Option<&'a View> {
     case.observation.resolution.in_use().filter(|view| view.outcome == ViewOutcome::Answered)
 }
 
 /// Whether programs that use the name go to the address given: one of several expected ones is enough.
-fn dns_leads_to(case: &Case<'_>, given: IpAddr) -> bool {
+fn dns_leads_to(case: &Context<'_>, given: IpAddr) -> bool {
     answered(case).is_some_and(|view| {
         let is_given = |ip: IpAddr| ip.to_canonical() == given.to_canonical();
-        view.ips().any(is_given) && view.ips().all(|ip| is_given(ip) || case.expectation.is_met_by(ip))
+        view.ips().any(is_given) && view.ips().all(|ip| is_given(ip) || case.expectation.allows(ip))
     })
 }
 
-fn summary(case: &Case<'_>, given: IpAddr) -> String {
+fn summary(case: &Context<'_>, given: IpAddr) -> String {
     let host = &case.target.host;
     match answered(case) {
         Some(view) => {
@@ -72,7 +72,7 @@ fn leads_to(view: &View) -> String {
 }
 
 /// The kind of path is right, and the address is another one.
-fn elsewhere(case: &Case<'_>, given: IpAddr) -> Finding {
+fn elsewhere(case: &Context<'_>, given: IpAddr) -> Finding {
     Finding::new(
         Code::UnexpectedAddress,
         Severity::Warning,

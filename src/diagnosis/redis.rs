@@ -1,12 +1,12 @@
 //! What Redis' answers mean.
 
-use super::advice::Resource;
-use super::{Case, Code, Finding, Severity};
+use super::remediation::Resource;
+use super::{Code, Context, Finding, Severity};
 use crate::observation::redis::{AuthFacts, PingReply};
 use crate::observation::{Connection, ConnectionPhases, Phase, RedisFailure, SkipReason};
 use crate::phase::PhaseName;
 
-pub(super) fn diagnose(case: &Case<'_>, phases: &ConnectionPhases, connection: &Connection) -> Vec<Finding> {
+pub(super) fn diagnose(case: &Context<'_>, phases: &ConnectionPhases, connection: &Connection) -> Vec<Finding> {
     let mut findings = Vec::new();
     let auth = connection.auth.as_ref();
     if let Some(error) = auth.and_then(|auth| auth.credential_error.as_deref()) {
@@ -16,7 +16,7 @@ pub(super) fn diagnose(case: &Case<'_>, phases: &ConnectionPhases, connection: &
         findings.push(of_auth_failure(case, failure, auth));
     }
     if let Some(failure) = phases.ping.failure() {
-        findings.push(of_failure(case, failure, PhaseName::Ping));
+        findings.push(failure_finding(case, failure, PhaseName::Ping));
     }
     if let Some(ping) = &connection.ping {
         findings.extend(of_reply(case, ping.reply, phases));
@@ -34,9 +34,9 @@ fn credential_unavailable(error: &str) -> Finding {
     .hint("set the file, the variable or its permissions right")
 }
 
-fn of_auth_failure(case: &Case<'_>, failure: &RedisFailure, auth: Option<&AuthFacts>) -> Finding {
+fn of_auth_failure(case: &Context<'_>, failure: &RedisFailure, auth: Option<&AuthFacts>) -> Finding {
     let RedisFailure::ErrorReply { code, message } = failure else {
-        return of_failure(case, failure, PhaseName::Auth);
+        return failure_finding(case, failure, PhaseName::Auth);
     };
     let who = auth.and_then(|auth| auth.username.as_deref()).unwrap_or("default");
     let none_configured = message.contains("without any password configured") || message.contains("no password is set");
@@ -44,11 +44,11 @@ fn of_auth_failure(case: &Case<'_>, failure: &RedisFailure, auth: Option<&AuthFa
         "ERR" if message.contains("invalid password") => rejected(case, who, "ERR invalid password"),
         "ERR" if none_configured => not_enforced(case, "The server says that no password is set."),
         "WRONGPASS" => rejected(case, who, "WRONGPASS"),
-        _ => of_failure(case, failure, PhaseName::Auth),
+        _ => failure_finding(case, failure, PhaseName::Auth),
     }
 }
 
-fn rejected(case: &Case<'_>, who: &str, said: &str) -> Finding {
+fn rejected(case: &Context<'_>, who: &str, said: &str) -> Finding {
     if let Some(facts) = &case.observation.token {
         return super::token::rejected(case, facts, who, said);
     }
@@ -65,7 +65,7 @@ fn rejected(case: &Case<'_>, who: &str, said: &str) -> Finding {
     .commands(Resource::of(case).iter().map(Resource::list_keys))
 }
 
-fn of_reply(case: &Case<'_>, reply: PingReply, phases: &ConnectionPhases) -> Option<Finding> {
+fn of_reply(case: &Context<'_>, reply: PingReply, phases: &ConnectionPhases) -> Option<Finding> {
     match (reply, &phases.auth) {
         (PingReply::Pong, Phase::Skipped { reason: SkipReason::NoCredentials }) => {
             Some(not_enforced(case, "PING was answered with PONG, and no credentials were sent."))
@@ -117,7 +117,7 @@ fn of_reply(case: &Case<'_>, reply: PingReply, phases: &ConnectionPhases) -> Opt
     }
 }
 
-fn enforced(case: &Case<'_>, reason: SkipReason) -> Finding {
+fn enforced(case: &Context<'_>, reason: SkipReason) -> Finding {
     let detail = match reason {
         SkipReason::NoCredentials => {
             "It shows that authentication is enforced, without any secret; it does not show that the application's own credential is accepted."
@@ -137,7 +137,7 @@ fn enforced(case: &Case<'_>, reason: SkipReason) -> Finding {
     )
 }
 
-pub(super) fn not_enforced(case: &Case<'_>, seen: &str) -> Finding {
+pub(super) fn not_enforced(case: &Context<'_>, seen: &str) -> Finding {
     let finding = |severity| {
         Finding::new(
             Code::AuthNotEnforced,
@@ -156,7 +156,7 @@ pub(super) fn not_enforced(case: &Case<'_>, seen: &str) -> Finding {
         .commands(Resource::of(case).iter().map(Resource::show))
 }
 
-pub(super) fn of_failure(case: &Case<'_>, failure: &RedisFailure, phase: PhaseName) -> Finding {
+pub(super) fn failure_finding(case: &Context<'_>, failure: &RedisFailure, phase: PhaseName) -> Finding {
     let error = |code: Code, summary: String, detail: &str, hint: &str| {
         Finding::new(code, Severity::Error, summary, detail).hint(hint).phase(phase)
     };
@@ -207,7 +207,7 @@ pub(super) fn of_failure(case: &Case<'_>, failure: &RedisFailure, phase: PhaseNa
     }
 }
 
-fn of_error_reply(case: &Case<'_>, code: &str, message: &str, phase: PhaseName) -> Finding {
+fn of_error_reply(case: &Context<'_>, code: &str, message: &str, phase: PhaseName) -> Finding {
     let said = if message.is_empty() { code.to_owned() } else { format!("{code} {message}") };
     let proven = case.proven();
     let finding = |code: Code, severity: Severity, summary: String, detail: String, hint: &str| {

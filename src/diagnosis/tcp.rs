@@ -2,30 +2,30 @@
 
 use std::net::SocketAddr;
 
-use super::advice::Resource;
-use super::{Case, Code, Finding, Severity};
+use super::remediation::Resource;
+use super::{Code, Context, Finding, Severity};
 use crate::azure::Service;
 use crate::expectation::ExpectedPath;
-use crate::observation::tcp::EarlierAttempt;
+use crate::observation::tcp::FailedAttempt;
 use crate::observation::{ConnectFailure, Connection, ConnectionPhases};
 use crate::target::Target;
 
-pub(super) fn diagnose(case: &Case<'_>, phases: &ConnectionPhases, connection: &Connection) -> Vec<Finding> {
+pub(super) fn diagnose(case: &Context<'_>, phases: &ConnectionPhases, connection: &Connection) -> Vec<Finding> {
     if let Some(failure) = phases.connect.failure() {
-        return vec![of_failure(case, failure, connection.address, Severity::Error)];
+        return vec![failure_finding(case, failure, connection.address, Severity::Error)];
     }
-    let expected = |attempt: &&EarlierAttempt| case.expectation.is_met_by(attempt.address.ip());
+    let expected = |attempt: &&FailedAttempt| case.expectation.allows(attempt.address.ip());
     connection.earlier_attempts.iter().filter(expected).map(|attempt| earlier(case, attempt)).collect()
 }
 
 /// Another address of the name did not answer, and a client that takes it first waits.
-fn earlier(case: &Case<'_>, attempt: &EarlierAttempt) -> Finding {
-    let mut finding = of_failure(case, &attempt.failure, attempt.address, Severity::Warning);
+fn earlier(case: &Context<'_>, attempt: &FailedAttempt) -> Finding {
+    let mut finding = failure_finding(case, &attempt.failure, attempt.address, Severity::Warning);
     finding.detail.push_str(" A later address of the name answered; clients that take this one first wait or fail.");
     finding
 }
 
-fn of_failure(case: &Case<'_>, failure: &ConnectFailure, address: SocketAddr, severity: Severity) -> Finding {
+fn failure_finding(case: &Context<'_>, failure: &ConnectFailure, address: SocketAddr, severity: Severity) -> Finding {
     let resource = Resource::of(case);
     let route = format!("ip route get {}", address.ip());
     match failure {
@@ -82,7 +82,7 @@ fn of_failure(case: &Case<'_>, failure: &ConnectFailure, address: SocketAddr, se
 }
 
 /// From the client, a connection that is not approved and a packet that is dropped look alike.
-fn silence(case: &Case<'_>, resource: Option<&Resource>, address: SocketAddr, severity: Severity) -> Finding {
+fn silence(case: &Context<'_>, resource: Option<&Resource>, address: SocketAddr, severity: Severity) -> Finding {
     let port = address.port();
     let (causes, hint) = match case.expectation.path {
         ExpectedPath::Private => (
@@ -130,13 +130,13 @@ fn silence(case: &Case<'_>, resource: Option<&Resource>, address: SocketAddr, se
     ])
 }
 
-fn usual_of(case: &Case<'_>) -> u16 {
+fn usual_of(case: &Context<'_>) -> u16 {
     let service = case.target.service;
     if case.target.tls { service.tls_port() } else { service.plaintext_port() }
 }
 
 /// The port kept after a move to another service is a common mistake; it is silent or refused.
-fn wrong_port(case: &Case<'_>, port: u16) -> Option<String> {
+fn wrong_port(case: &Context<'_>, port: u16) -> Option<String> {
     let Target { service, tls, .. } = *case.target;
     if service.listens_on(port, tls) {
         return None;
@@ -155,7 +155,7 @@ fn wrong_port(case: &Case<'_>, port: u16) -> Option<String> {
 }
 
 /// What the port says by itself.
-fn usual_port(case: &Case<'_>, port: u16) -> String {
+fn usual_port(case: &Context<'_>, port: u16) -> String {
     let service = case.target.service;
     match (service, case.target.tls) {
         (Service::Other, _) => {

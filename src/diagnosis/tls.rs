@@ -2,20 +2,20 @@
 
 use std::net::SocketAddr;
 
-use super::advice::{self, Resource};
-use super::prose::listed;
-use super::{Case, Code, Finding, Severity};
+use super::remediation::{self, Resource};
+use super::text::listed;
+use super::{Code, Context, Finding, Severity};
 use crate::azure::Service;
 use crate::observation::{Connection, ConnectionPhases, TlsFailure};
 
-pub(super) fn diagnose(case: &Case<'_>, phases: &ConnectionPhases, connection: &Connection) -> Vec<Finding> {
+pub(super) fn diagnose(case: &Context<'_>, phases: &ConnectionPhases, connection: &Connection) -> Vec<Finding> {
     match phases.tls.failure() {
-        Some(failure) => vec![of_failure(case, failure, connection)],
+        Some(failure) => vec![failure_finding(case, failure, connection)],
         None => expiring(case, connection).into_iter().collect(),
     }
 }
 
-fn expiring(case: &Case<'_>, connection: &Connection) -> Option<Finding> {
+fn expiring(case: &Context<'_>, connection: &Connection) -> Option<Finding> {
     let facts = connection.tls.as_ref()?;
     let not_after = facts.certificate.as_ref()?.not_after?;
     let left = case.now.until(not_after)?;
@@ -45,12 +45,12 @@ fn expiring(case: &Case<'_>, connection: &Connection) -> Option<Finding> {
     )
 }
 
-fn s_client(case: &Case<'_>, address: SocketAddr) -> String {
-    let address = advice::socket(address);
+fn s_client(case: &Context<'_>, address: SocketAddr) -> String {
+    let address = remediation::socket(address);
     format!("openssl s_client -connect {address} -servername {} -showcerts </dev/null", case.target.server_name)
 }
 
-fn of_failure(case: &Case<'_>, failure: &TlsFailure, connection: &Connection) -> Finding {
+fn failure_finding(case: &Context<'_>, failure: &TlsFailure, connection: &Connection) -> Finding {
     let address = connection.address;
     let name = &case.target.server_name;
     let issuer =
@@ -148,7 +148,7 @@ fn of_failure(case: &Case<'_>, failure: &TlsFailure, connection: &Connection) ->
             "Offered are the suites of TLS 1.3 and those of TLS 1.2 with ECDHE and AEAD. A server that has only CBC suites fails here and may still serve other clients: the path is right as far as TCP.".to_owned(),
         )
         .hint("compare with what the application's library offers; add an ECDHE-GCM suite at the server if you can")
-        .commands([format!("openssl s_client -connect {} -servername {name} -tls1_2 </dev/null", advice::socket(address))]),
+        .commands([format!("openssl s_client -connect {} -servername {name} -tls1_2 </dev/null", remediation::socket(address))]),
         TlsFailure::ClientCertificateRequired => error(
             Code::TlsClientCertificateRequired,
             format!("{address} wants a client certificate"),

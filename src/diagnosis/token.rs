@@ -1,14 +1,14 @@
 //! What became of the token of Entra ID: its failures are never Redis', and have causes and commands of their own.
 
-use super::advice::{Resource, word};
-use super::{Case, Code, Finding, Severity};
+use super::remediation::{Resource, word};
+use super::{Code, Context, Finding, Severity};
 use crate::observation::token::{ClockSkew, SkewDirection, TokenStep};
 use crate::observation::{TokenFacts, TokenFailure};
 use crate::phase::PhaseName;
 use crate::plan::TokenSource;
 
 /// What the token phase says.
-pub(super) fn diagnose(case: &Case<'_>) -> Vec<Finding> {
+pub(super) fn diagnose(case: &Context<'_>) -> Vec<Finding> {
     let observation = case.observation;
     let (Some(phase), Some(facts)) = (&observation.phases.token, &observation.token) else { return Vec::new() };
     if let Some(failure) = phase.failure() {
@@ -65,7 +65,7 @@ fn skewed(skew: ClockSkew) -> Finding {
 }
 
 /// Redis does not take the token: no failure of the token phase, and none that keys would mend.
-pub(super) fn rejected(case: &Case<'_>, facts: &TokenFacts, who: &str, said: &str) -> Finding {
+pub(super) fn rejected(case: &Context<'_>, facts: &TokenFacts, who: &str, said: &str) -> Finding {
     let auth = case.observation.connection.as_ref().and_then(|connection| connection.auth.as_ref());
     let renewed = match auth {
         Some(auth) if auth.token_renewed => {

@@ -84,14 +84,14 @@ pub struct View {
     pub udp_silent: bool,
     /// For how long it has given these addresses, where this process has asked it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unchanged: Option<Unchanged>,
+    pub same_answer: Option<SameAnswer>,
     /// Every question asked, in order; those of the first try where there were several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<Question>,
     /// What several tries gave, the first one among them: one entry per distinct answer, in the
     /// order in which they came. Empty where the view was asked once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tries: Vec<Tries>,
+    pub tries: Vec<RepeatGroup>,
     /// How long the view took, from the first question to the last answer; absent where it never began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took_seconds: Option<Seconds>,
@@ -115,7 +115,7 @@ impl View {
             canonical_name: None,
             hosts_file: Vec::new(),
             udp_silent: false,
-            unchanged: None,
+            same_answer: None,
             questions: Vec::new(),
             tries: Vec::new(),
             took_seconds: None,
@@ -168,7 +168,7 @@ impl View {
 
 /// The tries of one view that gave the same answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Tries {
+pub struct RepeatGroup {
     /// How many tries gave it.
     pub count: u32,
     /// What came of each.
@@ -183,7 +183,7 @@ pub struct Tries {
     pub took_seconds: Seconds,
 }
 
-impl Tries {
+impl RepeatGroup {
     /// Whether both gave the same final word, as [`View::agrees_with`].
     pub fn agrees_with(&self, other: &Self) -> bool {
         same_answer((self.outcome, &self.addresses), (other.outcome, &other.addresses))
@@ -242,7 +242,7 @@ fn same_answer(
 
 /// Addresses that a view gives again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Unchanged {
+pub struct SameAnswer {
     /// Since this process first saw them, without another answer in between.
     pub for_seconds: Seconds,
     /// The longest time to live that their records had in all that time, in seconds.
@@ -396,7 +396,7 @@ pub struct Question {
     pub udp_silent: bool,
     /// How many datagrams came that were no answer to it (another id, another question, undecodable).
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub stray_datagrams: u32,
+    pub unexpected_datagrams: u32,
     /// How many records the answer section held.
     pub answers: usize,
     /// From the first attempt to the answer, or to giving up.

@@ -45,7 +45,7 @@ pub struct Posture {
     pub auth_enforced: Option<bool>,
     /// How the question whether it does was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub auth_check: Option<Knock>,
+    pub auth_check: Option<Attempt>,
     /// The port for Redis without TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plaintext_port: Option<PlaintextPort>,
@@ -63,7 +63,7 @@ pub struct PlaintextPort {
     pub state: OpenState,
     /// What was seen of it.
     #[serde(flatten)]
-    pub knock: Knock,
+    pub attempt: Attempt,
 }
 
 /// The public address, as seen from here: another vantage may see another state.
@@ -79,7 +79,7 @@ pub struct PublicEndpoint {
     pub state: OpenState,
     /// What was seen of it.
     #[serde(flatten)]
-    pub knock: Knock,
+    pub attempt: Attempt,
 }
 
 /// Whether something is open. An accepted TCP connection alone is not.
@@ -88,7 +88,7 @@ pub struct PublicEndpoint {
 pub enum OpenState {
     /// Redis answered.
     Open,
-    /// It did not, and `how` says what happened instead.
+    /// It did not, and `outcome` says what happened instead.
     Closed,
     /// It could not be told.
     Unknown,
@@ -107,18 +107,18 @@ impl OpenState {
 
 /// One attempt to reach a Redis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Knock {
+pub struct Attempt {
     /// How it ended.
-    pub how: KnockEnd,
+    pub outcome: AttemptOutcome,
     /// Redis' reply by its first word (`PONG`, `NOAUTH`), or the failure in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub said: Option<String>,
+    pub reply: Option<String>,
 }
 
 /// How an attempt to reach a Redis ended, a closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum KnockEnd {
+pub enum AttemptOutcome {
     /// Redis answered, with `PONG` or an error.
     RedisAnswered,
     /// Redis answered without TLS, where TLS was asked for.
@@ -163,7 +163,7 @@ pub enum KnockEnd {
     InUse,
 }
 
-impl KnockEnd {
+impl AttemptOutcome {
     /// The name used in records.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -224,16 +224,17 @@ impl KnockEnd {
     }
 }
 
-impl Knock {
+impl Attempt {
     /// An attempt of which nothing more is to be said.
-    pub fn ended(how: KnockEnd) -> Self {
-        Self { how, said: None }
+    pub fn ended(outcome: AttemptOutcome) -> Self {
+        Self { outcome, reply: None }
     }
 
     /// What the phases of a connection without credentials amount to; `pong` where `PING` was
     /// answered with anything that does not fail the phase.
     pub fn of(phases: &ConnectionPhases, reply: Option<&str>) -> Self {
-        let failed = |how: KnockEnd, failure: &dyn fmt::Display| Self { how, said: Some(failure.to_string()) };
+        let failed =
+            |outcome: AttemptOutcome, failure: &dyn fmt::Display| Self { outcome, reply: Some(failure.to_string()) };
         if let Some(failure) = phases.connect.failure() {
             return failed(of_connect(failure), failure);
         }
@@ -241,59 +242,63 @@ impl Knock {
             return failed(of_tls(failure), failure);
         }
         match (&phases.ping, reply) {
-            (Phase::Done { .. }, reply) => Self { how: KnockEnd::RedisAnswered, said: reply.map(str::to_owned) },
+            (Phase::Done { .. }, reply) => {
+                Self { outcome: AttemptOutcome::RedisAnswered, reply: reply.map(str::to_owned) }
+            }
             (Phase::Failed { failure: RedisFailure::ErrorReply { code, .. }, .. }, _) => {
-                Self { how: KnockEnd::RedisAnswered, said: Some(code.clone()) }
+                Self { outcome: AttemptOutcome::RedisAnswered, reply: Some(code.clone()) }
             }
             (Phase::Failed { failure, .. }, _) => failed(of_redis(failure), failure),
-            (Phase::Skipped { .. } | Phase::NotReached { .. }, _) => Self::ended(KnockEnd::Interrupted),
+            (Phase::Skipped { .. } | Phase::NotReached { .. }, _) => Self::ended(AttemptOutcome::Interrupted),
         }
     }
 
     /// What it says about the door.
     pub fn state(&self) -> OpenState {
-        self.how.state()
+        self.outcome.state()
     }
 }
 
-fn of_connect(failure: &ConnectFailure) -> KnockEnd {
+fn of_connect(failure: &ConnectFailure) -> AttemptOutcome {
     match failure {
-        ConnectFailure::Timeout => KnockEnd::ConnectTimeout,
-        ConnectFailure::Refused => KnockEnd::Refused,
-        ConnectFailure::Reset | ConnectFailure::HostUnreachable => KnockEnd::ConnectFailed,
+        ConnectFailure::Timeout => AttemptOutcome::ConnectTimeout,
+        ConnectFailure::Refused => AttemptOutcome::Refused,
+        ConnectFailure::Reset | ConnectFailure::HostUnreachable => AttemptOutcome::ConnectFailed,
         // No route of this machine, or no address of that family: the other end was never asked.
-        ConnectFailure::NetworkUnreachable | ConnectFailure::Other { .. } => KnockEnd::CouldNotTry,
+        ConnectFailure::NetworkUnreachable | ConnectFailure::Other { .. } => AttemptOutcome::CouldNotTry,
     }
 }
 
-fn of_tls(failure: &TlsFailure) -> KnockEnd {
+fn of_tls(failure: &TlsFailure) -> AttemptOutcome {
     match failure {
-        TlsFailure::Timeout { .. } => KnockEnd::TlsTimeout,
-        TlsFailure::Closed { bytes_received: 0 } | TlsFailure::Reset { bytes_received: 0 } => KnockEnd::ClosedBeforeTls,
-        TlsFailure::NotTls { plain_redis: true, .. } => KnockEnd::RedisAnsweredWithoutTls,
-        TlsFailure::NotTls { plain_redis: false, .. } => KnockEnd::NotTls,
-        TlsFailure::NameMismatch { .. } => KnockEnd::TlsNameMismatch,
+        TlsFailure::Timeout { .. } => AttemptOutcome::TlsTimeout,
+        TlsFailure::Closed { bytes_received: 0 } | TlsFailure::Reset { bytes_received: 0 } => {
+            AttemptOutcome::ClosedBeforeTls
+        }
+        TlsFailure::NotTls { plain_redis: true, .. } => AttemptOutcome::RedisAnsweredWithoutTls,
+        TlsFailure::NotTls { plain_redis: false, .. } => AttemptOutcome::NotTls,
+        TlsFailure::NameMismatch { .. } => AttemptOutcome::TlsNameMismatch,
         TlsFailure::CertificateExpired { .. }
         | TlsFailure::CertificateNotYetValid { .. }
         | TlsFailure::UntrustedIssuer { .. }
-        | TlsFailure::BadCertificate { .. } => KnockEnd::TlsCertificateRefused,
-        TlsFailure::ClientCertificateRequired | TlsFailure::Alert { .. } => KnockEnd::TlsAlert,
-        TlsFailure::NoTrustAnchors { .. } => KnockEnd::CouldNotTry,
+        | TlsFailure::BadCertificate { .. } => AttemptOutcome::TlsCertificateRefused,
+        TlsFailure::ClientCertificateRequired | TlsFailure::Alert { .. } => AttemptOutcome::TlsAlert,
+        TlsFailure::NoTrustAnchors { .. } => AttemptOutcome::CouldNotTry,
         TlsFailure::Closed { .. }
         | TlsFailure::Reset { .. }
         | TlsFailure::NoSharedVersion
         | TlsFailure::NoSharedCipher
-        | TlsFailure::Other { .. } => KnockEnd::TlsFailed,
+        | TlsFailure::Other { .. } => AttemptOutcome::TlsFailed,
     }
 }
 
-fn of_redis(failure: &RedisFailure) -> KnockEnd {
+fn of_redis(failure: &RedisFailure) -> AttemptOutcome {
     match failure {
-        RedisFailure::ErrorReply { .. } => KnockEnd::RedisAnswered,
+        RedisFailure::ErrorReply { .. } => AttemptOutcome::RedisAnswered,
         RedisFailure::UnexpectedReply { .. } | RedisFailure::NotRedis { .. } | RedisFailure::TooLong { .. } => {
-            KnockEnd::NotRedis
+            AttemptOutcome::NotRedis
         }
-        RedisFailure::Timeout => KnockEnd::RedisTimeout,
-        RedisFailure::Closed | RedisFailure::Reset | RedisFailure::Other { .. } => KnockEnd::RedisClosed,
+        RedisFailure::Timeout => AttemptOutcome::RedisTimeout,
+        RedisFailure::Closed | RedisFailure::Reset | RedisFailure::Other { .. } => AttemptOutcome::RedisClosed,
     }
 }

@@ -27,7 +27,7 @@ pub struct Connection {
     /// The other addresses of the name that were tried, in order: before this one, or after it where
     /// none answered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub earlier_attempts: Vec<EarlierAttempt>,
+    pub earlier_attempts: Vec<FailedAttempt>,
     /// What TLS showed; absent where it was not reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsFacts>,
@@ -57,7 +57,7 @@ impl Connection {
 
 /// An address that was tried and did not answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct EarlierAttempt {
+pub struct FailedAttempt {
     /// The address and port.
     pub address: SocketAddr,
     /// Its class.

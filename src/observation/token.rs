@@ -24,7 +24,7 @@ pub struct TokenFacts {
     pub expires_at: Option<Timestamp>,
     /// Whether it was kept from an earlier probe.
     #[serde(default)]
-    pub kept: bool,
+    pub cached: bool,
     /// How far the local clock is off, where the dates of a token that was just issued cannot be right by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_skew: Option<ClockSkew>,
@@ -41,7 +41,7 @@ impl TokenFacts {
             client_id: None,
             object_id: None,
             expires_at: None,
-            kept: false,
+            cached: false,
             clock_skew: None,
             refresh_failure: None,
         }

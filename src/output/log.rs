@@ -4,7 +4,7 @@
 //! control characters escaped, so that nothing in them can begin a line of its own. Nothing here
 //! is handed a plan, which may hold a secret.
 
-mod lossy;
+mod non_blocking;
 
 use std::io;
 
@@ -19,7 +19,7 @@ use crate::diagnosis::Status;
 use crate::history::Change;
 use crate::record::Record;
 
-use lossy::Lossy;
+use non_blocking::NonBlocking;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -48,7 +48,7 @@ pub enum LogLevel {
 /// Writes the log to standard error from here on. It never waits for a reader: what is not taken is lost and told.
 pub fn start(format: LogFormat, level: LogLevel) {
     // The one error is that a log has been started before, and it may go on.
-    let _ = tracing::subscriber::set_global_default(subscriber(format, level, Lossy::new(io::stderr(), format)));
+    let _ = tracing::subscriber::set_global_default(subscriber(format, level, NonBlocking::new(io::stderr(), format)));
     std::panic::set_hook(Box::new(|panic| {
         // Where, and not the message: it may quote what was being read.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -1,14 +1,14 @@
 //! Markdown, fit for pasting into a change record or a pull request.
 
+use super::describe::{self, Agreement};
 use super::printable;
 use super::text::{Style, chain_lines};
-use super::words::{self, Standing};
 use crate::diagnosis::{Finding, Severity};
 use crate::record::{Record, Report};
 
 /// The report: where from, then a section per target.
 pub fn render(report: &Report) -> String {
-    let mut out = format!("## redpath, {}\n\n", words::counts(&report.records));
+    let mut out = format!("## redpath, {}\n\n", describe::counts(&report.records));
     out.push_str(&format!("From {}", code(&report.vantage.hostname)));
     for (key, value) in &report.vantage.labels {
         out.push_str(&format!(", {} {}", escaped(key), code(value)));
@@ -27,11 +27,11 @@ fn section(out: &mut String, record: &Record) {
     let verdict = &record.verdict;
     out.push_str(&format!(
         "\n### {} {}: {}\n",
-        words::status(verdict.status),
-        code(&words::target(&record.target)),
+        describe::status(verdict.status),
+        code(&describe::target(&record.target)),
         code(verdict.cause.as_str())
     ));
-    if let Some(line) = words::precheck(record) {
+    if let Some(line) = describe::precheck(record) {
         out.push_str(&format!("\nThis is a {}.\n", escaped(&line)));
     }
     for finding in record.findings.iter().filter(|finding| finding.severity != Severity::Info) {
@@ -48,20 +48,20 @@ fn section(out: &mut String, record: &Record) {
     }
     for view in &resolution.views {
         let took = view.took_seconds.map(|took| took.to_string()).unwrap_or_default();
-        let standing = match words::standing(resolution, view) {
-            Standing::InUse => "in use",
-            Standing::Agrees => "agrees",
-            Standing::Differs => "**differs**",
-            Standing::Unknown => "",
+        let standing = match describe::standing(resolution, view) {
+            Agreement::InUse => "in use",
+            Agreement::Agrees => "agrees",
+            Agreement::Differs => "**differs**",
+            Agreement::Unknown => "",
         };
-        let (name, answer) = (code_in_table(&words::view_name(view)), escaped(&words::view_answer(view)));
+        let (name, answer) = (code_in_table(&describe::view_name(view)), escaped(&describe::view_answer(view)));
         out.push_str(&format!("| {name} | {answer} | {took} | {standing} |\n"));
     }
     out.push_str("\n| Phase | Took | Outcome |\n|---|---:|---|\n");
-    for phase in words::phases_told(&record.observation.phases) {
-        let state = words::phase_state(&record.observation.phases, phase);
+    for phase in describe::phases_told(&record.observation.phases) {
+        let state = describe::phase_state(&record.observation.phases, phase);
         let took = state.took().map(|took| took.to_string()).unwrap_or_default();
-        let note = words::phase_note(phase, connection).filter(|_| state.took().is_some());
+        let note = describe::phase_note(phase, connection).filter(|_| state.took().is_some());
         let note = note.map(|note| format!(" ({})", escaped(&note))).unwrap_or_default();
         out.push_str(&format!("| {phase} | {took} | {}{note} |\n", escaped(&state.outcome())));
     }
@@ -74,22 +74,22 @@ fn section(out: &mut String, record: &Record) {
         out.push_str(&format!("- Connection: {address} {}{given}{from}\n", connection.class));
         for other in &record.observation.other_connections {
             let (address, class) = (code(&other.connection.address.to_string()), other.connection.class);
-            let phases = escaped(&words::phases_in_a_row(&other.phases));
+            let phases = escaped(&describe::phases_in_a_row(&other.phases));
             out.push_str(&format!("- Further address: {address} {class}: {phases}\n"));
         }
-        if let Some(tls) = connection.tls.as_ref().and_then(|facts| words::tls(facts, record.started_at)) {
+        if let Some(tls) = connection.tls.as_ref().and_then(|facts| describe::tls(facts, record.started_at)) {
             out.push_str(&format!("- TLS: {}\n", escaped(&tls)));
         }
     }
     if let Some((facts, summary)) =
-        record.observation.cluster.as_ref().and_then(|facts| words::cluster(facts).map(|summary| (facts, summary)))
+        record.observation.cluster.as_ref().and_then(|facts| describe::cluster(facts).map(|summary| (facts, summary)))
     {
         out.push_str(&format!("- Cluster: {}\n", escaped(&summary)));
-        for node in words::cluster_nodes(facts) {
+        for node in describe::cluster_nodes(facts) {
             out.push_str(&format!("  - {}\n", escaped(&node)));
         }
     }
-    for line in words::posture(record) {
+    for line in describe::posture(record) {
         out.push_str(&format!("- Posture: {}\n", escaped(&line)));
     }
     for finding in record.findings.iter().filter(|finding| finding.severity == Severity::Info) {

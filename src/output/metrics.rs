@@ -3,13 +3,13 @@
 //! Every metric is declared in `family`, once. Label values come from the configuration and from
 //! closed lists, never from error text; the one exception is `redpath_resolution_info`.
 
-mod distribution;
-pub(crate) mod facts;
 pub mod family;
-mod lag;
+pub(crate) mod gauges;
+mod histogram;
 mod negotiation;
 mod page;
 mod process;
+mod schedule_lag;
 mod series;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,8 +17,8 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use self::distribution::Bounds;
-use self::lag::Lag;
+use self::histogram::Bounds;
+use self::schedule_lag::Lag;
 use self::series::TargetSeries;
 use crate::clock::Timestamp;
 use crate::config::MetricsSettings;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::metrics::{ExpositionFormat, Metrics, Page, facts, family};
+use super::metrics::{ExpositionFormat, Metrics, Page, family, gauges};
 use crate::config::MetricsSettings;
 use crate::observation::Connection;
 use crate::plan::{Plan, ViewSelection};
@@ -29,10 +29,10 @@ pub fn exposition_of(records: &[Record]) -> String {
 pub fn blackbox_exposition(record: &Record) -> String {
     let mut page = Page::new(ExpositionFormat::Text);
     let phases = &record.observation.phases;
-    for fact in facts::of(record, facts::phases_of(record), false) {
-        page.add(fact.family, fact.labels(), fact.value);
+    for sample in gauges::of(record, gauges::phases_of(record), false) {
+        page.add(sample.family, sample.labels(), sample.value);
     }
-    page.add(&family::BLACKBOX_SUCCESS, [], f64::from(u8::from(facts::is_success(record))));
+    page.add(&family::BLACKBOX_SUCCESS, [], f64::from(u8::from(gauges::is_success(record))));
     page.add(&family::BLACKBOX_DURATION, [], record.took_seconds.as_f64());
     if let Some(took) = phases.resolve.summary().took {
         page.add(&family::BLACKBOX_DNS, [], took.as_f64());

@@ -7,7 +7,7 @@ mod style;
 
 use ipnet::IpNet;
 
-use super::words::{self, PhaseState, Standing};
+use super::describe::{self, Agreement, PhaseState};
 use crate::diagnosis::{Finding, Severity, Status};
 use crate::observation::{ClusterFacts, Connection, PhaseName, PhaseOutcome};
 use crate::record::{Record, Report};
@@ -59,13 +59,13 @@ impl Page<'_> {
             Status::Warn | Status::Unknown => Paint::Warning,
             Status::Fail => Paint::Bad,
         };
-        let word = self.style.paint(paint, &format!("{:<4}", words::status(status)));
-        let target = self.style.paint(Paint::Strong, &self.style.clean(&words::target(&record.target)));
+        let word = self.style.paint(paint, &format!("{:<4}", describe::status(status)));
+        let target = self.style.paint(Paint::Strong, &self.style.clean(&describe::target(&record.target)));
         let cause = self.style.paint(paint, record.verdict.cause.as_str());
         self.out.push_str(&format!("{word}  {target}  {cause}\n"));
         self.block(
             "mode",
-            words::precheck(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect(),
+            describe::precheck(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect(),
         );
     }
 
@@ -73,17 +73,17 @@ impl Page<'_> {
         let resolution = &record.observation.resolution;
         let mut path = match (&record.observation.connection, resolution.in_use()) {
             (Some(connection), _) => vec![self.style.address(record, connection.address.ip())],
-            (None, Some(view)) => vec![self.style.clean(&words::view_answer(view))],
+            (None, Some(view)) => vec![self.style.clean(&describe::view_answer(view))],
             (None, None) => Vec::new(),
         };
-        if let Some(end) = words::chain_view(resolution).and_then(|view| view.privatelink_name()) {
+        if let Some(end) = describe::chain_view(resolution).and_then(|view| view.privatelink_name()) {
             path.push(format!("through {}", self.style.clean(end)));
         }
         self.block("path", vec![path.join(", ")]);
-        let phases: Vec<_> = words::phases_told(&record.observation.phases)
+        let phases: Vec<_> = describe::phases_told(&record.observation.phases)
             .into_iter()
             .filter_map(|phase| {
-                let took = words::phase_state(&record.observation.phases, phase).took()?;
+                let took = describe::phase_state(&record.observation.phases, phase).took()?;
                 Some(format!("{phase} {}", self.style.clean(&took.to_string())))
             })
             .collect();
@@ -100,7 +100,7 @@ impl Page<'_> {
         self.block("phases", self.phases(record));
         let connection = record.observation.connection.as_ref();
         if let Some(facts) = connection.and_then(|connection| connection.tls.as_ref())
-            && let Some(tls) = words::tls(facts, record.started_at)
+            && let Some(tls) = describe::tls(facts, record.started_at)
         {
             self.block("tls", wrap(&tls, self.room(), self.style));
         }
@@ -108,7 +108,7 @@ impl Page<'_> {
             self.block("cluster", self.cluster(facts));
         }
         let posture: Vec<_> =
-            words::posture(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect();
+            describe::posture(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect();
         self.block("posture", posture);
         for finding in &record.findings {
             self.finding(finding);
@@ -117,23 +117,23 @@ impl Page<'_> {
 
     fn views(&self, record: &Record) -> Vec<String> {
         let resolution = &record.observation.resolution;
-        let names: Vec<_> = resolution.views.iter().map(|view| self.style.clean(&words::view_name(view))).collect();
+        let names: Vec<_> = resolution.views.iter().map(|view| self.style.clean(&describe::view_name(view))).collect();
         let name_width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         // A long reason goes on below; the times and marks stay in their columns.
         let room = self.room().saturating_sub(name_width + 22).max(24);
         let answers: Vec<_> =
-            resolution.views.iter().map(|view| wrap(&words::view_answer(view), room, self.style)).collect();
+            resolution.views.iter().map(|view| wrap(&describe::view_answer(view), room, self.style)).collect();
         let answer_width = answers.iter().flatten().map(|line| line.chars().count()).max().unwrap_or(0).min(room);
         let mut lines = Vec::new();
         for ((view, name), answer) in resolution.views.iter().zip(names).zip(answers) {
-            let (paint, mark) = match words::standing(resolution, view) {
-                Standing::InUse => (Paint::Dim, if self.style.unicode { "◂ in use" } else { "<- in use" }),
-                Standing::Differs => (Paint::Bad, if self.style.unicode { "≠ differs" } else { "!= differs" }),
-                Standing::Agrees | Standing::Unknown => (Paint::Dim, ""),
+            let (paint, mark) = match describe::standing(resolution, view) {
+                Agreement::InUse => (Paint::Dim, if self.style.unicode { "◂ in use" } else { "<- in use" }),
+                Agreement::Differs => (Paint::Bad, if self.style.unicode { "≠ differs" } else { "!= differs" }),
+                Agreement::Agrees | Agreement::Unknown => (Paint::Dim, ""),
             };
             let mut ips =
                 view.ips().chain(view.tries.iter().flat_map(|tries| &tries.addresses).map(|address| address.ip));
-            let met = !view.addresses.is_empty() && ips.all(|ip| record.expectation.is_met_by(ip));
+            let met = !view.addresses.is_empty() && ips.all(|ip| record.expectation.allows(ip));
             let answer_paint = if met { Paint::Good } else { Paint::Warning };
             let took = view.took_seconds.map(|took| self.style.clean(&took.to_string())).unwrap_or_default();
             for (at, part) in answer.iter().enumerate() {
@@ -163,7 +163,7 @@ impl Page<'_> {
             line.push_str(&format!(", from {source}"));
         }
         let expectation = &record.expectation;
-        if !expectation.is_met_by(connection.address.ip()) {
+        if !expectation.allows(connection.address.ip()) {
             let endpoints: Vec<_> = expectation.endpoints.iter().map(range).collect();
             let expected = [vec![expectation.path.to_string()], endpoints].concat().join(" ");
             line.push_str(&self.style.paint(Paint::Bad, &format!("  (expected: {expected})")));
@@ -171,7 +171,7 @@ impl Page<'_> {
         lines.push(line);
         for other in &record.observation.other_connections {
             let address = self.style.address(record, other.connection.address.ip());
-            let phases = self.style.clean(&words::phases_in_a_row(&other.phases));
+            let phases = self.style.clean(&describe::phases_in_a_row(&other.phases));
             lines.push(format!("also {address}: {phases}"));
         }
         lines
@@ -181,8 +181,8 @@ impl Page<'_> {
     fn phases(&self, record: &Record) -> Vec<String> {
         const BAR: usize = 28;
         let phases = &record.observation.phases;
-        let told = words::phases_told(phases);
-        let states: Vec<_> = told.iter().map(|phase| (*phase, words::phase_state(phases, *phase))).collect();
+        let told = describe::phases_told(phases);
+        let states: Vec<_> = told.iter().map(|phase| (*phase, describe::phase_state(phases, *phase))).collect();
         let total: f64 = states.iter().filter_map(|(_, state)| state.took()).map(|took| took.as_f64()).sum();
         let column = |seconds: f64| -> usize {
             // Never beyond BAR, so the cast loses nothing; 0.0 / 0.0 becomes 0.
@@ -211,7 +211,7 @@ impl Page<'_> {
             let note = if failed {
                 Some(state.outcome())
             } else {
-                words::phase_note(*phase, record.observation.connection.as_ref())
+                describe::phase_note(*phase, record.observation.connection.as_ref())
             };
             let room = self.room().saturating_sub(8 + 2 + 7 + 2 + to + 2);
             match note.map(|note| self.style.clean(&note)) {
@@ -234,8 +234,8 @@ impl Page<'_> {
 
     /// A line for all of it, and one for each node that is not reachable.
     fn cluster(&self, facts: &ClusterFacts) -> Vec<String> {
-        let Some(summary) = words::cluster(facts) else { return Vec::new() };
-        let lines = std::iter::once(summary).chain(words::cluster_nodes(facts));
+        let Some(summary) = describe::cluster(facts) else { return Vec::new() };
+        let lines = std::iter::once(summary).chain(describe::cluster_nodes(facts));
         lines.flat_map(|line| wrap(&line, self.room(), self.style)).collect()
     }
 
@@ -261,7 +261,7 @@ impl Page<'_> {
 
     fn closing(&mut self, records: &[Record]) {
         const REPEATED_FROM: usize = 5;
-        self.out.push_str(&format!("\n{}\n", self.style.paint(Paint::Strong, &words::counts(records))));
+        self.out.push_str(&format!("\n{}\n", self.style.paint(Paint::Strong, &describe::counts(records))));
         if records.len() < REPEATED_FROM {
             return;
         }
@@ -298,7 +298,7 @@ fn shared_reason(record: &Record, told: &[PhaseName]) -> Option<(usize, String)>
     let reached = |phase: &PhaseName| phases.get(*phase).outcome != PhaseOutcome::NotReached;
     let first = told.iter().rposition(reached).map_or(0, |last| last + 1);
     let rest = told.get(first..).filter(|rest| rest.len() > 1)?;
-    let outcomes: Vec<_> = rest.iter().map(|phase| words::phase_state(phases, *phase).outcome()).collect();
+    let outcomes: Vec<_> = rest.iter().map(|phase| describe::phase_state(phases, *phase).outcome()).collect();
     let same = outcomes.iter().all(|outcome| outcome == &outcomes[0]);
     let names: Vec<_> = rest.iter().map(|phase| phase.as_str()).collect();
     same.then(|| (first, format!("{}  {}", names.join(", "), outcomes[0])))

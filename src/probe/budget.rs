@@ -17,7 +17,7 @@
 
 //!
 //! A token is fetched beside the other phases, from the probe's beginning, and may take four fifths of the
-//! timeout: with 5 s that is 4 s, and the last one is left to `AUTH` and `PING`. Fetching goes on after that
+//! timeout: with 5 s that is 4 s, and the last one is left to `AUTH` and `PING`. FetchGuard goes on after that
 //! in a task of its own, for the next probe to find its token.
 
 use std::future::Future;
@@ -27,7 +27,7 @@ use tokio::sync::watch;
 
 /// Why a phase ended before its work did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cut {
+pub enum StopReason {
     /// Its limit has passed.
     Timeout,
     /// The probe was interrupted.
@@ -62,7 +62,7 @@ impl Budget {
     }
 
     /// Waits for a token, at most until a fifth of the probe's time is left.
-    pub(super) async fn token<T>(&self, work: impl Future<Output = T>) -> Result<T, Cut> {
+    pub(super) async fn token<T>(&self, work: impl Future<Output = T>) -> Result<T, StopReason> {
         let limit = self.begun + self.deadline.duration_since(self.begun) * 4 / 5;
         self.within(limit.saturating_duration_since(Instant::now()), work).await
     }
@@ -97,22 +97,22 @@ impl Budget {
     /// Runs a phase's work within its limit.
     ///
     /// # Errors
-    /// [`Cut`] where the limit passed, or the probe was interrupted, before the work was done.
-    pub fn phase<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = Result<T, Cut>> {
+    /// [`StopReason`] where the limit passed, or the probe was interrupted, before the work was done.
+    pub fn phase<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = Result<T, StopReason>> {
         self.within(self.phase_limit(), work)
     }
 
     /// Runs work within `limit`, and never beyond the deadline.
     ///
     /// # Errors
-    /// [`Cut`], as for [`Budget::phase`].
-    pub async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, Cut> {
+    /// [`StopReason`], as for [`Budget::phase`].
+    pub async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, StopReason> {
         let limit = limit.min(self.deadline.saturating_duration_since(Instant::now()));
         tokio::select! {
             biased;
             done = work => Ok(done),
-            () = self.interrupt.raised() => Err(Cut::Interrupt),
-            () = tokio::time::sleep(limit) => Err(Cut::Timeout),
+            () = self.interrupt.raised() => Err(StopReason::Interrupt),
+            () = tokio::time::sleep(limit) => Err(StopReason::Timeout),
         }
     }
 }
@@ -162,7 +162,7 @@ mod tests {
         let (_handle, interrupt) = Interrupt::new();
         let budget = Budget::new(Duration::from_secs(4), interrupt);
         assert!(budget.phase_limit() <= Duration::from_secs(2));
-        assert_eq!(budget.phase(std::future::pending::<()>()).await, Err(Cut::Timeout));
+        assert_eq!(budget.phase(std::future::pending::<()>()).await, Err(StopReason::Timeout));
         assert_eq!(budget.phase(async { 7 }).await, Ok(7));
     }
 
@@ -171,7 +171,7 @@ mod tests {
         let (handle, interrupt) = Interrupt::new();
         let budget = Budget::new(Duration::from_secs(60), interrupt.clone());
         handle.raise();
-        assert_eq!(budget.phase(std::future::pending::<()>()).await, Err(Cut::Interrupt));
+        assert_eq!(budget.phase(std::future::pending::<()>()).await, Err(StopReason::Interrupt));
         assert!(interrupt.is_raised());
     }
 }

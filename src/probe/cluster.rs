@@ -5,7 +5,7 @@
 //! one in use, so that it can neither turn the probe into a port scanner nor draw credentials; a name in
 //! it is never resolved; and nothing of it is kept for the next probe.
 
-pub(super) mod announcement;
+pub(super) mod topology;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,17 +13,17 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
-use self::announcement::{Announced, Announcement, Host, Slots};
+use self::topology::{Announced, Announcement, Host, Slots};
 use super::budget::Budget;
 use super::connection::Connector;
-use super::redis::{Answer, Asked};
+use super::redis::{ClusterQuery, ClusterReply};
 use crate::observation::cluster::{ClusterCommand, ClusterNode, NodeState, NotTried, SLOTS};
 use crate::observation::redis::PingReply;
 use crate::observation::{
     ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Phase, RedisFailure, SkipReason, StoppedBy,
 };
 use crate::phase::{PhaseName, PhaseOutcome};
-use crate::plan::{Addresses, ClusterWalk, Plan};
+use crate::plan::{Addresses, ClusterMode, Plan};
 
 /// The most nodes that one probe connects to; the others are counted.
 const MAX_CONNECTED: usize = 64;
@@ -44,23 +44,23 @@ pub(super) async fn walk(
     plan: &Plan,
     phases: &ConnectionPhases,
     connection: &Connection,
-    asked: Option<Asked>,
+    asked: Option<ClusterQuery>,
     budget: &Budget,
 ) -> (Phase<ClusterFailure>, Option<ClusterFacts>) {
-    let Some(Asked { took, answer }) = asked else { return (not_asked(phases, connection), None) };
+    let Some(ClusterQuery { took, answer }) = asked else { return (not_asked(phases, connection), None) };
     let refused = |words| Some(ClusterFacts { refusal: Some(words), ..ClusterFacts::default() });
     match answer {
-        Answer::Announced(command, announcement) => {
+        ClusterReply::Announced(command, announcement) => {
             let left = budget.phase_limit().min(budget.whole_phase().saturating_sub(took));
             let begun = Instant::now();
-            let walk = Walk { connector, plan, connection, budget: &budget.part(left) };
+            let walk = NodeChecks { connector, plan, connection, budget: &budget.part(left) };
             let facts = walk.nodes(command, announcement).await;
             (outcome(&facts, took + begun.elapsed()), Some(facts))
         }
-        Answer::NoCluster(words) => (Phase::Skipped { reason: SkipReason::NotApplicable }, refused(words)),
-        Answer::NotPermitted(words) => (Phase::Skipped { reason: SkipReason::NoPermission }, refused(words)),
-        Answer::Failed(failure) => (Phase::failed(took, ClusterFailure::Command { failure }), None),
-        Answer::Interrupted => (Phase::NotReached { stopped_by: StoppedBy::Interrupt }, None),
+        ClusterReply::NoCluster(words) => (Phase::Skipped { reason: SkipReason::NotApplicable }, refused(words)),
+        ClusterReply::NotPermitted(words) => (Phase::Skipped { reason: SkipReason::NoPermission }, refused(words)),
+        ClusterReply::Failed(failure) => (Phase::failed(took, ClusterFailure::Command { failure }), None),
+        ClusterReply::Interrupted => (Phase::NotReached { stopped_by: StoppedBy::Interrupt }, None),
     }
 }
 
@@ -90,14 +90,14 @@ fn outcome(facts: &ClusterFacts, took: Duration) -> Phase<ClusterFailure> {
     Phase::done(took)
 }
 
-struct Walk<'a> {
+struct NodeChecks<'a> {
     connector: &'a Connector,
     plan: &'a Plan,
     connection: &'a Connection,
     budget: &'a Budget,
 }
 
-impl Walk<'_> {
+impl NodeChecks<'_> {
     async fn nodes(&self, command: ClusterCommand, announcement: Announcement) -> ClusterFacts {
         let mut covered = Slots::default();
         announcement.nodes.iter().for_each(|node| covered.add(&node.slots));
@@ -171,7 +171,7 @@ impl Walk<'_> {
         let expectation = &self.plan.expectation;
         let in_use = self.connection.address.ip().to_canonical();
         ip.to_canonical() == in_use
-            || (expectation.is_met_by(ip)
+            || (expectation.allows(ip)
                 && (!expectation.endpoints.is_empty() || expectation.class(ip) == self.connection.class))
     }
 
@@ -189,7 +189,7 @@ impl Walk<'_> {
         plan.target.port = address.port();
         plan.addresses = Addresses::First;
         plan.samples = 1;
-        plan.cluster = ClusterWalk::Off;
+        plan.cluster = ClusterMode::Off;
         let (phases, connection) = self.connector.connect(&plan, &[address.ip()], &budget).await;
         let certificate = connection.tls.and_then(|tls| tls.certificate);
         if node.announced_by_ip {

@@ -6,20 +6,20 @@ use std::time::Instant;
 use super::budget::Budget;
 use super::credential::{self, Credentials, Soon};
 use super::dns::Errand;
-use super::kernel::{Stamped, Stamping};
-use super::redis::{self, Asked, Conversation};
-use super::tcp::{self, Opened, Unopened};
-use super::tls::{self, Handshake, Tls, Unverified};
+use super::redis::{self, ClusterQuery, RespConnection};
+use super::socket_timestamps::{TimestampGuard, TimestampedStream};
+use super::tcp::{self, ConnectError, TcpConnected};
+use super::tls::{self, Handshake, Tls, TlsError};
 use super::token::Tokens;
 use crate::observation::{Connection, ConnectionPhases, Phase, SkipReason, StoppedBy};
-use crate::plan::{Auth, ClusterWalk, Plan};
+use crate::plan::{Auth, ClusterMode, Plan};
 
 /// Connects for every target: what is worth keeping between probes is kept here.
 pub struct Connector {
     tls: Tls,
     tokens: Tokens,
     #[expect(dead_code, reason = "while it is there, packets are stamped")]
-    stamping: Stamping,
+    stamping: TimestampGuard,
 }
 
 /// What the connection in use has beyond the others.
@@ -28,7 +28,7 @@ struct InUse<'a> {
     /// The password, where it is being read already.
     soon: Option<Soon>,
     /// Where the nodes of the cluster go, if they are wanted.
-    asked: Option<&'a mut Option<Asked>>,
+    asked: Option<&'a mut Option<ClusterQuery>>,
 }
 
 impl Default for Connector {
@@ -41,7 +41,7 @@ impl Connector {
     /// A connector that has read nothing yet.
     pub fn new() -> Self {
         let tls = Tls::new();
-        Self { tokens: Tokens::new(tls.clone()), tls, stamping: Stamping::new() }
+        Self { tokens: Tokens::new(tls.clone()), tls, stamping: TimestampGuard::new() }
     }
 
     /// The tokens that its connections authenticate with.
@@ -91,9 +91,9 @@ impl Connector {
         addresses: &[IpAddr],
         budget: &Budget,
         soon: Option<Soon>,
-    ) -> (ConnectionPhases, Connection, Option<Asked>) {
+    ) -> (ConnectionPhases, Connection, Option<ClusterQuery>) {
         let mut asked = None;
-        let wanted = (plan.cluster == ClusterWalk::Auto).then_some(&mut asked);
+        let wanted = (plan.cluster == ClusterMode::Auto).then_some(&mut asked);
         let (phases, connection) = self.run(plan, addresses, budget, InUse { soon, asked: wanted }).await;
         (phases, connection, asked)
     }
@@ -110,15 +110,15 @@ impl Connector {
             return (ConnectionPhases::not_reached(StoppedBy::Resolve), nowhere);
         };
         match tcp::open(plan, addresses, budget).await {
-            Ok(opened) => self.go_on(plan, opened, budget, in_use).await,
-            Err(Unopened::Failed(failed, others)) => {
+            Ok(opened) => self.after_connect(plan, opened, budget, in_use).await,
+            Err(ConnectError::Failed(failed, others)) => {
                 let mut connection = connection(plan, failed.address.ip());
                 connection.earlier_attempts = others;
                 let mut phases = ConnectionPhases::not_reached(StoppedBy::Connect);
                 phases.connect = Phase::failed(failed.took_seconds, failed.failure);
                 (phases, connection)
             }
-            Err(Unopened::Interrupted(earlier)) => {
+            Err(ConnectError::Interrupted(earlier)) => {
                 let mut connection = connection(plan, first);
                 connection.earlier_attempts = earlier;
                 (ConnectionPhases::not_reached(StoppedBy::Interrupt), connection)
@@ -126,10 +126,10 @@ impl Connector {
         }
     }
 
-    async fn go_on(
+    async fn after_connect(
         &self,
         plan: &Plan,
-        opened: Opened,
+        opened: TcpConnected,
         budget: &Budget,
         in_use: InUse<'_>,
     ) -> (ConnectionPhases, Connection) {
@@ -138,15 +138,15 @@ impl Connector {
         connection.earlier_attempts = opened.earlier;
         let mut phases = ConnectionPhases::not_reached(StoppedBy::Interrupt);
         phases.connect = Phase::done(opened.took);
-        let mut tcp = Stamped::new(opened.stream);
+        let mut tcp = TimestampedStream::new(opened.stream);
         if plan.target.tls {
             self.over_tls(plan, tcp, in_use, budget, &mut phases, &mut connection).await;
         } else {
             phases.tls = Phase::Skipped { reason: SkipReason::Plaintext };
             let arrival = tcp.arrival();
-            let talk = Conversation::new(&mut tcp, arrival);
+            let talk = RespConnection::new(&mut tcp, arrival);
             let credentials = Credentials { tokens: &self.tokens, soon: in_use.soon };
-            redis::talk(talk, plan, credentials, budget, &mut phases, &mut connection, in_use.asked).await;
+            redis::run_session(talk, plan, credentials, budget, &mut phases, &mut connection, in_use.asked).await;
         }
         (phases, connection)
     }
@@ -154,7 +154,7 @@ impl Connector {
     async fn over_tls(
         &self,
         plan: &Plan,
-        tcp: Stamped,
+        tcp: TimestampedStream,
         in_use: InUse<'_>,
         budget: &Budget,
         phases: &mut ConnectionPhases,
@@ -174,18 +174,19 @@ impl Connector {
         let failure = match result {
             Ok(mut stream) => {
                 phases.tls = Phase::done(took);
-                let talk = Conversation::new(&mut stream, arrival);
+                let talk = RespConnection::new(&mut stream, arrival);
                 let credentials = Credentials { tokens: &self.tokens, soon: in_use.soon };
-                let Some(alert) = redis::talk(talk, plan, credentials, budget, phases, connection, in_use.asked).await
+                let Some(alert) =
+                    redis::run_session(talk, plan, credentials, budget, phases, connection, in_use.asked).await
                 else {
                     return;
                 };
                 (begun.elapsed(), tls::refused_late(&stream, alert))
             }
-            Err(Unverified::Failed(failure)) => {
+            Err(TlsError::Failed(failure)) => {
                 (took, tls::look_for_plain_redis(connection.address, *failure, budget).await)
             }
-            Err(Unverified::Interrupted) => return,
+            Err(TlsError::Interrupted) => return,
         };
         phases.tls = Phase::failed(failure.0, failure.1);
         phases.auth = Phase::NotReached { stopped_by: StoppedBy::Tls };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::reads;
+use super::blocking_fs;
 use super::token::Tokens;
 use crate::plan::{PasswordSource, password_file};
 use crate::secret::Secret;
@@ -35,7 +35,7 @@ pub(super) fn errand(source: &PasswordSource) -> Option<(impl FnOnce() + Send + 
     let path = password_file(path);
     let (sender, receiver) = oneshot::channel();
     let errand = move || {
-        if let Some(read) = reads::at_once(&path, || from_file(&path, KIND)) {
+        if let Some(read) = blocking_fs::at_once(&path, || from_file(&path, KIND)) {
             let _ = sender.send(read.map(Arc::new)); // it may not be wanted any more
         }
     };
@@ -65,7 +65,7 @@ pub(super) async fn read(source: &PasswordSource, soon: Option<Soon>) -> Result<
 /// A sentence that names the file and what is wrong with it.
 pub(super) async fn in_file(path: PathBuf, kind: &'static str) -> Result<Secret, String> {
     let file = path.clone();
-    reads::blocking(&file, kind, move || from_file(&path, kind)).await
+    blocking_fs::blocking(&file, kind, move || from_file(&path, kind)).await
 }
 
 fn from_environment(name: &str) -> Result<Secret, String> {

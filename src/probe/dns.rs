@@ -2,14 +2,14 @@
 //!
 //! The only module that resolves a name. What the answers mean is not decided here.
 
+mod answer_history;
 mod chain;
 mod libc;
-mod memory;
 mod query;
+mod repeat;
 pub(super) mod replay;
 mod resolv_conf;
 mod search;
-mod tries;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -19,18 +19,18 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot;
 
-use self::chain::Answer;
+use self::answer_history::Memory;
+use self::chain::ResolvedChain;
 pub(super) use self::libc::Errand;
 use self::libc::LibcPool;
-use self::memory::Memory;
 use self::resolv_conf::ResolvConf;
-use self::search::Walk;
-use super::budget::{Budget, Cut};
+use self::search::SearchList;
+use super::budget::{Budget, StopReason};
 use crate::azure;
 use crate::clock::Seconds;
 use crate::expectation::Expectation;
 use crate::observation::dns::{
-    Question, Resolution, ResolveFailure, ResolvedAddress, Tries, View, ViewKind, ViewOutcome,
+    Question, RepeatGroup, Resolution, ResolveFailure, ResolvedAddress, View, ViewKind, ViewOutcome,
 };
 use crate::observation::{Phase, StoppedBy};
 use crate::plan::Plan;
@@ -69,13 +69,13 @@ impl Resolver {
             ndots: Some(conf.ndots),
             resolv_conf_error: conf.error.clone(),
         };
-        let round = Round { plan, conf: &conf, budget, limit: budget.phase_limit(), began: Instant::now() };
+        let round = ResolveContext { plan, conf: &conf, budget, limit: budget.phase_limit(), began: Instant::now() };
         let (mut in_use, mut errand) = (Some(in_use), errand);
         let mut turns: FuturesUnordered<_> = views
             .into_iter()
             .enumerate()
             .map(|(index, view)| {
-                let further = tries::further_for_all(plan.tries);
+                let further = repeat::further_for_all(plan.tries);
                 self.take(
                     Turn { index, view, first: true, further, in_use: in_use.take(), errand: errand.take() },
                     &round,
@@ -92,13 +92,13 @@ impl Resolver {
             }
             // Views that have not answered yet are interrupted ones until then, and count for nothing.
             let known = disagree;
-            disagree = disagree || tries::disagree(&resolution.views, &plan.expectation);
+            disagree = disagree || repeat::disagree(&resolution.views, &plan.expectation);
             let again =
                 resolution.views.iter().enumerate().filter(|(at, view)| {
                     disagree && (*at == index || !known) && view.outcome != ViewOutcome::Interrupted
                 });
             for (index, view) in again {
-                let further = tries::further_for(view, plan.tries);
+                let further = repeat::further_for(view, plan.tries);
                 if further > 0 {
                     turns.push(self.take(
                         Turn { index, view: view.clone(), first: false, further, in_use: None, errand: None },
@@ -116,7 +116,7 @@ impl Resolver {
     }
 
     /// One view's tries, one after the other.
-    async fn take(&self, mut turn: Turn, round: &Round<'_>) -> Turn {
+    async fn take(&self, mut turn: Turn, round: &ResolveContext<'_>) -> Turn {
         if turn.first {
             turn.view = self.ask(turn.view, round, round.limit, turn.errand.take()).await;
             if let Some(in_use) = turn.in_use.take() {
@@ -130,21 +130,21 @@ impl Resolver {
             }
             let again = View::new(turn.view.view.clone(), turn.view.kind, turn.view.server);
             let again = self.ask(again, round, left, None).await;
-            if !tries::counts(&again, left, round.limit) {
+            if !repeat::counts(&again, left, round.limit) {
                 break;
             }
             let mut tries = std::mem::take(&mut turn.view.tries);
             if tries.is_empty() {
-                Tries::count_in(&mut tries, &turn.view);
+                RepeatGroup::count_in(&mut tries, &turn.view);
             }
-            Tries::count_in(&mut tries, &again);
+            RepeatGroup::count_in(&mut tries, &again);
             turn.view.tries = tries;
         }
         turn
     }
 
-    async fn ask(&self, mut view: View, round: &Round<'_>, limit: Duration, errand: Option<Errand>) -> View {
-        let Round { plan, conf, budget, .. } = *round;
+    async fn ask(&self, mut view: View, round: &ResolveContext<'_>, limit: Duration, errand: Option<Errand>) -> View {
+        let ResolveContext { plan, conf, budget, .. } = *round;
         let began = Instant::now();
         let host = &plan.target.host;
         match view.kind {
@@ -156,15 +156,15 @@ impl Resolver {
             }
             ViewKind::System | ViewKind::Resolver => {
                 let Some(server) = view.server else { return view };
-                let style = Style {
+                let style = QueryOptions {
                     tcp_only: view.kind == ViewKind::System && conf.use_tcp,
                     with_aaaa: view.kind != ViewKind::System || !conf.no_aaaa,
                 };
-                let walk = Walk::new(host, &conf.search, conf.ndots);
+                let walk = SearchList::new(host, &conf.search, conf.ndots);
                 // On the heap, so that a view of the C library has no room for it. The limit is kept inside, so that
                 // what was asked until then is kept too.
                 let walk = Box::pin(walk_view(&mut view, walk, Server::At(server), style, limit));
-                let cut = budget.within(limit + GRACE, walk).await;
+                let cut = budget.within(limit + CANCEL_GRACE, walk).await;
                 record_cut(&mut view, cut, began);
                 for address in &mut view.addresses {
                     address.class = plan.expectation.class(address.ip);
@@ -177,7 +177,7 @@ impl Resolver {
 
 /// What all turns of one resolution share.
 #[derive(Clone, Copy)]
-struct Round<'a> {
+struct ResolveContext<'a> {
     plan: &'a Plan,
     conf: &'a ResolvConf,
     budget: &'a Budget,
@@ -200,10 +200,10 @@ struct Turn {
 }
 
 /// How long the walk's own limit may be late before it is cut from outside.
-const GRACE: Duration = Duration::from_millis(50);
+const CANCEL_GRACE: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Copy)]
-struct Style {
+struct QueryOptions {
     tcp_only: bool,
     with_aaaa: bool,
 }
@@ -217,19 +217,19 @@ enum Server<'a> {
 }
 
 impl Server<'_> {
-    async fn ask(&mut self, name: &str, style: Style, limit: Duration) -> Asked {
+    async fn ask(&mut self, name: &str, style: QueryOptions, limit: Duration) -> NameAnswer {
         match self {
             Self::At(address) => query::ask(*address, name, style.with_aaaa, style.tcp_only, limit).await,
-            Self::Said(first_id, messages) => query::judge(name, style.with_aaaa, *first_id, messages),
+            Self::Said(first_id, messages) => query::parse_messages(name, style.with_aaaa, *first_id, messages),
         }
     }
 }
 
-fn record_cut(view: &mut View, cut: Result<(), Cut>, began: Instant) {
+fn record_cut(view: &mut View, cut: Result<(), StopReason>, began: Instant) {
     let outcome = match cut {
         Ok(()) => return,
-        Err(Cut::Timeout) => ViewOutcome::Timeout,
-        Err(Cut::Interrupt) => ViewOutcome::Interrupted,
+        Err(StopReason::Timeout) => ViewOutcome::Timeout,
+        Err(StopReason::Interrupt) => ViewOutcome::Interrupted,
     };
     view.outcome = outcome;
     if outcome == ViewOutcome::Timeout {
@@ -281,9 +281,15 @@ fn phase_of(view: Option<&View>) -> Phase<ResolveFailure> {
 }
 
 /// Walks the search list at one server, as the C library would, until a name is answered.
-async fn walk_view(view: &mut View, mut walk: Walk, mut server: Server<'_>, mut style: Style, limit: Duration) {
+async fn walk_view(
+    view: &mut View,
+    mut walk: SearchList,
+    mut server: Server<'_>,
+    mut style: QueryOptions,
+    limit: Duration,
+) {
     let began = Instant::now();
-    let mut deciding: Option<Answer> = None;
+    let mut deciding: Option<ResolvedChain> = None;
     while let Some(candidate) = walk.next_name() {
         let left = limit.saturating_sub(began.elapsed());
         // A silent server must leave time for the bare name, which the C library still asks for.
@@ -298,7 +304,7 @@ async fn walk_view(view: &mut View, mut walk: Walk, mut server: Server<'_>, mut 
         let found = walk.note(&asked);
         // Where nothing is found, the bare name's answer says most about it.
         if found || deciding.is_none() || walk.was_bare_name() {
-            deciding = Some(Answer::of(&asked));
+            deciding = Some(ResolvedChain::of(&asked));
         }
     }
     let Some(answer) = deciding else {
@@ -332,14 +338,14 @@ fn classified(
 }
 
 /// What one name's questions to one server gave.
-pub(crate) struct Asked {
+pub(crate) struct NameAnswer {
     /// A and, unless switched off, AAAA.
     pub(crate) questions: Vec<Question>,
     /// The answers' records, question by question; empty where none came.
     pub(crate) sections: Vec<Result<chain::Section, String>>,
 }
 
-impl Asked {
+impl NameAnswer {
     /// The name was asked, and nothing came of it: the same for each question.
     fn is_found(&self) -> bool {
         // glibc ends the walk at the first NOERROR with a record in it, a lone CNAME included.

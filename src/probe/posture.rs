@@ -1,6 +1,6 @@
 //! The posture phase: what should be closed is knocked at, each door on a connection of its own.
 //!
-//! A knock is a connection by a plan without credentials, so that none can ever be sent on it. All
+//! A attempt is a connection by a plan without credentials, so that none can ever be sent on it. All
 //! of them come after the connection in use, whose times they must not disturb, and side by side.
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,20 +10,20 @@ use super::budget::Budget;
 use super::connection::Connector;
 use crate::address::AddressClass;
 use crate::expectation::PublicAccess as Expected;
-use crate::observation::posture::{Knock, KnockEnd, PlaintextPort, PublicEndpoint};
+use crate::observation::posture::{Attempt, AttemptOutcome, PlaintextPort, PublicEndpoint};
 use crate::observation::redis::PingReply;
 use crate::observation::{Connection, ConnectionPhases, Phase, Posture, PostureFailure, PosturePhase};
 use crate::observation::{Resolution, StoppedBy};
 use crate::plan::{Auth, Plan, PublicAddress};
 
 /// What the probe has seen by now.
-pub(super) struct Seen<'a> {
+pub(super) struct ProbeFacts<'a> {
     pub(super) resolution: &'a Resolution,
     pub(super) phases: &'a ConnectionPhases,
     pub(super) connection: Option<&'a Connection>,
 }
 
-impl Seen<'_> {
+impl ProbeFacts<'_> {
     fn is_connected_to(&self, ip: IpAddr) -> bool {
         let in_use = self.connection.filter(|_| self.phases.connect.is_done());
         in_use.is_some_and(|connection| connection.address.ip().to_canonical() == ip.to_canonical())
@@ -31,7 +31,12 @@ impl Seen<'_> {
 }
 
 /// Makes the checks that are wanted; `None` where none is.
-pub(super) async fn look(connector: &Connector, plan: &Plan, seen: &Seen<'_>, budget: &Budget) -> Option<PosturePhase> {
+pub(super) async fn look(
+    connector: &Connector,
+    plan: &Plan,
+    seen: &ProbeFacts<'_>,
+    budget: &Budget,
+) -> Option<PosturePhase> {
     let wants_auth = plan.auth != Auth::None && !plan.posture.without_auth;
     let plaintext_port = plan.posture.plaintext_port.filter(|_| plan.target.tls);
     let wants_public = plan.expectation.public_access != Expected::Ignore;
@@ -50,26 +55,26 @@ pub(super) async fn look(connector: &Connector, plan: &Plan, seen: &Seen<'_>, bu
     }
     let begun = Instant::now();
     let (budget, is_whole) = budget.of_posture();
-    let door = Door { connector, plan, budget: &budget, is_whole };
-    // Each on the heap: most probes knock nowhere, and are not to have room for it.
+    let door = PostureProbe { connector, plan, budget: &budget, is_whole };
+    // Each on the heap: most probes attempt nowhere, and are not to have room for it.
     let (auth_check, plaintext, public_access) = tokio::join!(
-        async { Some(Box::pin(door.knock(auth_at?.address, plan.target.tls)).await) },
+        async { Some(Box::pin(door.attempt(auth_at?.address, plan.target.tls)).await) },
         async {
             let (connection, port) = plain_at?;
-            let knock = Box::pin(door.knock(SocketAddr::new(connection.address.ip(), port), false)).await;
-            Some(PlaintextPort { port, state: knock.state(), knock })
+            let attempt = Box::pin(door.attempt(SocketAddr::new(connection.address.ip(), port), false)).await;
+            Some(PlaintextPort { port, state: attempt.state(), attempt })
         },
         async { if wants_public { Some(Box::pin(door.public_access(seen)).await) } else { None } },
     );
     let ends = [
-        auth_check.as_ref().map(|knock| knock.how),
-        plaintext.as_ref().map(|port| port.knock.how),
-        public_access.as_ref().map(|access| access.knock.how),
+        auth_check.as_ref().map(|attempt| attempt.outcome),
+        plaintext.as_ref().map(|port| port.attempt.outcome),
+        public_access.as_ref().map(|access| access.attempt.outcome),
     ];
     let all = |how| ends.iter().flatten().all(|end| *end == how);
-    let phase = if ends.contains(&Some(KnockEnd::Interrupted)) {
+    let phase = if ends.contains(&Some(AttemptOutcome::Interrupted)) {
         Phase::NotReached { stopped_by: StoppedBy::Interrupt }
-    } else if all(KnockEnd::OutOfTime) {
+    } else if all(AttemptOutcome::OutOfTime) {
         Phase::failed(begun.elapsed(), PostureFailure::OutOfTime)
     } else {
         Phase::done(begun.elapsed())
@@ -84,7 +89,7 @@ pub(super) async fn look(connector: &Connector, plan: &Plan, seen: &Seen<'_>, bu
 }
 
 /// What kept the connection in use from showing what the checks begin from.
-fn not_reached(seen: &Seen<'_>) -> Phase<PostureFailure> {
+fn not_reached(seen: &ProbeFacts<'_>) -> Phase<PostureFailure> {
     let ConnectionPhases { connect, tls, auth, ping } = seen.phases;
     let failed = [
         (connect.failure().is_some(), StoppedBy::Connect),
@@ -104,25 +109,25 @@ fn not_reached(seen: &Seen<'_>) -> Phase<PostureFailure> {
 }
 
 /// `None` where the answer is neither yes nor no: a user that may not `PING` is still let in.
-fn auth_enforced(knock: &Knock) -> Option<bool> {
-    match (knock.how, knock.said.as_deref()) {
-        (KnockEnd::RedisAnswered, Some("NOAUTH")) => Some(true),
-        (KnockEnd::RedisAnswered, Some("PONG")) => Some(false),
+fn auth_enforced(attempt: &Attempt) -> Option<bool> {
+    match (attempt.outcome, attempt.reply.as_deref()) {
+        (AttemptOutcome::RedisAnswered, Some("NOAUTH")) => Some(true),
+        (AttemptOutcome::RedisAnswered, Some("PONG")) => Some(false),
         _ => None,
     }
 }
 
-/// What every knock has in common.
-struct Door<'a> {
+/// What every attempt has in common.
+struct PostureProbe<'a> {
     connector: &'a Connector,
     plan: &'a Plan,
     budget: &'a Budget,
     is_whole: bool,
 }
 
-impl Door<'_> {
+impl PostureProbe<'_> {
     /// Connects, verifies the certificate where there is TLS, pings, and leaves.
-    async fn knock(&self, address: SocketAddr, tls: bool) -> Knock {
+    async fn attempt(&self, address: SocketAddr, tls: bool) -> Attempt {
         let mut plan = Plan { auth: Auth::None, samples: 1, connect: None, ..self.plan.clone() };
         plan.target.port = address.port();
         plan.target.tls = tls;
@@ -132,27 +137,27 @@ impl Door<'_> {
             PingReply::Noauth => "NOAUTH",
             PingReply::Noperm => "NOPERM",
         });
-        let knock = Knock::of(&phases, reply);
-        if knock.how.is_silence() && !self.is_whole { Knock::ended(KnockEnd::OutOfTime) } else { knock }
+        let attempt = Attempt::of(&phases, reply);
+        if attempt.outcome.is_silence() && !self.is_whole { Attempt::ended(AttemptOutcome::OutOfTime) } else { attempt }
     }
 
-    async fn public_access(&self, seen: &Seen<'_>) -> PublicEndpoint {
+    async fn public_access(&self, seen: &ProbeFacts<'_>) -> PublicEndpoint {
         let (ip, view) = match self.plan.posture.public_address {
             PublicAddress::Given(ip) => (Ok(ip), None),
             PublicAddress::Auto => self.outside(seen.resolution),
         };
         let address = ip.ok().map(|ip| SocketAddr::new(ip, self.plan.target.port));
-        let knock = match ip {
-            Err(end) => Knock::ended(end),
-            Ok(ip) if seen.is_connected_to(ip) => Knock::ended(KnockEnd::InUse),
-            Ok(ip) => self.knock(SocketAddr::new(ip, self.plan.target.port), self.plan.target.tls).await,
+        let attempt = match ip {
+            Err(end) => Attempt::ended(end),
+            Ok(ip) if seen.is_connected_to(ip) => Attempt::ended(AttemptOutcome::InUse),
+            Ok(ip) => self.attempt(SocketAddr::new(ip, self.plan.target.port), self.plan.target.tls).await,
         };
-        PublicEndpoint { address, view, state: knock.state(), knock }
+        PublicEndpoint { address, view, state: attempt.state(), attempt }
     }
 
     /// The first public address that a resolver in the internet gives, and its view. Nobody who
     /// holds a record of the chain may send the probe anywhere else.
-    fn outside(&self, resolution: &Resolution) -> (Result<IpAddr, KnockEnd>, Option<String>) {
+    fn outside(&self, resolution: &Resolution) -> (Result<IpAddr, AttemptOutcome>, Option<String>) {
         let expectation = &self.plan.expectation;
         let mut not_public = None;
         for view in resolution.views.iter().filter(|view| view.is_public_resolver(&expectation.private_ranges)) {
@@ -164,8 +169,8 @@ impl Door<'_> {
             }
         }
         match not_public {
-            Some(view) => (Err(KnockEnd::NotPublic), Some(view)),
-            None => (Err(KnockEnd::NoAddress), None),
+            Some(view) => (Err(AttemptOutcome::NotPublic), Some(view)),
+            None => (Err(AttemptOutcome::NoAddress), None),
         }
     }
 }

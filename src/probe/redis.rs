@@ -2,8 +2,8 @@
 //!
 //! A secret leaves here in one place, the `AUTH` command, and no reply that repeats it is kept.
 
+mod close;
 mod cluster;
-mod farewell;
 mod reply;
 
 use std::io;
@@ -16,14 +16,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::rustls::AlertDescription;
 use zeroize::Zeroizing;
 
-pub(super) use self::cluster::{Answer, Asked};
-pub(super) use self::reply::Conversation;
-use self::reply::{Broken, Reply};
-use super::budget::{Budget, Cut};
+pub(super) use self::cluster::{ClusterQuery, ClusterReply};
+pub(super) use self::reply::RespConnection;
+use self::reply::{ReadError, Reply};
+use super::budget::{Budget, StopReason};
 use super::credential::{Credentials, Soon};
-use super::kernel::Moment;
+use super::socket_timestamps::DualClock;
 use super::token::{Token, Tokens};
-use super::{credential, excerpt, tls};
+use super::{credential, escape, tls};
 use crate::clock::Seconds;
 use crate::observation::StoppedBy;
 use crate::observation::redis::{AuthFacts, AuthMethod, PingReply};
@@ -43,33 +43,33 @@ const SHOWN: usize = 64;
 ///
 /// Returns the TLS alert that came in place of a first reply, where one did: the peer's judgement of
 /// the handshake.
-pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
-    conversation: Conversation<S>,
+pub(super) async fn run_session<S: AsyncRead + AsyncWrite + Unpin>(
+    conversation: RespConnection<S>,
     plan: &Plan,
     credentials: Credentials<'_>,
     budget: &Budget,
     phases: &mut ConnectionPhases,
     connection: &mut Connection,
-    asked: Option<&mut Option<Asked>>,
+    asked: Option<&mut Option<ClusterQuery>>,
 ) -> Option<AlertDescription> {
-    let mut talk = Talk::new(conversation);
-    talk.phases(plan, credentials, budget, phases, connection).await;
+    let mut run_session = RedisSession::new(conversation);
+    run_session.phases(plan, credentials, budget, phases, connection).await;
     if let Some(asked) = asked
         && connection.ping.as_ref().is_some_and(|ping| ping.reply == PingReply::Pong)
         && phases.ping.is_done()
-        && talk.usable
+        && run_session.usable
     {
-        *asked = Some(cluster::ask(&mut talk, plan.target.tls, budget).await);
+        *asked = Some(cluster::ask(&mut run_session, plan.target.tls, budget).await);
     }
-    let refusal = talk.refusal.take();
-    let polite = talk.replied && talk.usable;
-    farewell::say(talk.conversation.stream(), polite, budget).await;
+    let refusal = run_session.refusal.take();
+    let polite = run_session.replied && run_session.usable;
+    close::say(run_session.conversation.stream(), polite, budget).await;
     refusal
 }
 
 /// A conversation and what it must remember.
-struct Talk<S> {
-    conversation: Conversation<S>,
+struct RedisSession<S> {
+    conversation: RespConnection<S>,
     /// The secret that was read, so that no reply that repeats it is kept.
     secret: Option<Arc<Secret>>,
     /// Whether a Redis has answered.
@@ -80,8 +80,8 @@ struct Talk<S> {
     refusal: Option<AlertDescription>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
-    fn new(conversation: Conversation<S>) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
+    fn new(conversation: RespConnection<S>) -> Self {
         Self { conversation, secret: None, replied: false, usable: true, refusal: None }
     }
 
@@ -129,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         };
         facts.username.clone_from(username);
         // A wildcard certificate covers other people's caches, too: the address has to be right as well.
-        if !plan.expectation.is_met_by(address) {
+        if !plan.expectation.allows(address) {
             return Phase::Skipped { reason: SkipReason::WithheldUnexpectedAddress };
         }
         // Everybody on the way could read them, and nothing proves who answers.
@@ -138,12 +138,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         }
         match &plan.auth {
             Auth::None => Phase::Skipped { reason: SkipReason::NoCredentials },
-            Auth::Password { source, .. } => self.by_password(source, credentials.soon, budget, facts).await,
-            Auth::Entra(auth) => self.by_token(auth, credentials.tokens, budget, facts).await,
+            Auth::Password { source, .. } => self.auth_password(source, credentials.soon, budget, facts).await,
+            Auth::Entra(auth) => self.auth_token(auth, credentials.tokens, budget, facts).await,
         }
     }
 
-    async fn by_password(
+    async fn auth_password(
         &mut self,
         source: &PasswordSource,
         soon: Option<Soon>,
@@ -156,17 +156,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
                 facts.credential_error = Some(error);
                 return Phase::Skipped { reason: SkipReason::CredentialUnavailable };
             }
-            Err(Cut::Timeout) => {
+            Err(StopReason::Timeout) => {
                 facts.credential_error = Some("reading the password took longer than the phase may".to_owned());
                 return Phase::Skipped { reason: SkipReason::CredentialUnavailable };
             }
-            Err(Cut::Interrupt) => return Phase::NotReached { stopped_by: StoppedBy::Interrupt },
+            Err(StopReason::Interrupt) => return Phase::NotReached { stopped_by: StoppedBy::Interrupt },
         };
         self.log_in(facts.username.as_deref(), secret, budget).await
     }
 
     /// A token that was kept from an earlier probe and is rejected now is fetched anew, once.
-    async fn by_token(
+    async fn auth_token(
         &mut self,
         auth: &EntraAuth,
         tokens: &Tokens,
@@ -176,14 +176,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         let token = match budget.token(tokens.get(auth)).await {
             Ok(Ok(token)) => token,
             // The token phase says why.
-            Ok(Err(_)) | Err(Cut::Timeout) => return Phase::Skipped { reason: SkipReason::CredentialUnavailable },
-            Err(Cut::Interrupt) => return Phase::NotReached { stopped_by: StoppedBy::Interrupt },
+            Ok(Err(_)) | Err(StopReason::Timeout) => {
+                return Phase::Skipped { reason: SkipReason::CredentialUnavailable };
+            }
+            Err(StopReason::Interrupt) => return Phase::NotReached { stopped_by: StoppedBy::Interrupt },
         };
         let name = |token: &Token| auth.username.clone().or_else(|| token.object_id().map(str::to_owned));
         facts.username = name(&token);
         let first = self.log_in(facts.username.as_deref(), token.secret(), budget).await;
         let rejected = matches!(first.failure(), Some(RedisFailure::ErrorReply { code, .. }) if code == "WRONGPASS");
-        if !rejected || token.is_since(budget.begun()) {
+        if !rejected || token.was_issued_after(budget.begun()) {
             return first;
         }
         match budget.token(tokens.renew(auth, &token)).await {
@@ -202,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
             None => packed(&["AUTH", secret.expose()]),
         };
         self.secret = Some(secret);
-        let sent = Moment::now();
+        let sent = DualClock::now();
         let outcome = budget.phase(self.call(&command)).await;
         let took = match &outcome {
             Ok(Ok(_) | Err(RedisFailure::ErrorReply { .. })) => sent.until(self.conversation.arrival()),
@@ -212,11 +214,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
             Ok(Ok(Value::Okay)) => Phase::done(took),
             Ok(Ok(other)) => Phase::failed(took, self.unexpected(&other)),
             Ok(Err(failure)) => Phase::failed(took, failure),
-            Err(Cut::Timeout) => {
+            Err(StopReason::Timeout) => {
                 self.usable = false;
                 Phase::failed(took, RedisFailure::Timeout)
             }
-            Err(Cut::Interrupt) => {
+            Err(StopReason::Interrupt) => {
                 self.usable = false;
                 Phase::NotReached { stopped_by: StoppedBy::Interrupt }
             }
@@ -234,9 +236,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         let phase = match outcome {
             Ok(Ok(())) => return Phase::done(pings.times.first().copied().unwrap_or(took)),
             Ok(Err(failure)) => Phase::failed(took, failure),
-            Err(Cut::Timeout) => Phase::failed(took, RedisFailure::Timeout),
+            Err(StopReason::Timeout) => Phase::failed(took, RedisFailure::Timeout),
             // What is known by then is kept.
-            Err(Cut::Interrupt) => match pings.times.first() {
+            Err(StopReason::Interrupt) => match pings.times.first() {
                 Some(first) => Phase::done(*first),
                 None => Phase::NotReached { stopped_by: StoppedBy::Interrupt },
             },
@@ -256,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         let command = packed(&["PING"]);
         let begun = Instant::now();
         while pings.times.is_empty() || (pings.times.len() < samples.into() && begun.elapsed() < last_start) {
-            let sent = Moment::now();
+            let sent = DualClock::now();
             let reply = match self.call(&command).await {
                 Ok(Value::SimpleString(text)) if text == "PONG" => PingReply::Pong,
                 Ok(other) => return Err(self.unexpected(&other)),
@@ -283,7 +285,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
                 self.replied = true;
                 Ok(value)
             }
-            Ok(Reply::Unasked(value)) => {
+            Ok(Reply::Unsolicited(value)) => {
                 self.usable = false;
                 let reply = format!("{}, before anything was asked", self.kept(&shown(&value), SHOWN));
                 Err(RedisFailure::UnexpectedReply { reply })
@@ -295,12 +297,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         }
     }
 
-    fn failure(&mut self, broken: Broken) -> RedisFailure {
+    fn failure(&mut self, broken: ReadError) -> RedisFailure {
         let error = match broken {
-            Broken::NotRedis(head) => return RedisFailure::NotRedis { error: self.beginning(&head) },
-            Broken::TooLong(limit) => return RedisFailure::TooLong { limit: limit as u64 },
-            Broken::Closed => return RedisFailure::Closed,
-            Broken::Failed(error) => error,
+            ReadError::NotRedis(head) => return RedisFailure::NotRedis { error: self.beginning(&head) },
+            ReadError::TooLong(limit) => return RedisFailure::TooLong { limit: limit as u64 },
+            ReadError::Closed => return RedisFailure::Closed,
+            ReadError::Failed(error) => error,
         };
         if let Some(alert) = tls::alert_in(&error) {
             if !self.replied {
@@ -312,7 +314,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
             io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => RedisFailure::Reset,
             io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => RedisFailure::Closed,
             io::ErrorKind::TimedOut => RedisFailure::Timeout,
-            _ => RedisFailure::Other { error: excerpt::of_text(&error.to_string(), MAX_MESSAGE) },
+            _ => RedisFailure::Other { error: escape::of_text(&error.to_string(), MAX_MESSAGE) },
         }
     }
 
@@ -321,7 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         if head.starts_with(&[0x15, 3]) {
             return "it begins with a TLS alert: the port speaks TLS".to_owned();
         }
-        let shown = excerpt::of_bytes(head, SHOWN);
+        let shown = escape::of_bytes(head, SHOWN);
         if self.repeats_secret(&String::from_utf8_lossy(head)) || self.repeats_secret(&shown) {
             return WITHHELD.to_owned();
         }
@@ -352,7 +354,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
 
     /// The text, escaped and bounded, or a fixed one in place of a text that repeats the secret.
     fn kept(&self, text: &str, most: usize) -> String {
-        let shown = excerpt::of_text(text, most);
+        let shown = escape::of_text(text, most);
         // As it came and as it is shown: the end of an escape may be the beginning of the secret.
         if self.repeats_secret(text) || self.repeats_secret(&shown) { WITHHELD.to_owned() } else { shown }
     }
@@ -432,8 +434,8 @@ impl Pings {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cluster::announcement;
-    use super::super::kernel::Arrival;
+    use super::super::cluster::topology;
+    use super::super::socket_timestamps::LastReceived;
     use super::*;
     use crate::observation::cluster::ClusterCommand;
 
@@ -452,9 +454,9 @@ mod tests {
         assert_eq!(facts(&[]), None);
     }
 
-    fn talk(secret: Option<&str>) -> Talk<tokio::io::Empty> {
+    fn run_session(secret: Option<&str>) -> RedisSession<tokio::io::Empty> {
         let secret = secret.map(|text| Arc::new(Secret::new(text.to_owned())));
-        Talk { secret, ..Talk::new(Conversation::new(tokio::io::empty(), Arrival::default())) }
+        RedisSession { secret, ..RedisSession::new(RespConnection::new(tokio::io::empty(), LastReceived::default())) }
     }
 
     fn error(line: &str) -> ServerError {
@@ -476,10 +478,10 @@ mod tests {
             ("ERR", "ERR", ""),
         ] {
             let expected = RedisFailure::ErrorReply { code: code.into(), message: message.into() };
-            assert_eq!(talk(None).error_reply(&error(line)), expected, "{line}");
+            assert_eq!(run_session(None).error_reply(&error(line)), expected, "{line}");
         }
         let RedisFailure::ErrorReply { message, .. } =
-            talk(None).error_reply(&error(&format!("ERR {}", "x".repeat(999))))
+            run_session(None).error_reply(&error(&format!("ERR {}", "x".repeat(999))))
         else {
             panic!("an error reply")
         };
@@ -488,7 +490,7 @@ mod tests {
 
     #[test]
     fn a_reply_that_repeats_the_secret_is_withheld() {
-        let talking = talk(Some("hunter2-canary"));
+        let talking = run_session(Some("hunter2-canary"));
         for line in
             ["ERR unknown command 'AUTH' with args 'hunter2-c'", "hunter2-canary is wrong", "HUNTER hunter2-canary"]
         {
@@ -501,13 +503,13 @@ mod tests {
         assert_eq!(talking.kept("hunter2-canary", 64), WITHHELD);
         // Five characters of it, and an escape that ends with the sixth.
         assert_eq!(talking.beginning(b"-ERR \x9canary"), WITHHELD);
-        assert_eq!(talk(Some("b}hunter2")).kept("\u{8b}hunt", 64), WITHHELD);
+        assert_eq!(run_session(Some("b}hunter2")).kept("\u{8b}hunt", 64), WITHHELD);
         // A secret with a blank in it, and a server that takes its first word for a code.
-        let blank = talk(Some("OPEN SESAME")).error_reply(&error("OPEN SESAM"));
+        let blank = run_session(Some("OPEN SESAME")).error_reply(&error("OPEN SESAM"));
         assert_eq!(blank, RedisFailure::ErrorReply { code: "ERR".into(), message: WITHHELD.into() });
-        let known = talk(Some("my ERR OPENS")).error_reply(&error("ERR OPENS"));
+        let known = run_session(Some("my ERR OPENS")).error_reply(&error("ERR OPENS"));
         assert_eq!(known, RedisFailure::ErrorReply { code: "ERR".into(), message: WITHHELD.into() });
-        let short = talk(Some("PASS"));
+        let short = run_session(Some("PASS"));
         assert!(
             matches!(short.error_reply(&error("WRONGPASS no")), RedisFailure::ErrorReply { code, .. } if code == "WRONGPASS")
         );
@@ -517,17 +519,17 @@ mod tests {
     fn a_node_that_is_called_by_the_secret_is_left_out() {
         let reply = b"*1\r\n*4\r\n:0\r\n:1\r\n*2\r\n$14\r\nhunter2-canary\r\n:6380\r\n*2\r\n$4\r\nnode\r\n:6380\r\n";
         let reply = redis::parse_redis_value(reply).expect("a reply");
-        let talking = talk(Some("hunter2-canary"));
+        let talking = run_session(Some("hunter2-canary"));
         let command = ClusterCommand::ClusterSlots;
-        let answer = cluster::judged(&talking, Ok(reply), command, announcement::of_slots);
-        let Answer::Announced(_, announced) = answer else { panic!("it is an announcement") };
+        let answer = cluster::judged(&talking, Ok(reply), command, topology::of_slots);
+        let ClusterReply::Announced(_, announced) = answer else { panic!("it is an announcement") };
         assert_eq!((announced.nodes.len(), announced.left_out), (1, 1));
         assert!(!format!("{announced:?}").contains("hunter2"));
     }
 
     #[test]
     fn a_port_that_speaks_tls_is_named() {
-        assert!(talk(None).beginning(&[0x15, 3, 3, 0, 2, 2, 22]).contains("the port speaks TLS"));
-        assert_eq!(talk(None).beginning(b"HTTP/1.1 400\r\n"), "it begins with \"HTTP/1.1 400\\r\\n\"");
+        assert!(run_session(None).beginning(&[0x15, 3, 3, 0, 2, 2, 22]).contains("the port speaks TLS"));
+        assert_eq!(run_session(None).beginning(b"HTTP/1.1 400\r\n"), "it begins with \"HTTP/1.1 400\\r\\n\"");
     }
 }

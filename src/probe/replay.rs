@@ -15,8 +15,8 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use super::budget::{Budget, Interrupt};
 use super::connection::Connector;
 use super::credential::Credentials;
-use super::kernel::Arrival;
-use super::tls::{Anchors, Handshake, Tls, Unverified};
+use super::socket_timestamps::LastReceived;
+use super::tls::{Anchors, Handshake, Tls, TlsError};
 #[cfg(feature = "entra")]
 use super::token;
 use super::token::Tokens;
@@ -92,9 +92,9 @@ pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Pla
     phases.connect = Phase::done(Duration::ZERO);
     phases.tls = Phase::Skipped { reason: SkipReason::Plaintext };
     let mut asked = None;
-    let talk = redis::Conversation::new(stream, Arrival::default());
+    let talk = redis::RespConnection::new(stream, LastReceived::default());
     let credentials = Credentials { tokens: &Tokens::new(Tls::new()), soon: None };
-    redis::talk(talk, plan, credentials, &budget, &mut phases, &mut connection, Some(&mut asked)).await;
+    redis::run_session(talk, plan, credentials, &budget, &mut phases, &mut connection, Some(&mut asked)).await;
     // Without time, no node is connected to.
     let no_time = budget.part(Duration::ZERO);
     let (cluster, cluster_facts) = cluster::walk(&Connector::new(), plan, &phases, &connection, asked, &no_time).await;
@@ -151,8 +151,8 @@ impl TlsReader {
         let (_handle, interrupt) = Interrupt::new();
         match Tls::new().trust(Some(ca_file), &Budget::new(Duration::from_secs(60), interrupt)).await {
             Ok(anchors) => Ok(Self(anchors)),
-            Err(Unverified::Failed(failure)) => Err(*failure),
-            Err(Unverified::Interrupted) => Err(TlsFailure::Other { error: "interrupted".to_owned() }),
+            Err(TlsError::Failed(failure)) => Err(*failure),
+            Err(TlsError::Interrupted) => Err(TlsFailure::Other { error: "interrupted".to_owned() }),
         }
     }
 
@@ -180,8 +180,8 @@ impl TlsReader {
         let (_handle, interrupt) = Interrupt::new();
         let Handshake { result, facts, .. } = self.0.handshake(name, stream, &Budget::new(timeout, interrupt)).await;
         let failure = match result {
-            Err(Unverified::Failed(failure)) => Some(*failure),
-            Ok(_) | Err(Unverified::Interrupted) => None,
+            Err(TlsError::Failed(failure)) => Some(*failure),
+            Ok(_) | Err(TlsError::Interrupted) => None,
         };
         (failure, facts)
     }

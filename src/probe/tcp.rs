@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::budget::{Budget, Cut};
-use super::kernel;
-use crate::observation::tcp::{ConnectFailure, EarlierAttempt};
+use super::budget::{Budget, StopReason};
+use super::socket_timestamps;
+use crate::observation::tcp::{ConnectFailure, FailedAttempt};
 use crate::plan::Plan;
 
 /// A further address gets at least this long, however many there are and while the phase lasts:
@@ -16,7 +16,7 @@ use crate::plan::Plan;
 const LEAST_SHARE: Duration = Duration::from_millis(250);
 
 /// An open connection.
-pub(super) struct Opened {
+pub(super) struct TcpConnected {
     /// The connection itself.
     pub(super) stream: TcpStream,
     /// Where to.
@@ -26,25 +26,25 @@ pub(super) struct Opened {
     /// How long this attempt took, those before it left out.
     pub(super) took: Duration,
     /// The attempts before it, in order.
-    pub(super) earlier: Vec<EarlierAttempt>,
+    pub(super) earlier: Vec<FailedAttempt>,
 }
 
 /// Why there is no connection.
-pub(super) enum Unopened {
+pub(super) enum ConnectError {
     /// Every attempt failed; the first one stands for the phase, the others are kept.
-    Failed(EarlierAttempt, Vec<EarlierAttempt>),
+    Failed(FailedAttempt, Vec<FailedAttempt>),
     /// The probe was interrupted; what had failed by then is kept.
-    Interrupted(Vec<EarlierAttempt>),
+    Interrupted(Vec<FailedAttempt>),
 }
 
 /// Connects to the first of `addresses` that answers.
 ///
 /// Each attempt may take its fair share of what is left of the phase, so that a silent first
 /// address leaves the second its turn: with two addresses and 2.5 s, 1.25 s.
-pub(super) async fn open(plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> Result<Opened, Unopened> {
+pub(super) async fn open(plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> Result<TcpConnected, ConnectError> {
     let limit = budget.phase_limit();
     let begun = Instant::now();
-    let mut earlier: Vec<EarlierAttempt> = Vec::new();
+    let mut earlier: Vec<FailedAttempt> = Vec::new();
     for (place, &ip) in addresses.iter().enumerate() {
         let left = limit.saturating_sub(begun.elapsed());
         if left.is_zero() && place > 0 {
@@ -62,24 +62,24 @@ pub(super) async fn open(plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> 
         let failure = match budget.within(share, opening).await {
             Ok(Ok(stream)) => {
                 let took = started.elapsed();
-                let took = kernel::handshake(&stream).filter(|kernel| *kernel <= took).unwrap_or(took);
+                let took = socket_timestamps::handshake(&stream).filter(|kernel| *kernel <= took).unwrap_or(took);
                 // Commands are small: waiting to fill a segment would be measured as Redis' time.
                 let _ = stream.set_nodelay(true);
                 let source = stream.local_addr().ok().map(|local| local.ip().to_canonical());
-                return Ok(Opened { stream, address, source, took, earlier });
+                return Ok(TcpConnected { stream, address, source, took, earlier });
             }
             Ok(Err(error)) => failure(&error),
-            Err(Cut::Timeout) => ConnectFailure::Timeout,
-            Err(Cut::Interrupt) => return Err(Unopened::Interrupted(earlier)),
+            Err(StopReason::Timeout) => ConnectFailure::Timeout,
+            Err(StopReason::Interrupt) => return Err(ConnectError::Interrupted(earlier)),
         };
         let class = plan.expectation.class(ip);
-        earlier.push(EarlierAttempt { address, class, failure, took_seconds: started.elapsed().into() });
+        earlier.push(FailedAttempt { address, class, failure, took_seconds: started.elapsed().into() });
     }
     if earlier.is_empty() {
-        return Err(Unopened::Interrupted(earlier));
+        return Err(ConnectError::Interrupted(earlier));
     }
     let first = earlier.remove(0);
-    Err(Unopened::Failed(first, earlier))
+    Err(ConnectError::Failed(first, earlier))
 }
 
 /// The operating system's error as a failure of the phase.
@@ -156,7 +156,7 @@ mod tests {
         let (handle, interrupt) = Interrupt::new();
         let budget = Budget::new(Duration::from_secs(5), interrupt);
         let failed = open(&plan(port), &addresses(&["127.0.0.1", "127.0.0.4", "127.0.0.5"]), &budget).await;
-        let Err(Unopened::Failed(first, further)) = failed else { panic!("nothing listens") };
+        let Err(ConnectError::Failed(first, further)) = failed else { panic!("nothing listens") };
         assert_eq!((first.address.ip().to_string(), first.failure), ("127.0.0.1".to_owned(), ConnectFailure::Refused));
         assert_eq!(further.len(), 2);
         drop(handle);

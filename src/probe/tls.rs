@@ -8,9 +8,9 @@
 
 mod alert;
 mod certificate;
-mod trust;
+mod recorder;
+mod trust_store;
 mod verified;
-mod wire;
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,11 +33,11 @@ use tokio_rustls::rustls::{
 };
 
 pub(super) use self::alert::{alert_in, alert_name};
-use self::trust::{Trust, TrustStores};
+use self::recorder::{Received, Wire, iana_name, locked};
+use self::trust_store::{Trust, TrustStores};
 use self::verified::ChainFacts;
-use self::wire::{Received, Wire, iana_name, locked};
-use super::budget::{Budget, Cut};
-use super::excerpt;
+use super::budget::{Budget, StopReason};
+use super::escape;
 use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts, TlsFacts, TlsFailure};
 use crate::target::HostName;
 
@@ -57,14 +57,14 @@ pub(super) struct Tls {
 }
 
 /// Why there is no verified stream.
-pub(super) enum Unverified {
+pub(super) enum TlsError {
     /// The handshake failed.
     Failed(Box<TlsFailure>),
     /// The probe was interrupted.
     Interrupted,
 }
 
-impl From<TlsFailure> for Unverified {
+impl From<TlsFailure> for TlsError {
     fn from(failure: TlsFailure) -> Self {
         Self::Failed(Box::new(failure))
     }
@@ -83,14 +83,14 @@ impl Tls {
     }
 
     /// The trust anchors, which a probe reads before its handshake begins.
-    pub(super) async fn trust(&self, ca_file: Option<&Path>, budget: &Budget) -> Result<Anchors, Unverified> {
+    pub(super) async fn trust(&self, ca_file: Option<&Path>, budget: &Budget) -> Result<Anchors, TlsError> {
         match budget.phase(self.stores.get(ca_file)).await {
             Ok(Ok(trust)) => Ok(Anchors(trust)),
             Ok(Err(error)) => Err(TlsFailure::NoTrustAnchors { error }.into()),
-            Err(Cut::Timeout) => {
+            Err(StopReason::Timeout) => {
                 Err(TlsFailure::NoTrustAnchors { error: "reading them took too long".to_owned() }.into())
             }
-            Err(Cut::Interrupt) => Err(Unverified::Interrupted),
+            Err(StopReason::Interrupt) => Err(TlsError::Interrupted),
         }
     }
 }
@@ -98,7 +98,7 @@ impl Tls {
 /// What came of a handshake.
 pub(super) struct Handshake<S> {
     /// A verified stream, or why there is none.
-    pub(super) result: Result<Stream<S>, Unverified>,
+    pub(super) result: Result<Stream<S>, TlsError>,
     /// What it showed either way.
     pub(super) facts: TlsFacts,
     /// When the ClientHello was ready to be sent.
@@ -129,9 +129,9 @@ impl Anchors {
                 return Handshake { result, facts, begun: Instant::now(), took: Duration::ZERO };
             }
         };
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let seen = Arc::new(Mutex::new(HandshakeRecord::default()));
         let mut config = trust.config.clone();
-        let verifier = Recording { trust: Arc::clone(trust), seen: Arc::clone(&seen) };
+        let verifier = RecordingVerifier { trust: Arc::clone(trust), seen: Arc::clone(&seen) };
         config.dangerous().set_certificate_verifier(Arc::new(verifier));
         config.client_auth_cert_resolver = Arc::new(NoCertificate { seen: Arc::clone(&seen) });
         let connector = TlsConnector::from(Arc::new(config));
@@ -153,8 +153,8 @@ impl Anchors {
                 return Handshake { result: Ok(stream), facts, begun, took };
             }
             Ok(Err(error)) => seen.failure(&error, trust, &facts),
-            Err(Cut::Timeout) => TlsFailure::Timeout { bytes_received: seen.received.bytes },
-            Err(Cut::Interrupt) => return Handshake { result: Err(Unverified::Interrupted), facts, begun, took },
+            Err(StopReason::Timeout) => TlsFailure::Timeout { bytes_received: seen.received.bytes },
+            Err(StopReason::Interrupt) => return Handshake { result: Err(TlsError::Interrupted), facts, begun, took },
         };
         Handshake { result: Err(seen.unless_not_tls(failure).into()), facts, begun, took }
     }
@@ -220,9 +220,9 @@ pub(super) async fn look_for_plain_redis(address: SocketAddr, failure: TlsFailur
     };
     match budget.within(PLAIN_LOOK, answer).await {
         Ok(Some(line)) if is_redis_line(&line) => {
-            TlsFailure::NotTls { received: excerpt::of_bytes(line.trim_ascii_end(), SHOWN), plain_redis: true }
+            TlsFailure::NotTls { received: escape::of_bytes(line.trim_ascii_end(), SHOWN), plain_redis: true }
         }
-        Ok(_) | Err(Cut::Timeout | Cut::Interrupt) => failure,
+        Ok(_) | Err(StopReason::Timeout | StopReason::Interrupt) => failure,
     }
 }
 
@@ -237,7 +237,7 @@ fn is_redis_line(bytes: &[u8]) -> bool {
 
 /// What was seen of a handshake while it ran.
 #[derive(Default)]
-struct Seen {
+struct HandshakeRecord {
     received: Received,
     chain: Vec<CertificateDer<'static>>,
     /// What the chain says, where that is known already.
@@ -247,7 +247,7 @@ struct Seen {
     certificate_wanted: bool,
 }
 
-impl Seen {
+impl HandshakeRecord {
     fn is_verified(&self) -> bool {
         matches!(self.verification, Some(Ok(())))
     }
@@ -311,7 +311,7 @@ impl Seen {
             Error::PeerIncompatible(
                 PeerIncompatible::NoCipherSuitesInCommon | PeerIncompatible::NoKxGroupsInCommon,
             ) => TlsFailure::NoSharedCipher,
-            other => TlsFailure::Other { error: excerpt::of_text(&other.to_string(), 256) },
+            other => TlsFailure::Other { error: escape::of_text(&other.to_string(), 256) },
         }
     }
 
@@ -336,7 +336,7 @@ impl Seen {
 
     /// The deepest of the certificate's faults; the module's head has the order and its reason.
     fn certificate_failure(&self, error: &CertificateError, trust: &Trust, facts: &TlsFacts) -> TlsFailure {
-        let broken = || TlsFailure::BadCertificate { error: excerpt::of_text(&fault(error), 256) };
+        let broken = || TlsFailure::BadCertificate { error: escape::of_text(&fault(error), 256) };
         let (Some(checks), Some(certificate), Some(leaf)) = (facts.checks, &facts.certificate, self.chain.first())
         else {
             return broken();
@@ -345,7 +345,7 @@ impl Seen {
             return broken(); // the chain is good and the handshake's signature is not
         }
         let untrusted = || TlsFailure::UntrustedIssuer { issuer: certificate.issuer.clone() };
-        let of_time = certificate::is_of_time(&Error::InvalidCertificate(error.clone()));
+        let of_time = certificate::is_validity_error(&Error::InvalidCertificate(error.clone()));
         match error {
             // An anchor's name over another key's signature is no anchor's certificate.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => untrusted(),
@@ -383,7 +383,7 @@ impl Seen {
         }
         let head = &self.received.head;
         let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
-        TlsFailure::NotTls { received: excerpt::of_bytes(line, SHOWN), plain_redis: is_redis_line(head) }
+        TlsFailure::NotTls { received: escape::of_bytes(line, SHOWN), plain_redis: is_redis_line(head) }
     }
 }
 
@@ -396,12 +396,12 @@ fn fault(error: &CertificateError) -> String {
 }
 
 /// Delegates, and records. It never turns a failure into a success.
-struct Recording {
+struct RecordingVerifier {
     trust: Arc<Trust>,
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<HandshakeRecord>>,
 }
 
-impl ServerCertVerifier for Recording {
+impl ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,
@@ -454,7 +454,7 @@ impl ServerCertVerifier for Recording {
 /// Has no certificate to show, and records that one was asked for.
 #[derive(Debug)]
 struct NoCertificate {
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<HandshakeRecord>>,
 }
 
 impl ResolvesClientCert for NoCertificate {
@@ -468,15 +468,15 @@ impl ResolvesClientCert for NoCertificate {
     }
 }
 
-impl std::fmt::Debug for Recording {
+impl std::fmt::Debug for RecordingVerifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recording").finish_non_exhaustive()
+        f.debug_struct("RecordingVerifier").finish_non_exhaustive()
     }
 }
 
-impl std::fmt::Debug for Seen {
+impl std::fmt::Debug for HandshakeRecord {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Seen").field("bytes", &self.received.bytes).finish_non_exhaustive()
+        f.debug_struct("HandshakeRecord").field("bytes", &self.received.bytes).finish_non_exhaustive()
     }
 }
 
@@ -496,7 +496,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_tls_decide() {
-        let mut seen = Seen::default();
+        let mut seen = HandshakeRecord::default();
         let closed = TlsFailure::Closed { bytes_received: 0 };
         assert_eq!(seen.unless_not_tls(closed.clone()), closed);
         seen.received.head = b"220 mail.example.org ESMTP\r\n".to_vec();
@@ -508,7 +508,7 @@ mod tests {
     async fn a_reset_by_a_server_that_wanted_a_certificate() {
         let trust = Tls::new().stores.get(None).await.expect("trust anchors");
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
-        let mut seen = Seen { certificate_wanted: true, ..Seen::default() };
+        let mut seen = HandshakeRecord { certificate_wanted: true, ..HandshakeRecord::default() };
         let failure = seen.failure(&reset, &trust, &TlsFacts::default());
         assert_eq!(failure, TlsFailure::Reset { bytes_received: 0 }, "a server that was not verified");
         seen.verification = Some(Ok(()));

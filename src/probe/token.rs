@@ -5,14 +5,14 @@
 
 #[cfg(feature = "entra")]
 mod az;
+#[cfg_attr(not(feature = "entra"), allow(dead_code, reason = "there is no token to keep"))]
+mod cached;
 #[cfg_attr(not(feature = "entra"), allow(dead_code, reason = "there is no token to read"))]
 mod claims;
 #[cfg(feature = "entra")]
 mod fetch;
 #[cfg(feature = "entra")]
 mod http;
-#[cfg_attr(not(feature = "entra"), allow(dead_code, reason = "there is no token to keep"))]
-mod kept;
 #[cfg(feature = "entra")]
 pub(super) mod replay;
 
@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-pub(super) use self::kept::Token;
-use super::budget::{Budget, Cut};
+pub(super) use self::cached::Token;
+use super::budget::{Budget, StopReason};
 use super::tls::Tls;
 use crate::observation::token::TokenStep;
 use crate::observation::{Phase, StoppedBy, TokenFacts, TokenFailure};
@@ -33,10 +33,10 @@ use crate::plan::{self, Auth, EntraAuth, Plan, TokenSource};
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
 
 /// For how long a failure is the answer to whoever asks, so that many targets are one request.
-const FAILURE_HOLDS: Duration = Duration::from_secs(5);
+const FAILURE_TTL: Duration = Duration::from_secs(5);
 
 /// The same, where the endpoint asks for peace (429) or is in trouble (5xx).
-const BUSY_HOLDS: Duration = Duration::from_secs(20);
+const THROTTLED_TTL: Duration = Duration::from_secs(20);
 
 /// The shortest time between two tokens that are fetched because a kept one was rejected.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(300);
@@ -44,7 +44,7 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(300);
 /// The tokens of a process, one per identity.
 pub(super) struct Tokens {
     tls: Tls,
-    holders: Mutex<HashMap<Identity, Arc<Holder>>>,
+    holders: Mutex<HashMap<Identity, Arc<TokenCacheEntry>>>,
 }
 
 /// Whose token it is.
@@ -72,13 +72,13 @@ impl Tokens {
         let phase = match outcome {
             Ok(Ok(token)) => {
                 token.describe(&mut facts);
-                facts.kept = !token.is_since(budget.begun());
+                facts.cached = !token.was_issued_after(budget.begun());
                 facts.refresh_failure = holder.failure();
                 Phase::done(took)
             }
             Ok(Err(failure)) => Phase::failed(took, failure),
-            Err(Cut::Timeout) => Phase::failed(took, holder.progress.timeout()),
-            Err(Cut::Interrupt) => Phase::NotReached { stopped_by: StoppedBy::Interrupt },
+            Err(StopReason::Timeout) => Phase::failed(took, holder.progress.timeout()),
+            Err(StopReason::Interrupt) => Phase::NotReached { stopped_by: StoppedBy::Interrupt },
         };
         Some((phase, facts))
     }
@@ -98,10 +98,10 @@ impl Tokens {
         self.holder(auth).renew(&self.tls, rejected).await
     }
 
-    fn holder(&self, auth: &EntraAuth) -> Arc<Holder> {
+    fn holder(&self, auth: &EntraAuth) -> Arc<TokenCacheEntry> {
         let identity = Identity { source: auth.source, client_id: auth.client_id.clone() };
         let mut holders = locked(&self.holders);
-        Arc::clone(holders.entry(identity.clone()).or_insert_with(|| Arc::new(Holder::new(identity))))
+        Arc::clone(holders.entry(identity.clone()).or_insert_with(|| Arc::new(TokenCacheEntry::new(identity))))
     }
 }
 
@@ -113,11 +113,11 @@ fn client_id_of_environment(source: TokenSource) -> Option<String> {
 }
 
 /// The token of one identity, and the one request that may be under way for it.
-struct Holder {
+struct TokenCacheEntry {
     identity: Identity,
     state: Mutex<State>,
     changed: watch::Sender<()>,
-    progress: Arc<Progress>,
+    progress: Arc<FetchStage>,
 }
 
 #[derive(Default)]
@@ -133,13 +133,13 @@ struct Failed {
     until: Instant,
 }
 
-impl Holder {
+impl TokenCacheEntry {
     fn new(identity: Identity) -> Self {
         Self {
             identity,
             state: Mutex::default(),
             changed: watch::Sender::new(()),
-            progress: Arc::new(Progress::default()),
+            progress: Arc::new(FetchStage::default()),
         }
     }
 
@@ -195,7 +195,7 @@ impl Holder {
 
     fn begin(self: &Arc<Self>, state: &mut State, tls: &Tls) {
         state.is_fetching = true;
-        let (fetching, tls) = (Fetching(Arc::clone(self)), tls.clone());
+        let (fetching, tls) = (FetchGuard(Arc::clone(self)), tls.clone());
         tokio::spawn(async move {
             let holder = &fetching.0;
             let fetched = tokio::time::timeout(FETCH_LIMIT, fetch(&holder.identity, &tls, &holder.progress)).await;
@@ -213,7 +213,7 @@ impl Holder {
             }
             Err(failure) => {
                 let busy = matches!(failure, TokenFailure::Rejected { status: 429 | 500.., .. });
-                let until = Instant::now() + if busy { BUSY_HOLDS } else { FAILURE_HOLDS };
+                let until = Instant::now() + if busy { THROTTLED_TTL } else { FAILURE_TTL };
                 state.failure = Some(Failed { failure, until });
             }
         }
@@ -228,9 +228,9 @@ impl Holder {
 }
 
 /// A request under way. One that is lost to a panic, or to the end of the runtime, is a failure too.
-struct Fetching(Arc<Holder>);
+struct FetchGuard(Arc<TokenCacheEntry>);
 
-impl Drop for Fetching {
+impl Drop for FetchGuard {
     fn drop(&mut self) {
         let is_fetching = locked(&self.0.state).is_fetching;
         if is_fetching {
@@ -241,9 +241,9 @@ impl Drop for Fetching {
 
 /// How far a request has come, for who gives up waiting for it.
 #[derive(Default)]
-struct Progress(Mutex<Option<(String, TokenStep)>>);
+struct FetchStage(Mutex<Option<(String, TokenStep)>>);
 
-impl Progress {
+impl FetchStage {
     #[cfg(feature = "entra")]
     fn is_at(&self, endpoint: &str, step: TokenStep) {
         *locked(&self.0) = Some((endpoint.to_owned(), step));
@@ -256,12 +256,12 @@ impl Progress {
 }
 
 #[cfg(feature = "entra")]
-async fn fetch(identity: &Identity, tls: &Tls, progress: &Arc<Progress>) -> Result<Token, TokenFailure> {
+async fn fetch(identity: &Identity, tls: &Tls, progress: &Arc<FetchStage>) -> Result<Token, TokenFailure> {
     fetch::fetch(identity, tls, progress).await
 }
 
 #[cfg(not(feature = "entra"))]
-async fn fetch(_: &Identity, _: &Tls, _: &Arc<Progress>) -> Result<Token, TokenFailure> {
+async fn fetch(_: &Identity, _: &Tls, _: &Arc<FetchStage>) -> Result<Token, TokenFailure> {
     Err(TokenFailure::NotConfigured { error: "this build of redpath is without Entra ID".to_owned() })
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct FakeWorld {
 struct Seen {
     begun: BTreeMap<String, Vec<Instant>>,
     kept: BTreeMap<String, usize>,
-    lost: Vec<(String, LossKind)>,
+    lost: Vec<(String, FailureKind)>,
     lags: Vec<Duration>,
     under_way: BTreeMap<String, usize>,
     most_at_a_time: usize,
@@ -60,7 +60,7 @@ impl FakeWorld {
         self.seen.lock().unwrap().kept.get(target).copied().unwrap_or_default()
     }
 
-    pub(super) fn lost(&self) -> Vec<(String, LossKind)> {
+    pub(super) fn lost(&self) -> Vec<(String, FailureKind)> {
         self.seen.lock().unwrap().lost.clone()
     }
 
@@ -83,7 +83,7 @@ impl FakeWorld {
     }
 }
 
-impl World for Arc<FakeWorld> {
+impl Executor for Arc<FakeWorld> {
     async fn probe(&self, target: Arc<TargetConfig>) -> Record {
         let name = target.plan.target.name.clone();
         let under_way = UnderWay::begin(self, &name);
@@ -102,7 +102,7 @@ impl World for Arc<FakeWorld> {
         *self.seen.lock().unwrap().kept.entry(record.target.name).or_default() += 1;
     }
 
-    fn lose(&self, loss: Loss) {
+    fn lose(&self, loss: FailedRun) {
         self.seen.lock().unwrap().lost.push((loss.target.plan.target.name.clone(), loss.kind));
         assert_ne!(loss.target.plan.target.name, "cursed", "even this panics");
     }

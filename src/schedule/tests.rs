@@ -149,7 +149,7 @@ async fn a_panic_costs_one_turn() {
     let world = FakeWorld::new(|_, turn| if turn == 1 { Does::Panic } else { Does::Take(TICK) });
     let schedule = started(&world, 1, [target("sessions", PERIOD), target("cursed", PERIOD)]);
     sleep(PERIOD * 6).await;
-    let lost = |name: &str| (name.to_owned(), LossKind::Panicked);
+    let lost = |name: &str| (name.to_owned(), FailureKind::Panicked);
     let mut losses = world.lost();
     losses.sort_by(|(a, _), (b, _)| a.cmp(b));
     assert_eq!(losses, [lost("cursed"), lost("sessions")]);
@@ -162,7 +162,7 @@ async fn a_probe_that_hangs_is_given_up() {
     let world = FakeWorld::new(|_, turn| if turn == 0 { Does::Hang } else { Does::Take(TICK) });
     let _schedule = started(&world, 1, [target("sessions", PERIOD)]);
     sleep(PERIOD * 4).await;
-    assert_eq!(world.lost(), [("sessions".to_owned(), LossKind::Stuck)]);
+    assert_eq!(world.lost(), [("sessions".to_owned(), FailureKind::Stuck)]);
     assert!(world.kept("sessions") >= 2);
 }
 

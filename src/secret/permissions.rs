@@ -10,16 +10,16 @@ const OTHERS_ENTER: u32 = 0o001;
 
 /// A file that every user of the machine can read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Exposed {
+pub struct ReadableByOthers {
     /// The file, as it is named.
     pub path: PathBuf,
     /// Its permissions.
     pub mode: u32,
     /// What keeps the others out.
-    pub cure: String,
+    pub fix_command: String,
 }
 
-impl Exposed {
+impl ReadableByOthers {
     /// Whether every user can read the file at `path`. A file that its own group can read is as Kubernetes
     /// mounts it for `fsGroup`, and no matter; nor is one behind a directory that others cannot enter.
     pub fn at(path: &Path) -> Option<Self> {
@@ -30,13 +30,13 @@ impl Exposed {
         real.ancestors().skip(1).all(is_open).then(|| Self {
             path: path.to_owned(),
             mode: own,
-            cure: cure(path, &real),
+            fix_command: fix_command(path, &real),
         })
     }
 }
 
 /// kubelet swaps the folder `..TIME` behind the links of a volume, and its files are read-only.
-fn cure(path: &Path, real: &Path) -> String {
+fn fix_command(path: &Path, real: &Path) -> String {
     let of_kubelet =
         |part: Component<'_>| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b".."));
     if real.components().any(of_kubelet) {
@@ -50,10 +50,10 @@ fn cure(path: &Path, real: &Path) -> String {
     }
 }
 
-impl fmt::Display for Exposed {
+impl fmt::Display for ReadableByOthers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, mode, cure } = self;
-        write!(f, "every user of this machine can read {} (mode {mode:04o}): {cure}", path.display())
+        let Self { path, mode, fix_command } = self;
+        write!(f, "every user of this machine can read {} (mode {mode:04o}): {fix_command}", path.display())
     }
 }
 
@@ -72,7 +72,8 @@ mod tests {
         fs::write(&file, "x").expect("a file");
         fs::set_permissions(&file, Permissions::from_mode(mode)).expect("its mode");
         fs::set_permissions(&folder, Permissions::from_mode(directory)).expect("the folder's mode");
-        let said = Exposed::at(&file).map(|exposed| exposed.to_string().replace(&folder.display().to_string(), "D"));
+        let said =
+            ReadableByOthers::at(&file).map(|exposed| exposed.to_string().replace(&folder.display().to_string(), "D"));
         fs::remove_dir_all(&folder).expect("it goes");
         said
     }
@@ -98,8 +99,8 @@ mod tests {
 
     #[test]
     fn what_is_no_file_is_none() {
-        assert_eq!(Exposed::at(Path::new("/nonexistent")), None);
-        assert_eq!(Exposed::at(Path::new("/dev/null")), None);
-        assert_eq!(Exposed::at(Path::new("/tmp")), None);
+        assert_eq!(ReadableByOthers::at(Path::new("/nonexistent")), None);
+        assert_eq!(ReadableByOthers::at(Path::new("/dev/null")), None);
+        assert_eq!(ReadableByOthers::at(Path::new("/tmp")), None);
     }
 }

@@ -6,11 +6,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 /// Shorter bodies are not worth it.
-const WORTH_IT: usize = 512;
+const MIN_COMPRESSED_SIZE: usize = 512;
 
 /// The body in gzip, where the `Accept-Encoding` header takes it and it is worth it.
 pub(crate) fn gzipped(accept_encoding: Option<&str>, body: &[u8]) -> Option<Vec<u8>> {
-    if body.len() < WORTH_IT || !accept_encoding.is_some_and(takes_gzip) {
+    if body.len() < MIN_COMPRESSED_SIZE || !accept_encoding.is_some_and(takes_gzip) {
         return None;
     }
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());

@@ -12,14 +12,14 @@ use url::Url;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The routes that do something, whatever the method.
-const ACTS: [&str; 2] = ["/probe", "/-/reload"];
+const STATE_CHANGING_PATHS: [&str; 2] = ["/probe", "/-/reload"];
 
 /// Names under these lead to nobody outside: RFC 6761 and 6762, RFC 8375, ICANN's reservation of 2024; and `svc`,
 /// which Kubernetes' search lists complete, is no top-level domain.
-const NEVER_OUTSIDE: [&str; 5] = ["localhost", "local", "home.arpa", "internal", "svc"];
+const LOCAL_SUFFIXES: [&str; 5] = ["localhost", "local", "home.arpa", "internal", "svc"];
 
 /// What of the agent the answer depends on.
-pub(super) struct Site<'a> {
+pub(super) struct RequestOrigin<'a> {
     /// The machine's name.
     pub(super) hostname: &'a str,
     /// The names that the operator allows, and those below them.
@@ -29,8 +29,8 @@ pub(super) struct Site<'a> {
 }
 
 /// Why the request is refused, where it is.
-pub(super) fn refusal(site: &Site<'_>, path: &str, headers: &HeaderMap) -> Option<&'static str> {
-    if ACTS.contains(&path) && !is_own_doing(headers) {
+pub(super) fn refusal(site: &RequestOrigin<'_>, path: &str, headers: &HeaderMap) -> Option<&'static str> {
+    if STATE_CHANGING_PATHS.contains(&path) && !is_own_doing(headers) {
         return Some("another site's page may not have this agent probe or reload: open the address by itself\n");
     }
     if !site.proves_itself && is_of_a_browser(headers) && !is_asked_by_its_own_name(site, headers) {
@@ -73,11 +73,11 @@ fn is_of_a_browser(headers: &HeaderMap) -> bool {
         || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
 }
 
-fn is_asked_by_its_own_name(site: &Site<'_>, headers: &HeaderMap) -> bool {
+fn is_asked_by_its_own_name(site: &RequestOrigin<'_>, headers: &HeaderMap) -> bool {
     headers.get_all(HOST).iter().all(|host| host.to_str().is_ok_and(|host| is_own_name(site, host)))
 }
 
-fn is_own_name(site: &Site<'_>, host: &str) -> bool {
+fn is_own_name(site: &RequestOrigin<'_>, host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => name,
         _ => host,
@@ -88,7 +88,7 @@ fn is_own_name(site: &Site<'_>, host: &str) -> bool {
     name.parse::<IpAddr>().is_ok()
         || !name.contains('.')
         || name == site.hostname.to_ascii_lowercase()
-        || NEVER_OUTSIDE.iter().any(|end| is_at_or_below(end))
+        || LOCAL_SUFFIXES.iter().any(|end| is_at_or_below(end))
         || site.allowed_hosts.iter().any(|host| is_at_or_below(host))
 }
 
@@ -135,7 +135,7 @@ mod tests {
                 map.append(HeaderName::from_static(name), HeaderValue::from_str(value).expect("a value"));
             }
             assert_eq!(is_own_doing(&map), is_own, "{all:?}");
-            let site = Site { hostname: "vm-1", allowed_hosts: &[], proves_itself: true };
+            let site = RequestOrigin { hostname: "vm-1", allowed_hosts: &[], proves_itself: true };
             for path in ["/probe", "/-/reload"] {
                 assert_eq!(refusal(&site, path, &map).is_none(), is_own, "{path}: {all:?}");
             }
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn names_that_nobody_outside_can_own_are_its_own() {
         let allowed = ["redpath.example.org".to_owned()];
-        let site = Site { hostname: "VM-1.corp.example.net", allowed_hosts: &allowed, proves_itself: false };
+        let site = RequestOrigin { hostname: "VM-1.corp.example.net", allowed_hosts: &allowed, proves_itself: false };
         for host in [
             "10.0.0.7",
             "10.0.0.7:9736",
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn who_is_no_browser_may_ask_by_any_name() {
-        let site = |proves_itself| Site { hostname: "vm-1", allowed_hosts: &[], proves_itself };
+        let site = |proves_itself| RequestOrigin { hostname: "vm-1", allowed_hosts: &[], proves_itself };
         let host = ("host", "evil.example:9736");
         for of_a_browser in [
             ("user-agent", "Mozilla/5.0 (X11; Linux x86_64)"),

@@ -20,9 +20,9 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 use super::compression::{gzipped, written};
-use super::cross_site::{self, Site};
+use super::cross_site::{self, RequestOrigin};
 use super::limits::{Limits, MAX_BODY_BYTES};
-use super::users::{Admission, Doorkeeper};
+use super::users::{AuthOutcome, Authenticator};
 use super::web_config::{WebConfig, WebConfigFile};
 use super::{Backend, ProbeRefused, code_page, status_page};
 use crate::clock::Timestamp;
@@ -39,23 +39,30 @@ const HTML: &str = "text/html; charset=utf-8";
 const OPEN_TO_ALL: [&str; 2] = ["/-/healthy", "/-/ready"];
 
 /// What stands between a connection and the routes.
-pub(super) struct Door {
+pub(super) struct HttpService {
     pub(super) limits: Limits,
     backend: Arc<Backend>,
     router: Router,
     web_config: Option<WebConfigFile>,
     without_file: Arc<WebConfig>,
-    doorkeeper: Doorkeeper,
+    doorkeeper: Authenticator,
 }
 
-impl Door {
+impl HttpService {
     /// A door to the routes of `backend`.
     ///
     /// # Errors
     /// The operating system has no randomness.
     pub(super) fn new(backend: Arc<Backend>, web_config: Option<WebConfigFile>, limits: Limits) -> io::Result<Self> {
         let router = router(Arc::clone(&backend));
-        Ok(Self { limits, backend, router, web_config, without_file: Arc::default(), doorkeeper: Doorkeeper::new()? })
+        Ok(Self {
+            limits,
+            backend,
+            router,
+            web_config,
+            without_file: Arc::default(),
+            doorkeeper: Authenticator::new()?,
+        })
     }
 
     /// The web configuration in force.
@@ -91,13 +98,13 @@ impl Door {
                 return (StatusCode::FORBIDDEN, why).into_response();
             }
             let authorization = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-            match self.doorkeeper.admit(&config.users, authorization).await {
-                Admission::Granted => {}
-                Admission::Denied => {
+            match self.doorkeeper.authenticate(&config.users, authorization).await {
+                AuthOutcome::Granted => {}
+                AuthOutcome::Denied => {
                     let ask = [(WWW_AUTHENTICATE, "Basic realm=\"redpath\", charset=\"UTF-8\"")];
                     return (StatusCode::UNAUTHORIZED, ask, "unauthorized\n").into_response();
                 }
-                Admission::Busy => return busy(),
+                AuthOutcome::Busy => return busy(),
             }
         }
         let (head, body) = request.into_parts();
@@ -122,11 +129,11 @@ impl Door {
     }
 }
 
-impl Door {
+impl HttpService {
     /// Before anybody is asked for a password: a browser sends it for any page.
     fn cross_site(&self, config: &WebConfig, request: &Request<Incoming>) -> Option<&'static str> {
         let state = self.backend.state.borrow();
-        let site = Site {
+        let site = RequestOrigin {
             hostname: &self.backend.vantage.hostname,
             allowed_hosts: &state.allowed_hosts,
             proves_itself: config.tls.is_some() || !config.users.is_empty(),

@@ -279,9 +279,9 @@ impl Shown<'_> {
     /// Whether the target should have been probed again by now: twice its interval ago, and a
     /// probe's own time.
     fn overdue(&self, name: &str, last: Timestamp) -> bool {
-        const GRACE: std::time::Duration = std::time::Duration::from_secs(30);
+        const STALE_AFTER: std::time::Duration = std::time::Duration::from_secs(30);
         let interval = self.state.intervals.get(name);
-        interval.is_some_and(|interval| last.until(self.now).is_some_and(|age| age > *interval * 2 + GRACE))
+        interval.is_some_and(|interval| last.until(self.now).is_some_and(|age| age > *interval * 2 + STALE_AFTER))
     }
 
     fn agent(&self, out: &mut String) -> fmt::Result {

@@ -27,7 +27,7 @@ const MIN_COST: u32 = 4;
 const MAX_CHECKS: usize = 2;
 
 /// The longest that a check waits for its turn.
-const TURN: Duration = Duration::from_secs(5);
+const AUTH_QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most successes that are remembered.
 const MAX_REMEMBERED: usize = 64;
@@ -73,7 +73,7 @@ impl Users {
 
 /// What came of a request's credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
+pub(crate) enum AuthOutcome {
     /// They are right, or none are asked for.
     Granted,
     /// They are missing, malformed or wrong.
@@ -83,13 +83,13 @@ pub(crate) enum Admission {
 }
 
 /// Checks credentials, a few at a time.
-pub(crate) struct Doorkeeper {
+pub(crate) struct Authenticator {
     salt: [u8; 32],
     remembered: Mutex<VecDeque<[u8; 32]>>,
     turns: Arc<Semaphore>,
 }
 
-impl Doorkeeper {
+impl Authenticator {
     /// A doorkeeper that remembers nobody.
     ///
     /// # Errors
@@ -101,12 +101,12 @@ impl Doorkeeper {
     }
 
     /// Checks the value of an `Authorization` header against `users`.
-    pub(crate) async fn admit(&self, users: &Users, authorization: Option<&[u8]>) -> Admission {
+    pub(crate) async fn authenticate(&self, users: &Users, authorization: Option<&[u8]>) -> AuthOutcome {
         if users.is_empty() {
-            return Admission::Granted;
+            return AuthOutcome::Granted;
         }
         let Some((user, password)) = authorization.and_then(credentials) else {
-            return Admission::Denied;
+            return AuthOutcome::Denied;
         };
         let (hash, known) = match users.hashes.get(&user) {
             Some(hash) => (hash, true),
@@ -114,10 +114,10 @@ impl Doorkeeper {
         };
         let mark = self.mark(&user, hash, &password);
         if known && self.remembers(&mark) {
-            return Admission::Granted;
+            return AuthOutcome::Granted;
         }
-        let Ok(Ok(turn)) = tokio::time::timeout(TURN, self.turns.clone().acquire_owned()).await else {
-            return Admission::Busy;
+        let Ok(Ok(turn)) = tokio::time::timeout(AUTH_QUEUE_TIMEOUT, self.turns.clone().acquire_owned()).await else {
+            return AuthOutcome::Busy;
         };
         let hash = hash.clone();
         let check = tokio::task::spawn_blocking(move || {
@@ -127,10 +127,10 @@ impl Doorkeeper {
         match check.await {
             Ok(true) if known => {
                 self.remember(mark);
-                Admission::Granted
+                AuthOutcome::Granted
             }
-            Ok(_) => Admission::Denied,
-            Err(_) => Admission::Busy,
+            Ok(_) => AuthOutcome::Denied,
+            Err(_) => AuthOutcome::Busy,
         }
     }
 
@@ -189,36 +189,40 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_right_password_of_a_known_user_is_let_in() {
-        let doorkeeper = Doorkeeper::new().expect("randomness");
+        let doorkeeper = Authenticator::new().expect("randomness");
         let users = users(&[("anna", "correct horse"), ("ben", "")]);
         for (pair, expected) in [
-            ("anna:correct horse", Admission::Granted),
-            ("anna:correct horse", Admission::Granted),
-            ("anna:wrong", Admission::Denied),
-            ("anna:", Admission::Denied),
-            ("ben:", Admission::Granted),
-            ("ben:correct horse", Admission::Denied),
-            ("carl:correct horse", Admission::Denied),
-            ("Anna:correct horse", Admission::Denied),
-            ("anna", Admission::Denied),
+            ("anna:correct horse", AuthOutcome::Granted),
+            ("anna:correct horse", AuthOutcome::Granted),
+            ("anna:wrong", AuthOutcome::Denied),
+            ("anna:", AuthOutcome::Denied),
+            ("ben:", AuthOutcome::Granted),
+            ("ben:correct horse", AuthOutcome::Denied),
+            ("carl:correct horse", AuthOutcome::Denied),
+            ("Anna:correct horse", AuthOutcome::Denied),
+            ("anna", AuthOutcome::Denied),
         ] {
-            assert_eq!(doorkeeper.admit(&users, Some(&basic(pair))).await, expected, "{pair}");
+            assert_eq!(doorkeeper.authenticate(&users, Some(&basic(pair))).await, expected, "{pair}");
         }
         for header in [&b"Basic"[..], b"Basic !!!", b"Bearer abc", b"", b"Basic \xff\xfe"] {
-            assert_eq!(doorkeeper.admit(&users, Some(header)).await, Admission::Denied);
+            assert_eq!(doorkeeper.authenticate(&users, Some(header)).await, AuthOutcome::Denied);
         }
-        assert_eq!(doorkeeper.admit(&users, None).await, Admission::Denied);
+        assert_eq!(doorkeeper.authenticate(&users, None).await, AuthOutcome::Denied);
         assert_eq!(doorkeeper.remembered.lock().expect("unpoisoned").len(), 2, "successes alone");
     }
 
     #[tokio::test]
     async fn a_remembered_success_ends_with_the_hash_it_was_for() {
-        let doorkeeper = Doorkeeper::new().expect("randomness");
+        let doorkeeper = Authenticator::new().expect("randomness");
         let right = basic("anna:one");
-        assert_eq!(doorkeeper.admit(&users(&[("anna", "one")]), Some(&right)).await, Admission::Granted);
-        assert_eq!(doorkeeper.admit(&users(&[("anna", "two")]), Some(&right)).await, Admission::Denied);
-        assert_eq!(doorkeeper.admit(&users(&[("ben", "one")]), Some(&right)).await, Admission::Denied);
-        assert_eq!(doorkeeper.admit(&Users::default(), None).await, Admission::Granted, "no users, no credentials");
+        assert_eq!(doorkeeper.authenticate(&users(&[("anna", "one")]), Some(&right)).await, AuthOutcome::Granted);
+        assert_eq!(doorkeeper.authenticate(&users(&[("anna", "two")]), Some(&right)).await, AuthOutcome::Denied);
+        assert_eq!(doorkeeper.authenticate(&users(&[("ben", "one")]), Some(&right)).await, AuthOutcome::Denied);
+        assert_eq!(
+            doorkeeper.authenticate(&Users::default(), None).await,
+            AuthOutcome::Granted,
+            "no users, no credentials"
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use super::tls;
 use super::users::Users;
-use crate::secret::permissions::Exposed;
+use crate::secret::permissions::ReadableByOthers;
 
 /// How often the files are looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -38,15 +38,15 @@ pub(crate) struct WebConfig {
     /// Who may ask.
     pub(crate) users: Users,
     /// The file of the private key, where every user of the machine can read it.
-    exposed_key: Option<Exposed>,
+    exposed_key: Option<ReadableByOthers>,
 }
 
 impl WebConfig {
     /// Warns of a private key that others can read.
     fn warn(&self) {
-        if let Some(Exposed { path, mode, cure }) = &self.exposed_key {
+        if let Some(ReadableByOthers { path, mode, fix_command }) = &self.exposed_key {
             let (file, mode) = (path.display().to_string(), format!("{mode:04o}"));
-            tracing::warn!(file, mode, cure, "a private key can be read by every user of this machine");
+            tracing::warn!(file, mode, fix_command, "a private key can be read by every user of this machine");
         }
     }
 }
@@ -163,7 +163,7 @@ fn read(path: &Path) -> Result<(WebConfig, Vec<FileState>), String> {
         }
         None => None,
     };
-    let exposed_key = settings.tls.as_ref().and_then(|tls| Exposed::at(&tls.key_file));
+    let exposed_key = settings.tls.as_ref().and_then(|tls| ReadableByOthers::at(&tls.key_file));
     Ok((WebConfig { tls, headers: settings.headers, users: settings.users, exposed_key }, files))
 }
 

@@ -12,7 +12,7 @@ use redpath::commands::config::{check, print, schema};
 use redpath::config::{self, Config};
 use redpath::exit_code::ExitCode;
 use redpath::expectation::PublicAccess;
-use redpath::plan::{Auth, ClusterWalk, PosturePlan, PublicAddress, ViewSelection};
+use redpath::plan::{Auth, ClusterMode, PosturePlan, PublicAddress, ViewSelection};
 use redpath::target::HostName;
 use serde_json::Value as Json;
 
@@ -122,7 +122,7 @@ fn defaults_hold_until_the_target_says_otherwise() {
     assert_eq!(otherwise.plan.expectation.latency.len(), 5, "a budget that is not given stays");
     assert_eq!(otherwise.plan.ca_file.as_deref(), Some(Path::new("/etc/redpath/ca.pem")));
     assert_eq!(otherwise.plan.expectation.private_ranges.len(), 3);
-    assert_eq!((plain.plan.cluster, otherwise.plan.cluster), (ClusterWalk::Off, ClusterWalk::Auto));
+    assert_eq!((plain.plan.cluster, otherwise.plan.cluster), (ClusterMode::Off, ClusterMode::Auto));
 
     let fast = load("fast.yaml");
     assert_eq!(fast.targets[0].plan.timeout.as_secs(), 1, "a timeout that is not given gives way");
@@ -155,7 +155,7 @@ fn a_probe_on_demand_never_has_credentials() {
     let config = load("defaults-of-everything.yaml");
     let plan = config.on_demand(HostName::parse("cache9.redis.cache.windows.net").expect("a host name"), None);
     assert!(plan.auth == Auth::None && config.defaults.auth != Auth::None);
-    // Nor does it knock at other doors of a host that somebody else chose.
+    // Nor does it attempt at other doors of a host that somebody else chose.
     assert!(plan.posture == PosturePlan::default() && config.defaults.posture.plaintext_port == Some(6379));
     assert_eq!(plan.expectation.public_access, PublicAccess::Ignore);
     assert_eq!((plan.timeout.as_millis(), plan.target.port), (2500, 6380));

@@ -2,6 +2,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "clippy.toml knows tests and not their helpers")]
 
 mod agent;
+mod architecture;
 mod az;
 mod canary;
 mod cluster;
@@ -10,18 +11,18 @@ mod command_line;
 mod config;
 mod connection;
 mod container;
-mod core_dumps;
 mod credentials;
 mod dependencies;
 mod diagnosis;
 mod docs;
 mod entra;
 mod explain;
+mod fakes;
 mod faults;
 mod fuzz;
+mod hardening;
 mod helm;
 mod hostile;
-mod house;
 mod known_chain;
 mod metrics;
 mod monitoring;
@@ -36,7 +37,6 @@ mod resolution;
 mod rules;
 mod schema;
 mod server;
-mod stand_ins;
 mod stories;
 #[path = "../support.rs"]
 mod support;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use redpath::clock::Timestamp;
 use redpath::config::MetricsSettings;
 use redpath::diagnosis::{Code, Severity};
-use redpath::observation::{Knock, KnockEnd, Phase, StoppedBy};
+use redpath::observation::{Attempt, AttemptOutcome, Phase, StoppedBy};
 use redpath::output::metrics::{ExpositionFormat, Metrics};
 use redpath::output::prometheus::{blackbox_exposition, exposition_of};
 use redpath::plan::{Addresses, Plan};
@@ -148,15 +148,15 @@ fn the_public_address_has_a_number_where_it_was_told() {
     let page = page_after(&plan, &[closed.clone(), healthy(&plan, 15)]);
     assert_eq!(of(&page), [None, Some(1.0), Some(0.0)]);
 
-    let with = |how: KnockEnd| {
+    let with = |how: AttemptOutcome| {
         let mut record = closed.clone();
         let posture = record.observation.phases.posture.as_mut().expect("the phase");
         let public = posture.facts.public_access.as_mut().expect("the check");
-        (public.state, public.knock) = (how.state(), Knock::ended(how));
+        (public.state, public.attempt) = (how.state(), Attempt::ended(how));
         value(&page_after(&plan, &[record]), open)
     };
-    assert_eq!(with(KnockEnd::RedisAnswered), Some(1.0));
-    assert_eq!(with(KnockEnd::NoAddress), None, "no claim where it could not be told");
+    assert_eq!(with(AttemptOutcome::RedisAnswered), Some(1.0));
+    assert_eq!(with(AttemptOutcome::NoAddress), None, "no claim where it could not be told");
 }
 
 #[test]

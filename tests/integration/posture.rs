@@ -9,7 +9,7 @@ use redpath::address::parse_range;
 use redpath::clock::Timestamp;
 use redpath::diagnosis::{Cause, Code, Severity};
 use redpath::expectation::PublicAccess;
-use redpath::observation::{KnockEnd, OpenState, Phase, Posture, PostureFailure, SkipReason, StoppedBy};
+use redpath::observation::{AttemptOutcome, OpenState, Phase, Posture, PostureFailure, SkipReason, StoppedBy};
 use redpath::phase::PhaseName;
 use redpath::plan::{Auth, PasswordSource, Plan, PublicAddress, ViewSelection};
 use redpath::probe::Prober;
@@ -31,7 +31,7 @@ const CANARY: &str = "canary-Kw3-hunter2";
 /// A plan that goes to 127.0.0.1, asks no DNS, and has nothing to look at yet.
 fn plan(port: u16, tls: bool) -> Plan {
     let mut plan = Plan::new(Target::new(HostName::parse(NAME).expect("a host name"), Some(port), tls));
-    plan.cluster = redpath::plan::ClusterWalk::Off; // the stand-ins know PING alone
+    plan.cluster = redpath::plan::ClusterMode::Off; // the stand-ins know PING alone
     plan.expectation.private_ranges = vec![parse_range("127.0.0.0/8").expect("a range")];
     plan.connect = Some("127.0.0.1".parse().expect("an address"));
     plan.views = ViewSelection::Only(Vec::new());
@@ -181,8 +181,8 @@ async fn an_answer_that_does_not_tell_is_no_verdict() {
     let server = server.expect("a free port");
     let record = check(&with_password(tls_plan(&certificates, server.address().port()))).await;
     assert_eq!((facts(&record).auth_enforced, record.verdict.cause), (None, Cause::Healthy));
-    let knock = facts(&record).auth_check.as_ref().expect("it was asked");
-    assert_eq!((knock.how, knock.said.as_deref()), (KnockEnd::RedisAnswered, Some("LOADING")));
+    let attempt = facts(&record).auth_check.as_ref().expect("it was asked");
+    assert_eq!((attempt.outcome, attempt.reply.as_deref()), (AttemptOutcome::RedisAnswered, Some("LOADING")));
 }
 
 #[tokio::test]
@@ -216,16 +216,16 @@ async fn the_plain_text_port_is_open_where_redis_answers_and_nowhere_else() {
     let mut plan = with_password(tls_plan(&certificates, redis.port));
     plan.timeout = Duration::from_secs(2);
     for (port, state, how) in [
-        (plain.port, OpenState::Open, KnockEnd::RedisAnswered),
-        (free_port(), OpenState::Closed, KnockEnd::Refused),
-        (web, OpenState::Closed, KnockEnd::NotRedis),
-        (scripted(silence).await, OpenState::Closed, KnockEnd::RedisTimeout),
-        (scripted(|_| async {}).await, OpenState::Closed, KnockEnd::RedisClosed),
+        (plain.port, OpenState::Open, AttemptOutcome::RedisAnswered),
+        (free_port(), OpenState::Closed, AttemptOutcome::Refused),
+        (web, OpenState::Closed, AttemptOutcome::NotRedis),
+        (scripted(silence).await, OpenState::Closed, AttemptOutcome::RedisTimeout),
+        (scripted(|_| async {}).await, OpenState::Closed, AttemptOutcome::RedisClosed),
     ] {
         plan.posture.plaintext_port = Some(port);
         let record = check(&plan).await;
         let seen = facts(&record).plaintext_port.as_ref().expect("it was looked at");
-        assert_eq!((seen.port, seen.state, seen.knock.how), (port, state, how), "{seen:?}");
+        assert_eq!((seen.port, seen.state, seen.attempt.outcome), (port, state, how), "{seen:?}");
         let expected = (state == OpenState::Open).then_some(Severity::Error);
         assert_eq!(severity_of(&record, Code::PlaintextPortOpen), expected, "{how:?}");
         assert_eq!(record.verdict.cause, expected.map_or(Cause::Healthy, |_| Cause::Code(Code::PlaintextPortOpen)));
@@ -265,22 +265,22 @@ async fn the_public_address_is_open_where_tls_and_redis_answer_and_nowhere_else(
     })
     .await;
     for (port, state, hows) in [
-        (good.port, OpenState::Open, &[KnockEnd::RedisAnswered][..]),
-        (plain.port, OpenState::Open, &[KnockEnd::RedisAnsweredWithoutTls]),
-        (free_port(), OpenState::Closed, &[KnockEnd::Refused]),
-        (scripted(silence).await, OpenState::Closed, &[KnockEnd::TlsTimeout]),
-        (scripted(|_| async {}).await, OpenState::Closed, &[KnockEnd::ClosedBeforeTls]),
-        (alert, OpenState::Closed, &[KnockEnd::TlsAlert, KnockEnd::TlsFailed]),
-        (web, OpenState::Closed, &[KnockEnd::NotTls]),
-        (wrong_name.port, OpenState::Closed, &[KnockEnd::TlsNameMismatch]),
-        (expired.port, OpenState::Closed, &[KnockEnd::TlsCertificateRefused]),
+        (good.port, OpenState::Open, &[AttemptOutcome::RedisAnswered][..]),
+        (plain.port, OpenState::Open, &[AttemptOutcome::RedisAnsweredWithoutTls]),
+        (free_port(), OpenState::Closed, &[AttemptOutcome::Refused]),
+        (scripted(silence).await, OpenState::Closed, &[AttemptOutcome::TlsTimeout]),
+        (scripted(|_| async {}).await, OpenState::Closed, &[AttemptOutcome::ClosedBeforeTls]),
+        (alert, OpenState::Closed, &[AttemptOutcome::TlsAlert, AttemptOutcome::TlsFailed]),
+        (web, OpenState::Closed, &[AttemptOutcome::NotTls]),
+        (wrong_name.port, OpenState::Closed, &[AttemptOutcome::TlsNameMismatch]),
+        (expired.port, OpenState::Closed, &[AttemptOutcome::TlsCertificateRefused]),
     ] {
         let mut plan = with_password(outside(tls_plan(&certificates, port)));
         plan.timeout = Duration::from_secs(2);
         let record = check(&plan).await;
         let seen = facts(&record).public_access.as_ref().expect("it was looked at");
         assert_eq!(seen.state, state, "{seen:?}");
-        assert!(hows.contains(&seen.knock.how), "{seen:?}, expected {hows:?}");
+        assert!(hows.contains(&seen.attempt.outcome), "{seen:?}, expected {hows:?}");
         let expected = (state == OpenState::Open).then_some(Severity::Error);
         assert_eq!(severity_of(&record, Code::PublicAccessOpen), expected, "{seen:?}");
     }
@@ -294,9 +294,9 @@ async fn tls_without_a_redis_behind_it_is_closed() {
     let certificates = Certificates::new();
     let files = certificates.leaf(Leaf::Good);
     for (script, how) in [
-        (Answer::Send(Vec::new()), KnockEnd::RedisTimeout),
-        (Answer::SendAndClose(Vec::new()), KnockEnd::RedisClosed),
-        (Answer::SendAndClose(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), KnockEnd::NotRedis),
+        (Answer::Send(Vec::new()), AttemptOutcome::RedisTimeout),
+        (Answer::SendAndClose(Vec::new()), AttemptOutcome::RedisClosed),
+        (Answer::SendAndClose(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), AttemptOutcome::NotRedis),
     ] {
         let tls = files.server_config();
         let server = FakeRedis::start(([127, 0, 0, 1], 0).into(), Some(tls), move |event| match event {
@@ -308,7 +308,7 @@ async fn tls_without_a_redis_behind_it_is_closed() {
         plan.timeout = Duration::from_secs(2);
         let record = check(&plan).await;
         let seen = facts(&record).public_access.as_ref().expect("it was looked at");
-        assert_eq!((seen.state, seen.knock.how), (OpenState::Closed, how), "{seen:?}");
+        assert_eq!((seen.state, seen.attempt.outcome), (OpenState::Closed, how), "{seen:?}");
     }
 }
 
@@ -332,13 +332,13 @@ async fn the_address_in_use_is_not_knocked_at_twice() {
     plan.expectation.public_access = PublicAccess::Closed;
     plan.posture.public_address = PublicAddress::Given(server.address().ip());
     let record = check(&plan).await;
-    let how = |record: &Record| facts(record).public_access.as_ref().map(|seen| seen.knock.how);
-    assert_eq!((how(&record), server.connections().len()), (Some(KnockEnd::InUse), 1));
+    let how = |record: &Record| facts(record).public_access.as_ref().map(|seen| seen.attempt.outcome);
+    assert_eq!((how(&record), server.connections().len()), (Some(AttemptOutcome::InUse), 1));
     assert_eq!(severity_of(&record, Code::PublicAccessOpen), Some(Severity::Error), "the connection is the proof");
     // Without an address, nothing is sent anywhere, and a remark says that it could not be told.
     plan.posture.public_address = PublicAddress::Auto;
     let record = check(&plan).await;
-    assert_eq!((how(&record), server.connections().len()), (Some(KnockEnd::NoAddress), 2));
+    assert_eq!((how(&record), server.connections().len()), (Some(AttemptOutcome::NoAddress), 2));
     assert_eq!(severity_of(&record, Code::PublicAccessOpen), Some(Severity::Info));
     assert_eq!(record.verdict.cause, Cause::Healthy);
 }

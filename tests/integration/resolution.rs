@@ -321,7 +321,7 @@ async fn forged_and_broken_answers_are_not_taken() {
             DnsServer::start(move |asked| Action::Each(vec![action.clone(), Action::Reply(zone.answer(asked))]));
         let view = ask(HOST, server.address()).await;
         assert_eq!(view.ips().collect::<Vec<_>>(), [ENDPOINT]);
-        assert!(view.questions.iter().any(|question| question.stray_datagrams > 0));
+        assert!(view.questions.iter().any(|question| question.unexpected_datagrams > 0));
     }
 }
 
@@ -396,7 +396,7 @@ async fn a_process_that_asks_again_knows_for_how_long_the_answer_is_the_same() {
     let mut unchanged = Vec::new();
     for _ in 0..3 {
         let observation = prober.probe(&plan, &interrupt).await;
-        unchanged.push(observation.resolution.views[0].unchanged);
+        unchanged.push(observation.resolution.views[0].same_answer);
     }
     let [None, Some(second), Some(third)] = unchanged.as_slice() else { panic!("{unchanged:?}") };
     assert!(second.for_seconds < third.for_seconds && third.longest_ttl > 0, "{unchanged:?}");

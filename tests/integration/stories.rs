@@ -14,7 +14,7 @@ use story::Story;
 pub(crate) use story::is_safe_command;
 
 /// A case by its file name, what the diagnosis says of it, and what is wrong with that.
-pub(crate) struct Told {
+pub(crate) struct StoryResult {
     pub(crate) file: String,
     pub(crate) diagnosis: Diagnosis,
     pub(crate) faults: Vec<String>,
@@ -37,21 +37,21 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 /// Every story and every saved record, told.
-pub(crate) fn told() -> Result<Vec<Told>, String> {
+pub(crate) fn told() -> Result<Vec<StoryResult>, String> {
     let mut told = Vec::new();
     for path in files(".toml") {
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let story = Story::parse(&read(&path)?).map_err(|error| format!("{file}: {error}"))?;
         let diagnosis = diagnose(&story.target, &story.expectation, &story.observation, story.now);
         let faults = story.faults(&diagnosis);
-        told.push(Told { file, diagnosis, faults });
+        told.push(StoryResult { file, diagnosis, faults });
     }
     for path in files(".record.json") {
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let record: Record = serde_json::from_str(&read(&path)?).map_err(|error| format!("{file}: {error}"))?;
         let diagnosis = diagnose(&record.target, &record.expectation, &record.observation, record.started_at);
         let faults = faults_of_record(&record, &diagnosis);
-        told.push(Told { file, diagnosis, faults });
+        told.push(StoryResult { file, diagnosis, faults });
     }
     Ok(told)
 }

@@ -16,10 +16,10 @@ use crate::cli::{
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, ExpectedPath, PublicAccess};
 use crate::plan::{
-    Addresses, Auth, ClusterWalk, EntraAuth, HAS_ENTRA, PasswordSource, Plan, PosturePlan, Resolver, TokenSource,
+    Addresses, Auth, ClusterMode, EntraAuth, HAS_ENTRA, PasswordSource, Plan, PosturePlan, Resolver, TokenSource,
     ViewSelection,
 };
-use crate::secret::permissions::Exposed;
+use crate::secret::permissions::ReadableByOthers;
 use crate::secret::{PASSWORD_VARIABLES, Secret};
 use crate::target::{Target, TargetArgument};
 
@@ -79,8 +79,8 @@ pub(super) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
             auth: credentials.auth(argument.username, argument.password)?,
             ca_file: args.ca_file.clone(),
             cluster: match args.cluster {
-                ClusterChoice::Auto => ClusterWalk::Auto,
-                ClusterChoice::Off => ClusterWalk::Off,
+                ClusterChoice::Auto => ClusterMode::Auto,
+                ClusterChoice::Off => ClusterMode::Off,
             },
             posture: posture(args),
             ..Plan::new(target)
@@ -91,7 +91,7 @@ pub(super) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
                    --password-file and REDPATH_PASSWORD keep it to yourself";
         warnings.push(why.to_owned());
     }
-    let exposed = args.password_file.as_deref().and_then(Exposed::at);
+    let exposed = args.password_file.as_deref().and_then(ReadableByOthers::at);
     warnings.extend(exposed.map(|exposed| format!("--password-file: {exposed}")));
     if plans.iter().any(|plan: &Plan| !plan.target.tls && plan.auth != Auth::None) {
         let why = "credentials go over verified TLS only: what is spoken to without TLS is probed without them";

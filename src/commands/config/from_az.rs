@@ -105,6 +105,6 @@ fn comments(host: &HostName, facts: &AzFacts) -> Vec<String> {
     if facts.addresses(host.as_str()).is_empty() {
         comments.push("no file gives the private endpoint's address, so that any private address is taken".to_owned());
     }
-    comments.extend(facts.left_aside.iter().cloned());
+    comments.extend(facts.ignored.iter().cloned());
     comments
 }

@@ -1,13 +1,13 @@
 //! The causes that the files name, from the deepest outwards: the endpoint's kind, its approval, the
 //! zone it writes to, the zone's links, what the links do with a name that the zone lacks.
 
-use super::{Case, Cause, Code, Finding, Severity, age, endpoint_name, has_error, pasteable};
+use super::{Cause, Code, Context, Finding, Severity, age, endpoint_name, has_error, pasteable};
 use crate::azure::Service;
 use crate::azure::facts::{AzFacts, AzLink, AzZone, ConnectionStatus, name_in_id};
-use crate::diagnosis::advice::Resource;
+use crate::diagnosis::remediation::Resource;
 
 /// A rule: the cause, where the files name it.
-type Rule = fn(&Case<'_>, &AzFacts, &[Finding]) -> Option<Cause>;
+type Rule = fn(&Context<'_>, &AzFacts, &[Finding]) -> Option<Cause>;
 
 /// Every rule, the deepest first: what one silences the next no longer sees.
 pub(super) const ALL: [Rule; 5] =
@@ -44,7 +44,7 @@ const NO_RECORD: &[Code] = &[Code::PrivateZoneNotSeen, Code::PrivateRecordMissin
 
 const PUBLIC: &[Code] = &[Code::PrivateZoneNotSeen, Code::PublicPath];
 
-fn wrong_group_id(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
+fn wrong_group_id(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
     let resource = Resource::of(case)?;
     let right = resource.service.group_id()?;
     let is_right = |groups: &[String]| groups.iter().any(|group| group.eq_ignore_ascii_case(right));
@@ -80,7 +80,7 @@ fn wrong_group_id(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Opt
     Some(Cause { finding, silences: NO_ENDPOINT })
 }
 
-fn endpoint_not_approved(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
+fn endpoint_not_approved(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
     let state = not_approved(case, facts)?;
     let severity = if has_error(findings, NO_TRAFFIC) {
         Severity::Error
@@ -136,7 +136,7 @@ pub(super) struct NotApproved<'a> {
 
 /// The first connection, where none of those that count is approved. Where the address in use is one of
 /// an endpoint's, that endpoint alone counts.
-pub(super) fn not_approved<'a>(case: &Case<'_>, facts: &'a AzFacts) -> Option<NotApproved<'a>> {
+pub(super) fn not_approved<'a>(case: &Context<'_>, facts: &'a AzFacts) -> Option<NotApproved<'a>> {
     let address = case.observation.connection.as_ref().map(|connection| connection.address.ip().to_canonical());
     let in_use = facts
         .endpoints
@@ -171,7 +171,7 @@ pub(super) fn not_approved<'a>(case: &Case<'_>, facts: &'a AzFacts) -> Option<No
     (!any_approved).then_some(first)
 }
 
-fn wrong_zone(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
+fn wrong_zone(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
     let resource = Resource::of(case)?;
     let right = |zone: &str| zone == resource.zone || zone.ends_with(&format!(".{}", resource.zone));
     let wrong = facts.zone_groups.first()?;
@@ -212,7 +212,7 @@ fn wrong_zone(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<
     Some(Cause { finding, silences: NO_RECORD })
 }
 
-fn zone_not_linked(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
+fn zone_not_linked(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
     if !is_public(case, facts, findings) {
         return None;
     }
@@ -236,7 +236,7 @@ fn zone_not_linked(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Op
     Some(Cause { finding, silences: PUBLIC })
 }
 
-fn fallback_to_internet(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
+fn fallback_to_internet(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
     if !is_public(case, facts, findings) || facts.records.iter().any(|record| !record.addresses.is_empty()) {
         return None; // a name that the zone has is never asked of public DNS
     }
@@ -267,7 +267,7 @@ fn links<'a>(facts: &'a AzFacts, zone: &str) -> impl Iterator<Item = &'a AzLink>
 
 /// Whether the name leads out of the private zone: seen in the chain, or, where no chain was seen, by an
 /// endpoint that is approved.
-fn is_public(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> bool {
+fn is_public(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> bool {
     let known = facts.endpoints.iter().any(|endpoint| endpoint.status.is_some())
         || facts.connections.iter().any(|connection| connection.status.is_some());
     has_error(findings, &[Code::PrivateZoneNotSeen])

@@ -1,11 +1,11 @@
 //! What the files add to a finding that stands: which of its causes is likelier, and what cannot be known.
 
-use super::{Case, Code, Finding, is_error};
+use super::{Code, Context, Finding, is_error};
 use crate::azure::facts::{AzFacts, ConnectionStatus, Switch, name_in_id};
-use crate::diagnosis::advice::Resource;
+use crate::diagnosis::remediation::Resource;
 
 /// What can be added to a finding of a code.
-type Addition = fn(&Case<'_>, &AzFacts) -> String;
+type Addition = fn(&Context<'_>, &AzFacts) -> String;
 
 const ADDITIONS: &[(Code, Addition)] = &[
     (Code::ConnectTimeout, |_, facts| approved(facts)),
@@ -20,7 +20,7 @@ const ADDITIONS: &[(Code, Addition)] = &[
 ];
 
 /// Adds to the errors what the files say about them.
-pub(super) fn add(case: &Case<'_>, facts: &AzFacts, findings: &mut [Finding]) {
+pub(super) fn add(case: &Context<'_>, facts: &AzFacts, findings: &mut [Finding]) {
     for finding in findings.iter_mut().filter(|finding| is_error(finding)) {
         for (_, addition) in ADDITIONS.iter().filter(|(code, _)| *code == finding.code) {
             finding.detail.push_str(&addition(case, facts));
@@ -41,7 +41,7 @@ fn approved(facts: &AzFacts) -> String {
     }
 }
 
-fn linked(case: &Case<'_>, facts: &AzFacts) -> String {
+fn linked(case: &Context<'_>, facts: &AzFacts) -> String {
     const NAMED: usize = 5;
     let Some(resource) = Resource::of(case) else { return String::new() };
     let links: Vec<_> = facts.links.iter().filter(|link| link.zone == resource.zone).collect();
@@ -101,7 +101,7 @@ fn written(facts: &AzFacts) -> String {
     }
 }
 
-fn expected(case: &Case<'_>, facts: &AzFacts) -> String {
+fn expected(case: &Context<'_>, facts: &AzFacts) -> String {
     let addresses = facts.addresses(case.target.host.as_str());
     let Some((_, file)) = addresses.first().filter(|(ip, _)| case.expectation.is_expected_endpoint(*ip)) else {
         return String::new();

@@ -2,13 +2,13 @@
 //! is not for redpath to say.
 
 use super::causes::not_approved;
-use super::{Case, Code, Finding, Severity, is_error};
+use super::{Code, Context, Finding, Severity, is_error};
 use crate::azure::facts::{AzFacts, ConnectionStatus, Switch, name_in_id};
 use crate::observation::redis::AuthMethod;
 
 /// One finding with every difference in it, or none.
-pub(super) fn diagnose(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Finding> {
-    let mut differences: Vec<String> = facts.left_aside.clone();
+pub(super) fn diagnose(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Finding> {
+    let mut differences: Vec<String> = facts.ignored.clone();
     differences.extend(port(case, facts));
     differences.extend(plain(case, facts));
     differences.extend(endpoints(case, facts));
@@ -33,7 +33,7 @@ pub(super) fn diagnose(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -
     )
 }
 
-fn port(case: &Case<'_>, facts: &AzFacts) -> Option<String> {
+fn port(case: &Context<'_>, facts: &AzFacts) -> Option<String> {
     let target = case.target;
     let port = facts.port(target.tls).filter(|port| *port != target.port)?;
     let file = facts
@@ -46,7 +46,7 @@ fn port(case: &Case<'_>, facts: &AzFacts) -> Option<String> {
 }
 
 /// TLS where az says that there is none, or the other way round.
-fn plain(case: &Case<'_>, facts: &AzFacts) -> Option<String> {
+fn plain(case: &Context<'_>, facts: &AzFacts) -> Option<String> {
     if case.target.tls {
         let plain = facts.databases.iter().find(|database| database.tls == Some(false))?;
         let none = facts.databases.iter().all(|database| database.tls == Some(false));
@@ -60,14 +60,14 @@ fn plain(case: &Case<'_>, facts: &AzFacts) -> Option<String> {
     Some(format!("TLS is not spoken here, and by {} the port without it is closed", cache.file))
 }
 
-fn endpoints(case: &Case<'_>, facts: &AzFacts) -> Option<String> {
+fn endpoints(case: &Context<'_>, facts: &AzFacts) -> Option<String> {
     let addresses = facts.addresses(case.target.host.as_str());
     let (ip, file) = addresses.iter().find(|(ip, _)| !case.expectation.is_expected_endpoint(*ip))?;
     Some(format!("by {file} the private endpoint has {ip}, which is not among the expected addresses"))
 }
 
 /// Two endpoints fight over one record, and a record made by hand outlives its endpoint.
-fn record(case: &Case<'_>, facts: &AzFacts) -> Option<String> {
+fn record(case: &Context<'_>, facts: &AzFacts) -> Option<String> {
     let addresses = facts.addresses(case.target.host.as_str());
     let (ip, file) = addresses.first()?;
     for record in facts.records.iter().filter(|record| !record.addresses.is_empty()) {
@@ -83,7 +83,7 @@ fn record(case: &Case<'_>, facts: &AzFacts) -> Option<String> {
     None
 }
 
-fn tls_version(case: &Case<'_>, facts: &AzFacts) -> Option<String> {
+fn tls_version(case: &Context<'_>, facts: &AzFacts) -> Option<String> {
     let cache = facts.cache.as_ref()?;
     let least = cache.minimum_tls_version.as_deref()?;
     let tls = case.observation.connection.as_ref()?.tls.as_ref()?;
@@ -107,7 +107,7 @@ pub(super) fn without_keys(facts: &AzFacts) -> Option<&str> {
 }
 
 /// An access key is the password of the user `default`; other users are Entra identities.
-fn access_keys(case: &Case<'_>, facts: &AzFacts) -> Option<String> {
+fn access_keys(case: &Context<'_>, facts: &AzFacts) -> Option<String> {
     let auth = case.observation.connection.as_ref()?.auth.as_ref()?;
     let is_key = match auth.method {
         AuthMethod::None | AuthMethod::Entra => false,
@@ -135,7 +135,7 @@ fn states(facts: &AzFacts) -> Option<String> {
 }
 
 /// What cannot be, if the files are right.
-fn approval(case: &Case<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<String> {
+fn approval(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<String> {
     if let Some(state) = not_approved(case, facts) {
         let answers = case.is_at_expected_address() && case.observation.phases.connection.connect.is_done();
         let told = findings.iter().any(|finding| finding.code == Code::EndpointNotApproved);

@@ -4,20 +4,20 @@
 use std::time::Duration;
 
 use super::views::{Views, called};
-use crate::diagnosis::Case;
+use crate::diagnosis::Context;
 use crate::observation::View;
 use crate::observation::dns::ChainRecord;
 
 /// What the times to live say of a wrong answer beside a right one: whether it outlives the zone's
 /// own, and when it is gone if a cache keeps it.
-pub(super) fn betrayed(case: &Case<'_>, views: &Views<'_>, bad: &View, good: &View) -> String {
-    let over = outstays(bad).unwrap_or_else(|| clean_at(case, bad, good));
+pub(super) fn cache_evidence(case: &Context<'_>, views: &Views<'_>, bad: &View, good: &View) -> String {
+    let over = outlives_ttl(bad).unwrap_or_else(|| expires_at_text(case, bad, good));
     format!("{}{over}{}", outlives(views, bad, good), stale(bad))
 }
 
 /// The same wrong answer long after any time to live that it had: no use to wait for it.
-fn outstays(bad: &View) -> Option<String> {
-    let unchanged = bad.unchanged?;
+fn outlives_ttl(bad: &View) -> Option<String> {
+    let unchanged = bad.same_answer?;
     let ttl = Duration::from_secs(unchanged.longest_ttl.into());
     // Twice, and a minute: a cache may have asked anew just before the zone was set right.
     if unchanged.for_seconds.0 <= ttl * 2 + Duration::from_secs(60) {
@@ -75,7 +75,7 @@ fn is_same_set(a: &ChainRecord, b: &ChainRecord) -> bool {
 
 /// When the first record that is not the right answer's runs out: a cache asks anew for that one,
 /// and what follows it in the chain does not matter any more.
-fn clean_at(case: &Case<'_>, bad: &View, good: &View) -> String {
+fn expires_at_text(case: &Context<'_>, bad: &View, good: &View) -> String {
     let strange =
         |record: &&ChainRecord| !good.chain.iter().any(|other| is_same_set(record, other) && record.data == other.data);
     let first = bad.chain.iter().find(strange).map(|record| record.ttl);

@@ -1,40 +1,40 @@
 //! Servers that should say the same and do not.
 
 use super::cache::{self, LocalCache};
-use super::local;
-use super::path;
-use super::views::{Reading, Views, addresses, called, said};
+use super::local_override;
+use super::views::{AnswerClass, Views, addresses, called, said};
+use super::wrong_address;
 use crate::azure::AZURE_DNS;
-use crate::diagnosis::advice::{self, Resource};
-use crate::diagnosis::{Case, Code, Finding, Severity};
+use crate::diagnosis::remediation::{self, Resource};
+use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::expectation::ExpectedPath;
 use crate::observation::View;
 use crate::observation::dns::ViewKind;
 
 /// The name servers of resolv.conf give different answers, and programs got a wrong one.
-pub(super) fn servers_disagree(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    let good = views.system.iter().copied().find(|view| views.reading(view) == Reading::Expected)?;
+pub(super) fn servers_disagree(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
+    let good = views.system.iter().copied().find(|view| views.reading(view) == AnswerClass::Expected)?;
     let bad = views.system.iter().copied().find(|view| views.reading(view).is_wrong()).unwrap_or(views.in_use);
     let more = format!(
         " Programs ask the next server when the first is slow, so what they get changes from one question to the next.{}",
-        path::on_the_wire(case)
+        wrong_address::connection_evidence(case)
     );
     Some(disagreement(case, views, bad, good, &more))
 }
 
 /// Every name server in use gives the wrong answer, and a configured resolver the right one: the
 /// zone is fine, and what stands between is not.
-pub(super) fn stale_forwarder(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    let good = views.comparable().find(|view| views.reading(view) == Reading::Expected)?;
+pub(super) fn stale_forwarder(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
+    let good = views.comparable().find(|view| views.reading(view) == AnswerClass::Expected)?;
     let bad = views.system.iter().copied().find(|view| views.reading(view).is_wrong()).unwrap_or(views.in_use);
-    Some(disagreement(case, views, bad, good, &path::on_the_wire(case)))
+    Some(disagreement(case, views, bad, good, &wrong_address::connection_evidence(case)))
 }
 
 /// The path is right, and would not be from another name server of resolv.conf.
-pub(super) fn another_server_is_wrong(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    let is_bad = |view: &&View| views.reading(view).is_wrong() || views.reading(view) == Reading::Absent;
+pub(super) fn another_server_is_wrong(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
+    let is_bad = |view: &&View| views.reading(view).is_wrong() || views.reading(view) == AnswerClass::Absent;
     let bad = views.system.iter().copied().find(is_bad)?;
-    if let Some(good) = views.system.iter().copied().find(|view| views.reading(view) == Reading::Expected) {
+    if let Some(good) = views.system.iter().copied().find(|view| views.reading(view) == AnswerClass::Expected) {
         return Some(disagreement(
             case,
             views,
@@ -44,15 +44,15 @@ pub(super) fn another_server_is_wrong(case: &Case<'_>, views: &Views<'_>) -> Opt
         ));
     }
     let subset = addresses(views.in_use).is_subset(&addresses(bad));
-    if views.reading(bad) == Reading::Mixed && subset && !views.hosts_file_decides() {
-        return Some(path::mixed_answer(case, views, bad));
+    if views.reading(bad) == AnswerClass::Mixed && subset && !views.hosts_file_decides() {
+        return Some(wrong_address::mixed_answer(case, views, bad));
     }
-    Some(local::pinned_right(case, views, bad))
+    Some(local_override::pinned_right(case, views, bad))
 }
 
 /// Name servers give different addresses that all meet the expectation as far as it goes.
-pub(super) fn servers_differ(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    let mut expected = views.system.iter().copied().filter(|view| views.reading(view) == Reading::Expected);
+pub(super) fn servers_differ(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
+    let mut expected = views.system.iter().copied().filter(|view| views.reading(view) == AnswerClass::Expected);
     let first = expected.next()?;
     let other = expected.find(|view| addresses(view).is_disjoint(&addresses(first)))?;
     let host = case.target.host.as_str();
@@ -64,7 +64,7 @@ pub(super) fn servers_differ(case: &Case<'_>, views: &Views<'_>) -> Option<Findi
             "Both meet the expectation as far as it goes, so it cannot be told which is the endpoint's: one may hold a stale record, or an endpoint of another network.",
         )
         .hint("say which address is expected with --endpoint, and compare the two servers' zones")
-        .commands([advice::ask(first, host), advice::ask(other, host)]),
+        .commands([remediation::ask(first, host), remediation::ask(other, host)]),
     )
 }
 
@@ -72,12 +72,12 @@ fn summary(bad: &View, good: &View) -> String {
     format!("{} answers {}, and {} answers {}", called(bad), said(bad), called(good), said(good))
 }
 
-fn disagreement(case: &Case<'_>, views: &Views<'_>, bad: &View, good: &View, more: &str) -> Finding {
+fn disagreement(case: &Context<'_>, views: &Views<'_>, bad: &View, good: &View, more: &str) -> Finding {
     let host = case.target.host.as_str();
-    let cached = cache::betrayed(case, views, bad, good);
+    let cached = cache::cache_evidence(case, views, bad, good);
     let finding = |detail: String| {
         Finding::new(Code::ResolverDisagreement, Severity::Error, summary(bad, good), detail)
-            .commands([advice::ask(bad, host), advice::ask(good, host)])
+            .commands([remediation::ask(bad, host), remediation::ask(good, host)])
     };
     if case.expectation.path != ExpectedPath::Private {
         return finding(format!(
@@ -124,7 +124,7 @@ fn disagreement(case: &Case<'_>, views: &Views<'_>, bad: &View, good: &View, mor
     }
 }
 
-fn zone(case: &Case<'_>, bad: &View, good: &View) -> String {
+fn zone(case: &Context<'_>, bad: &View, good: &View) -> String {
     good.privatelink_zone
         .clone()
         .or_else(|| bad.privatelink_zone.clone())

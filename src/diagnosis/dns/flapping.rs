@@ -1,20 +1,20 @@
 //! One server that says now this, now that: no single answer shows it, several tries do.
 
 use super::cache::LocalCache;
-use super::path;
-use super::views::{Reading, Views, called};
+use super::views::{AnswerClass, Views, called};
+use super::wrong_address;
 use crate::azure::AZURE_DNS;
-use crate::diagnosis::advice::{self, Resource};
-use crate::diagnosis::prose::capitalized;
-use crate::diagnosis::{Case, Code, Finding, Severity};
+use crate::diagnosis::remediation::{self, Resource};
+use crate::diagnosis::text::capitalized;
+use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::expectation::ExpectedPath;
 use crate::observation::View;
-use crate::observation::dns::{Tries, ViewKind};
+use crate::observation::dns::{RepeatGroup, ViewKind};
 use crate::plan::MAX_TRIES;
 
 /// A server in use gives right and wrong answers in turn. It comes before every comparison of views:
 /// what such a server said once is no ground for one.
-pub(super) fn diagnose(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+pub(super) fn diagnose(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     let view = views
         .system
         .iter()
@@ -45,11 +45,11 @@ pub(super) fn diagnose(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
             total(&view.tries),
             others(views, view),
             why(view),
-            path::on_the_wire(case)
+            wrong_address::connection_evidence(case)
         ),
     )
     .hint(hint)
-    .commands([advice::ask(view, case.target.host.as_str()), advice::ask_often(case, view)]);
+    .commands([remediation::ask(view, case.target.host.as_str()), remediation::ask_often(case, view)]);
     Some(match LocalCache::of(view) {
         Some(cache) => finding.commands(cache.commands(case.target.host.as_str())),
         None => finding,
@@ -58,7 +58,7 @@ pub(super) fn diagnose(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
 
 /// Answers that change without harm now: at a resolver that nobody here uses, or among addresses
 /// that all meet the expectation as far as it goes.
-pub(super) fn remark(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+pub(super) fn remark(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     if let Some(view) = views.comparable().find(|view| is_now_wrong(views, view)) {
         return Some(
             Finding::new(
@@ -68,7 +68,7 @@ pub(super) fn remark(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
                 format!("No program here asks it; it was asked for comparison, {} times.", total(&view.tries)),
             )
             .hint("compare the servers behind that address, before anybody depends on it")
-            .commands([advice::ask(view, case.target.host.as_str()), advice::ask_often(case, view)]),
+            .commands([remediation::ask(view, case.target.host.as_str()), remediation::ask_often(case, view)]),
         );
     }
     if case.expectation.path != ExpectedPath::Private || !case.expectation.endpoints.is_empty() {
@@ -76,7 +76,7 @@ pub(super) fn remark(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
     }
     let in_use = views.system.iter().copied().chain([views.in_use]);
     let view = in_use.into_iter().find(|view| {
-        let all_met = view.tries.iter().all(|tries| views.reading_of(tries) == Reading::Expected);
+        let all_met = view.tries.iter().all(|tries| views.reading_of(tries) == AnswerClass::Expected);
         all_met
             && view.tries.iter().skip(1).any(|tries| view.tries.first().is_some_and(|first| !first.agrees_with(tries)))
     })?;
@@ -94,11 +94,11 @@ pub(super) fn remark(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
 /// At least two different final words, one of them wrong. A failed try is lost, and no answer.
 fn is_now_wrong(views: &Views<'_>, view: &View) -> bool {
     // A saved record may hold more than a probe makes.
-    let answers: Vec<&Tries> =
+    let answers: Vec<&RepeatGroup> =
         view.tries.iter().filter(|tries| tries.outcome.is_final()).take(usize::from(MAX_TRIES)).collect();
     answers.iter().any(|one| {
         let reading = views.reading_of(one);
-        (reading.is_wrong() || reading == Reading::Absent)
+        (reading.is_wrong() || reading == AnswerClass::Absent)
             && answers.iter().any(|other| views.reading_of(other) != reading && !other.agrees_with(one))
     })
 }
@@ -106,7 +106,7 @@ fn is_now_wrong(views: &Views<'_>, view: &View) -> bool {
 /// Whether the C library changes its mind because its servers differ, each of them steady: then the
 /// servers are the finding. With one steady and wrong, its fault goes first, too.
 fn servers_explain(views: &Views<'_>, view: &View) -> bool {
-    view.kind == ViewKind::Libc && views.system.iter().any(|view| views.reading(view) != Reading::Expected)
+    view.kind == ViewKind::Libc && views.system.iter().any(|view| views.reading(view) != AnswerClass::Expected)
 }
 
 fn why(view: &View) -> &'static str {
@@ -134,12 +134,12 @@ fn server(view: &View) -> String {
     view.server.map_or_else(|| called(view), |server| server.ip().to_string())
 }
 
-fn total(tries: &[Tries]) -> u32 {
+fn total(tries: &[RepeatGroup]) -> u32 {
     tries.iter().fold(0, |total, tries| total.saturating_add(tries.count))
 }
 
 /// `3 × 10.60.4.5, 2 × 20.50.1.10`, at most six of them.
-fn counted(tries: &[Tries]) -> String {
+fn counted(tries: &[RepeatGroup]) -> String {
     const SHOWN: usize = 6;
     let mut parts: Vec<String> = tries
         .iter()

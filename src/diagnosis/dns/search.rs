@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::views::{Views, called};
 use crate::clock::Seconds;
-use crate::diagnosis::{Case, Code, Finding, Severity};
+use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::observation::dns::{Question, View, ViewKind};
 
 /// The questions that a server in use was asked in vain before the name itself.
-pub(super) fn waste(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+pub(super) fn waste(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     let host = case.target.host.as_str();
     let in_use = Some(views.in_use).filter(|view| view.kind == ViewKind::Resolver);
     let (view, wasted) = views

@@ -1,17 +1,17 @@
 //! The view in use gave no word at all: its servers are silent, out of reach or at fault.
 
 use super::cache::LocalCache;
-use super::views::{Reading, Views, called, said};
+use super::views::{AnswerClass, Views, called, said};
 use super::{failure_code, transport};
 use crate::azure::AZURE_DNS;
-use crate::diagnosis::advice;
-use crate::diagnosis::prose::capitalized;
-use crate::diagnosis::{Case, Code, Finding, Severity};
+use crate::diagnosis::remediation;
+use crate::diagnosis::text::capitalized;
+use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::observation::View;
 use crate::observation::dns::ViewKind;
 
 /// There was no view to ask.
-pub(super) fn no_view(case: &Case<'_>) -> Option<Finding> {
+pub(super) fn no_view(case: &Context<'_>) -> Option<Finding> {
     let error = case.observation.resolution.resolv_conf_error.as_deref()?;
     Some(no_server(error))
 }
@@ -27,7 +27,7 @@ fn no_server(error: &str) -> Finding {
 }
 
 /// The cause is the first server that failed; the C library keeps to itself which one it was.
-pub(super) fn failed(case: &Case<'_>, views: &Views<'_>) -> Finding {
+pub(super) fn failed(case: &Context<'_>, views: &Views<'_>) -> Finding {
     if let (Some(error), true) = (&case.observation.resolution.resolv_conf_error, views.system.is_empty())
         && views.in_use.kind == ViewKind::Libc
     {
@@ -37,7 +37,7 @@ pub(super) fn failed(case: &Case<'_>, views: &Views<'_>) -> Finding {
         .system
         .iter()
         .copied()
-        .find(|view| views.reading(view) == Reading::Failed)
+        .find(|view| views.reading(view) == AnswerClass::Failed)
         .filter(|_| views.in_use.kind == ViewKind::Libc)
         .unwrap_or(views.in_use);
     let answered: Vec<String> = views
@@ -52,7 +52,7 @@ pub(super) fn failed(case: &Case<'_>, views: &Views<'_>) -> Finding {
 }
 
 /// The C library failed, and no name server that was asked directly did.
-fn of_library(case: &Case<'_>, view: &View, answered: &str) -> Finding {
+fn of_library(case: &Context<'_>, view: &View, answered: &str) -> Finding {
     let host = &case.target.host;
     let code = failure_code(view.outcome).unwrap_or(Code::DnsServerFailure);
     let reason = view.reason.as_deref().unwrap_or("no reason given");
@@ -69,7 +69,7 @@ fn of_library(case: &Case<'_>, view: &View, answered: &str) -> Finding {
 }
 
 /// What a failed view means by itself.
-pub(super) fn of_view(case: &Case<'_>, view: &View, severity: Severity, more: &str) -> Finding {
+pub(super) fn of_view(case: &Context<'_>, view: &View, severity: Severity, more: &str) -> Finding {
     let host = case.target.host.as_str();
     if let Some(finding) = transport::tcp_blocked(case, view, severity, more) {
         return finding;
@@ -111,8 +111,9 @@ pub(super) fn of_view(case: &Case<'_>, view: &View, severity: Severity, more: &s
             format!("look into the server's log, and check that it reaches {AZURE_DNS} or whatever it forwards to"),
         ),
     };
-    let finding =
-        Finding::new(code, severity, summary, format!("{detail}{more}")).hint(hint).commands([advice::ask(view, host)]);
+    let finding = Finding::new(code, severity, summary, format!("{detail}{more}"))
+        .hint(hint)
+        .commands([remediation::ask(view, host)]);
     match LocalCache::of(view) {
         Some(cache) => finding.commands(cache.commands(host)),
         None => finding,

@@ -2,19 +2,19 @@
 
 use super::failure_code;
 use super::views::{Views, called, said};
-use crate::diagnosis::advice;
-use crate::diagnosis::{Case, Code, Finding, Severity};
+use crate::diagnosis::remediation;
+use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::observation::dns::{Transport, View, ViewKind};
 
 /// Programs got nothing, and a name server of theirs answers over TCP only: the C library waits for
 /// UDP until it gives up.
-pub(super) fn library_waits_for_udp(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+pub(super) fn library_waits_for_udp(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     let view = views.system.iter().copied().find(|view| view.udp_silent)?;
     (views.in_use.kind == ViewKind::Libc).then(|| over_tcp_only(case, view, Severity::Error))
 }
 
 /// A server that is silent over UDP and answers over TCP.
-pub(super) fn over_tcp_only(case: &Case<'_>, view: &View, severity: Severity) -> Finding {
+pub(super) fn over_tcp_only(case: &Context<'_>, view: &View, severity: Severity) -> Finding {
     let host = case.target.host.as_str();
     let who = match view.kind {
         ViewKind::Libc | ViewKind::System => "Programs ask over UDP first, wait, and do not try TCP by themselves.",
@@ -33,11 +33,11 @@ pub(super) fn over_tcp_only(case: &Case<'_>, view: &View, severity: Severity) ->
         "let UDP port {0} through to it and back; until then, `options use-vc` in resolv.conf has the C library ask over TCP",
         port(view)
     ))
-    .commands([format!("{} +notcp", advice::ask(view, host)), format!("{} +tcp", advice::ask(view, host))])
+    .commands([format!("{} +notcp", remediation::ask(view, host)), format!("{} +tcp", remediation::ask(view, host))])
 }
 
 /// A failed view whose last word was awaited over TCP.
-pub(super) fn tcp_blocked(case: &Case<'_>, view: &View, severity: Severity, more: &str) -> Option<Finding> {
+pub(super) fn tcp_blocked(case: &Context<'_>, view: &View, severity: Severity, more: &str) -> Option<Finding> {
     let code = failure_code(view.outcome).filter(|code| matches!(code, Code::DnsTimeout | Code::DnsUnreachable))?;
     if view.transport != Some(Transport::Tcp) {
         return None;
@@ -64,7 +64,10 @@ pub(super) fn tcp_blocked(case: &Case<'_>, view: &View, severity: Severity, more
     Some(
         Finding::new(code, severity, summary, format!("{why}{more}"))
             .hint(format!("let TCP port {port} through to it beside UDP, and have the server listen on both"))
-            .commands([format!("{} +notcp", advice::ask(view, host)), format!("{} +tcp", advice::ask(view, host))]),
+            .commands([
+                format!("{} +notcp", remediation::ask(view, host)),
+                format!("{} +tcp", remediation::ask(view, host)),
+            ]),
     )
 }
 

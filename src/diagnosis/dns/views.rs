@@ -1,18 +1,18 @@
-//! Reading a view against the expectation, and comparing views.
+//! AnswerClass a view against the expectation, and comparing views.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::cache::LocalCache;
 use crate::address::{AddressClass, classify};
-use crate::diagnosis::Case;
+use crate::diagnosis::Context;
 use crate::expectation::{Expectation, ExpectedPath};
-use crate::observation::dns::{Tries, ViewKind};
+use crate::observation::dns::{RepeatGroup, ViewKind};
 use crate::observation::{View, ViewOutcome};
 
 /// What a view's answer is, held against the expectation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reading {
+pub(super) enum AnswerClass {
     /// Every address meets it.
     Expected,
     /// Every address is of the expected kind, and not every one is an expected endpoint.
@@ -31,7 +31,7 @@ pub(super) enum Reading {
     Interrupted,
 }
 
-impl Reading {
+impl AnswerClass {
     pub(super) fn of(view: &View, expectation: &Expectation) -> Self {
         Self::of_answer(view.outcome, &view.ips().collect::<Vec<_>>(), expectation)
     }
@@ -61,7 +61,7 @@ impl Reading {
         let fitting = ips.iter().filter(|ip| of_kind(ip)).count();
         if ips.is_empty() {
             Self::Absent
-        } else if ips.iter().all(|ip| expectation.is_met_by(*ip)) {
+        } else if ips.iter().all(|ip| expectation.allows(*ip)) {
             Self::Expected
         } else if fitting == ips.len() {
             Self::WrongEndpoint
@@ -91,7 +91,7 @@ pub(super) struct Views<'a> {
 }
 
 impl<'a> Views<'a> {
-    pub(super) fn of(case: &Case<'a>) -> Option<Self> {
+    pub(super) fn of(case: &Context<'a>) -> Option<Self> {
         let resolution = &case.observation.resolution;
         let of_kind = |kind| resolution.views.iter().filter(move |view| view.kind == kind).collect();
         Some(Self {
@@ -102,13 +102,13 @@ impl<'a> Views<'a> {
         })
     }
 
-    pub(super) fn reading(&self, view: &View) -> Reading {
-        Reading::of(view, self.expectation)
+    pub(super) fn reading(&self, view: &View) -> AnswerClass {
+        AnswerClass::of(view, self.expectation)
     }
 
-    pub(super) fn reading_of(&self, tries: &Tries) -> Reading {
+    pub(super) fn reading_of(&self, tries: &RepeatGroup) -> AnswerClass {
         let ips: Vec<IpAddr> = tries.addresses.iter().map(|address| address.ip).collect();
-        Reading::of_answer(tries.outcome, &ips, self.expectation)
+        AnswerClass::of_answer(tries.outcome, &ips, self.expectation)
     }
 
     /// The views that asked a DNS server, system first.
@@ -117,16 +117,16 @@ impl<'a> Views<'a> {
     }
 
     /// The configured resolvers other than the one in use, the one that Azure runs first.
-    pub(super) fn references(&self) -> Vec<&'a View> {
-        let mut references: Vec<&View> =
+    pub(super) fn reference_resolvers(&self) -> Vec<&'a View> {
+        let mut reference_resolvers: Vec<&View> =
             self.configured.iter().copied().filter(|view| view.view != self.in_use.view).collect();
-        references.sort_by_key(|view| !view.is_azure_dns());
-        references
+        reference_resolvers.sort_by_key(|view| !view.is_azure_dns());
+        reference_resolvers
     }
 
     /// The configured resolvers whose answers count: those that can see a private zone.
     pub(super) fn comparable(&self) -> impl Iterator<Item = &'a View> + '_ {
-        self.references().into_iter().filter(|view| !self.is_public_resolver(view))
+        self.reference_resolvers().into_iter().filter(|view| !self.is_public_resolver(view))
     }
 
     /// A public resolver rightly answers with the public address: its answer is compared with nothing.

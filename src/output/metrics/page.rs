@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::io;
 
-use super::distribution::Distribution;
 use super::family::{Family, Kind};
+use super::histogram::Distribution;
 use super::negotiation::ExpositionFormat;
 use crate::output::printable;
 
@@ -219,8 +219,8 @@ fn push_escaped(to: &mut String, text: &str, with_quotes: bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::distribution::Bounds;
     use super::super::family;
+    use super::super::histogram::Bounds;
     use super::*;
 
     fn page<'p>(format: ExpositionFormat) -> Page<'p> {

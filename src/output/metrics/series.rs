@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::distribution::{Bounds, Distribution};
-use super::facts;
 use super::family;
+use super::gauges;
+use super::histogram::{Bounds, Distribution};
 use super::page::{Label, Page, Value};
 use crate::clock::Timestamp;
 use crate::diagnosis::{Cause, Verdict};
@@ -86,12 +86,12 @@ impl TargetSeries {
     pub(crate) fn observe(&mut self, record: &Arc<Record>) {
         self.probes += 1;
         self.probe_duration.observe(record.took_seconds.as_f64());
-        if !facts::is_success(record) {
+        if !gauges::is_success(record) {
             self.failures += 1;
             *self.failures_by_cause.entry(record.verdict.cause).or_default() += 1;
         }
         // The phases that not every target has begin with the first probe in which they run.
-        for name in facts::phases_of(record) {
+        for name in gauges::phases_of(record) {
             self.phases.entry(name).or_insert_with(|| PhaseSeries::new(&self.phase_bounds));
         }
         for (name, series) in &mut self.phases {
@@ -127,8 +127,8 @@ impl TargetSeries {
             page.add(&family::VERDICT_SINCE, [target], since.unix_seconds());
         }
         let facts = match &self.latest {
-            Some(record) => facts::of(record, self.phases.keys().copied(), self.resolution_info),
-            None => facts::before_the_first_probe(self.phases.keys().copied()),
+            Some(record) => gauges::of(record, self.phases.keys().copied(), self.resolution_info),
+            None => gauges::before_the_first_probe(self.phases.keys().copied()),
         };
         for fact in facts {
             page.add(fact.family, std::iter::once(target).chain(fact.labels()), fact.value);
@@ -172,7 +172,7 @@ impl Answer {
             outcome: view.outcome,
             chain: cnames.map(|record| (record.name.clone(), record.data.clone())).collect(),
             canonical_name: view.canonical_name.clone(),
-            addresses: facts::addresses_of(view),
+            addresses: gauges::addresses_of(view),
         }
     }
 }

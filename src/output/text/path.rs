@@ -3,7 +3,7 @@
 use super::style::{Paint, Style};
 use crate::azure;
 use crate::observation::dns::{ChainRecord, View};
-use crate::output::words::{self, Standing};
+use crate::output::describe::{self, Agreement};
 use crate::record::Record;
 
 /// A hostile chain stays on the screen.
@@ -15,7 +15,7 @@ const MOST: usize = 24;
 pub(crate) fn chain_lines(record: &Record, style: &Style) -> Vec<String> {
     let resolution = &record.observation.resolution;
     let in_use = resolution.in_use();
-    match words::chain_view(resolution) {
+    match describe::chain_view(resolution) {
         None => in_use.map(|view| answer_lines(record, view, style)).unwrap_or_default(),
         Some(view) => {
             let overridden = in_use.filter(|view| !view.hosts_file.is_empty());
@@ -45,7 +45,7 @@ fn chain_of(record: &Record, view: &View, style: &Style) -> Vec<String> {
     if view.chain.len() > MOST {
         rows.push((format!("{}and {} more", branch(depth, true, style), view.chain.len() - MOST), None, None));
     } else if view.addresses.is_empty() {
-        let answer = style.clean(&words::view_answer(view));
+        let answer = style.clean(&describe::view_answer(view));
         rows.push((format!("{}{answer}", branch(depth, true, style)), None, None));
     }
     // One long name must not push the numbers of all the others off the screen.
@@ -68,10 +68,10 @@ fn root(record: &Record, view: &View, style: &Style) -> String {
     if let Some(answered) = view.answered_name.as_deref().filter(|name| *name != record.target.host.as_str()) {
         line.push_str(&format!(", answered as {}", style.clean(answered)));
     }
-    match words::standing(&record.observation.resolution, view) {
-        Standing::InUse | Standing::Agrees => {}
-        Standing::Differs | Standing::Unknown => {
-            let seen = format!("  (as {} sees it)", style.clean(&words::view_name(view)));
+    match describe::standing(&record.observation.resolution, view) {
+        Agreement::InUse | Agreement::Agrees => {}
+        Agreement::Differs | Agreement::Unknown => {
+            let seen = format!("  (as {} sees it)", style.clean(&describe::view_name(view)));
             line.push_str(&style.paint(Paint::Dim, &seen));
         }
     }
@@ -88,7 +88,7 @@ fn answer_lines(record: &Record, view: &View, style: &Style) -> Vec<String> {
         depth = 1;
     }
     if view.addresses.is_empty() {
-        lines.push(format!("{}{}", branch(depth, true, style), style.clean(&words::view_answer(view))));
+        lines.push(format!("{}{}", branch(depth, true, style), style.clean(&describe::view_answer(view))));
     }
     let shown = &view.addresses[..view.addresses.len().min(MOST)];
     for (at, address) in shown.iter().enumerate() {
@@ -112,7 +112,7 @@ fn is_alias(link: &ChainRecord) -> bool {
 /// The name in the private zone stands out, and an address shows whether it is expected.
 fn paint(link: &ChainRecord, record: &Record) -> Option<Paint> {
     match link.data.parse() {
-        Ok(ip) if record.expectation.is_met_by(ip) => Some(Paint::Good),
+        Ok(ip) if record.expectation.allows(ip) => Some(Paint::Good),
         Ok(_) => Some(Paint::Bad),
         Err(_) => azure::privatelink_zone(&link.data).map(|_| Paint::Strong),
     }

@@ -69,7 +69,7 @@ impl Style {
     /// An address and its class, in the colour of whether it is expected.
     pub(super) fn address(&self, record: &Record, ip: IpAddr) -> String {
         let expectation = &record.expectation;
-        let paint = if expectation.is_met_by(ip) { Paint::Good } else { Paint::Bad };
+        let paint = if expectation.allows(ip) { Paint::Good } else { Paint::Bad };
         self.paint(paint, &format!("{ip} {}", expectation.class(ip)))
     }
 }

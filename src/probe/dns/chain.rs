@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 
-use super::Asked;
+use super::NameAnswer;
 use crate::observation::ViewOutcome;
 use crate::observation::dns::{ChainRecord, Transport};
 
@@ -107,7 +107,7 @@ fn text(name: &Name) -> String {
 
 /// The questions for A and AAAA of one name, taken together.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ResolvedChain {
     pub(crate) name: Option<String>,
     pub(crate) outcome: ViewOutcome,
     pub(crate) rcode: Option<String>,
@@ -117,10 +117,10 @@ pub(crate) struct Answer {
     pub(crate) addresses: Vec<(IpAddr, u32)>,
 }
 
-impl Answer {
+impl ResolvedChain {
     /// Addresses of either family make it answered. Without any, the question that says most decides:
     /// a failure before a final word, since an address may hide behind the failure, and A before AAAA.
-    pub(crate) fn of(asked: &Asked) -> Self {
+    pub(crate) fn of(asked: &NameAnswer) -> Self {
         let any_address = asked.sections.iter().flatten().any(|section| !section.addresses.is_empty());
         let deciding = asked
             .questions

@@ -18,7 +18,7 @@ use crate::address::AddressClass;
 use crate::clock::Seconds;
 use crate::observation::ViewOutcome;
 use crate::observation::dns::{HostsEntry, ResolvedAddress, View};
-use crate::probe::kernel::Wait;
+use crate::probe::socket_timestamps::Wait;
 use crate::target::HostName;
 
 /// The most calls under way at once; a silent name server blocks each for up to 30 s and more.
@@ -42,10 +42,10 @@ pub(in crate::probe) type Errand = Box<dyn FnOnce() + Send>;
 
 /// How many calls go on at once while they return as they should: many targets that are due in the same moment would
 /// have a thread each, with a stack and an arena of the allocator, for the fraction of a millisecond that a call takes.
-const AT_ONCE: usize = 8;
+const MAX_CONCURRENT_LOOKUPS: usize = 8;
 
 /// How long a call waits for its turn among them, and then goes on besides: others may hang.
-const TURN: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Counts the calls under way.
 pub(super) struct LibcPool {
@@ -63,13 +63,13 @@ impl Drop for Call {
 
 impl LibcPool {
     pub(super) fn new() -> Self {
-        Self { calls: Arc::default(), turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { calls: Arc::default(), turns: Arc::new(Semaphore::new(MAX_CONCURRENT_LOOKUPS)) }
     }
 
     /// Asks, and writes what came into `view`. Dropping the future leaves the call to end by itself. Once the answer
     /// is on its way, its thread does the errand, for which another would have to be woken.
     pub(super) async fn ask(&self, view: &mut View, host: &HostName, errand: Option<Errand>) {
-        let turn = timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = timeout(POLL_INTERVAL, Arc::clone(&self.turns).acquire_owned()).await;
         let call = Call(Arc::clone(&self.calls));
         if self.calls.fetch_add(1, Ordering::Relaxed) >= MAX_CALLS {
             view.outcome = ViewOutcome::Timeout;
@@ -204,13 +204,14 @@ mod tests {
     #[tokio::test]
     async fn calls_that_hang_take_no_turn_from_others() {
         let pool = LibcPool::new();
-        let hanging = Arc::clone(&pool.turns).acquire_many_owned(AT_ONCE.try_into().expect("a few")).await;
+        let hanging =
+            Arc::clone(&pool.turns).acquire_many_owned(MAX_CONCURRENT_LOOKUPS.try_into().expect("a few")).await;
         let mut view = View::new("libc", crate::observation::dns::ViewKind::Libc, None);
         let begun = std::time::Instant::now();
         pool.ask(&mut view, &super::super::host("localhost"), None).await;
         assert_eq!(view.outcome, ViewOutcome::Answered, "{view:?}");
         assert!(
-            begun.elapsed() >= TURN && view.took_seconds.is_some_and(|took| took.0 < TURN),
+            begun.elapsed() >= POLL_INTERVAL && view.took_seconds.is_some_and(|took| took.0 < POLL_INTERVAL),
             "waiting is no resolving"
         );
         drop(hanging);

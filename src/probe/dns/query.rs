@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-use super::Asked;
+use super::NameAnswer;
 use super::chain::{self, Section};
 use crate::observation::ViewOutcome;
 use crate::observation::dns::{Question, Transport};
@@ -33,13 +33,19 @@ const RESEND_AT: [f64; 2] = [0.2, 0.5];
 const TCP_AT: f64 = 0.7;
 
 /// Asks `server` for the A and, with `with_aaaa`, the AAAA records of `name`, within `limit`.
-pub(super) async fn ask(server: SocketAddr, name: &str, with_aaaa: bool, tcp_only: bool, limit: Duration) -> Asked {
+pub(super) async fn ask(
+    server: SocketAddr,
+    name: &str,
+    with_aaaa: bool,
+    tcp_only: bool,
+    limit: Duration,
+) -> NameAnswer {
     let began = Instant::now();
     let types: &[RecordType] = if with_aaaa { &[RecordType::A, RecordType::AAAA] } else { &[RecordType::A] };
-    let mut pending: Vec<Pending> = Vec::new();
+    let mut pending: Vec<InFlightQuery> = Vec::new();
     let ids = random_ids();
     for (place, record_type) in types.iter().enumerate() {
-        match ids.clone().and_then(|ids| Pending::new(name, *record_type, ids[place], true)) {
+        match ids.clone().and_then(|ids| InFlightQuery::new(name, *record_type, ids[place], true)) {
             Ok(question) => pending.push(question),
             Err(reason) => return failed(name, types, ViewOutcome::Failed, &reason, began),
         }
@@ -54,39 +60,44 @@ pub(super) async fn ask(server: SocketAddr, name: &str, with_aaaa: bool, tcp_onl
     }
     over_tcp(server, &mut pending, tcp_only, began, limit).await;
     let (questions, sections) = pending.into_iter().map(|question| question.finish(name, began)).unzip();
-    Asked { questions, sections }
+    NameAnswer { questions, sections }
 }
 
 /// What [`ask`] makes of a server that has sent these messages, to questions of the ids `first_id` and the
 /// one after it: each a datagram, but for the one after a truncated one, which has come over TCP. It
 /// takes as many as it would have waited for.
-pub(super) fn judge(name: &str, with_aaaa: bool, first_id: u16, messages: &mut std::slice::Iter<'_, &[u8]>) -> Asked {
+pub(super) fn parse_messages(
+    name: &str,
+    with_aaaa: bool,
+    first_id: u16,
+    messages: &mut std::slice::Iter<'_, &[u8]>,
+) -> NameAnswer {
     let began = Instant::now();
     let types: &[RecordType] = if with_aaaa { &[RecordType::A, RecordType::AAAA] } else { &[RecordType::A] };
-    let mut pending: Vec<Pending> = Vec::new();
+    let mut pending: Vec<InFlightQuery> = Vec::new();
     for (record_type, id) in types.iter().zip(first_id..) {
-        match Pending::new(name, *record_type, id, true) {
-            Ok(question) => pending.push(Pending { attempts: 1, ..question }),
+        match InFlightQuery::new(name, *record_type, id, true) {
+            Ok(question) => pending.push(InFlightQuery { attempts: 1, ..question }),
             Err(reason) => return failed(name, types, ViewOutcome::Failed, &reason, began),
         }
     }
     while pending.iter().any(|question| question.end.is_none())
         && let Some(datagram) = messages.next()
     {
-        take_in(&mut pending, datagram, began);
+        handle_datagram(&mut pending, datagram, began);
     }
     for question in pending.iter_mut().filter(|question| question.truncated) {
         question.transport = Transport::Tcp;
         question.end = Some(match messages.next() {
             Some(answer) => end_over_tcp(question, answer),
-            None => End::Timeout(TRUNCATED_AND_SILENT),
+            None => QueryResult::Timeout(TRUNCATED_AND_SILENT),
         });
     }
     let (questions, sections) = pending.into_iter().map(|question| question.finish(name, began)).unzip();
-    Asked { questions, sections }
+    NameAnswer { questions, sections }
 }
 
-fn failed(name: &str, types: &[RecordType], outcome: ViewOutcome, reason: &str, began: Instant) -> Asked {
+fn failed(name: &str, types: &[RecordType], outcome: ViewOutcome, reason: &str, began: Instant) -> NameAnswer {
     let questions = types
         .iter()
         .map(|record_type| Question {
@@ -98,16 +109,16 @@ fn failed(name: &str, types: &[RecordType], outcome: ViewOutcome, reason: &str, 
             attempts: 0,
             truncated: false,
             udp_silent: false,
-            stray_datagrams: 0,
+            unexpected_datagrams: 0,
             answers: 0,
             took_seconds: began.elapsed().into(),
         })
         .collect();
-    Asked { questions, sections: types.iter().map(|_| Err(reason.to_owned())).collect() }
+    NameAnswer { questions, sections: types.iter().map(|_| Err(reason.to_owned())).collect() }
 }
 
 /// A question on its way.
-struct Pending {
+struct InFlightQuery {
     name: Name,
     record_type: RecordType,
     id: u16,
@@ -118,12 +129,12 @@ struct Pending {
     strays: u32,
     transport: Transport,
     took: Option<Duration>,
-    end: Option<End>,
+    end: Option<QueryResult>,
 }
 
 /// How a question ended.
 #[derive(Clone)]
-enum End {
+enum QueryResult {
     Response(Box<Message>),
     Timeout(&'static str),
     Unreachable(String),
@@ -131,7 +142,7 @@ enum End {
     Failed(String),
 }
 
-impl Pending {
+impl InFlightQuery {
     fn new(name: &str, record_type: RecordType, id: u16, edns: bool) -> Result<Self, String> {
         let mut name = Name::from_ascii(name).map_err(|error| format!("{name} cannot be asked for: {error}"))?;
         name.set_fqdn(true);
@@ -170,20 +181,20 @@ impl Pending {
     fn finish(self, name: &str, began: Instant) -> (Question, Result<Section, String>) {
         let took = self.took.unwrap_or_else(|| began.elapsed());
         let (outcome, rcode, answers, section) = match self.end {
-            Some(End::Response(message)) => {
+            Some(QueryResult::Response(message)) => {
                 let section = chain::follow(&message, &self.name, self.record_type);
                 let outcome = chain::outcome_of(&message, &section);
                 let rcode = chain::rcode_name(message.metadata.response_code);
                 (outcome, Some(rcode), message.answers.len(), section)
             }
-            Some(End::Timeout(_)) | None if self.strays > 0 => {
+            Some(QueryResult::Timeout(_)) | None if self.strays > 0 => {
                 let reason = format!("{} datagrams came, none of them an answer to the question", self.strays);
                 (ViewOutcome::BadAnswer, None, 0, Err(reason))
             }
-            Some(End::Timeout(what)) => (ViewOutcome::Timeout, None, 0, Err(what.to_owned())),
-            Some(End::Unreachable(reason)) => (ViewOutcome::Unreachable, None, 0, Err(reason)),
-            Some(End::Bad(reason)) => (ViewOutcome::BadAnswer, None, 0, Err(reason)),
-            Some(End::Failed(reason)) => (ViewOutcome::Failed, None, 0, Err(reason)),
+            Some(QueryResult::Timeout(what)) => (ViewOutcome::Timeout, None, 0, Err(what.to_owned())),
+            Some(QueryResult::Unreachable(reason)) => (ViewOutcome::Unreachable, None, 0, Err(reason)),
+            Some(QueryResult::Bad(reason)) => (ViewOutcome::BadAnswer, None, 0, Err(reason)),
+            Some(QueryResult::Failed(reason)) => (ViewOutcome::Failed, None, 0, Err(reason)),
             None => (ViewOutcome::Timeout, None, 0, Err(SILENT.to_owned())),
         };
         let question = Question {
@@ -195,7 +206,7 @@ impl Pending {
             attempts: self.attempts,
             truncated: self.truncated,
             udp_silent: self.udp_silent,
-            stray_datagrams: self.strays,
+            unexpected_datagrams: self.strays,
             answers,
             took_seconds: took.into(),
         };
@@ -209,14 +220,19 @@ const TRUNCATED_AND_SILENT: &str = "truncated over UDP, and no answer over TCP";
 
 /// Sends every question and takes in answers until all have theirs or the limit has passed. Where
 /// nothing at all has come by [`TCP_AT`], the questions go over TCP besides.
-async fn over_udp(server: SocketAddr, pending: &mut [Pending], began: Instant, limit: Duration) -> Result<(), End> {
+async fn over_udp(
+    server: SocketAddr,
+    pending: &mut [InFlightQuery],
+    began: Instant,
+    limit: Duration,
+) -> Result<(), QueryResult> {
     let socket = udp_socket(server)?;
     // Before the runtime knows the socket: a new one's buffer has room for questions, and need not be waited for.
     for question in pending.iter_mut().filter(|question| question.end.is_none()) {
         question.attempts += 1;
         socket.send(&question.wire).map_err(|error| unreachable(&error))?;
     }
-    let socket = UdpSocket::from_std(socket).map_err(|error| End::Failed(format!("no socket: {error}")))?;
+    let socket = UdpSocket::from_std(socket).map_err(|error| QueryResult::Failed(format!("no socket: {error}")))?;
     for (again, until) in RESEND_AT.into_iter().chain([TCP_AT]).enumerate() {
         for question in pending.iter_mut().filter(|question| again > 0 && question.end.is_none()) {
             question.attempts += 1;
@@ -229,7 +245,7 @@ async fn over_udp(server: SocketAddr, pending: &mut [Pending], began: Instant, l
     }
     let left = limit.saturating_sub(began.elapsed());
     if pending.iter().any(|question| question.end.is_some() || question.strays > 0) {
-        return timeout(left, listen(&socket, pending, began)).await.unwrap_or(Err(End::Timeout(SILENT)));
+        return timeout(left, listen(&socket, pending, began)).await.unwrap_or(Err(QueryResult::Timeout(SILENT)));
     }
     let questions: Vec<(u16, Vec<u8>)> = pending.iter().map(|question| (question.id, question.wire.clone())).collect();
     let both = async {
@@ -238,35 +254,35 @@ async fn over_udp(server: SocketAddr, pending: &mut [Pending], began: Instant, l
             answers = answers_over_tcp(server, &questions) => Ok(answers),
         }
     };
-    let answers = timeout(left, both).await.unwrap_or(Err(End::Timeout(SILENT)))?;
+    let answers = timeout(left, both).await.unwrap_or(Err(QueryResult::Timeout(SILENT)))?;
     for (question, answer) in pending.iter_mut().zip(answers) {
         if question.end.is_none() && question.is_answered_by(&answer) {
             question.transport = Transport::Tcp;
             question.udp_silent = true;
             question.took = Some(began.elapsed());
-            question.end = Some(End::Response(Box::new(answer)));
+            question.end = Some(QueryResult::Response(Box::new(answer)));
         }
     }
-    if pending.iter().all(|question| question.end.is_some()) { Ok(()) } else { Err(End::Timeout(SILENT)) }
+    if pending.iter().all(|question| question.end.is_some()) { Ok(()) } else { Err(QueryResult::Timeout(SILENT)) }
 }
 
 /// A socket that hears `server` alone.
-fn udp_socket(server: SocketAddr) -> Result<std::net::UdpSocket, End> {
+fn udp_socket(server: SocketAddr) -> Result<std::net::UdpSocket, QueryResult> {
     let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(family, SocketType::DGRAM, flags, None)
-        .map_err(|error| End::Failed(format!("no socket: {}", io::Error::from(error))))?;
+        .map_err(|error| QueryResult::Failed(format!("no socket: {}", io::Error::from(error))))?;
     // It also gives the socket its port (ip(7)).
     rustix::net::connect(&socket, &server).map_err(|error| unreachable(&error.into()))?;
     Ok(socket.into())
 }
 
 /// Takes in datagrams until every question has its answer.
-async fn listen(socket: &UdpSocket, pending: &mut [Pending], began: Instant) -> Result<(), End> {
+async fn listen(socket: &UdpSocket, pending: &mut [InFlightQuery], began: Instant) -> Result<(), QueryResult> {
     let mut buffer = [0u8; 4096];
     while pending.iter().any(|question| question.end.is_none()) {
         let length = socket.recv(&mut buffer).await.map_err(|error| unreachable(&error))?;
-        take_in(pending, &buffer[..length], began);
+        handle_datagram(pending, &buffer[..length], began);
     }
     Ok(())
 }
@@ -284,7 +300,7 @@ async fn answers_over_tcp(server: SocketAddr, questions: &[(u16, Vec<u8>)]) -> V
     answers
 }
 
-fn take_in(pending: &mut [Pending], datagram: &[u8], began: Instant) {
+fn handle_datagram(pending: &mut [InFlightQuery], datagram: &[u8], began: Instant) {
     let message = Message::from_vec(datagram);
     match message {
         Ok(message) => {
@@ -292,7 +308,7 @@ fn take_in(pending: &mut [Pending], datagram: &[u8], began: Instant) {
             if let Some(question) = found.and_then(|index| pending.get_mut(index)) {
                 question.took = Some(began.elapsed());
                 question.truncated = message.metadata.truncation;
-                question.end = Some(End::Response(Box::new(message)));
+                question.end = Some(QueryResult::Response(Box::new(message)));
                 return;
             }
         }
@@ -307,21 +323,21 @@ fn take_in(pending: &mut [Pending], datagram: &[u8], began: Instant) {
 }
 
 /// Servers older than EDNS answer FORMERR or NOTIMP to it (RFC 6891, 7): ask them without.
-async fn without_edns(server: SocketAddr, pending: &mut [Pending], began: Instant, limit: Duration) {
+async fn without_edns(server: SocketAddr, pending: &mut [InFlightQuery], began: Instant, limit: Duration) {
     for question in pending.iter_mut() {
-        let refuses_edns = matches!(&question.end, Some(End::Response(message)) if matches!(
+        let refuses_edns = matches!(&question.end, Some(QueryResult::Response(message)) if matches!(
             message.metadata.response_code,
             ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS
         ));
         if !refuses_edns {
             continue;
         }
-        let again =
-            random_ids().and_then(|[id, _]| Pending::new(&question.name.to_ascii(), question.record_type, id, false));
+        let again = random_ids()
+            .and_then(|[id, _]| InFlightQuery::new(&question.name.to_ascii(), question.record_type, id, false));
         let Ok(mut again) = again else { continue };
         let again = std::slice::from_mut(&mut again);
         let _ = over_udp(server, again, began, limit).await; // without an answer the first one stands
-        if let Some(answered) = again.iter_mut().find(|again| matches!(again.end, Some(End::Response(_)))) {
+        if let Some(answered) = again.iter_mut().find(|again| matches!(again.end, Some(QueryResult::Response(_)))) {
             question.end = answered.end.take();
             question.truncated = answered.truncated;
             question.took = answered.took;
@@ -333,14 +349,14 @@ async fn without_edns(server: SocketAddr, pending: &mut [Pending], began: Instan
 }
 
 /// Asks again over TCP what was truncated (RFC 7766, 5), or everything where the system says so.
-async fn over_tcp(server: SocketAddr, pending: &mut [Pending], all: bool, began: Instant, limit: Duration) {
+async fn over_tcp(server: SocketAddr, pending: &mut [InFlightQuery], all: bool, began: Instant, limit: Duration) {
     for question in pending.iter_mut().filter(|question| all || question.truncated) {
         question.transport = Transport::Tcp;
         let left = limit.saturating_sub(began.elapsed());
         let end = match timeout(left, exchange_tcp(server, question)).await {
             Ok(end) => end,
-            Err(_) if question.truncated => End::Timeout(TRUNCATED_AND_SILENT),
-            Err(_) => End::Timeout("no answer over TCP"),
+            Err(_) if question.truncated => QueryResult::Timeout(TRUNCATED_AND_SILENT),
+            Err(_) => QueryResult::Timeout("no answer over TCP"),
         };
         question.attempts = question.attempts.max(1);
         question.end = Some(end);
@@ -348,21 +364,21 @@ async fn over_tcp(server: SocketAddr, pending: &mut [Pending], all: bool, began:
     }
 }
 
-async fn exchange_tcp(server: SocketAddr, question: &Pending) -> End {
+async fn exchange_tcp(server: SocketAddr, question: &InFlightQuery) -> QueryResult {
     match exchange(server, &question.wire).await {
         Ok(answer) => end_over_tcp(question, &answer),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            End::Bad("the server closed the TCP connection before a whole answer".into())
+            QueryResult::Bad("the server closed the TCP connection before a whole answer".into())
         }
-        Err(error) => End::Unreachable(format!("TCP to {server}: {error}")),
+        Err(error) => QueryResult::Unreachable(format!("TCP to {server}: {error}")),
     }
 }
 
-fn end_over_tcp(question: &Pending, answer: &[u8]) -> End {
+fn end_over_tcp(question: &InFlightQuery, answer: &[u8]) -> QueryResult {
     match Message::from_vec(answer) {
-        Ok(message) if question.is_answered_by(&message) => End::Response(Box::new(message)),
-        Ok(_) => End::Bad("the answer over TCP is for another question".into()),
-        Err(error) => End::Bad(format!("the answer over TCP cannot be decoded: {error}")),
+        Ok(message) if question.is_answered_by(&message) => QueryResult::Response(Box::new(message)),
+        Ok(_) => QueryResult::Bad("the answer over TCP is for another question".into()),
+        Err(error) => QueryResult::Bad(format!("the answer over TCP cannot be decoded: {error}")),
     }
 }
 
@@ -379,8 +395,8 @@ async fn exchange(server: SocketAddr, wire: &[u8]) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-fn unreachable(error: &io::Error) -> End {
-    End::Unreachable(match error.kind() {
+fn unreachable(error: &io::Error) -> QueryResult {
+    QueryResult::Unreachable(match error.kind() {
         io::ErrorKind::ConnectionRefused => "nothing listens on the port (ICMP port unreachable)".to_owned(),
         _ => error.to_string(),
     })

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::resolv_conf::ResolvConf;
-use super::search::Walk;
-use super::{Server, Style, libc, walk_view};
+use super::search::SearchList;
+use super::{QueryOptions, Server, libc, walk_view};
 use crate::expectation::Expectation;
 use crate::observation::dns::{HostsEntry, View, ViewKind};
 use crate::probe::replay::{DnsQuestions, SystemResolver};
@@ -17,8 +17,8 @@ const LIMIT: Duration = Duration::from_secs(3600);
 
 pub(in crate::probe) fn view(questions: &DnsQuestions<'_>, expectation: &Expectation, messages: &[&[u8]]) -> View {
     let mut view = View::new("replay", ViewKind::Resolver, None);
-    let walk = Walk::new(questions.host, questions.search, questions.ndots);
-    let style = Style { tcp_only: false, with_aaaa: true };
+    let walk = SearchList::new(questions.host, questions.search, questions.ndots);
+    let style = QueryOptions { tcp_only: false, with_aaaa: true };
     let server = Server::Said(questions.first_id, messages.iter());
     // It never waits, so that it is over at once.
     let _ = walk_view(&mut view, walk, server, style, LIMIT).now_or_never();

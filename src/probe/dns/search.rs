@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::Asked;
+use super::NameAnswer;
 use crate::observation::ViewOutcome;
 use crate::target::HostName;
 
 /// The names still to be asked, in order, and what has been learned on the way.
-pub(super) struct Walk {
+pub(super) struct SearchList {
     bare: String,
     left: VecDeque<Candidate>,
     asked_bare: bool,
@@ -22,7 +22,7 @@ enum Candidate {
     Suffixed(String),
 }
 
-impl Walk {
+impl SearchList {
     /// With at least `ndots` dots the bare name comes first; with fewer it comes last. A name with
     /// a trailing dot is asked as it is, once.
     pub(super) fn new(host: &HostName, search: &[String], ndots: u32) -> Self {
@@ -85,7 +85,7 @@ impl Walk {
 
     /// Takes note of what the last name gave, which decides what is asked next; says whether the
     /// name was found, which ends the walk.
-    pub(super) fn note(&mut self, asked: &Asked) -> bool {
+    pub(super) fn note(&mut self, asked: &NameAnswer) -> bool {
         if asked.is_found() {
             self.done = true;
             return true;
@@ -126,7 +126,7 @@ mod tests {
     use crate::clock::Seconds;
     use crate::observation::dns::{Question, Transport};
 
-    fn asked(outcome: ViewOutcome, answers: usize) -> Asked {
+    fn asked(outcome: ViewOutcome, answers: usize) -> NameAnswer {
         let question = Question {
             name: String::new(),
             record_type: "A".into(),
@@ -136,16 +136,16 @@ mod tests {
             attempts: 1,
             truncated: false,
             udp_silent: false,
-            stray_datagrams: 0,
+            unexpected_datagrams: 0,
             answers,
             took_seconds: Seconds::default(),
         };
-        Asked { questions: vec![question], sections: Vec::new() }
+        NameAnswer { questions: vec![question], sections: Vec::new() }
     }
 
     fn walked(name: &str, search: &[&str], ndots: u32, outcome: ViewOutcome) -> Vec<String> {
         let search: Vec<String> = search.iter().map(ToString::to_string).collect();
-        let mut walk = Walk::new(&host(name), &search, ndots);
+        let mut walk = SearchList::new(&host(name), &search, ndots);
         let mut names = Vec::new();
         while let Some(name) = walk.next_name() {
             names.push(name);
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_lone_cname_ends_the_walk() {
-        let mut walk = Walk::new(&host("a"), &["x".into()], 1);
+        let mut walk = SearchList::new(&host("a"), &["x".into()], 1);
         walk.next_name();
         walk.note(&asked(ViewOutcome::NoData, 1));
         assert_eq!(walk.next_name(), None);
@@ -198,7 +198,7 @@ mod tests {
         ) {
             let name = labels.join(".");
             let given = if absolute { format!("{name}.") } else { name.clone() };
-            let mut walk = Walk::new(&host(&given), &search, ndots);
+            let mut walk = SearchList::new(&host(&given), &search, ndots);
             let mut names = Vec::new();
             while let Some(next) = walk.next_name() {
                 prop_assert!(next.starts_with(&name));

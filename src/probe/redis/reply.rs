@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use redis::Value;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use crate::probe::kernel::Arrival;
+use crate::probe::socket_timestamps::LastReceived;
 
 /// The most bytes that one reply may have where nothing else is said: most of what is asked for has a line.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
@@ -19,9 +19,9 @@ pub(super) const MAX_BYTES: usize = 64 * 1024;
 const KEPT: usize = 256;
 
 /// A connection on which commands are answered in turn.
-pub(in crate::probe) struct Conversation<S> {
+pub(in crate::probe) struct RespConnection<S> {
     stream: S,
-    arrival: Arrival,
+    arrival: LastReceived,
     decoder: Decoder<AnySendSyncPartialState, PointerOffset<[u8]>>,
     bounds: Bounds,
     limit: usize,
@@ -33,12 +33,12 @@ pub(super) enum Reply {
     /// A reply to the command.
     Answer(Value),
     /// A reply that came before the command was sent, and is therefore none.
-    Unasked(Value),
+    Unsolicited(Value),
 }
 
 /// Why there is no reply.
 #[derive(Debug)]
-pub(super) enum Broken {
+pub(super) enum ReadError {
     /// What came is not the protocol; this is how it begins.
     NotRedis(Vec<u8>),
     /// The reply has more bytes than it may, this many.
@@ -54,12 +54,12 @@ pub(super) enum Broken {
 struct Bounds {
     bytes: usize,
     head: Vec<u8>,
-    end: Option<Broken>,
+    end: Option<ReadError>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> RespConnection<S> {
     /// Over a stream that notes its arrivals there.
-    pub(in crate::probe) fn new(stream: S, arrival: Arrival) -> Self {
+    pub(in crate::probe) fn new(stream: S, arrival: LastReceived) -> Self {
         Self { stream, arrival, decoder: Decoder::new(), bounds: Bounds::default(), limit: MAX_BYTES }
     }
 
@@ -72,12 +72,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     ///
     /// An error line that came unasked counts as the reply, since that is how a server says why it
     /// is about to close: `-ERR max number of clients reached`.
-    pub(super) async fn call(&mut self, command: &[u8]) -> Result<Reply, Broken> {
+    pub(super) async fn call(&mut self, command: &[u8]) -> Result<Reply, ReadError> {
         self.bounds = Bounds::default();
         if let Some(unasked) = self.already_there().await {
             return Ok(match unasked? {
                 error @ Value::ServerError(_) => Reply::Answer(error),
-                other => Reply::Unasked(other),
+                other => Reply::Unsolicited(other),
             });
         }
         let sent = async {
@@ -88,18 +88,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         match (self.read().await, sent) {
             (Ok(value), _) => Ok(Reply::Answer(value)),
             // A peer that has closed may have said why before, and is asked for that first.
-            (Err(Broken::Closed), Err(error)) => Err(Broken::Failed(error)),
+            (Err(ReadError::Closed), Err(error)) => Err(ReadError::Failed(error)),
             (Err(broken), _) => Err(broken),
         }
     }
 
     /// What has come without being asked for, if anything has.
-    async fn already_there(&mut self) -> Option<Result<Value, Broken>> {
+    async fn already_there(&mut self) -> Option<Result<Value, ReadError>> {
         // A dropped read loses nothing: the decoder keeps what has come of the reply.
         self.read().now_or_never()
     }
 
-    async fn read(&mut self) -> Result<Value, Broken> {
+    async fn read(&mut self) -> Result<Value, ReadError> {
         if self.bounds.head.is_empty() {
             let kept = self.decoder.buffer();
             self.bounds.head.extend_from_slice(&kept[..kept.len().min(KEPT)]);
@@ -113,9 +113,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 Err(_) => {
                     let head = std::mem::take(&mut self.bounds.head);
                     return Err(match self.bounds.end.take() {
-                        Some(Broken::Closed) if !head.is_empty() && !begins_a_reply(&head) => Broken::NotRedis(head),
+                        Some(ReadError::Closed) if !head.is_empty() && !begins_a_reply(&head) => {
+                            ReadError::NotRedis(head)
+                        }
                         Some(end) => end,
-                        None => Broken::NotRedis(head),
+                        None => ReadError::NotRedis(head),
                     });
                 }
             }
@@ -123,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 
     /// When the last bytes of the stream came.
-    pub(super) fn arrival(&self) -> &Arrival {
+    pub(super) fn arrival(&self) -> &LastReceived {
         &self.arrival
     }
 
@@ -150,7 +152,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<'_, S> {
         let this = self.get_mut();
         let room = this.limit.saturating_sub(this.bounds.bytes);
         if room == 0 {
-            this.bounds.end = Some(Broken::TooLong(this.limit));
+            this.bounds.end = Some(ReadError::TooLong(this.limit));
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         let mut part = [0; 4096];
@@ -158,12 +160,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<'_, S> {
         let mut part = ReadBuf::new(&mut part[..length]);
         if let Err(error) = ready!(Pin::new(&mut *this.stream).poll_read(cx, &mut part)) {
             let closed = error.kind() == io::ErrorKind::UnexpectedEof;
-            this.bounds.end = Some(if closed { Broken::Closed } else { Broken::Failed(error) });
+            this.bounds.end = Some(if closed { ReadError::Closed } else { ReadError::Failed(error) });
             return Poll::Ready(Err(io::ErrorKind::Other.into()));
         }
         let bytes = part.filled();
         if bytes.is_empty() {
-            this.bounds.end = Some(Broken::Closed);
+            this.bounds.end = Some(ReadError::Closed);
         }
         this.bounds.bytes += bytes.len();
         let room = KEPT.saturating_sub(this.bounds.head.len());
@@ -180,7 +182,7 @@ mod tests {
     use tokio::io::AsyncReadExt;
 
     /// Feeds `bytes` in the given pieces to a conversation that sends commands until it breaks.
-    fn converse(bytes: &[u8], cuts: &[usize]) -> (Vec<Reply>, Broken) {
+    fn converse(bytes: &[u8], cuts: &[usize]) -> (Vec<Reply>, ReadError) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let (ours, theirs) = tokio::io::duplex(1 << 20);
@@ -199,7 +201,7 @@ mod tests {
                 let _ = says.shutdown().await;
             };
             let client = async {
-                let mut conversation = Conversation::new(ours, Arrival::default());
+                let mut conversation = RespConnection::new(ours, LastReceived::default());
                 let mut replies = Vec::new();
                 loop {
                     match conversation.call(b"PING\r\n").await {
@@ -212,13 +214,13 @@ mod tests {
         })
     }
 
-    fn first(bytes: &[u8]) -> Result<Value, Broken> {
+    fn first(bytes: &[u8]) -> Result<Value, ReadError> {
         let (mut replies, broken) = converse(bytes, &[]);
         if replies.is_empty() {
             return Err(broken);
         }
         match replies.swap_remove(0) {
-            Reply::Answer(value) | Reply::Unasked(value) => Ok(value),
+            Reply::Answer(value) | Reply::Unsolicited(value) => Ok(value),
         }
     }
 
@@ -235,16 +237,19 @@ mod tests {
     #[test]
     fn whatever_is_no_reply_is_told_apart() {
         assert!(
-            matches!(first(b"HTTP/1.1 400 Bad Request\r\n"), Err(Broken::NotRedis(head)) if head.starts_with(b"HTTP"))
+            matches!(first(b"HTTP/1.1 400 Bad Request\r\n"), Err(ReadError::NotRedis(head)) if head.starts_with(b"HTTP"))
         );
-        assert!(matches!(first(b""), Err(Broken::Closed)));
-        assert!(matches!(first(b"+PON"), Err(Broken::Closed)));
-        assert!(matches!(first(b"*2000000000\r\n"), Err(Broken::Closed)));
-        assert!(matches!(first(b"$9223372036854775807\r\nx"), Err(Broken::Closed)));
-        assert!(matches!(first(&b"*1\r\n".repeat(1_000)), Err(Broken::NotRedis(_))), "nested too deep");
-        assert!(matches!(first(&[b"+".as_slice(), &[b'x'; MAX_BYTES + 10]].concat()), Err(Broken::TooLong(MAX_BYTES))));
+        assert!(matches!(first(b""), Err(ReadError::Closed)));
+        assert!(matches!(first(b"+PON"), Err(ReadError::Closed)));
+        assert!(matches!(first(b"*2000000000\r\n"), Err(ReadError::Closed)));
+        assert!(matches!(first(b"$9223372036854775807\r\nx"), Err(ReadError::Closed)));
+        assert!(matches!(first(&b"*1\r\n".repeat(1_000)), Err(ReadError::NotRedis(_))), "nested too deep");
+        assert!(matches!(
+            first(&[b"+".as_slice(), &[b'x'; MAX_BYTES + 10]].concat()),
+            Err(ReadError::TooLong(MAX_BYTES))
+        ));
         assert!(
-            matches!(first(&b">1\r\n+x\r\n".repeat(MAX_BYTES)), Err(Broken::TooLong(MAX_BYTES))),
+            matches!(first(&b">1\r\n+x\r\n".repeat(MAX_BYTES)), Err(ReadError::TooLong(MAX_BYTES))),
             "pushes without end"
         );
     }
@@ -253,7 +258,7 @@ mod tests {
     fn an_unasked_reply_is_none() {
         let (replies, _) = converse(b"+PONG\r\n+PONG\r\n-ERR bye\r\n", &[]);
         assert!(matches!(replies[0], Reply::Answer(Value::SimpleString(_))));
-        assert!(matches!(replies[1], Reply::Unasked(Value::SimpleString(_))));
+        assert!(matches!(replies[1], Reply::Unsolicited(Value::SimpleString(_))));
         assert!(matches!(replies[2], Reply::Answer(Value::ServerError(_))));
     }
 
@@ -277,7 +282,7 @@ mod tests {
             let bytes = format!("${}\r\n{text}\r\n", text.len());
             let (replies, broken) = converse(bytes.as_bytes(), &cuts);
             prop_assert_eq!(replies, vec![Reply::Answer(Value::BulkString(text.into_bytes()))]);
-            prop_assert!(matches!(broken, Broken::Closed));
+            prop_assert!(matches!(broken, ReadError::Closed));
         }
     }
 }

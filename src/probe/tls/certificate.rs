@@ -15,8 +15,8 @@ use tokio_rustls::rustls::{CertificateError, Error};
 use x509_parser::certificate::{Validity, X509Certificate};
 use x509_parser::extensions::GeneralName;
 
-use super::super::excerpt;
-use super::trust::Trust;
+use super::super::escape;
+use super::trust_store::Trust;
 use crate::clock::Timestamp;
 use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts};
 
@@ -43,7 +43,7 @@ pub(super) fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
     let certificate = match x509_parser::parse_x509_certificate(der) {
         Ok((_, certificate)) => certificate,
         Err(error) => {
-            facts.unreadable = Some(excerpt::of_text(&error.to_string(), MAX_TEXT));
+            facts.unreadable = Some(escape::of_text(&error.to_string(), MAX_TEXT));
             return facts;
         }
     };
@@ -56,7 +56,7 @@ pub(super) fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
             facts.sans = names.value.general_names.iter().take(MAX_NAMES).map(name).collect();
         }
         Ok(None) => {}
-        Err(error) => facts.unreadable = Some(excerpt::of_text(&error.to_string(), MAX_TEXT)),
+        Err(error) => facts.unreadable = Some(escape::of_text(&error.to_string(), MAX_TEXT)),
     }
     facts
 }
@@ -99,7 +99,7 @@ pub(super) fn checks(
         trusted: today.is_ok() || trial_times(chain).into_iter().any(|when| leads_to_anchor(when).is_ok()),
         in_date: match &today {
             Ok(()) => true,
-            Err(error) if is_of_time(error) => false,
+            Err(error) if is_validity_error(error) => false,
             // Without a chain to judge, the leaf's own time is all there is.
             Err(_) => validity(leaf, |validity| contains(validity, now)).unwrap_or(false),
         },
@@ -108,7 +108,7 @@ pub(super) fn checks(
 }
 
 /// Whether `error` says that a certificate's time is over or has not begun.
-pub(super) fn is_of_time(error: &Error) -> bool {
+pub(super) fn is_validity_error(error: &Error) -> bool {
     matches!(
         error,
         Error::InvalidCertificate(
@@ -169,7 +169,7 @@ fn unix(seconds: i64) -> Option<UnixTime> {
 }
 
 fn shown(text: &impl ToString) -> String {
-    excerpt::of_text(&text.to_string(), MAX_TEXT)
+    escape::of_text(&text.to_string(), MAX_TEXT)
 }
 
 /// A name as it stands in a record: DNS names as they are, others with their type in front.
@@ -178,7 +178,7 @@ fn name(name: &GeneralName<'_>) -> String {
         GeneralName::DNSName(name) => (*name).to_owned(),
         GeneralName::IPAddress(bytes) => match ip(bytes) {
             Some(ip) => format!("IP:{ip}"),
-            None => format!("IP:{}", excerpt::of_bytes(bytes, 32)),
+            None => format!("IP:{}", escape::of_bytes(bytes, 32)),
         },
         GeneralName::URI(uri) => format!("URI:{uri}"),
         GeneralName::RFC822Name(address) => format!("email:{address}"),
@@ -187,9 +187,9 @@ fn name(name: &GeneralName<'_>) -> String {
         GeneralName::OtherName(id, _) => format!("other:{id}"),
         GeneralName::X400Address(_) => "x400".to_owned(),
         GeneralName::EDIPartyName(_) => "edi".to_owned(),
-        GeneralName::Invalid(_, bytes) => format!("invalid:{}", excerpt::of_bytes(bytes, 64)),
+        GeneralName::Invalid(_, bytes) => format!("invalid:{}", escape::of_bytes(bytes, 64)),
     };
-    excerpt::of_text(&text, MAX_TEXT)
+    escape::of_text(&text, MAX_TEXT)
 }
 
 fn ip(bytes: &[u8]) -> Option<IpAddr> {

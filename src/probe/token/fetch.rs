@@ -1,4 +1,4 @@
-//! Fetching a token with the Azure SDK's credentials, which know the requests; the HTTP client, the process and
+//! FetchGuard a token with the Azure SDK's credentials, which know the requests; the HTTP client, the process and
 //! every word of an error are our own. A new credential each time: what is kept, and for how long, is decided above.
 
 use std::path::PathBuf;
@@ -13,15 +13,15 @@ use azure_identity::{
 };
 
 use super::az::Az;
+use super::cached::Token;
 use super::http::Client;
-use super::kept::Token;
-use super::{Identity, Progress, locked};
+use super::{FetchStage, Identity, locked};
 use crate::clock::Timestamp;
 use crate::observation::TokenFailure;
 use crate::observation::token::TokenStep;
 use crate::plan::TokenSource;
 use crate::probe::tls::Tls;
-use crate::probe::{credential, excerpt};
+use crate::probe::{credential, escape};
 use crate::secret::Secret;
 
 /// What every token of Azure's Redis services is for.
@@ -43,7 +43,7 @@ pub(super) type Cause = Arc<Mutex<Option<TokenFailure>>>;
 ///
 /// # Errors
 /// The failure, in words that hold no secret.
-pub(super) async fn fetch(identity: &Identity, tls: &Tls, progress: &Arc<Progress>) -> Result<Token, TokenFailure> {
+pub(super) async fn fetch(identity: &Identity, tls: &Tls, progress: &Arc<FetchStage>) -> Result<Token, TokenFailure> {
     let cause = Cause::default();
     let client_id = identity.client_id.clone();
     let (endpoint, fetched) = match identity.source {
@@ -92,7 +92,7 @@ fn unexpected(endpoint: &str) -> TokenFailure {
 async fn workload_identity(
     client_id: Option<String>,
     tls: &Tls,
-    progress: &Arc<Progress>,
+    progress: &Arc<FetchStage>,
     cause: &Cause,
 ) -> Result<(Arc<impl TokenCredential + use<>>, String), TokenFailure> {
     let not_configured = |error: String| TokenFailure::NotConfigured { error };
@@ -192,7 +192,7 @@ pub(super) fn scrubbed(text: &str, secret: Option<&Secret>) -> String {
         }
     }
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    excerpt::of_text(words.trim_end_matches('.'), MAX_MESSAGE)
+    escape::of_text(words.trim_end_matches('.'), MAX_MESSAGE)
 }
 
 #[cfg(test)]

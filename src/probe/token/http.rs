@@ -20,12 +20,12 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::fetch::{Cause, METADATA_SERVICE, scrubbed};
-use super::{Progress, locked};
+use super::{FetchStage, locked};
 use crate::observation::TokenFailure;
 use crate::observation::token::TokenStep;
 use crate::probe::budget::{Budget, Interrupt};
-use crate::probe::excerpt;
-use crate::probe::tls::{Tls, Unverified};
+use crate::probe::escape;
+use crate::probe::tls::{Tls, TlsError};
 use crate::secret::Secret;
 use crate::target::HostName;
 
@@ -40,7 +40,7 @@ const REQUEST: Duration = Duration::from_secs(15);
 /// A client for one request.
 pub(super) struct Client {
     tls: Tls,
-    progress: Arc<Progress>,
+    progress: Arc<FetchStage>,
     cause: Cause,
     /// What is sent, so that no answer that repeats it is kept.
     secret: Option<Arc<Secret>>,
@@ -70,13 +70,13 @@ pub(super) fn handed_over(answer: Result<Bytes, TokenFailure>, cause: &Cause) ->
 }
 
 impl Client {
-    pub(super) fn new(tls: &Tls, progress: &Arc<Progress>, cause: &Cause, secret: Option<Arc<Secret>>) -> Self {
+    pub(super) fn new(tls: &Tls, progress: &Arc<FetchStage>, cause: &Cause, secret: Option<Arc<Secret>>) -> Self {
         Self { tls: tls.clone(), progress: Arc::clone(progress), cause: Arc::clone(cause), secret }
     }
 
     /// Host and port, the usual port left out.
     pub(super) fn endpoint(url: &Url) -> String {
-        let host = excerpt::of_text(url.host_str().unwrap_or_default(), 253);
+        let host = escape::of_text(url.host_str().unwrap_or_default(), 253);
         url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
     }
 
@@ -137,8 +137,8 @@ impl Client {
             Err(unverified) => Err(unverified),
         };
         stream.map_err(|unverified| match unverified {
-            Unverified::Failed(failure) => unreachable(endpoint, TokenStep::Tls, &failure.to_string()),
-            Unverified::Interrupted => unreachable(endpoint, TokenStep::Tls, "interrupted"),
+            TlsError::Failed(failure) => unreachable(endpoint, TokenStep::Tls, &failure.to_string()),
+            TlsError::Interrupted => unreachable(endpoint, TokenStep::Tls, "interrupted"),
         })
     }
 
@@ -208,7 +208,7 @@ struct Refusal {
 /// The code and the words of a refusal (RFC 6749, 5.2). Entra's own code is in the words.
 fn refusal(body: &[u8], secret: Option<&Secret>) -> (Option<String>, String) {
     let Ok(Refusal { error, error_description }) = serde_json::from_slice(body) else {
-        return (None, scrubbed(&excerpt::of_bytes(body, 120), secret));
+        return (None, scrubbed(&escape::of_bytes(body, 120), secret));
     };
     // Behind these words come numbers for a ticket, which differ each time.
     let words = error_description.split("Trace ID:").next().unwrap_or_default();
@@ -236,7 +236,7 @@ fn built(request: &Request) -> Option<hyper::Request<Full<Bytes>>> {
 }
 
 fn unreachable(endpoint: &str, step: TokenStep, error: &str) -> TokenFailure {
-    TokenFailure::Unreachable { endpoint: endpoint.to_owned(), step, error: excerpt::of_text(error, 256) }
+    TokenFailure::Unreachable { endpoint: endpoint.to_owned(), step, error: escape::of_text(error, 256) }
 }
 
 fn without_number(error: &std::io::Error) -> String {

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::az::Az;
 use super::fetch::{self, Cause, SCOPE};
 use super::http::{self, Client};
-use super::{Progress, Token, locked};
+use super::{FetchStage, Token, locked};
 use crate::observation::TokenFailure;
 use crate::probe::tls::Tls;
 use crate::secret::Secret;
@@ -55,7 +55,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let cause = Cause::default();
-    let client = Client::new(&Tls::new(), &Arc::new(Progress::default()), &cause, secret);
+    let client = Client::new(&Tls::new(), &Arc::new(FetchStage::default()), &cause, secret);
     let open = Open { stream: Mutex::new(Some(stream)), client, cause: Arc::clone(&cause) };
     let fetched = fetch::managed_identity(None, open)?.get_token(&[SCOPE], None).await;
     fetch::token_of(fetched, &cause, ENDPOINT)

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use super::super::html::text;
 use crate::azure;
 use crate::observation::dns::{View, ViewKind};
+use crate::output::describe::{self, Agreement};
 use crate::output::text::range;
-use crate::output::words::{self, Standing};
 use crate::record::Record;
 
 /// A hostile chain stays on the screen.
@@ -18,7 +18,7 @@ const MOST_LINKS: usize = 24;
 pub(super) fn chain(out: &mut String, record: &Record) -> fmt::Result {
     let resolution = &record.observation.resolution;
     let in_use = resolution.in_use();
-    let view = words::chain_view(resolution).or(in_use);
+    let view = describe::chain_view(resolution).or(in_use);
     out.push_str("<section><h3>Path</h3>\n<ol class=\"chain\">\n");
     let host = record.target.host.as_str();
     write!(out, "<li><code>{}</code>", text(host))?;
@@ -26,8 +26,8 @@ pub(super) fn chain(out: &mut String, record: &Record) -> fmt::Result {
         if let Some(answered) = view.answered_name.as_deref().filter(|name| *name != host) {
             write!(out, " <span class=\"note\">answered as</span> <code>{}</code>", text(answered))?;
         }
-        if matches!(words::standing(resolution, view), Standing::Differs | Standing::Unknown) {
-            write!(out, " <span class=\"note\">as {} sees it</span>", text(words::view_name(view)))?;
+        if matches!(describe::standing(resolution, view), Agreement::Differs | Agreement::Unknown) {
+            write!(out, " <span class=\"note\">as {} sees it</span>", text(describe::view_name(view)))?;
         }
     }
     out.push_str("</li>\n");
@@ -42,7 +42,7 @@ pub(super) fn chain(out: &mut String, record: &Record) -> fmt::Result {
         } else if !told {
             let hosts = in_use.and_then(|view| view.hosts_file.iter().find(|entry| entry.ip == ip));
             let by = hosts.map(|entry| format!("{} line {}", entry.file, entry.line));
-            let by = by.or_else(|| in_use.map(|view| format!("from {}", words::view_name(view))));
+            let by = by.or_else(|| in_use.map(|view| format!("from {}", describe::view_name(view))));
             address(out, record, ip, &by.unwrap_or_default())?;
         }
     }
@@ -75,7 +75,7 @@ fn links(out: &mut String, record: &Record, view: &View) -> fmt::Result {
         address(out, record, found.ip, &by)?;
     }
     if view.addresses.is_empty() {
-        writeln!(out, "<li class=\"end miss\"><b>✗ {}</b></li>", text(words::view_answer(view)))?;
+        writeln!(out, "<li class=\"end miss\"><b>✗ {}</b></li>", text(describe::view_answer(view)))?;
     }
     Ok(())
 }
@@ -88,7 +88,7 @@ fn name(out: &mut String, by: &str, name: &str) -> fmt::Result {
 }
 
 fn address(out: &mut String, record: &Record, ip: IpAddr, by: &str) -> fmt::Result {
-    let met = record.expectation.is_met_by(ip);
+    let met = record.expectation.allows(ip);
     let (class, word) = if met { ("met", "✓ expected") } else { ("miss", "✗ not expected") };
     let connected = record.observation.connection.as_ref().is_some_and(|connection| connection.address.ip() == ip);
     writeln!(
@@ -123,11 +123,11 @@ fn connection(out: &mut String, record: &Record) -> fmt::Result {
     }
     out.push_str("</li>\n");
     for other in record.observation.other_connections.iter().take(MOST_LINKS) {
-        let (address, phases) = (other.connection.address, words::phases_in_a_row(&other.phases));
+        let (address, phases) = (other.connection.address, describe::phases_in_a_row(&other.phases));
         writeln!(out, "<li>also <code>{address}</code>: {}</li>", text(phases))?;
     }
     if let Some(facts) = &connection.tls {
-        if let Some(tls) = words::tls(facts, record.started_at) {
+        if let Some(tls) = describe::tls(facts, record.started_at) {
             writeln!(out, "<li>{}</li>", text(tls))?;
         }
         if let Some(certificate) = &facts.certificate {
@@ -150,16 +150,16 @@ pub(super) fn views(out: &mut String, record: &Record) -> fmt::Result {
          <thead><tr><th scope=\"col\">view</th><th scope=\"col\">answer</th><th scope=\"col\" class=\"number\">time</th></tr></thead>\n<tbody>\n",
     );
     for view in &resolution.views {
-        let (class, mark) = match words::standing(resolution, view) {
-            Standing::InUse => ("used", "◂ in use"),
-            Standing::Agrees => ("", "= agrees"),
-            Standing::Differs => ("odd", "≠ differs"),
-            Standing::Unknown => ("", ""),
+        let (class, mark) = match describe::standing(resolution, view) {
+            Agreement::InUse => ("used", "◂ in use"),
+            Agreement::Agrees => ("", "= agrees"),
+            Agreement::Differs => ("odd", "≠ differs"),
+            Agreement::Unknown => ("", ""),
         };
-        let (name, answer) = (text(words::view_name(view)), text(words::view_answer(view)));
+        let (name, answer) = (text(describe::view_name(view)), text(describe::view_answer(view)));
         let (hue, symbol) = match view.addresses.is_empty() {
             true => ("", ""),
-            false if view.ips().all(|ip| record.expectation.is_met_by(ip)) => ("pass", "✓ "),
+            false if view.ips().all(|ip| record.expectation.allows(ip)) => ("pass", "✓ "),
             false => ("fail", "✗ "),
         };
         let took = view.took_seconds.map(|took| took.to_string()).unwrap_or_default();

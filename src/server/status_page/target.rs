@@ -7,7 +7,7 @@ use super::{Shown, age, ago, href, look, moment, path};
 use crate::clock::Timestamp;
 use crate::diagnosis::{Cause, Finding, Severity};
 use crate::history::{Change, TargetHistory};
-use crate::output::words::{self, PhaseState};
+use crate::output::describe::{self, PhaseState};
 use crate::record::Record;
 
 /// The last changes shown beside other targets; a target's own page shows all that are kept.
@@ -64,7 +64,7 @@ impl Shown<'_> {
             write!(out, "; <a href=\"{}\">this target alone</a>", href(Some(name), self.refreshes))?;
         }
         out.push_str("</p>\n");
-        if let Some(line) = words::precheck(record) {
+        if let Some(line) = describe::precheck(record) {
             writeln!(out, "<p class=\"notice\">{}</p>", text(line))?;
         }
         for finding in &record.findings {
@@ -75,11 +75,11 @@ impl Shown<'_> {
         path::views(out, record)?;
         phases(out, record)?;
         if let Some(facts) = &record.observation.cluster
-            && let Some(summary) = words::cluster(facts)
+            && let Some(summary) = describe::cluster(facts)
         {
-            list(out, "Cluster", std::iter::once(summary).chain(words::cluster_nodes(facts)))?;
+            list(out, "Cluster", std::iter::once(summary).chain(describe::cluster_nodes(facts)))?;
         }
-        list(out, "Posture", words::posture(record).into_iter())?;
+        list(out, "Posture", describe::posture(record).into_iter())?;
         self.changes(out, history)?;
         out.push_str("</div>\n");
         Ok(())
@@ -153,8 +153,8 @@ fn finding(out: &mut String, finding: &Finding) -> fmt::Result {
 /// Each phase's bar begins where the one before ended.
 fn phases(out: &mut String, record: &Record) -> fmt::Result {
     let phases = &record.observation.phases;
-    let told = words::phases_told(phases);
-    let took = |phase| words::phase_state(phases, phase).took().map(|took| took.0).unwrap_or_default();
+    let told = describe::phases_told(phases);
+    let took = |phase| describe::phase_state(phases, phase).took().map(|took| took.0).unwrap_or_default();
     let total: std::time::Duration = told.iter().map(|phase| took(*phase)).sum();
     let axis = crate::clock::Seconds(total);
     writeln!(
@@ -164,9 +164,9 @@ fn phases(out: &mut String, record: &Record) -> fmt::Result {
     )?;
     let mut begun = 0.0;
     for phase in told {
-        let state = words::phase_state(phases, phase);
+        let state = describe::phase_state(phases, phase);
         let (class, symbol, words) = match &state {
-            PhaseState::Done(_) => ("done", "✓", words::phase_note(phase, record.observation.connection.as_ref())),
+            PhaseState::Done(_) => ("done", "✓", describe::phase_note(phase, record.observation.connection.as_ref())),
             PhaseState::Failed(..) => ("fail", "✗", Some(state.outcome())),
             PhaseState::Skipped(_) | PhaseState::NotReached(_) => ("left", "–", Some(state.outcome())),
         };

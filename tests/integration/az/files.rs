@@ -51,7 +51,7 @@ fn a_classic_cache_with_its_endpoint() {
     assert_eq!(facts.endpoints[0].group_ids, ["redisCache"]);
     assert_eq!(facts.connections[0].status, Some(ConnectionStatus::Approved));
     assert_eq!(facts.zone_groups[0].zone, "privatelink.redis.cache.windows.net");
-    assert!(facts.left_aside.is_empty(), "{:?}", facts.left_aside);
+    assert!(facts.ignored.is_empty(), "{:?}", facts.ignored);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn zones_links_and_records_are_those_of_the_service() {
 fn what_is_about_others_or_cannot_be_told_apart_is_left_aside() {
     let facts = about(&["redis-show.cli", "private-endpoint-list.arm"], "cache9.redis.cache.windows.net");
     assert!(!facts.is_about_something());
-    assert!(facts.left_aside[0].contains("say nothing about cache9.redis.cache.windows.net"), "{:?}", facts.left_aside);
+    assert!(facts.ignored[0].contains("say nothing about cache9.redis.cache.windows.net"), "{:?}", facts.ignored);
 
     let text = fs::read_to_string(fixture("redis-show.cli")).expect("the fixture");
     let mut files = read(&["redis-show.cli"]);
@@ -116,20 +116,20 @@ fn what_is_about_others_or_cannot_be_told_apart_is_left_aside() {
     files.extend(AzFiles::parse(&text.replace("6380", "6399"), "older.json").expect("another port"));
     let facts = files.about(&host(CLASSIC));
     assert!(facts.cache.is_none() && facts.port(true).is_none());
-    assert!(facts.left_aside[0].contains("older.json"), "{:?}", facts.left_aside);
+    assert!(facts.ignored[0].contains("older.json"), "{:?}", facts.ignored);
 
     // A zone group that has written nothing is of whatever endpoint: the cache's own list tells which.
     let alone = about(&["dns-zone-group-list-wrong-zone.cli"], MANAGED);
-    assert!(alone.zone_groups.is_empty() && alone.left_aside[0].contains("whose it is cannot be told"), "{alone:?}");
+    assert!(alone.zone_groups.is_empty() && alone.ignored[0].contains("whose it is cannot be told"), "{alone:?}");
     let known = about(&["dns-zone-group-list-wrong-zone.cli", "redisenterprise-show-managed.cli"], MANAGED);
-    assert!(known.zone_groups.len() == 1 && known.left_aside.is_empty(), "{known:?}");
+    assert!(known.zone_groups.len() == 1 && known.ignored.is_empty(), "{known:?}");
 
     // Two clusters of one name, in two resource groups, and no host name that would tell which is meant.
     let endpoints = fs::read_to_string(fixture("private-endpoint-show-wrong-group.cli")).expect("the fixture");
     let mut files = AzFiles::parse(&endpoints, "one.json").expect("an endpoint");
     files.extend(AzFiles::parse(&endpoints.replace("rg-app", "rg-other"), "two.json").expect("an endpoint"));
     let facts = files.about(&host(MANAGED));
-    assert!(facts.endpoints.is_empty() && facts.left_aside[0].contains("2 resources are called amr1"), "{facts:?}");
+    assert!(facts.endpoints.is_empty() && facts.ignored[0].contains("2 resources are called amr1"), "{facts:?}");
 }
 
 #[test]

@@ -11,10 +11,10 @@ use redpath::azure::facts::AzFacts;
 use redpath::clock::Timestamp;
 use redpath::expectation::{Expectation, ExpectedPath};
 use redpath::observation::dns::{
-    ChainRecord, HostsEntry, Question, Resolution, ResolveFailure, ResolvedAddress, Transport, Tries, ViewKind,
+    ChainRecord, HostsEntry, Question, RepeatGroup, Resolution, ResolveFailure, ResolvedAddress, Transport, ViewKind,
 };
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
-use redpath::observation::tcp::EarlierAttempt;
+use redpath::observation::tcp::FailedAttempt;
 use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts};
 use redpath::observation::{
     ConnectFailure, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, RedisFailure,
@@ -247,7 +247,7 @@ fn question(name: &str, outcome: ViewOutcome) -> Question {
         attempts: 1,
         truncated: outcome == ViewOutcome::Timeout,
         udp_silent: false,
-        stray_datagrams: 0,
+        unexpected_datagrams: 0,
         answers: 0,
         took_seconds: if name.starts_with('r') { Duration::from_secs(1 << 62) } else { Duration::from_millis(1) }
             .into(),
@@ -255,14 +255,14 @@ fn question(name: &str, outcome: ViewOutcome) -> Question {
 }
 
 /// Some tries of a view, also such as do not fit what the view says.
-fn tries() -> impl Strategy<Value = Vec<Tries>> {
+fn tries() -> impl Strategy<Value = Vec<RepeatGroup>> {
     let one = (
         prop_oneof![1u32..20, any::<u32>()],
         prop_oneof![2 => Just(ViewOutcome::Answered), 1 => select(OUTCOMES)],
         ip(),
         option::of(word()),
     )
-        .prop_map(|(count, outcome, ip, rcode)| Tries {
+        .prop_map(|(count, outcome, ip, rcode)| RepeatGroup {
             count,
             outcome,
             rcode,
@@ -358,7 +358,7 @@ fn connection() -> impl Strategy<Value = Connection> {
             let took = Duration::from_millis(1).into();
             let mut connection = Connection::new(SocketAddr::new(ip, 6380), class);
             connection.address_given = given;
-            connection.earlier_attempts.extend(earlier.map(|ip| EarlierAttempt {
+            connection.earlier_attempts.extend(earlier.map(|ip| FailedAttempt {
                 address: SocketAddr::new(ip, 6380),
                 class,
                 failure: ConnectFailure::Timeout,

@@ -59,7 +59,7 @@ async fn a_token_is_refreshed_before_it_expires_and_used_by_the_next_probe() {
     agent.page_with("/metrics", "redpath_phase_outcome{target=\"one\",phase=\"token\",outcome=\"done\"} 1").await;
     endpoint.was_asked(2).await;
     // The old one is taken away: whoever still used it would be rejected.
-    agent.page_with("/api/v1/records?target=one", "\"kept\":true").await;
+    agent.page_with("/api/v1/records?target=one", "\"cached\":true").await;
     world.lets_in(&[&second]);
     agent.has_probed("one", 16).await;
     agent.page_with("/metrics", SUCCESS).await;

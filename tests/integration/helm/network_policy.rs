@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use redpath::config;
-use redpath::plan::ClusterWalk;
+use redpath::plan::ClusterMode;
 use serde_json::Value as Json;
 
 use super::{CHART, LINES, configuration, only, template, variant};
@@ -140,7 +140,7 @@ fn the_chart_and_the_program_mean_the_same_ports() {
             // What the service's nodes listen on is opened where they are walked, and nothing of it where not.
             for node in [8500_u16, 8599, 13_000, 13_099, 15_000, 15_099] {
                 let known = redpath::azure::endpoint(host).is_some() && service.listens_on(node, tls);
-                let walked = plan.cluster == ClusterWalk::Auto && known;
+                let walked = plan.cluster == ClusterMode::Auto && known;
                 assert_eq!(opened(node), walked, "{node}: {values}{redis:?}");
             }
             assert!(redis.len() <= 2, "{values}{redis:?}");

@@ -114,7 +114,7 @@ fn plan(certificates: &Certificates, port: u16) -> Plan {
     plan.expectation.private_ranges = vec![parse_range("127.0.0.0/8").expect("a range")];
     plan.ca_file = Some(certificates.ca_file());
     plan.timeout = Duration::from_secs(3);
-    plan.cluster = redpath::plan::ClusterWalk::Off;
+    plan.cluster = redpath::plan::ClusterMode::Off;
     plan
 }
 

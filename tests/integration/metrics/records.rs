@@ -13,8 +13,8 @@ use redpath::observation::posture::PublicEndpoint;
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tls::CertificateFacts;
 use redpath::observation::{
-    ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Knock, KnockEnd, Observation, Phase, Phases, Posture,
-    PosturePhase, Resolution, ResolveFailure, SkipReason, StoppedBy, TlsFacts, View, ViewOutcome,
+    Attempt, AttemptOutcome, ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, Phase, Phases,
+    Posture, PosturePhase, Resolution, ResolveFailure, SkipReason, StoppedBy, TlsFacts, View, ViewOutcome,
 };
 use redpath::plan::{Plan, Resolver};
 use redpath::record::Record;
@@ -97,9 +97,9 @@ pub(crate) fn cluster(plan: &Plan, seconds: i64) -> Record {
 
 /// The public address was looked at, and refuses.
 pub(crate) fn closed_outside(mut record: Record) -> Record {
-    let knock = Knock { how: KnockEnd::Refused, said: Some("connection refused".into()) };
+    let attempt = Attempt { outcome: AttemptOutcome::Refused, reply: Some("connection refused".into()) };
     let address = Some(SocketAddr::new(PUBLIC.parse().expect("an address"), 6380));
-    let public = PublicEndpoint { address, view: None, state: knock.state(), knock };
+    let public = PublicEndpoint { address, view: None, state: attempt.state(), attempt };
     let facts = Posture { public_access: Some(public), ..Posture::default() };
     let phase = Phase::done(Duration::from_millis(1));
     record.observation.phases.posture = Some(PosturePhase { phase, facts });

@@ -12,7 +12,7 @@ use redpath::observation::cluster::{
 };
 use redpath::observation::dns::{ChainRecord, HostsEntry, ResolvedAddress, Transport, View, ViewKind, ViewOutcome};
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
-use redpath::observation::tcp::{ConnectFailure, EarlierAttempt};
+use redpath::observation::tcp::{ConnectFailure, FailedAttempt};
 use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts, TlsFailure, TrustSource};
 use redpath::observation::{
     ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases,
@@ -170,7 +170,7 @@ pub(crate) fn silent_endpoint() -> Record {
         ConnectionPhases { connect: timeout, ..ConnectionPhases::not_reached(StoppedBy::Connect) };
     let mut connection = Connection::new(socket("10.60.4.5:6380"), AddressClass::Private);
     connection.address_given = true;
-    connection.earlier_attempts.push(EarlierAttempt {
+    connection.earlier_attempts.push(FailedAttempt {
         address: socket("10.60.4.4:6380"),
         class: AddressClass::Private,
         failure: ConnectFailure::Refused,

@@ -171,7 +171,7 @@ fn question(name: &str, kind: &str, outcome: ViewOutcome) -> Question {
         attempts: 1,
         truncated: false,
         udp_silent: false,
-        stray_datagrams: 0,
+        unexpected_datagrams: 0,
         answers: 0,
         took_seconds: Seconds(Duration::from_millis(2)),
     }

@@ -9,9 +9,9 @@ use redpath::az::AzFiles;
 use redpath::clock::{Seconds, Timestamp};
 use redpath::diagnosis::{Code, Diagnosis, Status};
 use redpath::expectation::{Expectation, ExpectedPath, PublicAccess};
-use redpath::observation::dns::{HostsEntry, Resolution, ResolveFailure, Tries, Unchanged};
+use redpath::observation::dns::{HostsEntry, RepeatGroup, Resolution, ResolveFailure, SameAnswer};
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
-use redpath::observation::tcp::EarlierAttempt;
+use redpath::observation::tcp::FailedAttempt;
 use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts};
 use redpath::observation::{
     ClusterFacts, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, Posture, PosturePhase,
@@ -54,7 +54,7 @@ struct File {
     hosts_file: BTreeMap<String, String>,
     /// For how long a view has given the same addresses, in the shape of a record.
     #[serde(default)]
-    unchanged: BTreeMap<String, Unchanged>,
+    same_answer: BTreeMap<String, SameAnswer>,
     /// What each of several tries gave, the first one (in `views`) included: `"3 private"`.
     #[serde(default)]
     tries: BTreeMap<String, Vec<String>>,
@@ -315,12 +315,12 @@ fn resolution(file: &File, target: &Target, expectation: &Expectation) -> Result
                 });
             }
         }
-        view.unchanged = file.unchanged.get(name).copied();
+        view.same_answer = file.same_answer.get(name).copied();
         for tries in file.tries.get(name).into_iter().flatten() {
             let (count, text) = tries.split_once(' ').ok_or_else(|| format!("{tries:?} has no count"))?;
             let one = answer::view(name, server, text, target, expectation)?;
             for _ in 0..count.parse().map_err(|_| format!("{count:?} is no count"))? {
-                Tries::count_in(&mut view.tries, &one);
+                RepeatGroup::count_in(&mut view.tries, &one);
             }
         }
         answer::walk(&mut view, target, &file.search, file.ndots);
@@ -453,7 +453,7 @@ fn connect(
     let mut connection = Connection::new(address, expectation.class(address.ip()));
     for earlier in &facts.earlier {
         let address = socket(&earlier.address, target.port)?;
-        connection.earlier_attempts.push(EarlierAttempt {
+        connection.earlier_attempts.push(FailedAttempt {
             address,
             class: expectation.class(address.ip()),
             failure: read(&earlier.failure)?,

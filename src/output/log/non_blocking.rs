@@ -17,13 +17,13 @@ use super::LogFormat;
 const AT_ONCE: usize = 4096;
 
 /// A stream of lines, each of which is written at once or not at all.
-pub(super) struct Lossy<F> {
+pub(super) struct NonBlocking<F> {
     stream: F,
     format: LogFormat,
     lost: AtomicU64,
 }
 
-impl<F> Lossy<F> {
+impl<F> NonBlocking<F> {
     pub(super) fn new(stream: F, format: LogFormat) -> Self {
         Self { stream, format, lost: AtomicU64::new(0) }
     }
@@ -42,7 +42,7 @@ impl<F> Lossy<F> {
     }
 }
 
-impl<F: AsFd> Lossy<F>
+impl<F: AsFd> NonBlocking<F>
 where
     for<'f> &'f F: Write,
 {
@@ -61,7 +61,7 @@ where
     }
 }
 
-impl<F: AsFd> Write for &Lossy<F>
+impl<F: AsFd> Write for &NonBlocking<F>
 where
     for<'f> &'f F: Write,
 {
@@ -81,7 +81,7 @@ where
     }
 }
 
-impl<'w, F: AsFd + 'w> MakeWriter<'w> for Lossy<F>
+impl<'w, F: AsFd + 'w> MakeWriter<'w> for NonBlocking<F>
 where
     for<'f> &'f F: Write,
 {
@@ -109,7 +109,7 @@ mod tests {
     fn what_nobody_takes_is_lost_and_told() {
         for format in [LogFormat::Text, LogFormat::Json] {
             let (mut reader, pipe) = io::pipe().expect("a pipe");
-            let log = Lossy::new(pipe, format);
+            let log = NonBlocking::new(pipe, format);
             // Beyond what a pipe holds: this returns.
             for number in 0..5_000 {
                 let line = format!("{{\"message\":\"line {number} {}\"}}\n", "x".repeat(90));
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_line_longer_than_is_taken_ends_where_it_is_cut() {
         let (mut reader, pipe) = io::pipe().expect("a pipe");
-        let log = Lossy::new(pipe, LogFormat::Text);
+        let log = NonBlocking::new(pipe, LogFormat::Text);
         (&log).write_all(&[b'y'; 1 << 20]).expect("never an error");
         assert_eq!(log.lost.load(Ordering::Relaxed), 1);
         drop(log);

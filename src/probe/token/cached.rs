@@ -10,7 +10,7 @@ use crate::observation::token::{ClockSkew, SkewDirection};
 use crate::secret::Secret;
 
 /// A token is refreshed when a fifth of its life is left, and never later than this before its end.
-const MARGIN: Duration = Duration::from_secs(300);
+const REFRESH_BEFORE_EXPIRY: Duration = Duration::from_secs(300);
 
 /// What the life of a token is taken for where nothing is known of it.
 const UNKNOWN_LIFE: Duration = Duration::from_secs(60);
@@ -42,7 +42,7 @@ impl Token {
         // Expired at birth: by its own dates it lives all the same, and the server is the judge.
         let own = begins.zip(expires_at).and_then(|(begins, end)| begins.until(end));
         let life = left.or(said.filter(|life| !life.is_zero())).or(own).unwrap_or(UNKNOWN_LIFE);
-        let margin = MARGIN.max(life / 5).min(life / 2);
+        let margin = REFRESH_BEFORE_EXPIRY.max(life / 5).min(life / 2);
         Self {
             secret: Arc::new(secret),
             object_id: claims.object_id,
@@ -65,7 +65,7 @@ impl Token {
     }
 
     /// Whether it was fetched after `begun`.
-    pub(in crate::probe) fn is_since(&self, begun: Instant) -> bool {
+    pub(in crate::probe) fn was_issued_after(&self, begun: Instant) -> bool {
         self.obtained >= begun
     }
 

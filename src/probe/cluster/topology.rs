@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use redis::Value;
 
-use super::super::excerpt;
+use super::super::escape;
 use crate::observation::cluster::{NodeHealth, NodeRole, SLOTS, SlotRange};
 
 /// The most nodes that are read; Redis itself advises against more (cluster specification, "main properties").
@@ -126,7 +126,7 @@ pub(in crate::probe) fn of_shards(reply: &Value, tls: bool) -> Option<Announceme
     let mut reader = Reader::default();
     for shard in items(reply)? {
         let Some(nodes) = field(shard, "nodes").and_then(items) else {
-            reader.leave_out(1);
+            reader.count_omitted(1);
             continue;
         };
         let mut slots = Slots::default();
@@ -148,7 +148,7 @@ pub(in crate::probe) fn of_slots(reply: &Value) -> Option<Announcement> {
     for entry in items(reply)? {
         let entry = items(entry).unwrap_or_default();
         let [first, last, nodes @ ..] = entry else {
-            reader.leave_out(1);
+            reader.count_omitted(1);
             continue;
         };
         let mut slots = Slots::default();
@@ -195,19 +195,19 @@ struct Reader {
 
 impl Reader {
     fn take(&mut self, node: Option<Read>, slots: &Slots) {
-        let Some((host, port, role, health)) = node else { return self.leave_out(1) };
+        let Some((host, port, role, health)) = node else { return self.count_omitted(1) };
         let key = (host, port);
         if let Some(&place) = self.places.get(&key) {
             return self.announcement.nodes[place].slots.add(slots);
         }
         if self.announcement.nodes.len() == MAX_NODES {
-            return self.leave_out(1);
+            return self.count_omitted(1);
         }
         self.places.insert(key.clone(), self.announcement.nodes.len());
         self.announcement.nodes.push(Announced { host: key.0, port, role, health, slots: slots.clone() });
     }
 
-    fn leave_out(&mut self, count: u32) {
+    fn count_omitted(&mut self, count: u32) {
         self.announcement.left_out = self.announcement.left_out.saturating_add(count);
     }
 }
@@ -255,7 +255,7 @@ fn read_host(value: &Value) -> Option<Host> {
         ("", _) => Host::Same,
         ("?", _) => Host::Unknown,
         (_, Ok(ip)) => Host::Ip(ip.to_canonical()),
-        (name, Err(_)) => Host::Name(excerpt::of_text(name, MAX_HOST)),
+        (name, Err(_)) => Host::Name(escape::of_text(name, MAX_HOST)),
     })
 }
 

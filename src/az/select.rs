@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::AzFiles;
-use super::shape::before;
+use super::classify::before;
 use crate::azure::facts::{AzCache, AzFacts, AzZoneGroup, is_name_of, name_in_id, privatelink_name};
 use crate::azure::{self, Endpoint, Service};
 use crate::target::HostName;
@@ -18,7 +18,7 @@ impl AzFiles {
         let name = host.as_str();
         let known = azure::endpoint(name);
         let mut facts = AzFacts { empty_files: self.empty_files.clone(), ..AzFacts::default() };
-        facts.cache = self.cache(name, &mut facts.left_aside);
+        facts.cache = self.cache(name, &mut facts.ignored);
         let resources = self.resources(name, known.as_ref(), &mut facts);
         let is_its_own = |id: Option<&str>| id.is_some_and(|id| resources.contains(&id.to_ascii_lowercase()));
         let is_under = |id: Option<&str>, mark| is_its_own(id.and_then(|id| before(id, mark)).as_deref());
@@ -58,7 +58,7 @@ impl AzFiles {
             .collect();
         let is_of_nobody = |group: &&AzZoneGroup| !alone && endpoint_ids.is_empty() && group.record_sets.is_empty();
         if let Some(group) = self.zone_groups.iter().find(is_of_nobody) {
-            facts.left_aside.push(format!(
+            facts.ignored.push(format!(
                 "{} is a zone group without records, and whose it is cannot be told; az network private-endpoint show of its endpoint tells",
                 group.file
             ));
@@ -74,18 +74,18 @@ impl AzFiles {
         facts.links = self.links.iter().filter(|link| counts(&link.zone)).cloned().collect();
         facts.records = self.records.iter().filter(|record| is_name_of(&record.fqdn, name)).cloned().collect();
         if !facts.is_about_something() {
-            facts.left_aside.extend(self.are_about_others(name));
+            facts.ignored.extend(self.are_about_others(name));
         }
         bounded(facts)
     }
 
     /// The one cache of that host name; the same one in two files is one.
-    fn cache(&self, host: &str, left_aside: &mut Vec<String>) -> Option<AzCache> {
+    fn cache(&self, host: &str, ignored: &mut Vec<String>) -> Option<AzCache> {
         let mut caches = self.caches.iter().filter(|cache| cache.host == host);
         let first = caches.next()?;
         let differs = caches.find(|other| AzCache { file: first.file.clone(), ..(*other).clone() } != *first);
         if let Some(other) = differs {
-            left_aside.push(format!(
+            ignored.push(format!(
                 "{} and {} say different things about the cache {host}; neither is taken",
                 first.file, other.file
             ));
@@ -119,7 +119,7 @@ impl AzFiles {
         let others: BTreeSet<String> = self.caches.iter().filter_map(|cache| lower(&cache.id)).collect();
         candidates.retain(|id| !others.contains(id));
         if candidates.len() > 1 {
-            facts.left_aside.push(format!(
+            facts.ignored.push(format!(
                 "{} resources are called {label}, and which of them is {host} cannot be told; az redis show or az redisenterprise show of the right one tells",
                 candidates.len()
             ));
@@ -169,7 +169,7 @@ fn bounded(mut facts: AzFacts) -> AzFacts {
     facts.links.truncate(MOST);
     facts.records.truncate(MOST);
     facts.empty_files.truncate(MOST);
-    facts.left_aside.truncate(MOST);
+    facts.ignored.truncate(MOST);
     let names = facts.endpoints.iter_mut().map(|endpoint| &mut endpoint.names);
     for names in names.chain(facts.zone_groups.iter_mut().map(|group| &mut group.record_sets)) {
         names.truncate(MOST);

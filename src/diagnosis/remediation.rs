@@ -5,8 +5,8 @@
 
 use std::net::SocketAddr;
 
-use super::Case;
-use super::prose::is_plain_word;
+use super::Context;
+use super::text::is_plain_word;
 use crate::azure::{self, AZURE_DNS, Endpoint, Service};
 use crate::observation::View;
 use crate::observation::dns::ViewKind;
@@ -21,7 +21,7 @@ pub(super) struct Resource {
 impl Resource {
     /// Of the target's own name, or of the first known name in any view's chain: an alias in front
     /// of a cache is common.
-    pub(super) fn of(case: &Case<'_>) -> Option<Self> {
+    pub(super) fn of(case: &Context<'_>) -> Option<Self> {
         let chains = case.observation.resolution.views.iter().flat_map(|view| {
             view.chain.iter().flat_map(|record| [record.name.as_str(), record.data.as_str()]).chain(view.end_of_chain())
         });
@@ -206,7 +206,7 @@ pub(super) fn socket(address: SocketAddr) -> String {
 }
 
 /// The lines of the hosts file that name the host.
-pub(super) fn grep_hosts(case: &Case<'_>) -> String {
+pub(super) fn grep_hosts(case: &Context<'_>) -> String {
     format!("grep -n -i -F {} /etc/hosts", case.target.host)
 }
 
@@ -216,7 +216,7 @@ pub(super) fn ask(view: &View, host: &str) -> String {
 }
 
 /// Asks so often that a server which changes its mind shows.
-pub(super) fn ask_often(case: &Case<'_>, view: &View) -> String {
+pub(super) fn ask_often(case: &Context<'_>, view: &View) -> String {
     let plain = if case.target.tls { "" } else { " --plaintext" };
     let only = match (view.kind, view.server) {
         (ViewKind::Resolver, Some(server)) if is_plain_word(&view.view) => {
@@ -228,7 +228,7 @@ pub(super) fn ask_often(case: &Case<'_>, view: &View) -> String {
 }
 
 /// Asks Azure's own resolver, which decides between a zone link and a forwarder.
-pub(super) fn ask_azure(case: &Case<'_>) -> String {
+pub(super) fn ask_azure(case: &Context<'_>) -> String {
     let plain = if case.target.tls { "" } else { " --plaintext" };
     format!("redpath check {}:{}{plain} --resolver azure={AZURE_DNS}", case.target.host, case.target.port)
 }

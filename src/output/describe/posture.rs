@@ -1,7 +1,7 @@
 //! What was found of that which should be closed, one line per check, and the pre-check's own line.
 
 use crate::expectation::PublicAccess as Expected;
-use crate::observation::posture::{Knock, KnockEnd, PlaintextPort, PublicEndpoint};
+use crate::observation::posture::{Attempt, AttemptOutcome, PlaintextPort, PublicEndpoint};
 use crate::observation::{Connection, OpenState};
 use crate::record::Record;
 
@@ -9,10 +9,10 @@ use crate::record::Record;
 pub(crate) fn posture(record: &Record) -> Vec<String> {
     let Some(posture) = &record.observation.phases.posture else { return Vec::new() };
     let facts = &posture.facts;
-    let auth = facts.auth_check.as_ref().map(|knock| match facts.auth_enforced {
+    let auth = facts.auth_check.as_ref().map(|attempt| match facts.auth_enforced {
         Some(true) => "authentication is enforced (NOAUTH without a credential)".to_owned(),
         Some(false) => "authentication is not enforced (PONG without a credential)".to_owned(),
-        None => format!("authentication: not told ({})", ended(knock)),
+        None => format!("authentication: not told ({})", ended(attempt)),
     });
     let plaintext = facts.plaintext_port.as_ref().map(plaintext_port);
     let public = facts.public_access.as_ref().map(|access| public_access(access, record.expectation.public_access));
@@ -27,7 +27,7 @@ pub(crate) fn precheck(record: &Record) -> Option<String> {
 }
 
 fn plaintext_port(port: &PlaintextPort) -> String {
-    let (number, ended) = (port.port, ended(&port.knock));
+    let (number, ended) = (port.port, ended(&port.attempt));
     match port.state {
         OpenState::Open => format!("plain-text port {number} is open ({ended})"),
         OpenState::Closed => format!("plain-text port {number} is closed ({ended})"),
@@ -37,7 +37,7 @@ fn plaintext_port(port: &PlaintextPort) -> String {
 
 fn public_access(access: &PublicEndpoint, expected: Expected) -> String {
     let address = access.address.map(|address| format!(" {address}")).unwrap_or_default();
-    let ended = ended(&access.knock);
+    let ended = ended(&access.attempt);
     let unexpected = match (expected, access.state) {
         (Expected::Closed, OpenState::Open) => ", expected: closed",
         (Expected::Open, OpenState::Closed) => ", expected: open",
@@ -50,42 +50,42 @@ fn public_access(access: &PublicEndpoint, expected: Expected) -> String {
     }
 }
 
-fn ended(knock: &Knock) -> String {
-    let words = match knock.how {
-        KnockEnd::RedisAnswered => "Redis answered",
-        KnockEnd::RedisAnsweredWithoutTls => "Redis answered without TLS",
-        KnockEnd::Refused => "refused",
-        KnockEnd::ConnectTimeout => "silent",
-        KnockEnd::ConnectFailed => "no connection",
-        KnockEnd::ClosedBeforeTls => "closed before TLS",
-        KnockEnd::TlsTimeout => "silent to TLS",
-        KnockEnd::TlsAlert => "ended by a TLS alert",
-        KnockEnd::TlsNameMismatch => "another server's certificate",
-        KnockEnd::TlsCertificateRefused => "a certificate that is not accepted here",
-        KnockEnd::NotTls => "not TLS",
-        KnockEnd::TlsFailed => "TLS failed",
-        KnockEnd::RedisTimeout => "no reply to PING",
-        KnockEnd::RedisClosed => "closed in place of a reply to PING",
-        KnockEnd::NotRedis => "not Redis",
-        KnockEnd::OutOfTime => "out of time",
-        KnockEnd::Interrupted => "interrupted",
-        KnockEnd::CouldNotTry => "this machine could not try",
-        KnockEnd::NoAddress => "no public address is known",
-        KnockEnd::NotPublic => "DNS gave no public address, so nothing was sent",
-        KnockEnd::InUse => "it is the address in use",
+fn ended(attempt: &Attempt) -> String {
+    let words = match attempt.outcome {
+        AttemptOutcome::RedisAnswered => "Redis answered",
+        AttemptOutcome::RedisAnsweredWithoutTls => "Redis answered without TLS",
+        AttemptOutcome::Refused => "refused",
+        AttemptOutcome::ConnectTimeout => "silent",
+        AttemptOutcome::ConnectFailed => "no connection",
+        AttemptOutcome::ClosedBeforeTls => "closed before TLS",
+        AttemptOutcome::TlsTimeout => "silent to TLS",
+        AttemptOutcome::TlsAlert => "ended by a TLS alert",
+        AttemptOutcome::TlsNameMismatch => "another server's certificate",
+        AttemptOutcome::TlsCertificateRefused => "a certificate that is not accepted here",
+        AttemptOutcome::NotTls => "not TLS",
+        AttemptOutcome::TlsFailed => "TLS failed",
+        AttemptOutcome::RedisTimeout => "no reply to PING",
+        AttemptOutcome::RedisClosed => "closed in place of a reply to PING",
+        AttemptOutcome::NotRedis => "not Redis",
+        AttemptOutcome::OutOfTime => "out of time",
+        AttemptOutcome::Interrupted => "interrupted",
+        AttemptOutcome::CouldNotTry => "this machine could not try",
+        AttemptOutcome::NoAddress => "no public address is known",
+        AttemptOutcome::NotPublic => "DNS gave no public address, so nothing was sent",
+        AttemptOutcome::InUse => "it is the address in use",
     };
-    match (&knock.said, knock.how) {
+    match (&attempt.reply, attempt.outcome) {
         // The words say as much as the failure does.
         (
             Some(said),
-            KnockEnd::RedisAnswered
-            | KnockEnd::TlsAlert
-            | KnockEnd::TlsNameMismatch
-            | KnockEnd::TlsCertificateRefused
-            | KnockEnd::TlsFailed
-            | KnockEnd::NotRedis
-            | KnockEnd::CouldNotTry
-            | KnockEnd::ConnectFailed,
+            AttemptOutcome::RedisAnswered
+            | AttemptOutcome::TlsAlert
+            | AttemptOutcome::TlsNameMismatch
+            | AttemptOutcome::TlsCertificateRefused
+            | AttemptOutcome::TlsFailed
+            | AttemptOutcome::NotRedis
+            | AttemptOutcome::CouldNotTry
+            | AttemptOutcome::ConnectFailed,
         ) => format!("{words}: {said}"),
         (Some(_) | None, _) => words.to_owned(),
     }

@@ -18,13 +18,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use uapi::{MsghdrMut, OwnedFd, c};
 
-pub(super) use self::stream::Stamped;
+pub(super) use self::stream::TimestampedStream;
 
 /// When the last bytes of a connection came to this machine; shared between who reads them and who measures.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Arrival(Arc<AtomicU64>);
+pub(super) struct LastReceived(Arc<AtomicU64>);
 
-impl Arrival {
+impl LastReceived {
     fn note(&self, at: SystemTime) {
         let nanos = at.duration_since(UNIX_EPOCH).ok().and_then(|since| u64::try_from(since.as_nanos()).ok());
         self.0.store(nanos.unwrap_or_default(), Ordering::Relaxed);
@@ -41,12 +41,12 @@ impl Arrival {
 
 /// A moment by both clocks: the one that never steps, and the one that the kernel stamps packets by.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(super) struct DualClock {
     steady: Instant,
     wall: SystemTime,
 }
 
-impl Moment {
+impl DualClock {
     /// This moment.
     pub(super) fn now() -> Self {
         Self { steady: Instant::now(), wall: SystemTime::now() }
@@ -58,7 +58,7 @@ impl Moment {
     }
 
     /// How long until the last bytes came; until now where the kernel has not said when that was.
-    pub(super) fn until(self, arrival: &Arrival) -> Duration {
+    pub(super) fn until(self, arrival: &LastReceived) -> Duration {
         self.between(Self::now(), arrival.last())
     }
 
@@ -79,9 +79,9 @@ impl Moment {
 
 /// Keeps the kernel stamping packets: it begins a moment after the first socket wants that, and
 /// stops with the last, which for each probe anew would cost more than the probe.
-pub(super) struct Stamping(#[expect(dead_code, reason = "it is open, which is all")] Option<OwnedFd>);
+pub(super) struct TimestampGuard(#[expect(dead_code, reason = "it is open, which is all")] Option<OwnedFd>);
 
-impl Stamping {
+impl TimestampGuard {
     /// Costs one descriptor; without it, the program's own clocks stand.
     pub(super) fn new() -> Self {
         let socket = uapi::socket(c::AF_INET, c::SOCK_DGRAM | c::SOCK_CLOEXEC, 0).ok();
@@ -195,8 +195,8 @@ mod tests {
 
     /// What was sent when both clocks said nought, and read when they said so, in milliseconds: how long that counts as.
     fn between(steady: u64, wall: i64, stamped: Option<i64>) -> u128 {
-        let sent = Moment { steady: Instant::now(), wall: at(0) };
-        let read = Moment { steady: sent.steady + Duration::from_millis(steady), wall: at(wall) };
+        let sent = DualClock { steady: Instant::now(), wall: at(0) };
+        let read = DualClock { steady: sent.steady + Duration::from_millis(steady), wall: at(wall) };
         sent.between(read, stamped.map(at)).as_millis()
     }
 
@@ -239,15 +239,15 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_came_when_they_came_and_not_when_they_were_read() {
-        let _stamping = Stamping::new();
+        let _stamping = TimestampGuard::new();
         let (client, mut server) = connected().await;
-        let mut client = Stamped::new(client);
+        let mut client = TimestampedStream::new(client);
         let arrival = client.arrival();
         let mut buffer = [0; 64];
         let begun = Instant::now();
         // The kernel begins to stamp a moment after it was asked to.
         let (waited, until) = loop {
-            let sent = Moment::now();
+            let sent = DualClock::now();
             server.write_all(b"+PONG\r\n").await.expect("an open connection");
             std::thread::sleep(Duration::from_millis(60));
             let length = client.read(&mut buffer).await.expect("an open connection");
@@ -263,7 +263,7 @@ mod tests {
     #[tokio::test]
     async fn a_stamped_stream_reads_all_there_is_and_its_end() {
         let (client, mut server) = connected().await;
-        let mut client = Stamped::new(client);
+        let mut client = TimestampedStream::new(client);
         let sent: Vec<u8> = (0..200_000_u32).map(|at| at.to_le_bytes()[0]).collect();
         let write = async {
             server.write_all(&sent).await.expect("an open connection");

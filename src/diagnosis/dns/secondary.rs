@@ -1,13 +1,13 @@
 //! What is worth knowing beside the cause: servers that failed or differ without harm now.
 
-use super::views::{Reading, Views, called, said};
-use super::{disagree, flapping, local, path, search, servers, transport};
+use super::views::{AnswerClass, Views, called, said};
+use super::{disagree, flapping, local_override, search, servers, transport, wrong_address};
 use crate::azure::AZURE_DNS;
-use crate::diagnosis::advice;
-use crate::diagnosis::{Case, Code, Finding, Severity};
+use crate::diagnosis::remediation;
+use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::observation::{View, ViewOutcome};
 
-pub(super) fn all(case: &Case<'_>, views: &Views<'_>, cause: Option<&Finding>) -> Vec<Finding> {
+pub(super) fn all(case: &Context<'_>, views: &Views<'_>, cause: Option<&Finding>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let mut add = |finding: Finding| {
         // One finding per code; the cause has the first word.
@@ -20,7 +20,7 @@ pub(super) fn all(case: &Case<'_>, views: &Views<'_>, cause: Option<&Finding>) -
     for view in views.system.iter().copied().filter(|view| is_failed(views, view)) {
         add(servers::of_view(case, view, Severity::Warning, " Programs wait for it before they ask the next one."));
     }
-    for view in views.references().into_iter().filter(|view| is_failed(views, view)) {
+    for view in views.reference_resolvers().into_iter().filter(|view| is_failed(views, view)) {
         let silent = matches!(view.outcome, ViewOutcome::Timeout | ViewOutcome::Unreachable);
         let (severity, more) = if view.is_azure_dns() && silent {
             // Outside Azure nobody answers at that address, and nothing in use depends on it.
@@ -36,14 +36,14 @@ pub(super) fn all(case: &Case<'_>, views: &Views<'_>, cause: Option<&Finding>) -
         };
         add(servers::of_view(case, view, severity, more));
     }
-    for view in views.system.iter().copied().chain(views.references()).filter(|view| view.udp_silent) {
+    for view in views.system.iter().copied().chain(views.reference_resolvers()).filter(|view| view.udp_silent) {
         add(transport::over_tcp_only(case, view, Severity::Warning));
     }
     if let Some(finding) = flapping::remark(case, views) {
         add(finding);
     }
     if cause.is_none() {
-        if let Some(finding) = local::differs(case, views) {
+        if let Some(finding) = local_override::differs(case, views) {
             add(finding);
         }
         if let Some(finding) = disagree::servers_differ(case, views) {
@@ -52,11 +52,11 @@ pub(super) fn all(case: &Case<'_>, views: &Views<'_>, cause: Option<&Finding>) -
         if let Some(finding) = reference_differs(case, views) {
             add(finding);
         }
-        if let Some(finding) = path::answered_by_search_list(case, views) {
+        if let Some(finding) = wrong_address::answered_by_search_list(case, views) {
             add(finding);
         }
     }
-    if let Some(finding) = local::pinned(case, views, cause) {
+    if let Some(finding) = local_override::pinned(case, views, cause) {
         add(finding);
     }
     if let Some(finding) = search::waste(case, views) {
@@ -66,21 +66,21 @@ pub(super) fn all(case: &Case<'_>, views: &Views<'_>, cause: Option<&Finding>) -
 }
 
 fn is_failed(views: &Views<'_>, view: &View) -> bool {
-    view.view != views.in_use.view && views.reading(view) == Reading::Failed
+    view.view != views.in_use.view && views.reading(view) == AnswerClass::Failed
 }
 
 /// A configured resolver says something else while the path in use is right.
-fn reference_differs(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+fn reference_differs(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     let other = views.comparable().find(|view| {
         let reading = views.reading(view);
-        reading.is_wrong() || reading == Reading::Absent
+        reading.is_wrong() || reading == AnswerClass::Absent
     })?;
     let (severity, detail) = if !other.is_azure_dns() {
         (
             Severity::Warning,
             "The path in use is right, and no program here asks that resolver; those who do go wrong.".to_owned(),
         )
-    } else if views.reading(other) == Reading::Public {
+    } else if views.reading(other) == AnswerClass::Public {
         (
             Severity::Info,
             format!(
@@ -103,6 +103,6 @@ fn reference_differs(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
             detail,
         )
         .hint("nothing to do for this machine; look at that resolver's zone if clients ask it")
-        .commands([advice::ask(other, case.target.host.as_str())]),
+        .commands([remediation::ask(other, case.target.host.as_str())]),
     )
 }

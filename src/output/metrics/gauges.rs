@@ -23,13 +23,13 @@ const MAX_LABELS: usize = 4;
 
 /// A gauge of a target, without the label `target`.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Fact<'r> {
+pub(crate) struct Sample<'r> {
     pub(crate) family: &'static Family,
     labels: [Option<(&'static str, Cow<'r, str>)>; MAX_LABELS],
     pub(crate) value: f64,
 }
 
-impl<'r> Fact<'r> {
+impl<'r> Sample<'r> {
     fn new(family: &'static Family, value: f64) -> Self {
         Self { family, labels: [const { None }; MAX_LABELS], value }
     }
@@ -62,7 +62,7 @@ pub(crate) fn is_success(record: &Record) -> bool {
 }
 
 /// The facts of a target that has not been probed yet: every state is there, and none holds.
-pub(crate) fn before_the_first_probe(phases: impl IntoIterator<Item = PhaseName>) -> Vec<Fact<'static>> {
+pub(crate) fn before_the_first_probe(phases: impl IntoIterator<Item = PhaseName>) -> Vec<Sample<'static>> {
     verdict(None).chain(outcomes(phases, |_| None)).collect()
 }
 
@@ -73,31 +73,35 @@ pub(crate) fn phases_of(record: &Record) -> Vec<PhaseName> {
 }
 
 /// The facts of a record: the outcomes of these phases, `redpath_resolution_info` left out unless wanted.
-pub(crate) fn of(record: &Record, phases: impl IntoIterator<Item = PhaseName>, resolution_info: bool) -> Vec<Fact<'_>> {
+pub(crate) fn of(
+    record: &Record,
+    phases: impl IntoIterator<Item = PhaseName>,
+    resolution_info: bool,
+) -> Vec<Sample<'_>> {
     let observation = &record.observation;
     let connected_to = observation.connection.as_ref();
     let tls = connected_to.and_then(|connection| connection.tls.as_ref());
     let not_after = tls.and_then(|tls| tls.certificate.as_ref()?.not_after);
 
     let mut facts = vec![
-        Fact::truth(&family::PROBE_SUCCESS, is_success(record)),
-        Fact::new(&family::LAST_PROBE, record.started_at.unix_seconds()),
+        Sample::truth(&family::PROBE_SUCCESS, is_success(record)),
+        Sample::new(&family::LAST_PROBE, record.started_at.unix_seconds()),
         // No address is no private path: an alert on 0 must not fall silent with the name.
-        Fact::truth(&family::PATH_PRIVATE, connected_to.is_some_and(|to| to.class == AddressClass::Private)),
-        Fact::truth(
+        Sample::truth(&family::PATH_PRIVATE, connected_to.is_some_and(|to| to.class == AddressClass::Private)),
+        Sample::truth(
             &family::ADDRESS_EXPECTED,
-            connected_to.is_some_and(|to| record.expectation.is_met_by(to.address.ip())),
+            connected_to.is_some_and(|to| record.expectation.allows(to.address.ip())),
         ),
     ];
     facts.extend(verdict(Some(record.verdict.status)));
     facts.extend(outcomes(phases, |phase| Some(observation.phases.get(phase).outcome)));
     facts.extend(public_access(observation));
-    facts.extend(not_after.map(|time| Fact::new(&family::CERTIFICATE_NOT_AFTER, time.unix_seconds())));
+    facts.extend(not_after.map(|time| Sample::new(&family::CERTIFICATE_NOT_AFTER, time.unix_seconds())));
     if let Some((version, cipher)) = tls.and_then(|tls| tls.version.as_ref().zip(tls.cipher.as_ref())) {
-        facts.push(Fact::new(&family::TLS_INFO, 1.0).with("version", version).with("cipher", cipher));
+        facts.push(Sample::new(&family::TLS_INFO, 1.0).with("version", version).with("cipher", cipher));
     }
     for finding in &record.findings {
-        let fact = Fact::new(&family::FINDING_ACTIVE, 1.0).with("code", finding.code.as_str());
+        let fact = Sample::new(&family::FINDING_ACTIVE, 1.0).with("code", finding.code.as_str());
         facts.push(fact.with("severity", finding.severity.as_str()));
     }
     if let Some(cluster) = observation.cluster.as_ref().filter(|cluster| cluster.command.is_some()) {
@@ -105,11 +109,11 @@ pub(crate) fn of(record: &Record, phases: impl IntoIterator<Item = PhaseName>, r
             let nodes = cluster.in_state(state).count();
             let left_out = if state == NodeState::NotTried { cluster.nodes_left_out as usize } else { 0 };
             // At most some thousands, far within what is exact.
-            Fact::new(&family::CLUSTER_NODES, (nodes + left_out) as f64).with("state", state.as_str())
+            Sample::new(&family::CLUSTER_NODES, (nodes + left_out) as f64).with("state", state.as_str())
         }));
     }
     if let Some(agree) = agreement(record) {
-        facts.push(Fact::truth(&family::RESOLVER_AGREEMENT, agree));
+        facts.push(Sample::truth(&family::RESOLVER_AGREEMENT, agree));
     }
     for view in &observation.resolution.views {
         facts.extend(ttl(view));
@@ -121,51 +125,51 @@ pub(crate) fn of(record: &Record, phases: impl IntoIterator<Item = PhaseName>, r
     without_duplicates(facts)
 }
 
-fn verdict<'r>(status: Option<Status>) -> impl Iterator<Item = Fact<'r>> {
+fn verdict<'r>(status: Option<Status>) -> impl Iterator<Item = Sample<'r>> {
     Status::ALL
         .into_iter()
-        .map(move |each| Fact::truth(&family::VERDICT, status == Some(each)).with("status", each.as_str()))
+        .map(move |each| Sample::truth(&family::VERDICT, status == Some(each)).with("status", each.as_str()))
 }
 
 /// Whether the public address is open, where that could be told.
-fn public_access(observation: &Observation) -> Option<Fact<'_>> {
+fn public_access(observation: &Observation) -> Option<Sample<'_>> {
     let open = match observation.phases.posture.as_ref()?.facts.public_access.as_ref()?.state {
         OpenState::Open => true,
         OpenState::Closed => false,
         OpenState::Unknown => return None,
     };
-    Some(Fact::truth(&family::PUBLIC_ACCESS_OPEN, open))
+    Some(Sample::truth(&family::PUBLIC_ACCESS_OPEN, open))
 }
 
 fn outcomes<'r>(
     phases: impl IntoIterator<Item = PhaseName>,
     of: impl Fn(PhaseName) -> Option<PhaseOutcome>,
-) -> impl Iterator<Item = Fact<'r>> {
+) -> impl Iterator<Item = Sample<'r>> {
     phases.into_iter().flat_map(move |phase| {
         let outcome = of(phase);
         PhaseOutcome::ALL.map(|each| {
-            let fact = Fact::truth(&family::PHASE_OUTCOME, outcome == Some(each));
+            let fact = Sample::truth(&family::PHASE_OUTCOME, outcome == Some(each));
             fact.with("phase", phase.as_str()).with("outcome", each.as_str())
         })
     })
 }
 
-fn ttl(view: &View) -> Option<Fact<'_>> {
+fn ttl(view: &View) -> Option<Sample<'_>> {
     let of_chain = view.chain.iter().map(|record| record.ttl);
     let lowest = of_chain.chain(view.addresses.iter().filter_map(|address| address.ttl)).min()?;
-    Some(Fact::new(&family::RESOLUTION_TTL, f64::from(lowest)).with("view", view.view.as_str()))
+    Some(Sample::new(&family::RESOLUTION_TTL, f64::from(lowest)).with("view", view.view.as_str()))
 }
 
-fn classes(view: &View) -> impl Iterator<Item = Fact<'_>> {
+fn classes(view: &View) -> impl Iterator<Item = Sample<'_>> {
     AddressClass::ALL.into_iter().filter(|class| view.addresses.iter().any(|address| address.class == *class)).map(
-        |class| Fact::new(&family::ADDRESS_CLASS, 1.0).with("view", view.view.as_str()).with("class", class.as_str()),
+        |class| Sample::new(&family::ADDRESS_CLASS, 1.0).with("view", view.view.as_str()).with("class", class.as_str()),
     )
 }
 
-fn addresses(resolution: &Resolution) -> impl Iterator<Item = Fact<'_>> {
+fn addresses(resolution: &Resolution) -> impl Iterator<Item = Sample<'_>> {
     let each = resolution.views.iter().flat_map(|view| {
         view.addresses.iter().map(|address| {
-            Fact::new(&family::RESOLUTION_INFO, 1.0)
+            Sample::new(&family::RESOLUTION_INFO, 1.0)
                 .with("view", view.view.as_str())
                 .with("path", path(view))
                 .with("address", address.ip.to_string())
@@ -213,10 +217,10 @@ pub(crate) fn addresses_of(view: &View) -> BTreeSet<IpAddr> {
 }
 
 /// One series each: an answer may repeat an address, and resolv.conf a name server.
-fn without_duplicates(facts: Vec<Fact<'_>>) -> Vec<Fact<'_>> {
-    let mut each: Vec<Fact<'_>> = Vec::with_capacity(facts.len());
+fn without_duplicates(facts: Vec<Sample<'_>>) -> Vec<Sample<'_>> {
+    let mut each: Vec<Sample<'_>> = Vec::with_capacity(facts.len());
     for fact in facts {
-        let is_same = |known: &Fact<'_>| std::ptr::eq(known.family, fact.family) && known.labels == fact.labels;
+        let is_same = |known: &Sample<'_>| std::ptr::eq(known.family, fact.family) && known.labels == fact.labels;
         if !each.iter().any(is_same) {
             each.push(fact);
         }

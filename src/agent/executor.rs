@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
-use super::reload::Current;
+use super::reload::RunningConfig;
 use crate::check::check;
 use crate::clock::Timestamp;
 use crate::config::TargetConfig;
@@ -19,13 +19,13 @@ use crate::output::metrics::Metrics;
 use crate::probe::Prober;
 use crate::probe::budget::Interrupt;
 use crate::record::Record;
-use crate::schedule::{Loss, LossKind, World};
+use crate::schedule::{Executor, FailedRun, FailureKind};
 use crate::vantage::Vantage;
 
 /// The network, the metrics and the history.
-pub(super) struct RealWorld {
+pub(super) struct ProbeExecutor {
     pub(super) prober: Arc<Prober>,
-    pub(super) current: watch::Receiver<Arc<Current>>,
+    pub(super) current: watch::Receiver<Arc<RunningConfig>>,
     pub(super) interrupt: Interrupt,
     pub(super) metrics: Arc<Metrics>,
     pub(super) history: Arc<History>,
@@ -35,7 +35,7 @@ pub(super) struct RealWorld {
     pub(super) news: Arc<Notify>,
 }
 
-impl World for RealWorld {
+impl Executor for ProbeExecutor {
     async fn probe(&self, target: Arc<TargetConfig>) -> Record {
         let current = Arc::clone(&self.current.borrow());
         let (began, clock) = (Timestamp::now(), Instant::now());
@@ -63,13 +63,13 @@ impl World for RealWorld {
         self.news.notify_one();
     }
 
-    fn lose(&self, loss: Loss) {
+    fn lose(&self, loss: FailedRun) {
         let target = loss.target.plan.target.name.as_str();
         match loss.kind {
-            LossKind::Panicked => {
+            FailureKind::Panicked => {
                 tracing::error!(target, "a probe panicked; its target is probed again when it is due")
             }
-            LossKind::Stuck => tracing::error!(target, "a probe did not end at its time limit, and was cancelled"),
+            FailureKind::Stuck => tracing::error!(target, "a probe did not end at its time limit, and was cancelled"),
         }
         let vantage = self.current.borrow().vantage.clone();
         self.keep(unknown(&loss.target, loss.began, loss.took, vantage));
@@ -80,7 +80,7 @@ impl World for RealWorld {
     }
 }
 
-impl RealWorld {
+impl ProbeExecutor {
     /// Whether this process, or the machine, has no descriptor left; a change of that is logged.
     fn is_exhausted(&self) -> bool {
         // EMFILE and ENFILE, open(2); the root directory is there even where nothing else is.
@@ -123,18 +123,18 @@ mod tests {
     use crate::probe::budget::InterruptHandle;
     use crate::schedule::fake::target;
 
-    fn world() -> (RealWorld, InterruptHandle) {
+    fn world() -> (ProbeExecutor, InterruptHandle) {
         let vantage = Vantage::default();
         let (handle, interrupt) = Interrupt::new();
         let metrics = Arc::new(Metrics::new(&MetricsSettings::default(), &vantage));
         let history = Arc::new(History::new());
         history.set_targets(&["localhost".to_owned()]);
         let config = config::parse("targets: [{host: localhost}]").unwrap_or_else(|error| panic!("{error}"));
-        let current = Current { vantage, config };
+        let current = RunningConfig { vantage, config };
         let current = watch::Sender::new(Arc::new(current)).subscribe();
         let news = Arc::new(Notify::new());
         (
-            RealWorld {
+            ProbeExecutor {
                 prober: Arc::new(Prober::new()),
                 current,
                 interrupt,
@@ -167,9 +167,9 @@ mod tests {
     fn a_lost_turn_is_an_error_of_redpath_and_makes_the_verdict_unknown() {
         let log = Captured::start(LogFormat::Text, LogLevel::Info);
         let (world, _interrupt) = world();
-        for kind in [LossKind::Panicked, LossKind::Stuck] {
+        for kind in [FailureKind::Panicked, FailureKind::Stuck] {
             let target = Arc::new(target("localhost", Duration::from_secs(1)));
-            world.lose(Loss { target, began: Timestamp::now(), took: Duration::ZERO, kind });
+            world.lose(FailedRun { target, began: Timestamp::now(), took: Duration::ZERO, kind });
         }
         let latest = world.history.get("localhost").and_then(|history| history.latest).expect("it has a record");
         assert_eq!(latest.verdict.status, Status::Unknown);

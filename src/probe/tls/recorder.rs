@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::rustls::CipherSuite;
 
-use super::Seen;
+use super::HandshakeRecord;
 
 /// How much of the beginning is kept: a ServerHello of TLS 1.3 has about 130 bytes.
 const KEPT: usize = 256;
@@ -97,22 +97,22 @@ impl<'a> Bytes<'a> {
 /// A stream that counts what it receives.
 pub(in crate::probe) struct Wire<S> {
     stream: S,
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<HandshakeRecord>>,
 }
 
 impl<S> Wire<S> {
-    pub(super) fn new(stream: S, seen: Arc<Mutex<Seen>>) -> Self {
+    pub(super) fn new(stream: S, seen: Arc<Mutex<HandshakeRecord>>) -> Self {
         Self { stream, seen }
     }
 
     /// What was seen so far.
-    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(super) fn seen(&self) -> MutexGuard<'_, HandshakeRecord> {
         locked(&self.seen)
     }
 }
 
 /// What was seen; a panic elsewhere does not make it unreadable.
-pub(super) fn locked(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+pub(super) fn locked(seen: &Mutex<HandshakeRecord>) -> MutexGuard<'_, HandshakeRecord> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

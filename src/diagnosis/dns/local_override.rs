@@ -1,13 +1,13 @@
 //! What this machine does to DNS: the hosts file, another source of nsswitch.conf, a cache of its own.
 
-use super::views::{Reading, Views, addresses, called, said, word};
-use crate::diagnosis::advice;
-use crate::diagnosis::prose::listed;
-use crate::diagnosis::{Case, Code, Finding, Severity};
+use super::views::{AnswerClass, Views, addresses, called, said, word};
+use crate::diagnosis::remediation;
+use crate::diagnosis::text::listed;
+use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::observation::View;
 
 /// This machine answers its programs otherwise than its name servers do, and wrongly.
-pub(super) fn overridden(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+pub(super) fn overridden(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     let pinned = views.hosts_file_decides();
     // A pin that says what the name servers say is no cause; without them to compare with, it is one.
     let servers_agree = views.system.iter().any(|view| view.outcome.is_final() && !disjoint(view, views.in_use));
@@ -35,25 +35,25 @@ pub(super) fn overridden(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> 
             "The C library answers {}; {dns}. {}{}",
             said(views.in_use),
             evidence(views),
-            super::path::on_the_wire(case)
+            super::wrong_address::connection_evidence(case)
         ),
     );
     Some(if pinned {
         finding
             .hint(format!("remove {} for {host}, then probe again", lines(views)))
-            .commands([advice::grep_hosts(case), format!("getent ahosts {host}")])
+            .commands([remediation::grep_hosts(case), format!("getent ahosts {host}")])
     } else {
         finding.hint(COMPARE).commands(
             [format!("getent ahosts {host}")]
                 .into_iter()
-                .chain(server.map(|view| advice::ask(view, host.as_str())))
+                .chain(server.map(|view| remediation::ask(view, host.as_str())))
                 .chain([NSSWITCH.to_owned()]),
         )
     })
 }
 
 /// Every name server has an address, and programs get none.
-pub(super) fn withheld(case: &Case<'_>, views: &Views<'_>, server: &View) -> Finding {
+pub(super) fn withheld(case: &Context<'_>, views: &Views<'_>, server: &View) -> Finding {
     let host = &case.target.host;
     Finding::new(
         Code::OverriddenLocally,
@@ -67,11 +67,11 @@ pub(super) fn withheld(case: &Case<'_>, views: &Views<'_>, server: &View) -> Fin
         ),
     )
     .hint(COMPARE)
-    .commands([format!("getent ahosts {host}"), advice::ask(server, host.as_str()), NSSWITCH.to_owned()])
+    .commands([format!("getent ahosts {host}"), remediation::ask(server, host.as_str()), NSSWITCH.to_owned()])
 }
 
 /// Programs get the right address while DNS says something else.
-pub(super) fn pinned_right(case: &Case<'_>, views: &Views<'_>, dns: &View) -> Finding {
+pub(super) fn pinned_right(case: &Context<'_>, views: &Views<'_>, dns: &View) -> Finding {
     let host = &case.target.host;
     Finding::new(
         Code::OverriddenLocally,
@@ -86,15 +86,15 @@ pub(super) fn pinned_right(case: &Case<'_>, views: &Views<'_>, dns: &View) -> Fi
         ),
     )
     .hint("set DNS right, then remove the override: it will not follow the endpoint when its address changes")
-    .commands([advice::grep_hosts(case), advice::ask(dns, host.as_str())])
+    .commands([remediation::grep_hosts(case), remediation::ask(dns, host.as_str())])
 }
 
 /// Programs get one private address and DNS has another, and nobody said which is the endpoint's.
-pub(super) fn differs(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+pub(super) fn differs(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     if !views.libc_stands_alone() {
         return None;
     }
-    let dns = views.system.iter().copied().find(|view| views.reading(view) == Reading::Expected)?;
+    let dns = views.system.iter().copied().find(|view| views.reading(view) == AnswerClass::Expected)?;
     let host = &case.target.host;
     Some(
         Finding::new(
@@ -107,17 +107,17 @@ pub(super) fn differs(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
             ),
         )
         .hint("say which address is expected with --endpoint, and remove the override if it is not that one")
-        .commands([advice::grep_hosts(case), advice::ask(dns, host.as_str())]),
+        .commands([remediation::grep_hosts(case), remediation::ask(dns, host.as_str())]),
     )
 }
 
 /// The hosts file pins what DNS says today; it will not follow DNS tomorrow.
-pub(super) fn pinned(case: &Case<'_>, views: &Views<'_>, cause: Option<&Finding>) -> Option<Finding> {
+pub(super) fn pinned(case: &Context<'_>, views: &Views<'_>, cause: Option<&Finding>) -> Option<Finding> {
     if !views.hosts_file_decides() {
         return None;
     }
     let summary = format!("{} pins {}; programs here do not ask DNS for it", lines(views), case.target.host);
-    let wrong = cause.is_some() || views.reading(views.in_use) != Reading::Expected;
+    let wrong = cause.is_some() || views.reading(views.in_use) != AnswerClass::Expected;
     let finding = if wrong {
         Finding::new(
             Code::OverriddenLocally,
@@ -135,7 +135,7 @@ pub(super) fn pinned(case: &Case<'_>, views: &Views<'_>, cause: Option<&Finding>
         )
         .hint("remove the line once DNS is known to answer rightly")
     };
-    Some(finding.commands([advice::grep_hosts(case)]))
+    Some(finding.commands([remediation::grep_hosts(case)]))
 }
 
 const COMPARE: &str = "compare what programs get with what the server says, a few times each; then look at the hosts file, nsswitch.conf, nscd or sssd";

@@ -19,7 +19,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::verified::VerifiedChains;
 use crate::observation::tls::TrustSource;
-use crate::probe::reads;
+use crate::probe::blocking_fs;
 
 /// The most bytes that a file of trust anchors may have; Mozilla's have about 220 KiB.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -93,13 +93,13 @@ impl TrustStores {
                 return Ok(Arc::clone(&known.trust));
             }
             let file = path.to_owned();
-            return reads::blocking(path, WHAT, move || this.of_file(&file)).await;
+            return blocking_fs::blocking(path, WHAT, move || this.of_file(&file)).await;
         }
         let mut platform = self.platform.lock().await;
         match &*platform {
             Some((read, trust)) if read.elapsed() < PLATFORM_AGE => Ok(Arc::clone(trust)),
             Some(_) | None => {
-                let trust = reads::blocking(Path::new(PLATFORM), WHAT, move || this.of_platform()).await?;
+                let trust = blocking_fs::blocking(Path::new(PLATFORM), WHAT, move || this.of_platform()).await?;
                 *platform = Some((Instant::now(), Arc::clone(&trust)));
                 Ok(trust)
             }
@@ -110,7 +110,7 @@ impl TrustStores {
     pub(super) fn look_at(&self, path: &Path) {
         let is_recent = self.known_files().get(path).is_some_and(|known| known.looked.elapsed() < self.look_after);
         if !is_recent {
-            let _ = reads::at_once(path, || self.of_file(path)); // whoever needs them looks again, and says why there are none
+            let _ = blocking_fs::at_once(path, || self.of_file(path)); // whoever needs them looks again, and says why there are none
         }
     }
 

@@ -3,23 +3,23 @@
 
 use std::net::IpAddr;
 
-use super::views::{Reading, Views, addresses, called, said};
+use super::views::{AnswerClass, Views, addresses, called, said};
 use crate::address::AddressClass;
 use crate::azure::{AZURE_DNS, PRIVATELINK};
-use crate::diagnosis::advice::{self, Resource};
-use crate::diagnosis::prose::{capitalized, listed};
-use crate::diagnosis::{Case, Code, Finding, Severity};
+use crate::diagnosis::remediation::{self, Resource};
+use crate::diagnosis::text::{capitalized, listed};
+use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::expectation::ExpectedPath;
 use crate::observation::{Connection, Phase, SkipReason, View, ViewOutcome};
 
 /// The address is that of another name, which the walk along the search list came upon first.
-pub(super) fn answered_by_search_list(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+pub(super) fn answered_by_search_list(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     let ips = addresses(views.in_use);
     let view = std::iter::once(views.in_use)
         .chain(views.system.iter().copied())
         .find(|view| view.answered_name.is_some() && view.outcome == ViewOutcome::Answered && addresses(view) == ips)?;
     let answered = view.answered_name.as_deref()?;
-    let expected = views.reading(views.in_use) == Reading::Expected;
+    let expected = views.reading(views.in_use) == AnswerClass::Expected;
     // An address named as the expected one is right by whatever name it was found.
     if expected && !case.expectation.endpoints.is_empty() {
         return None;
@@ -36,20 +36,20 @@ pub(super) fn answered_by_search_list(case: &Case<'_>, views: &Views<'_>) -> Opt
             ),
         )
         .hint(format!("take the record (often a wildcard) out of {domain}, or lower ndots for these programs"))
-        .commands([advice::ask(view, answered), advice::ask(view, host)]),
+        .commands([remediation::ask(view, answered), remediation::ask(view, host)]),
     )
 }
 
 /// The answer itself holds addresses of both kinds.
-pub(super) fn mixed(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    (views.reading(views.in_use) == Reading::Mixed).then(|| mixed_answer(case, views, views.in_use))
+pub(super) fn mixed(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
+    (views.reading(views.in_use) == AnswerClass::Mixed).then(|| mixed_answer(case, views, views.in_use))
 }
 
-pub(super) fn mixed_answer(case: &Case<'_>, views: &Views<'_>, view: &View) -> Finding {
+pub(super) fn mixed_answer(case: &Context<'_>, views: &Views<'_>, view: &View) -> Finding {
     let host = &case.target.host;
     let others: Vec<String> = views
         .comparable()
-        .filter(|view| views.reading(view) == Reading::Expected)
+        .filter(|view| views.reading(view) == AnswerClass::Expected)
         .map(|view| format!(" {} answers {} only.", capitalized(&called(view)), said(view)))
         .collect();
     Finding::new(
@@ -68,24 +68,24 @@ pub(super) fn mixed_answer(case: &Case<'_>, views: &Views<'_>, view: &View) -> F
 }
 
 /// All views that count agree: the chain says whether a zone, a record or the endpoint is at fault.
-pub(super) fn zone_or_endpoint(case: &Case<'_>, views: &Views<'_>) -> Finding {
+pub(super) fn zone_or_endpoint(case: &Context<'_>, views: &Views<'_>) -> Finding {
     let reading = views.reading(views.in_use);
     match (case.expectation.path, reading) {
-        (ExpectedPath::Public, Reading::OtherKind) => return private_path(case, views),
-        (ExpectedPath::Private, Reading::Public | Reading::OtherKind) => {}
+        (ExpectedPath::Public, AnswerClass::OtherKind) => return private_path(case, views),
+        (ExpectedPath::Private, AnswerClass::Public | AnswerClass::OtherKind) => {}
         (ExpectedPath::Private | ExpectedPath::Public | ExpectedPath::Any, _) => {
             return unexpected_address(case, views);
         }
     }
     let explaining = views.explaining();
     if let Some(view) = explaining.filter(|view| view.privatelink_zone.is_some()) {
-        return if reading == Reading::Public || leads_beyond_privatelink(view) {
+        return if reading == AnswerClass::Public || leads_beyond_privatelink(view) {
             zone_not_seen(case, views, view)
         } else {
             unexpected_address(case, views)
         };
     }
-    if reading == Reading::OtherKind {
+    if reading == AnswerClass::OtherKind {
         return unexpected_address(case, views);
     }
     // Azure shows the privatelink name to everybody, so one chain that has it is enough.
@@ -106,12 +106,12 @@ fn leads_beyond_privatelink(view: &View) -> bool {
         .any(|record| record.record_type == "CNAME" && record.name.contains(&label) && !record.data.contains(&label))
 }
 
-fn zone_not_seen(case: &Case<'_>, views: &Views<'_>, view: &View) -> Finding {
+fn zone_not_seen(case: &Context<'_>, views: &Views<'_>, view: &View) -> Finding {
     let host = &case.target.host;
     let zone = view.privatelink_zone.clone().unwrap_or_default();
     let name = view.privatelink_name().unwrap_or("the privatelink name");
     let azure = views.dns().find(|view| view.is_azure_dns());
-    let (knows, hint) = azures_word(views, azure, &zone);
+    let (knows, hint) = azure_dns_evidence(views, azure, &zone);
     let lacking = views.explaining().is_some_and(|explaining| explaining.privatelink_zone.is_none());
     let chain = if lacking {
         format!(
@@ -131,12 +131,12 @@ fn zone_not_seen(case: &Case<'_>, views: &Views<'_>, view: &View) -> Finding {
         let record = name.strip_suffix(&format!(".{zone}")).unwrap_or(name).to_owned();
         resource.seen_as(&zone, &record)
     });
-    let decide = if azure.is_none() { Some(advice::ask_azure(case)) } else { None };
+    let decide = if azure.is_none() { Some(remediation::ask_azure(case)) } else { None };
     Finding::new(
         Code::PrivateZoneNotSeen,
         Severity::Error,
         format!("{host} leads to {}: the private zone {zone} is not seen from here", said(views.in_use)),
-        format!("{chain}{knows}{}", on_the_wire(case)),
+        format!("{chain}{knows}{}", connection_evidence(case)),
     )
     .hint(hint)
     .commands(decide)
@@ -144,7 +144,7 @@ fn zone_not_seen(case: &Case<'_>, views: &Views<'_>, view: &View) -> Finding {
 }
 
 /// What Azure's own resolver adds to a public answer, and what is to be done then.
-fn azures_word(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (String, String) {
+fn azure_dns_evidence(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (String, String) {
     let forward =
         format!("have the resolver in use forward {zone} to a resolver inside a virtual network that is linked to it");
     let Some(azure) = azure else {
@@ -158,7 +158,7 @@ fn azures_word(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (String, 
         );
     };
     match views.reading(azure) {
-        Reading::WrongEndpoint | Reading::Mixed | Reading::Expected => (
+        AnswerClass::WrongEndpoint | AnswerClass::Mixed | AnswerClass::Expected => (
             format!(
                 " {AZURE_DNS}, asked from here, answers {}: it sees a private zone, and the resolver in use does not ask it.",
                 said(azure)
@@ -167,8 +167,8 @@ fn azures_word(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (String, 
                 "have the resolver in use forward {zone} to {AZURE_DNS}; compare the zone's record with the private endpoint's address"
             ),
         ),
-        Reading::Public | Reading::OtherKind => unlinked(views, azure, zone),
-        Reading::Absent if azure.privatelink_zone.is_some() => (
+        AnswerClass::Public | AnswerClass::OtherKind => unlinked(views, azure, zone),
+        AnswerClass::Absent if azure.privatelink_zone.is_some() => (
             format!(
                 " {AZURE_DNS}, asked from here, answers {} for the privatelink name: this virtual network is linked to the zone, and the zone lacks the record. The resolver in use does not ask it. So there are two faults.",
                 said(azure)
@@ -177,21 +177,21 @@ fn azures_word(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (String, 
                 "create the private endpoint's DNS zone group or record in {zone} first; then have the resolver in use forward the zone to {AZURE_DNS}"
             ),
         ),
-        Reading::Absent => (
+        AnswerClass::Absent => (
             format!(
                 " {AZURE_DNS}, asked from here, answers {}, without a privatelink name: a zone of the parent's name is linked to this virtual network and shadows it.",
                 said(azure)
             ),
             format!("list the private zones that are linked to this virtual network; keep {zone} alone"),
         ),
-        Reading::Failed if matches!(azure.outcome, ViewOutcome::Timeout | ViewOutcome::Unreachable) => (
+        AnswerClass::Failed if matches!(azure.outcome, ViewOutcome::Timeout | ViewOutcome::Unreachable) => (
             format!(
                 " {AZURE_DNS}, asked from here, gives no answer ({}): this is no Azure virtual network, or it is blocked. So it cannot be told which it is: the zone is not linked to the network whose resolver answers; a forwarder that does not ask {AZURE_DNS}; a stale cache; a zone of another name.",
                 said(azure)
             ),
             forward,
         ),
-        Reading::Failed | Reading::Interrupted => (
+        AnswerClass::Failed | AnswerClass::Interrupted => (
             format!(
                 " {AZURE_DNS}, asked from here, gives no usable answer ({}), so it cannot be told whether the zone is linked here.",
                 said(azure)
@@ -223,7 +223,7 @@ fn unlinked(views: &Views<'_>, azure: &View, zone: &str) -> (String, String) {
     )
 }
 
-fn no_private_endpoint(case: &Case<'_>, views: &Views<'_>, view: &View, resource: &Resource) -> Finding {
+fn no_private_endpoint(case: &Context<'_>, views: &Views<'_>, view: &View, resource: &Resource) -> Finding {
     let host = &case.target.host;
     let agreeing =
         views.dns().filter(|other| other.view != view.view && !other.chain.is_empty()).map(called).collect::<Vec<_>>();
@@ -249,7 +249,7 @@ fn no_private_endpoint(case: &Case<'_>, views: &Views<'_>, view: &View, resource
         format!(
             "Azure adds a CNAME that leads into {} as soon as a private endpoint is approved, in public DNS too; {alone}{}",
             resource.zone,
-            on_the_wire(case)
+            connection_evidence(case)
         ),
     )
     .hint(format!(
@@ -260,7 +260,7 @@ fn no_private_endpoint(case: &Case<'_>, views: &Views<'_>, view: &View, resource
     .commands([resource.list_connections(), resource.create_endpoint()])
 }
 
-fn public_path(case: &Case<'_>, views: &Views<'_>) -> Finding {
+fn public_path(case: &Context<'_>, views: &Views<'_>) -> Finding {
     let host = &case.target.host;
     let why = match views.explaining() {
         None => {
@@ -274,13 +274,13 @@ fn public_path(case: &Case<'_>, views: &Views<'_>) -> Finding {
         Code::PublicPath,
         Severity::Error,
         format!("{host} leads to {}, and a private path is expected", said(views.in_use)),
-        format!("{why}{}", on_the_wire(case)),
+        format!("{why}{}", connection_evidence(case)),
     )
     .hint("look at the chain from here and from a network that is known to be right, and compare")
-    .commands([format!("dig {host}"), advice::ask_azure(case)])
+    .commands([format!("dig {host}"), remediation::ask_azure(case)])
 }
 
-fn private_path(case: &Case<'_>, views: &Views<'_>) -> Finding {
+fn private_path(case: &Context<'_>, views: &Views<'_>) -> Finding {
     let host = &case.target.host;
     let said = said(views.in_use);
     Finding::new(
@@ -293,12 +293,12 @@ fn private_path(case: &Case<'_>, views: &Views<'_>) -> Finding {
     .commands([format!("dig {host}"), format!("getent ahosts {host}")])
 }
 
-fn unexpected_address(case: &Case<'_>, views: &Views<'_>) -> Finding {
+fn unexpected_address(case: &Context<'_>, views: &Views<'_>) -> Finding {
     let host = &case.target.host;
     let explained = views.explaining();
     let name = explained.and_then(View::privatelink_name);
     let resource = Resource::of(case);
-    let odd = views.in_use.ips().find(|ip| !case.expectation.is_met_by(*ip));
+    let odd = views.in_use.ips().find(|ip| !case.expectation.allows(*ip));
     let loopback = odd.is_some_and(|ip| case.expectation.class(ip) == AddressClass::Loopback);
     let through = match name {
         Some(name) => format!(
@@ -323,10 +323,10 @@ fn unexpected_address(case: &Case<'_>, views: &Views<'_>) -> Finding {
         Code::UnexpectedAddress,
         Severity::Error,
         format!("{host} leads to {}, and {} is expected", said(views.in_use), wanted(case)),
-        format!("{through}{}", on_the_wire(case)),
+        format!("{through}{}", connection_evidence(case)),
     )
     .hint(format!("{hint}{range}"))
-    .commands([advice::ask(explained.unwrap_or(views.in_use), host.as_str())])
+    .commands([remediation::ask(explained.unwrap_or(views.in_use), host.as_str())])
     .commands(
         name.and(resource.as_ref())
             .into_iter()
@@ -335,7 +335,7 @@ fn unexpected_address(case: &Case<'_>, views: &Views<'_>) -> Finding {
 }
 
 /// Some estates use such addresses privately; they have to say so.
-fn private_range(case: &Case<'_>, ip: IpAddr) -> String {
+fn private_range(case: &Context<'_>, ip: IpAddr) -> String {
     match (case.expectation.path, case.expectation.class(ip)) {
         (ExpectedPath::Private, AddressClass::Shared | AddressClass::Public | AddressClass::Special) => {
             format!("; if {ip} is private in your network, say so with --private-range")
@@ -345,7 +345,7 @@ fn private_range(case: &Case<'_>, ip: IpAddr) -> String {
 }
 
 /// `10.60.4.5 or 10.60.5.0/24`, or the kind where no address is named.
-fn wanted(case: &Case<'_>) -> String {
+fn wanted(case: &Context<'_>) -> String {
     let endpoints: Vec<String> = case
         .expectation
         .endpoints
@@ -361,7 +361,7 @@ fn wanted(case: &Case<'_>) -> String {
 
 /// The connection went to an address that does not meet the expectation, and no answer explains
 /// it: the address was given, or the record is not whole.
-pub(super) fn address_in_use(case: &Case<'_>, connection: &Connection) -> Finding {
+pub(super) fn address_in_use(case: &Context<'_>, connection: &Connection) -> Finding {
     let ip = connection.address.ip();
     let class = case.expectation.class(ip);
     let code = match (case.expectation.path, class) {
@@ -381,17 +381,17 @@ pub(super) fn address_in_use(case: &Case<'_>, connection: &Connection) -> Findin
         code,
         Severity::Error,
         format!("{who} is {ip} ({class}), and {} is expected", wanted(case)),
-        format!("What answers there says nothing about the path that is meant.{}", on_the_wire(case)),
+        format!("What answers there says nothing about the path that is meant.{}", connection_evidence(case)),
     )
     .hint(hint)
 }
 
 /// What the connection to the wrong address showed: it supports the verdict, and decides nothing.
-pub(super) fn on_the_wire(case: &Case<'_>) -> String {
+pub(super) fn connection_evidence(case: &Context<'_>) -> String {
     let observation = case.observation;
     let Some(connection) = &observation.connection else { return String::new() };
     let address = connection.address.ip();
-    if case.expectation.is_met_by(address) {
+    if case.expectation.allows(address) {
         return String::new();
     }
     let public = !connection.address_given

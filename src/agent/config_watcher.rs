@@ -14,11 +14,11 @@ use tokio::time::{Instant, sleep_until};
 use crate::config::{self, Config, ConfigError};
 
 /// From one look to the next.
-const EVERY: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A changed content is taken up once it has been the same for this long: half of a file that is
 /// still being written may be a valid configuration of fewer targets.
-const SETTLED: Duration = Duration::from_secs(1);
+const SETTLE_TIME: Duration = Duration::from_secs(1);
 
 /// More than this is not read: no configuration is as long.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -63,7 +63,7 @@ impl ConfigFile {
     fn look(&mut self) {
         (self.stamp, self.content) = read(&self.path);
         self.changing = None;
-        self.next_look = Instant::now() + EVERY;
+        self.next_look = Instant::now() + POLL_INTERVAL;
     }
 
     /// Waits until the content has changed, and has stayed the same for a second. It may be
@@ -78,7 +78,7 @@ impl ConfigFile {
     }
 
     fn has_settled(&mut self) -> bool {
-        self.next_look = Instant::now() + EVERY;
+        self.next_look = Instant::now() + POLL_INTERVAL;
         if self.changing.is_none() && self.stamp.is_some() && stamp(&self.path).map(|(_, stamp)| stamp) == self.stamp {
             return false;
         }
@@ -90,7 +90,7 @@ impl ConfigFile {
         if self.changing.replace(content) == Some(content) {
             return true;
         }
-        self.next_look = Instant::now() + SETTLED;
+        self.next_look = Instant::now() + SETTLE_TIME;
         false
     }
 }
@@ -125,7 +125,7 @@ mod tests {
 
     /// Looks often enough for a change to be taken up; says whether one was.
     async fn notices(file: &mut ConfigFile) -> bool {
-        let noticed = tokio::time::timeout(EVERY + SETTLED * 2, file.changed()).await.is_ok();
+        let noticed = tokio::time::timeout(POLL_INTERVAL + SETTLE_TIME * 2, file.changed()).await.is_ok();
         if noticed {
             file.look();
         }
@@ -160,7 +160,7 @@ mod tests {
         assert!(!file.has_settled());
         fs::write(&path, "targets: [a").expect("more is written");
         assert!(!file.has_settled());
-        assert!(file.next_look <= Instant::now() + SETTLED);
+        assert!(file.next_look <= Instant::now() + SETTLE_TIME);
         assert!(file.has_settled());
     }
 

@@ -7,28 +7,28 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::{Arrival, receive, stamp};
+use super::{LastReceived, receive, stamp};
 
 /// A stream whose arrivals are noted.
-pub(in crate::probe) struct Stamped {
+pub(in crate::probe) struct TimestampedStream {
     tcp: TcpStream,
-    arrival: Arrival,
+    arrival: LastReceived,
 }
 
-impl Stamped {
+impl TimestampedStream {
     /// From here on; where the kernel stamps nothing, nothing is noted.
     pub(in crate::probe) fn new(tcp: TcpStream) -> Self {
         let _ = stamp(&tcp);
-        Self { tcp, arrival: Arrival::default() }
+        Self { tcp, arrival: LastReceived::default() }
     }
 
     /// Where the arrivals are noted.
-    pub(in crate::probe) fn arrival(&self) -> Arrival {
+    pub(in crate::probe) fn arrival(&self) -> LastReceived {
         self.arrival.clone()
     }
 }
 
-impl AsyncRead for Stamped {
+impl AsyncRead for TimestampedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
@@ -57,7 +57,7 @@ impl AsyncRead for Stamped {
     }
 }
 
-impl AsyncWrite for Stamped {
+impl AsyncWrite for TimestampedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().tcp).poll_write(cx, bytes)
     }

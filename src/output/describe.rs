@@ -5,7 +5,7 @@ mod posture;
 use crate::clock::{Seconds, Timestamp};
 use crate::diagnosis::Status;
 use crate::observation::cluster::{ClusterFacts, ClusterNode, NodeRole, NodeState};
-use crate::observation::dns::{Resolution, ResolvedAddress, Tries, View, ViewKind, ViewOutcome};
+use crate::observation::dns::{RepeatGroup, Resolution, ResolvedAddress, View, ViewKind, ViewOutcome};
 use crate::observation::redis::{PingFacts, PingReply};
 use crate::observation::tls::{CertificateFacts, TlsFacts};
 use crate::observation::{Connection, ConnectionPhases, Phase, PhaseName, Phases, SkipReason, StoppedBy};
@@ -250,7 +250,7 @@ pub(crate) fn view_answer(view: &View) -> String {
     if view.udp_silent { format!("{answer}, over TCP only") } else { answer }
 }
 
-fn try_answer(tries: &Tries) -> String {
+fn try_answer(tries: &RepeatGroup) -> String {
     match (tries.addresses.is_empty(), tries.rcode.as_deref()) {
         (false, _) => addresses(&tries.addresses),
         (true, Some(rcode)) if rcode != "NOERROR" => rcode.into(),
@@ -307,7 +307,7 @@ fn addresses(addresses: &[ResolvedAddress]) -> String {
 
 /// How a view stands to the one in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Agreement {
     /// It is the one in use.
     InUse,
     /// It gives the same.
@@ -319,15 +319,15 @@ pub(crate) enum Standing {
 }
 
 /// How `view` stands to the view in use.
-pub(crate) fn standing(resolution: &Resolution, view: &View) -> Standing {
-    let Some(in_use) = resolution.in_use() else { return Standing::Unknown };
+pub(crate) fn standing(resolution: &Resolution, view: &View) -> Agreement {
+    let Some(in_use) = resolution.in_use() else { return Agreement::Unknown };
     if in_use.view == view.view {
-        return Standing::InUse;
+        return Agreement::InUse;
     }
     if !view.outcome.is_final() || !in_use.outcome.is_final() {
-        return Standing::Unknown;
+        return Agreement::Unknown;
     }
-    if view.agrees_with(in_use) { Standing::Agrees } else { Standing::Differs }
+    if view.agrees_with(in_use) { Agreement::Agrees } else { Agreement::Differs }
 }
 
 /// The view whose chain shows how the name leads to the addresses in use: a DNS view that agrees
@@ -336,7 +336,7 @@ pub(crate) fn chain_view(resolution: &Resolution) -> Option<&View> {
     let shows = |view: &&View| !view.chain.is_empty();
     resolution.in_use().filter(shows).or_else(|| {
         let mut dns = resolution.views.iter().filter(shows);
-        dns.clone().find(|view| standing(resolution, view) == Standing::Agrees).or_else(|| dns.next())
+        dns.clone().find(|view| standing(resolution, view) == Agreement::Agrees).or_else(|| dns.next())
     })
 }
 
@@ -410,13 +410,13 @@ mod tests {
         let mut view = answered("10.60.4.5");
         assert_eq!(view_answer(&view), "10.60.4.5 private");
         for _ in 0..3 {
-            Tries::count_in(&mut view.tries, &answered("10.60.4.5"));
+            RepeatGroup::count_in(&mut view.tries, &answered("10.60.4.5"));
         }
         assert_eq!(view_answer(&view), "10.60.4.5 private, 3x");
-        Tries::count_in(&mut view.tries, &answered("20.50.1.10"));
+        RepeatGroup::count_in(&mut view.tries, &answered("20.50.1.10"));
         let mut silent = answered("10.60.4.5");
         (silent.outcome, silent.addresses) = (ViewOutcome::Timeout, Vec::new());
-        Tries::count_in(&mut view.tries, &silent);
+        RepeatGroup::count_in(&mut view.tries, &silent);
         assert_eq!(view_answer(&view), "3x 10.60.4.5 private, 1x 20.50.1.10 public, 1x timeout");
     }
 

@@ -1,15 +1,15 @@
 //! The view in use gave a final word: there is no address.
 
-use super::local;
-use super::views::{Reading, Views, called, said};
+use super::local_override;
+use super::views::{AnswerClass, Views, called, said};
 use crate::azure::AZURE_DNS;
-use crate::diagnosis::advice::{self, Resource};
-use crate::diagnosis::prose::capitalized;
-use crate::diagnosis::{Case, Code, Finding, Severity};
+use crate::diagnosis::remediation::{self, Resource};
+use crate::diagnosis::text::capitalized;
+use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::observation::dns::ViewKind;
 use crate::observation::{View, ViewOutcome};
 
-pub(super) fn diagnose(case: &Case<'_>, views: &Views<'_>) -> Finding {
+pub(super) fn diagnose(case: &Context<'_>, views: &Views<'_>) -> Finding {
     servers_split(case, views)
         .or_else(|| library_alone(case, views))
         .or_else(|| elsewhere_present(case, views))
@@ -22,8 +22,8 @@ fn is_negative(view: &View) -> bool {
 }
 
 /// One name server has the right address, another says that there is none; glibc believes the first.
-fn servers_split(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    let good = views.system.iter().copied().find(|view| views.reading(view) == Reading::Expected)?;
+fn servers_split(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
+    let good = views.system.iter().copied().find(|view| views.reading(view) == AnswerClass::Expected)?;
     let bad = views.system.iter().copied().find(|view| is_negative(view))?;
     let host = case.target.host.as_str();
     Some(
@@ -34,22 +34,22 @@ fn servers_split(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
             "The file resolv.conf names both. The C library takes the first final word, and \"no such address\" is one: it does not ask the next server.",
         )
         .hint(format!("make {} serve the same zones as {}", called(bad), called(good)))
-        .commands([advice::ask(bad, host), advice::ask(good, host)]),
+        .commands([remediation::ask(bad, host), remediation::ask(good, host)]),
     )
 }
 
 /// Every name server has an address, and programs get none.
-fn library_alone(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+fn library_alone(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     if views.in_use.kind != ViewKind::Libc || views.system.iter().any(|view| is_negative(view)) {
         return None;
     }
     let server = views.system.iter().copied().find(|view| view.outcome == ViewOutcome::Answered)?;
-    Some(local::withheld(case, views, server))
+    Some(local_override::withheld(case, views, server))
 }
 
 /// The servers in use have no address, and a configured resolver gives the expected one.
-fn elsewhere_present(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
-    let good = views.comparable().find(|view| views.reading(view) == Reading::Expected)?;
+fn elsewhere_present(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
+    let good = views.comparable().find(|view| views.reading(view) == AnswerClass::Expected)?;
     let bad = views.system.iter().copied().find(|view| is_negative(view)).unwrap_or(views.in_use);
     let host = case.target.host.as_str();
     let zone = good.privatelink_zone.clone().unwrap_or_else(|| "the zone".to_owned());
@@ -65,12 +65,12 @@ fn elsewhere_present(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
             ),
         )
         .hint(format!("forward {zone} at {at} to {}, and flush its cache", good.server.map_or(AZURE_DNS, |server| server.ip())))
-        .commands([advice::ask(bad, host), advice::ask(good, host)]),
+        .commands([remediation::ask(bad, host), remediation::ask(good, host)]),
     )
 }
 
 /// The chain goes into the privatelink zone and ends there: the zone is linked, and has no record.
-fn record_missing(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
+fn record_missing(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     let own = std::iter::once(views.in_use).chain(views.system.iter().copied());
     let view = own
         .chain(views.configured.iter().copied().filter(|view| !views.is_public_resolver(view)))
@@ -92,7 +92,7 @@ fn record_missing(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
         })
         .collect();
     let create = format!("create the private endpoint's DNS zone group, or the A record \"{record}\" in {zone}");
-    let not_linked = views.dns().any(|other| other.is_azure_dns() && views.reading(other) == Reading::Public);
+    let not_linked = views.dns().any(|other| other.is_azure_dns() && views.reading(other) == AnswerClass::Public);
     let (linked, hint) = if not_linked {
         (
             "So the zone that lacks the record is the one that this server sees, and not one that is linked to this virtual network.",
@@ -125,7 +125,7 @@ fn record_missing(case: &Case<'_>, views: &Views<'_>) -> Option<Finding> {
 }
 
 /// Nobody has an address, and no privatelink name is in sight.
-fn nothing_there(case: &Case<'_>, views: &Views<'_>) -> Finding {
+fn nothing_there(case: &Context<'_>, views: &Views<'_>) -> Finding {
     let host = &case.target.host;
     let view = views.dns().find(|view| is_negative(view)).unwrap_or(views.in_use);
     let resource = Resource::of(case);
@@ -144,5 +144,5 @@ fn nothing_there(case: &Case<'_>, views: &Views<'_>) -> Finding {
     Finding::new(code, Severity::Error, summary, detail)
         .hint("compare the name with the resource's host name")
         .commands(resource.map(|resource| format!("{} --query hostName", resource.show())))
-        .commands([advice::ask(view, host.as_str())])
+        .commands([remediation::ask(view, host.as_str())])
 }

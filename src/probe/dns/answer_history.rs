@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::observation::dns::{Unchanged, View, ViewKind, ViewOutcome};
+use crate::observation::dns::{SameAnswer, View, ViewKind, ViewOutcome};
 
 /// The most answers that are remembered: the views of thousands of targets.
 const MAX_ANSWERS: usize = 20_000;
@@ -17,7 +17,7 @@ const MAX_ANSWERS: usize = 20_000;
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
 #[derive(Default)]
-pub(super) struct Memory(Mutex<HashMap<Key, Answer>>);
+pub(super) struct Memory(Mutex<HashMap<Key, LastAnswer>>);
 
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
@@ -26,7 +26,7 @@ struct Key {
     server: Option<SocketAddr>,
 }
 
-struct Answer {
+struct LastAnswer {
     addresses: BTreeSet<IpAddr>,
     since: Instant,
     last: Instant,
@@ -48,14 +48,14 @@ impl Memory {
             known.last = now;
             known.longest_ttl = known.longest_ttl.max(ttl);
             let for_seconds = now.saturating_duration_since(known.since).into();
-            view.unchanged = Some(Unchanged { for_seconds, longest_ttl: known.longest_ttl });
+            view.same_answer = Some(SameAnswer { for_seconds, longest_ttl: known.longest_ttl });
             return;
         }
         if answers.len() >= MAX_ANSWERS && !answers.contains_key(&key) {
             answers.retain(|_, known| now.saturating_duration_since(known.last) < FORGOTTEN_AFTER);
         }
         if answers.len() < MAX_ANSWERS || answers.contains_key(&key) {
-            answers.insert(key, Answer { addresses, since: now, last: now, longest_ttl: ttl });
+            answers.insert(key, LastAnswer { addresses, since: now, last: now, longest_ttl: ttl });
         }
     }
 }
@@ -81,7 +81,7 @@ mod tests {
         let note = |ip: &str, ttl: u32, after: u64| {
             let mut view = view(ip, ttl);
             memory.note("cache1.example", &mut view, began + Duration::from_secs(after));
-            view.unchanged.map(|unchanged| (unchanged.for_seconds.0.as_secs(), unchanged.longest_ttl))
+            view.same_answer.map(|unchanged| (unchanged.for_seconds.0.as_secs(), unchanged.longest_ttl))
         };
         assert_eq!(note("20.50.1.10", 30, 0), None);
         assert_eq!(note("20.50.1.10", 60, 10), Some((10, 60)));
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(memory.0.lock().expect("no panic").len(), MAX_ANSWERS);
         let mut failed = View::new("azure", ViewKind::Resolver, None);
         memory.note("0", &mut failed, now);
-        assert_eq!(failed.unchanged, None);
+        assert_eq!(failed.same_answer, None);
         let later = now + 2 * FORGOTTEN_AFTER;
         memory.note("new", &mut view("10.0.0.1", 1), later);
         assert_eq!(memory.0.lock().expect("no panic").len(), 1, "what is not asked any more makes room");

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::path::Path;
 
 /// Keys of later versions, by the last keys of their path.
-const LATER: &[&[&str]] = &[&["journal"]];
+const PLANNED_KEYS: &[&[&str]] = &[&["journal"]];
 
 /// Keys that would put a secret into the file.
 const SECRETS: &[&str] = &[
@@ -22,7 +22,7 @@ const SECRETS: &[&str] = &[
 ];
 
 /// Mistakes that are worth their own advice, by the last keys of their path.
-const MISTAKES: &[(&[&str], &str)] = &[
+const COMMON_MISTAKES: &[(&[&str], &str)] = &[
     (&["url"], "give the host name as `host` and the port as `port`"),
     (&["tls", "enabled"], "TLS is spoken unless `plaintext: true` is given"),
     (
@@ -37,14 +37,14 @@ const MISTAKES: &[(&[&str], &str)] = &[
 
 /// What to say about the key at the end of `path`, which `schema` does not have.
 pub(super) fn about_unknown(path: &Path, key: &str, schema: &Json) -> String {
-    if LATER.iter().any(|keys| path.ends_with(keys)) {
+    if PLANNED_KEYS.iter().any(|keys| path.ends_with(keys)) {
         return not_yet();
     }
     if SECRETS.contains(&key.to_ascii_lowercase().as_str()) {
         return "a secret cannot stand in the configuration: give `auth.password_file` or `auth.password_env`"
             .to_owned();
     }
-    if let Some((_, advice)) = MISTAKES.iter().find(|(keys, _)| path.ends_with(keys)) {
+    if let Some((_, advice)) = COMMON_MISTAKES.iter().find(|(keys, _)| path.ends_with(keys)) {
         return format!("unknown key; {advice}");
     }
     let empty = serde_json::Map::new();
