@@ -26,7 +26,6 @@ use tokio::sync::oneshot;
 
 use self::budget::{Budget, Interrupt};
 use self::connection::Connector;
-use self::credential::Soon;
 use crate::observation::{
     ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, StoppedBy,
     ViewOutcome,
@@ -59,8 +58,7 @@ impl Prober {
     pub async fn probe(&self, plan: &Plan, interrupt: &Interrupt) -> Observation {
         let budget = Budget::new(plan.timeout, interrupt.clone());
         let (sender, answer) = oneshot::channel();
-        let (errand, soon) = self.connector.errand(plan);
-        let resolving = self.resolver.resolve(plan, &budget, sender, errand);
+        let resolving = self.resolver.resolve(plan, &budget, sender);
         let connecting = async {
             let addresses = match plan.connect {
                 Some(address) => Ok(vec![address]),
@@ -73,7 +71,7 @@ impl Prober {
                 },
             };
             match addresses {
-                Ok(addresses) => self.connect(plan, &addresses, &budget, soon).await,
+                Ok(addresses) => self.connect(plan, &addresses, &budget).await,
                 Err(stopped_by) => Connected::not_reached(plan, stopped_by),
             }
         };
@@ -97,7 +95,7 @@ impl Prober {
         }
     }
 
-    async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget, soon: Option<Soon>) -> Connected {
+    async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> Connected {
         let (in_use, others) = match plan.addresses {
             Addresses::First => (addresses, &[][..]),
             Addresses::All => addresses.split_at(addresses.len().min(1)),
@@ -108,7 +106,7 @@ impl Prober {
         let others = others.chunks(1).take(MAX_CONNECTIONS - 1);
         let others = join_all(others.map(|address| self.connector.connect(plan, address, budget)));
         let in_use = async {
-            let (phases, connection, asked) = self.connector.connect_in_use(plan, in_use, budget, soon).await;
+            let (phases, connection, asked) = self.connector.connect_in_use(plan, in_use, budget).await;
             let cluster = match plan.cluster {
                 ClusterMode::Off => None,
                 ClusterMode::Auto => {

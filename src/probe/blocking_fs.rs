@@ -49,13 +49,6 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(held).await.unwrap_or_else(|_| Err(lost()))
 }
 
-/// Runs `read` on this thread, which may be blocked, unless others would have to be waited for.
-pub(super) fn at_once<T>(file: &Path, read: impl FnOnce() -> T) -> Option<T> {
-    let _turn = turns(file).try_acquire_owned().ok()?;
-    let _under_way = UNDER_WAY.try_acquire().ok()?;
-    Some(read())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,9 +68,7 @@ mod tests {
         }
         let read = || Ok::<_, String>("hunter2");
         assert!(timeout(SHORT, blocking(hangs, "password file", read)).await.is_err(), "no third thread");
-        assert_eq!(at_once(hangs, read), None);
         assert_eq!(timeout(LONG, blocking(other, "password file", read)).await, Ok(Ok("hunter2")));
-        assert_eq!(at_once(other, read), Some(Ok("hunter2")));
         drop(open);
         assert_eq!(timeout(LONG, blocking(hangs, "password file", read)).await, Ok(Ok("hunter2")), "it is back");
     }

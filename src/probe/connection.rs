@@ -4,15 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use super::budget::Budget;
-use super::credential::{self, Credentials, Soon};
-use super::dns::Errand;
 use super::redis::{self, ClusterQuery, RespConnection};
 use super::socket_timestamps::{TimestampGuard, TimestampedStream};
 use super::tcp::{self, ConnectError, TcpConnected};
 use super::tls::{self, Handshake, Tls, TlsError};
 use super::token::Tokens;
 use crate::observation::{Connection, ConnectionPhases, Phase, SkipReason, StoppedBy};
-use crate::plan::{Auth, ClusterMode, Plan};
+use crate::plan::{ClusterMode, Plan};
 
 /// Connects for every target: what is worth keeping between probes is kept here.
 pub struct Connector {
@@ -22,14 +20,8 @@ pub struct Connector {
     stamping: TimestampGuard,
 }
 
-/// What the connection in use has beyond the others.
-#[derive(Default)]
-struct InUse<'a> {
-    /// The password, where it is being read already.
-    soon: Option<Soon>,
-    /// Where the nodes of the cluster go, if they are wanted.
-    asked: Option<&'a mut Option<ClusterQuery>>,
-}
+/// Where the nodes of the cluster go, if they are wanted.
+type ClusterSlot<'a> = Option<&'a mut Option<ClusterQuery>>;
 
 impl Default for Connector {
     fn default() -> Self {
@@ -49,52 +41,26 @@ impl Connector {
         &self.tokens
     }
 
-    /// What a connection reads from files, to be had before it asks for it: the trust anchors, and the password. For a
-    /// thread that may be blocked.
-    pub(super) fn errand(&self, plan: &Plan) -> (Option<Errand>, Option<Soon>) {
-        if !plan.target.tls || plan.connect.is_some() {
-            return (None, None);
-        }
-        let anchors = plan.ca_file.clone().map(|path| (self.tls.clone(), path));
-        let (password, soon) = match &plan.auth {
-            Auth::Password { source, .. } => credential::errand(source).unzip(),
-            Auth::None | Auth::Entra(_) => (None, None),
-        };
-        if anchors.is_none() && password.is_none() {
-            return (None, None);
-        }
-        let errand = move || {
-            if let Some((tls, path)) = anchors {
-                tls.look_at(&path);
-            }
-            if let Some(password) = password {
-                password();
-            }
-        };
-        (Some(Box::new(errand)), soon)
-    }
-
     /// Connects to the first of `addresses` that answers, and goes through the phases on it. It
     /// ends with the budget, whatever the peer does.
     ///
     /// Credentials are sent over this one connection alone, after the certificate was verified, and only
     /// where the address meets the plan's expectation; otherwise the probe goes on without.
     pub async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> (ConnectionPhases, Connection) {
-        self.run(plan, addresses, budget, InUse::default()).await
+        self.run(plan, addresses, budget, None).await
     }
 
-    /// The same for the connection in use, whose password may be there soon. Where the plan wants it, asks a server
-    /// that says `PONG` for the nodes of its cluster; `None` where it did not come to that.
+    /// The same for the connection in use. Where the plan wants it, asks a server that says `PONG` for the nodes of
+    /// its cluster; `None` where it did not come to that.
     pub(super) async fn connect_in_use(
         &self,
         plan: &Plan,
         addresses: &[IpAddr],
         budget: &Budget,
-        soon: Option<Soon>,
     ) -> (ConnectionPhases, Connection, Option<ClusterQuery>) {
         let mut asked = None;
         let wanted = (plan.cluster == ClusterMode::Auto).then_some(&mut asked);
-        let (phases, connection) = self.run(plan, addresses, budget, InUse { soon, asked: wanted }).await;
+        let (phases, connection) = self.run(plan, addresses, budget, wanted).await;
         (phases, connection, asked)
     }
 
@@ -103,14 +69,14 @@ impl Connector {
         plan: &Plan,
         addresses: &[IpAddr],
         budget: &Budget,
-        in_use: InUse<'_>,
+        cluster: ClusterSlot<'_>,
     ) -> (ConnectionPhases, Connection) {
         let Some(&first) = addresses.first() else {
             let nowhere = connection(plan, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             return (ConnectionPhases::not_reached(StoppedBy::Resolve), nowhere);
         };
         match tcp::open(plan, addresses, budget).await {
-            Ok(opened) => self.after_connect(plan, opened, budget, in_use).await,
+            Ok(opened) => self.after_connect(plan, opened, budget, cluster).await,
             Err(ConnectError::Failed(failed, others)) => {
                 let mut connection = connection(plan, failed.address.ip());
                 connection.earlier_attempts = others;
@@ -131,7 +97,7 @@ impl Connector {
         plan: &Plan,
         opened: TcpConnected,
         budget: &Budget,
-        in_use: InUse<'_>,
+        cluster: ClusterSlot<'_>,
     ) -> (ConnectionPhases, Connection) {
         let mut connection = connection(plan, opened.address.ip());
         connection.source = opened.source;
@@ -140,13 +106,12 @@ impl Connector {
         phases.connect = Phase::done(opened.took);
         let mut tcp = TimestampedStream::new(opened.stream);
         if plan.target.tls {
-            self.over_tls(plan, tcp, in_use, budget, &mut phases, &mut connection).await;
+            self.over_tls(plan, tcp, cluster, budget, &mut phases, &mut connection).await;
         } else {
             phases.tls = Phase::Skipped { reason: SkipReason::Plaintext };
             let arrival = tcp.arrival();
             let talk = RespConnection::new(&mut tcp, arrival);
-            let credentials = Credentials { tokens: &self.tokens, soon: in_use.soon };
-            redis::run_session(talk, plan, credentials, budget, &mut phases, &mut connection, in_use.asked).await;
+            redis::run_session(talk, plan, &self.tokens, budget, &mut phases, &mut connection, cluster).await;
         }
         (phases, connection)
     }
@@ -155,7 +120,7 @@ impl Connector {
         &self,
         plan: &Plan,
         tcp: TimestampedStream,
-        in_use: InUse<'_>,
+        cluster: ClusterSlot<'_>,
         budget: &Budget,
         phases: &mut ConnectionPhases,
         connection: &mut Connection,
@@ -175,9 +140,8 @@ impl Connector {
             Ok(mut stream) => {
                 phases.tls = Phase::done(took);
                 let talk = RespConnection::new(&mut stream, arrival);
-                let credentials = Credentials { tokens: &self.tokens, soon: in_use.soon };
                 let Some(alert) =
-                    redis::run_session(talk, plan, credentials, budget, phases, connection, in_use.asked).await
+                    redis::run_session(talk, plan, &self.tokens, budget, phases, connection, cluster).await
                 else {
                     return;
                 };

@@ -6,11 +6,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::blocking_fs;
-use super::token::Tokens;
 use crate::plan::{PasswordSource, password_file};
 use crate::secret::Secret;
 
@@ -19,39 +17,11 @@ const KIND: &str = "password file";
 /// The most bytes that a password may have; Entra tokens have a few thousand.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// A password that another thread reads, or has read.
-pub(super) struct Soon(oneshot::Receiver<Result<Arc<Secret>, String>>);
-
-/// What a connection authenticates with, beside its plan.
-pub(super) struct Credentials<'a> {
-    pub(super) tokens: &'a Tokens,
-    /// The password, where it is being read already.
-    pub(super) soon: Option<Soon>,
-}
-
-/// The reading of a password file, for a thread that may be blocked, and where its result is to be had.
-pub(super) fn errand(source: &PasswordSource) -> Option<(impl FnOnce() + Send + 'static, Soon)> {
-    let PasswordSource::File(path) = source else { return None };
-    let path = password_file(path);
-    let (sender, receiver) = oneshot::channel();
-    let errand = move || {
-        if let Some(read) = blocking_fs::at_once(&path, || from_file(&path, KIND)) {
-            let _ = sender.send(read.map(Arc::new)); // it may not be wanted any more
-        }
-    };
-    Some((errand, Soon(receiver)))
-}
-
-/// Reads the password, without blocking the runtime; where that is being done already, waits for it.
+/// Reads the password, without blocking the runtime.
 ///
 /// # Errors
 /// A sentence that names the source and what is wrong with it.
-pub(super) async fn read(source: &PasswordSource, soon: Option<Soon>) -> Result<Arc<Secret>, String> {
-    if let Some(Soon(receiver)) = soon
-        && let Ok(result) = receiver.await
-    {
-        return result;
-    }
+pub(super) async fn read(source: &PasswordSource) -> Result<Arc<Secret>, String> {
     match source {
         PasswordSource::Given(secret) => Ok(Arc::clone(secret)),
         PasswordSource::Environment(name) => from_environment(name).map(Arc::new),

@@ -21,7 +21,6 @@ use tokio::sync::oneshot;
 
 use self::answer_history::Memory;
 use self::chain::ResolvedChain;
-pub(super) use self::libc::Errand;
 use self::libc::LibcPool;
 use self::resolv_conf::ResolvConf;
 use self::search::SearchList;
@@ -52,13 +51,12 @@ impl Resolver {
     }
 
     /// Asks every view that the plan selects. The answer of the view in use is sent on at once, so
-    /// that a slow view or a further try beside it delays nothing. The errand is done where the C library is asked.
+    /// that a slow view or a further try beside it delays nothing.
     pub(crate) async fn resolve(
         &self,
         plan: &Plan,
         budget: &Budget,
         in_use: oneshot::Sender<View>,
-        errand: Option<Errand>,
     ) -> (Resolution, Phase<ResolveFailure>) {
         let conf = ResolvConf::read(&self.resolv_conf);
         let views = selected(plan, &conf);
@@ -70,16 +68,13 @@ impl Resolver {
             resolv_conf_error: conf.error.clone(),
         };
         let round = ResolveContext { plan, conf: &conf, budget, limit: budget.phase_limit(), began: Instant::now() };
-        let (mut in_use, mut errand) = (Some(in_use), errand);
+        let mut in_use = Some(in_use);
         let mut turns: FuturesUnordered<_> = views
             .into_iter()
             .enumerate()
             .map(|(index, view)| {
                 let further = repeat::further_for_all(plan.tries);
-                self.take(
-                    Turn { index, view, first: true, further, in_use: in_use.take(), errand: errand.take() },
-                    &round,
-                )
+                self.take(Turn { index, view, first: true, further, in_use: in_use.take() }, &round)
             })
             .collect();
         let mut disagree = false;
@@ -100,10 +95,9 @@ impl Resolver {
             for (index, view) in again {
                 let further = repeat::further_for(view, plan.tries);
                 if further > 0 {
-                    turns.push(self.take(
-                        Turn { index, view: view.clone(), first: false, further, in_use: None, errand: None },
-                        &round,
-                    ));
+                    turns.push(
+                        self.take(Turn { index, view: view.clone(), first: false, further, in_use: None }, &round),
+                    );
                 }
             }
         }
@@ -118,7 +112,7 @@ impl Resolver {
     /// One view's tries, one after the other.
     async fn take(&self, mut turn: Turn, round: &ResolveContext<'_>) -> Turn {
         if turn.first {
-            turn.view = self.ask(turn.view, round, round.limit, turn.errand.take()).await;
+            turn.view = self.ask(turn.view, round, round.limit).await;
             if let Some(in_use) = turn.in_use.take() {
                 let _ = in_use.send(turn.view.clone()); // the connection may not be waiting for it
             }
@@ -129,7 +123,7 @@ impl Resolver {
                 break;
             }
             let again = View::new(turn.view.view.clone(), turn.view.kind, turn.view.server);
-            let again = self.ask(again, round, left, None).await;
+            let again = self.ask(again, round, left).await;
             if !repeat::counts(&again, left, round.limit) {
                 break;
             }
@@ -143,13 +137,13 @@ impl Resolver {
         turn
     }
 
-    async fn ask(&self, mut view: View, round: &ResolveContext<'_>, limit: Duration, errand: Option<Errand>) -> View {
+    async fn ask(&self, mut view: View, round: &ResolveContext<'_>, limit: Duration) -> View {
         let ResolveContext { plan, conf, budget, .. } = *round;
         let began = Instant::now();
         let host = &plan.target.host;
         match view.kind {
             ViewKind::Libc => {
-                let cut = budget.within(limit, self.libc.ask(&mut view, host, errand)).await;
+                let cut = budget.within(limit, self.libc.ask(&mut view, host)).await;
                 record_cut(&mut view, cut, began);
                 let addresses: Vec<_> = view.addresses.iter().map(|address| address.ip).collect();
                 view.addresses = classified(addresses.into_iter().map(|ip| (ip, None)), &plan.expectation);
@@ -195,8 +189,6 @@ struct Turn {
     further: u8,
     /// Where the first answer goes at once.
     in_use: Option<oneshot::Sender<View>>,
-    /// What the C library's thread does afterwards; that is the first view's where there is one.
-    errand: Option<Errand>,
 }
 
 /// How long the walk's own limit may be late before it is cut from outside.

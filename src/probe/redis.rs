@@ -20,7 +20,6 @@ pub(super) use self::cluster::{ClusterQuery, ClusterReply};
 pub(super) use self::reply::RespConnection;
 use self::reply::{ReadError, Reply};
 use super::budget::{Budget, StopReason};
-use super::credential::{Credentials, Soon};
 use super::socket_timestamps::DualClock;
 use super::token::{Token, Tokens};
 use super::{credential, escape, tls};
@@ -46,14 +45,14 @@ const SHOWN: usize = 64;
 pub(super) async fn run_session<S: AsyncRead + AsyncWrite + Unpin>(
     conversation: RespConnection<S>,
     plan: &Plan,
-    credentials: Credentials<'_>,
+    tokens: &Tokens,
     budget: &Budget,
     phases: &mut ConnectionPhases,
     connection: &mut Connection,
     asked: Option<&mut Option<ClusterQuery>>,
 ) -> Option<AlertDescription> {
     let mut run_session = RedisSession::new(conversation);
-    run_session.phases(plan, credentials, budget, phases, connection).await;
+    run_session.phases(plan, tokens, budget, phases, connection).await;
     if let Some(asked) = asked
         && connection.ping.as_ref().is_some_and(|ping| ping.reply == PingReply::Pong)
         && phases.ping.is_done()
@@ -88,14 +87,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
     async fn phases(
         &mut self,
         plan: &Plan,
-        credentials: Credentials<'_>,
+        tokens: &Tokens,
         budget: &Budget,
         phases: &mut ConnectionPhases,
         connection: &mut Connection,
     ) {
         let mut facts =
             AuthFacts { method: AuthMethod::None, username: None, credential_error: None, token_renewed: false };
-        phases.auth = self.authenticate(plan, credentials, connection.address.ip(), budget, &mut facts).await;
+        phases.auth = self.authenticate(plan, tokens, connection.address.ip(), budget, &mut facts).await;
         match phases.auth.summary().outcome {
             PhaseOutcome::Done | PhaseOutcome::Skipped => connection.auth = Some(facts),
             PhaseOutcome::Failed => {
@@ -114,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
     async fn authenticate(
         &mut self,
         plan: &Plan,
-        credentials: Credentials<'_>,
+        tokens: &Tokens,
         address: IpAddr,
         budget: &Budget,
         facts: &mut AuthFacts,
@@ -138,19 +137,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
         }
         match &plan.auth {
             Auth::None => Phase::Skipped { reason: SkipReason::NoCredentials },
-            Auth::Password { source, .. } => self.auth_password(source, credentials.soon, budget, facts).await,
-            Auth::Entra(auth) => self.auth_token(auth, credentials.tokens, budget, facts).await,
+            Auth::Password { source, .. } => self.auth_password(source, budget, facts).await,
+            Auth::Entra(auth) => self.auth_token(auth, tokens, budget, facts).await,
         }
     }
 
     async fn auth_password(
         &mut self,
         source: &PasswordSource,
-        soon: Option<Soon>,
         budget: &Budget,
         facts: &mut AuthFacts,
     ) -> Phase<RedisFailure> {
-        let secret = match budget.phase(credential::read(source, soon)).await {
+        let secret = match budget.phase(credential::read(source)).await {
             Ok(Ok(secret)) => secret,
             Ok(Err(error)) => {
                 facts.credential_error = Some(error);

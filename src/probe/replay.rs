@@ -14,7 +14,6 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use super::budget::{Budget, Interrupt};
 use super::connection::Connector;
-use super::credential::Credentials;
 use super::socket_timestamps::LastReceived;
 use super::tls::{Anchors, Handshake, Tls, TlsError};
 #[cfg(feature = "entra")]
@@ -93,8 +92,8 @@ pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Pla
     phases.tls = Phase::Skipped { reason: SkipReason::Plaintext };
     let mut asked = None;
     let talk = redis::RespConnection::new(stream, LastReceived::default());
-    let credentials = Credentials { tokens: &Tokens::new(Tls::new()), soon: None };
-    redis::run_session(talk, plan, credentials, &budget, &mut phases, &mut connection, Some(&mut asked)).await;
+    let tokens = Tokens::new(Tls::new());
+    redis::run_session(talk, plan, &tokens, &budget, &mut phases, &mut connection, Some(&mut asked)).await;
     // Without time, no node is connected to.
     let no_time = budget.part(Duration::ZERO);
     let (cluster, cluster_facts) = cluster::walk(&Connector::new(), plan, &phases, &connection, asked, &no_time).await;

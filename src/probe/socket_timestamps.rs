@@ -1,5 +1,5 @@
 //! What the kernel knows of a connection's times, and a program that was asleep learns late: when the last bytes
-//! came, how long the handshake of TCP took, how long a thread waited.
+//! came, how long the handshake of TCP took.
 //!
 //! A probe that reads a clock after it was woken measures its own wake-up besides: tens of microseconds on an
 //! idle machine, and as long as the pod is throttled where it is. So the kernel is asked, and its word is taken
@@ -7,11 +7,8 @@
 
 mod stream;
 
-use std::cell::OnceCell;
-use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -133,52 +130,6 @@ pub(super) fn handshake(socket: &impl AsRawFd) -> Option<Duration> {
         .then(|| Duration::from_micros(words[RTT].into()))
 }
 
-/// How long the present thread has waited for something: neither had a processor nor queued for one. The wait for an
-/// answer is in it, and this program's own work is not, nor that its pod was throttled.
-pub(super) struct Wait {
-    begun: Instant,
-    busy: Option<Duration>,
-}
-
-thread_local! {
-    /// Where the kernel says how long this thread has queued. It stays open as long as the thread lives: a file of
-    /// `/proc` costs more to open than to read.
-    static SCHEDSTAT: OnceCell<File> = const { OnceCell::new() };
-}
-
-impl Wait {
-    /// Begins.
-    pub(super) fn begin() -> Self {
-        let busy = busy_until_now();
-        Self { begun: Instant::now(), busy }
-    }
-
-    /// Ends; where the kernel does not say, all of it was waiting.
-    pub(super) fn end(self) -> Duration {
-        let took = self.begun.elapsed();
-        let busy = self.busy.and_then(|before| busy_until_now()?.checked_sub(before));
-        took.saturating_sub(busy.unwrap_or_default())
-    }
-}
-
-/// How long this thread ran (clock_gettime(2)), and how long it could have and did not: the second number of its
-/// `schedstat`, in nanoseconds (Documentation/scheduler/sched-stats.rst of the kernel).
-fn busy_until_now() -> Option<Duration> {
-    let mut text = [0; 64];
-    let length = SCHEDSTAT.with(|known| {
-        if known.get().is_none() {
-            let _ = known.set(File::open("/proc/thread-self/schedstat").ok()?);
-        }
-        known.get()?.read_at(&mut text, 0).ok()
-    })?;
-    let text = std::str::from_utf8(text.get(..length)?).ok()?;
-    let queued = Duration::from_nanos(text.split_ascii_whitespace().nth(1)?.parse().ok()?);
-    let mut ran = c::timespec { tv_sec: 0, tv_nsec: 0 };
-    uapi::clock_gettime(c::CLOCK_THREAD_CPUTIME_ID, &mut ran).ok()?;
-    let ran = Duration::new(u64::try_from(ran.tv_sec).ok()?, u32::try_from(ran.tv_nsec).ok()?);
-    Some(ran + queued)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,19 +224,5 @@ mod tests {
         let (read, ()) = tokio::join!(client.read_to_end(&mut received), write);
         assert_eq!(read.expect("an orderly end"), sent.len());
         assert!(received == sent);
-    }
-
-    #[test]
-    fn work_is_no_waiting() {
-        const PAUSE: Duration = Duration::from_millis(40);
-        const WORK: Duration = Duration::from_millis(120);
-        let wait = Wait::begin();
-        std::thread::sleep(PAUSE);
-        let begun = Instant::now();
-        while begun.elapsed() < WORK {
-            std::hint::black_box(0);
-        }
-        let waited = wait.end();
-        assert!(waited >= PAUSE && waited < PAUSE + WORK / 2, "{waited:?}");
     }
 }

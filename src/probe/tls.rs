@@ -76,12 +76,6 @@ impl Tls {
         Self { stores: Arc::new(TrustStores::new(Arc::new(ring::default_provider()))) }
     }
 
-    /// Looks whether a file of trust anchors has changed, and reads it where it has: [`Self::trust`] then need not
-    /// wake a thread for it. It blocks. What is wrong is told by that one.
-    pub(super) fn look_at(&self, ca_file: &Path) {
-        self.stores.look_at(ca_file);
-    }
-
     /// The trust anchors, which a probe reads before its handshake begins.
     pub(super) async fn trust(&self, ca_file: Option<&Path>, budget: &Budget) -> Result<Anchors, TlsError> {
         match budget.phase(self.stores.get(ca_file)).await {

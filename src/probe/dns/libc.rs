@@ -7,7 +7,7 @@ use std::io::Read;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
@@ -18,7 +18,6 @@ use crate::address::AddressClass;
 use crate::clock::Seconds;
 use crate::observation::ViewOutcome;
 use crate::observation::dns::{HostsEntry, ResolvedAddress, View};
-use crate::probe::socket_timestamps::Wait;
 use crate::target::HostName;
 
 /// The most calls under way at once; a silent name server blocks each for up to 30 s and more.
@@ -36,9 +35,6 @@ const USUAL_HOSTS_BYTES: usize = 4 * 1024;
 const AI_CANONNAME: i32 = 0x0002;
 /// `SOCK_STREAM`: one entry per address.
 const SOCK_STREAM: i32 = 1;
-
-/// What else a thread does for a probe: files that its connection needs.
-pub(in crate::probe) type Errand = Box<dyn FnOnce() + Send>;
 
 /// How many calls go on at once while they return as they should: many targets that are due in the same moment would
 /// have a thread each, with a stack and an arena of the allocator, for the fraction of a millisecond that a call takes.
@@ -66,9 +62,8 @@ impl LibcPool {
         Self { calls: Arc::default(), turns: Arc::new(Semaphore::new(MAX_CONCURRENT_LOOKUPS)) }
     }
 
-    /// Asks, and writes what came into `view`. Dropping the future leaves the call to end by itself. Once the answer
-    /// is on its way, its thread does the errand, for which another would have to be woken.
-    pub(super) async fn ask(&self, view: &mut View, host: &HostName, errand: Option<Errand>) {
+    /// Asks, and writes what came into `view`. Dropping the future leaves the call to end by itself.
+    pub(super) async fn ask(&self, view: &mut View, host: &HostName) {
         let turn = timeout(POLL_INTERVAL, Arc::clone(&self.turns).acquire_owned()).await;
         let call = Call(Arc::clone(&self.calls));
         if self.calls.fetch_add(1, Ordering::Relaxed) >= MAX_CALLS {
@@ -80,15 +75,12 @@ impl LibcPool {
         let name = String::from(host.clone());
         let (sender, asked) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
-            let wait = Wait::begin();
+            let begun = Instant::now();
             let answer = look_up(&name);
-            let took = wait.end();
+            let took = begun.elapsed();
             let answered = (answer, took, hosts_entries(name.trim_end_matches('.')));
             drop(call);
             let _ = sender.send(answered); // it may not be waited for any more
-            if let Some(errand) = errand {
-                errand();
-            }
             drop(turn);
         });
         let Ok((answer, took, hosts_file)) = asked.await else {
@@ -181,6 +173,7 @@ pub(super) fn parse_hosts(text: &str, name: &str) -> Vec<HostsEntry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observation::dns::ViewKind;
 
     #[test]
     fn the_hosts_line_is_found() {
@@ -193,8 +186,8 @@ mod tests {
     #[tokio::test]
     async fn localhost_is_answered_from_the_hosts_file() {
         let pool = LibcPool::new();
-        let mut view = View::new("libc", crate::observation::dns::ViewKind::Libc, None);
-        pool.ask(&mut view, &super::super::host("localhost"), None).await;
+        let mut view = View::new("libc", ViewKind::Libc, None);
+        pool.ask(&mut view, &super::super::host("localhost")).await;
         assert_eq!(view.outcome, ViewOutcome::Answered, "{view:?}");
         assert!(view.ips().all(|ip| ip.is_loopback()));
         assert!(view.took_seconds.is_some());
@@ -206,9 +199,9 @@ mod tests {
         let pool = LibcPool::new();
         let hanging =
             Arc::clone(&pool.turns).acquire_many_owned(MAX_CONCURRENT_LOOKUPS.try_into().expect("a few")).await;
-        let mut view = View::new("libc", crate::observation::dns::ViewKind::Libc, None);
-        let begun = std::time::Instant::now();
-        pool.ask(&mut view, &super::super::host("localhost"), None).await;
+        let mut view = View::new("libc", ViewKind::Libc, None);
+        let begun = Instant::now();
+        pool.ask(&mut view, &super::super::host("localhost")).await;
         assert_eq!(view.outcome, ViewOutcome::Answered, "{view:?}");
         assert!(
             begun.elapsed() >= POLL_INTERVAL && view.took_seconds.is_some_and(|took| took.0 < POLL_INTERVAL),

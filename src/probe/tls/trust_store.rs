@@ -106,14 +106,6 @@ impl TrustStores {
         }
     }
 
-    /// Looks at the file now, unless that was done a moment ago.
-    pub(super) fn look_at(&self, path: &Path) {
-        let is_recent = self.known_files().get(path).is_some_and(|known| known.looked.elapsed() < self.look_after);
-        if !is_recent {
-            let _ = blocking_fs::at_once(path, || self.of_file(path)); // whoever needs them looks again, and says why there are none
-        }
-    }
-
     fn of_file(&self, path: &Path) -> Result<Arc<Trust>, String> {
         let refuse = |why: &dyn std::fmt::Display| format!("CA file {}: {why}", path.display());
         let metadata = fs::metadata(path).map_err(|error| refuse(&error))?;
