@@ -10,7 +10,6 @@ mod alert;
 mod certificate;
 mod recorder;
 mod trust_store;
-mod verified;
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,11 +21,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::ResolvesClientCert;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use tokio_rustls::rustls::client::{ResolvesClientCert, verify_server_name};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{
     AlertDescription, CertificateError, DigitallySignedStruct, Error, OtherError, PeerIncompatible, SignatureScheme,
@@ -35,7 +33,6 @@ use tokio_rustls::rustls::{
 pub(super) use self::alert::{alert_in, alert_name};
 use self::recorder::{Received, Wire, iana_name, locked};
 use self::trust_store::{Trust, TrustStores};
-use self::verified::ChainFacts;
 use super::budget::{Budget, StopReason};
 use super::escape;
 use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts, TlsFacts, TlsFailure};
@@ -166,9 +163,8 @@ impl Anchors {
         let name = ServerName::try_from(name.as_str()).ok()?;
         let (leaf, others) = chain.split_first()?;
         let at = UnixTime::since_unix_epoch(Duration::from_secs(at));
-        let checks = certificate::checks(&self.0, chain, &name, at);
-        let ChainFacts { leaf, others } = ChainFacts::read(leaf, others);
-        Some((leaf, others, checks))
+        let checks = certificate::checks(&self.0.roots, chain, &name, at);
+        Some((certificate::facts(leaf), certificate::intermediates(others), checks))
     }
 }
 
@@ -234,8 +230,6 @@ fn is_redis_line(bytes: &[u8]) -> bool {
 struct HandshakeRecord {
     received: Received,
     chain: Vec<CertificateDer<'static>>,
-    /// What the chain says, where that is known already.
-    known: Option<Arc<ChainFacts>>,
     judged_at: Option<UnixTime>,
     verification: Option<Result<(), Error>>,
     certificate_wanted: bool,
@@ -258,14 +252,13 @@ impl HandshakeRecord {
             facts.cipher = Some(cipher);
         }
         let Some((leaf, others)) = self.chain.split_first() else { return };
-        let said = self.known.clone().unwrap_or_else(|| Arc::new(ChainFacts::read(leaf, others)));
-        facts.certificate = Some(said.leaf.clone());
-        facts.intermediates.clone_from(&said.others);
+        facts.certificate = Some(certificate::facts(leaf));
+        facts.intermediates = certificate::intermediates(others);
         facts.verified = self.is_verified();
         facts.checks = Some(if self.is_verified() {
             CertificateChecks { trusted: true, in_date: true, name_matches: true }
         } else {
-            certificate::checks(trust, &self.chain, name, self.judged_at.unwrap_or_else(UnixTime::now))
+            certificate::checks(&trust.roots, &self.chain, name, self.judged_at.unwrap_or_else(UnixTime::now))
         });
     }
 
@@ -343,7 +336,7 @@ impl HandshakeRecord {
         match error {
             // An anchor's name over another key's signature is no anchor's certificate.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => untrusted(),
-            CertificateError::Other(_) if !checks.trusted && !certificate::issuer_is_an_anchor(trust, leaf) => {
+            CertificateError::Other(_) if !checks.trusted && !certificate::issuer_is_an_anchor(&trust.roots, leaf) => {
                 untrusted()
             }
             _ if of_time && !checks.trusted => untrusted(),
@@ -404,19 +397,9 @@ impl ServerCertVerifier for RecordingVerifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let fingerprint = verified::fingerprint(leaf, others);
-        let known = self.trust.verified.get(&fingerprint, now);
-        let result = if known.is_some() {
-            let leaf = ParsedCertificate::try_from(leaf);
-            leaf.and_then(|leaf| verify_server_name(&leaf, name)).map(|()| ServerCertVerified::assertion())
-        } else {
-            self.trust.verifier.verify_server_cert(leaf, others, name, ocsp, now).inspect(|_| {
-                self.trust.verified.note(fingerprint, leaf, others);
-            })
-        };
+        let result = self.trust.verifier.verify_server_cert(leaf, others, name, ocsp, now);
         let mut seen = locked(&self.seen);
         seen.chain = std::iter::once(leaf).chain(others).map(|der| der.clone().into_owned()).collect();
-        seen.known = known;
         seen.judged_at = Some(now);
         seen.verification = Some(result.as_ref().map(|_| ()).map_err(Clone::clone));
         result

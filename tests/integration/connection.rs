@@ -19,6 +19,12 @@ use redpath::secret::Secret;
 use redpath::target::{HostName, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::sign::CertifiedKey;
 
 use crate::support::certificates::{Certificates, Leaf, NAME};
 use crate::support::fake_redis::{Answer, Event, FakeRedis};
@@ -356,6 +362,35 @@ async fn bad_certificates_are_told_apart_and_kept() {
         let commands = redis.cli(&["INFO", "commandstats"]);
         assert!(!commands.contains("cmdstat_ping") && !commands.contains("cmdstat_auth"), "{leaf:?}: {commands}");
     }
+}
+
+/// Shows one certificate, whatever its key.
+#[derive(Debug)]
+struct OneCertificate(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for OneCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+#[tokio::test]
+async fn certificate_without_its_key_is_refused() {
+    let certificates = Certificates::new();
+    let (stolen, own) = (certificates.leaf(Leaf::Good), certificates.leaf(Leaf::WrongName));
+    let certificate = CertificateDer::from_pem_file(&stolen.certificate).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(&own.key).expect("a key");
+    let key = ring::sign::any_supported_type(&key).expect("a key that can sign");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("protocol versions")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(OneCertificate(Arc::new(CertifiedKey::new(vec![certificate], key)))));
+    let server = FakeRedis::start(([127, 0, 0, 1], 0).into(), Some(Arc::new(config)), |_| Answer::line("+PONG"));
+    let server = server.expect("a free port");
+    let (failure, _) = tls_failure(&tls_plan(&certificates, server.address().port())).await;
+    assert!(matches!(failure, TlsFailure::BadCertificate { .. }), "{failure:?}");
+    assert!(server.received().is_empty());
 }
 
 #[tokio::test]

@@ -23,7 +23,6 @@ mod fuzz;
 mod hardening;
 mod helm;
 mod hostile;
-mod known_chain;
 mod metrics;
 mod monitoring;
 mod on_demand;

@@ -4,19 +4,18 @@
 //! fact like any other.
 
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::ParsedCertificate;
-use tokio_rustls::rustls::{CertificateError, Error};
+use tokio_rustls::rustls::{CertificateError, Error, RootCertStore};
 use x509_parser::certificate::{Validity, X509Certificate};
 use x509_parser::extensions::GeneralName;
 
 use super::super::escape;
-use super::trust_store::Trust;
 use crate::clock::Timestamp;
 use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts};
 
@@ -83,7 +82,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Verifies trust, time and name, each without regard to the others.
 pub(super) fn checks(
-    trust: &Trust,
+    roots: &RootCertStore,
     chain: &[CertificateDer<'static>],
     name: &ServerName<'_>,
     now: UnixTime,
@@ -91,9 +90,8 @@ pub(super) fn checks(
     let none = CertificateChecks { trusted: false, in_date: false, name_matches: false };
     let Some((leaf, others)) = chain.split_first() else { return none };
     let Ok(parsed) = ParsedCertificate::try_from(leaf) else { return none };
-    let algorithms = trust.config.crypto_provider().signature_verification_algorithms.all;
-    let leads_to_anchor =
-        |when| verify_server_cert_signed_by_trust_anchor(&parsed, &trust.roots, others, when, algorithms);
+    let algorithms = ring::default_provider().signature_verification_algorithms.all;
+    let leads_to_anchor = |when| verify_server_cert_signed_by_trust_anchor(&parsed, roots, others, when, algorithms);
     let today = leads_to_anchor(now);
     CertificateChecks {
         trusted: today.is_ok() || trial_times(chain).into_iter().any(|when| leads_to_anchor(when).is_ok()),
@@ -121,9 +119,9 @@ pub(super) fn is_validity_error(error: &Error) -> bool {
 }
 
 /// Whether `chain`'s leaf names an issuer that has one of the anchors' names.
-pub(super) fn issuer_is_an_anchor(trust: &Trust, leaf: &CertificateDer<'_>) -> bool {
+pub(super) fn issuer_is_an_anchor(roots: &RootCertStore, leaf: &CertificateDer<'_>) -> bool {
     let Ok((_, certificate)) = x509_parser::parse_x509_certificate(leaf) else { return false };
-    trust.roots.subjects().iter().any(|subject| subject.as_ref() == certificate.issuer().as_raw())
+    roots.subjects().iter().any(|subject| subject.as_ref() == certificate.issuer().as_raw())
 }
 
 /// Times at which trust can be judged by itself: one at which every certificate is valid, where
@@ -141,17 +139,6 @@ fn trial_times(chain: &[CertificateDer<'_>]) -> Vec<UnixTime> {
     }
     times.extend(spans.first().map(|&(from, to)| middle(from, to)));
     times.into_iter().filter_map(unix).collect()
-}
-
-/// The seconds since 1970 at which every one of these is valid; `None` where one does not say.
-pub(super) fn common_validity<'c>(chain: impl Iterator<Item = &'c CertificateDer<'c>>) -> Option<RangeInclusive<u64>> {
-    let (mut from, mut to) = (0, u64::MAX);
-    for der in chain {
-        let (first, last) = validity(der, |v| (v.not_before.timestamp(), v.not_after.timestamp()))?;
-        from = from.max(u64::try_from(first).unwrap_or_default());
-        to = to.min(u64::try_from(last).ok()?);
-    }
-    Some(from..=to)
 }
 
 fn validity<T>(der: &CertificateDer<'_>, read: impl FnOnce(&Validity) -> T) -> Option<T> {

@@ -17,7 +17,6 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::verified::VerifiedChains;
 use crate::observation::tls::TrustSource;
 use crate::probe::blocking_fs;
 
@@ -41,8 +40,6 @@ pub(super) struct Trust {
     pub(super) roots: Arc<RootCertStore>,
     /// What verifies with them.
     pub(super) verifier: Arc<WebPkiServerVerifier>,
-    /// What has led to one of them.
-    pub(super) verified: VerifiedChains,
     /// The client's side of a handshake, cheap to copy.
     pub(super) config: ClientConfig,
 }
@@ -152,7 +149,7 @@ impl TrustStores {
             .with_webpki_verifier(Arc::clone(&verifier))
             .with_no_client_auth();
         config.resumption = Resumption::disabled(); // or the handshake of the second probe differs from the first's
-        Ok(Arc::new(Trust { source, roots, verifier, verified: VerifiedChains::default(), config }))
+        Ok(Arc::new(Trust { source, roots, verifier, config }))
     }
 }
 
