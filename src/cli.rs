@@ -3,6 +3,8 @@
 //! No secret is ever the value of a flag. Targets stay text here, since the parser quotes what it
 //! refuses and a URL may hold a password.
 
+mod exit_code;
+pub(crate) mod plans;
 pub mod values;
 
 use std::ffi::OsString;
@@ -15,12 +17,13 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-use crate::exit_code::ExitCode;
 use crate::output::log::{LogFormat, LogLevel};
 use crate::output::printable;
 use crate::phase::PhaseName;
 use crate::plan::{PublicAddress, Resolver};
 use crate::target::HostName;
+
+pub use exit_code::ExitCode;
 
 /// Proves, from where a workload runs, that its Redis traffic takes the private path
 #[derive(Parser)]

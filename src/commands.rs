@@ -12,8 +12,7 @@ mod terminal;
 
 use std::io::{self, Write};
 
-use crate::cli::{Cli, Command, print_error};
-use crate::exit_code::ExitCode;
+use crate::cli::{Cli, Command, ExitCode, print_error};
 
 /// Runs what the command line asks for.
 pub async fn run(cli: Cli) -> ExitCode {

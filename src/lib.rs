@@ -36,7 +36,6 @@ pub mod server;
 
 // The neighbours, connected, and the commands.
 pub mod agent;
-pub mod check;
 pub mod cli;
 pub mod commands;
-pub mod exit_code;
+pub mod pipeline;

@@ -2,9 +2,9 @@
 
 use std::process;
 
+use redpath::cli::ExitCode;
 use redpath::cli::{Cli, print_error};
 use redpath::commands::{self, hardening};
-use redpath::exit_code::ExitCode;
 
 fn main() -> process::ExitCode {
     hardening::off();

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 use super::reload::RunningConfig;
-use crate::check::check;
 use crate::clock::Timestamp;
 use crate::config::TargetConfig;
 use crate::diagnosis::{Cause, Status, Verdict};
@@ -16,6 +15,7 @@ use crate::history::{Change, History};
 use crate::observation::{Observation, ViewOutcome};
 use crate::output::log;
 use crate::output::metrics::Metrics;
+use crate::pipeline;
 use crate::probe::Prober;
 use crate::probe::budget::Interrupt;
 use crate::record::Record;
@@ -40,7 +40,7 @@ impl Executor for ProbeExecutor {
         let current = Arc::clone(&self.current.borrow());
         let (began, clock) = (Timestamp::now(), Instant::now());
         if !self.exhausted.load(Ordering::Relaxed) || !self.is_exhausted() {
-            let record = check(&self.prober, &target.plan, &current.vantage, &self.interrupt).await;
+            let record = pipeline::run(&self.prober, &target.plan, &current.vantage, &self.interrupt).await;
             // What was seen with too few is no word on name servers or Redis; where all went well there were enough.
             if all_went_well(&record) || !self.is_exhausted() {
                 return record;

@@ -11,8 +11,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use super::reload::RunningConfig;
-use crate::check::check;
 use crate::config::Config;
+use crate::pipeline;
 use crate::plan::Plan;
 use crate::probe::Prober;
 use crate::probe::budget::Interrupt;
@@ -54,7 +54,7 @@ impl OnDemand {
         let Ok(Ok(_permit)) = timeout(PATIENCE, self.permits.acquire()).await else {
             return Err(ProbeRefused::Busy);
         };
-        Ok(check(&self.prober, &plan, &current.vantage, &self.interrupt).await)
+        Ok(pipeline::run(&self.prober, &plan, &current.vantage, &self.interrupt).await)
     }
 }
 

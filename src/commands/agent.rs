@@ -3,8 +3,7 @@
 use std::io::Write as _;
 
 use crate::agent::{self, Exporter, Options, Shutdown};
-use crate::cli::AgentArgs;
-use crate::exit_code::ExitCode;
+use crate::cli::{AgentArgs, ExitCode};
 use crate::output::log::{self, LogFormat};
 use crate::server::WebConfigFile;
 

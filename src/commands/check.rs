@@ -1,6 +1,5 @@
 //! `redpath check`: probes each target once, all at the same time, and writes the result.
 
-mod plans;
 mod progress;
 
 use std::collections::VecDeque;
@@ -13,12 +12,11 @@ use tokio::task::JoinSet;
 
 use self::progress::Progress;
 use super::{terminal, write_out};
-use crate::check;
-use crate::cli::{CheckArgs, ColorChoice, OutputFormat, print_error};
+use crate::cli::{CheckArgs, ColorChoice, ExitCode, OutputFormat, plans, print_error};
 use crate::clock::Timestamp;
-use crate::exit_code::ExitCode;
 use crate::observation::Observation;
 use crate::output::{json, markdown, prometheus, text};
+use crate::pipeline;
 use crate::plan::{MAX_CONCURRENT_PROBES, Plan};
 use crate::probe::Prober;
 use crate::probe::budget::{Interrupt, InterruptHandle};
@@ -115,7 +113,7 @@ async fn probe_all(plans: Vec<Plan>, vantage: &Vantage, interrupt: &Interrupt, f
             && let Some((at, plan)) = waiting.pop_front()
         {
             let (prober, vantage, interrupt) = (prober.clone(), vantage.clone(), interrupt.clone());
-            running.spawn(async move { (at, check::check(&prober, &plan, &vantage, &interrupt).await) });
+            running.spawn(async move { (at, pipeline::run(&prober, &plan, &vantage, &interrupt).await) });
         }
         tokio::select! {
             finished = running.join_next() => match finished {

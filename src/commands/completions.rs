@@ -4,8 +4,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::print;
-use crate::cli::Cli;
-use crate::exit_code::ExitCode;
+use crate::cli::{Cli, ExitCode};
 
 /// Prints the completion script for `shell`.
 pub fn run(shell: Shell) -> ExitCode {

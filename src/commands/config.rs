@@ -9,9 +9,8 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::write_out;
-use crate::cli::{ConfigCommand, print_error};
+use crate::cli::{ConfigCommand, ExitCode, print_error};
 use crate::config::{self, Config, TargetConfig};
-use crate::exit_code::ExitCode;
 use crate::plan::{Auth, PasswordSource, password_file};
 use crate::secret::permissions::ReadableByOthers;
 

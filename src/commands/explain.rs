@@ -6,9 +6,8 @@ use std::path::Path;
 
 use super::check::rendered;
 use super::{print, terminal, write_out};
-use crate::cli::{ExplainArgs, OutputFormat, print_error};
+use crate::cli::{ExitCode, ExplainArgs, OutputFormat, print_error};
 use crate::diagnosis::{Cause, Code};
-use crate::exit_code::ExitCode;
 use crate::output::page;
 use crate::record::saved::{self, MAX_BYTES, Saved, SavedVerdict};
 

@@ -5,8 +5,7 @@ use std::io;
 use clap::CommandFactory;
 
 use super::print;
-use crate::cli::{Cli, print_error};
-use crate::exit_code::ExitCode;
+use crate::cli::{Cli, ExitCode, print_error};
 
 /// Prints the manual page of the program, or of the command that `path` leads to.
 pub fn run(path: &[String]) -> ExitCode {

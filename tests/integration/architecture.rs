@@ -39,12 +39,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "command line",
-        modules: &["cli", "exit_code"],
-        imports: &["vocabulary", "configuration", "diagnosis", "record", "outputs", "command line"],
+        modules: &["cli"],
+        imports: &["vocabulary", "files of az", "configuration", "diagnosis", "outputs"],
     },
     Layer {
         name: "connectors",
-        modules: &["check", "server", "agent"],
+        modules: &["pipeline", "server", "agent"],
         imports: &[
             "vocabulary",
             "configuration",
@@ -107,12 +107,12 @@ fn a_forbidden_import_is_found() {
         ("src/diagnosis.rs", "use crate::{\n    address::AddressClass,\n    record::{Record, Report},\n};\n"),
         ("src/diagnosis.rs", "fn f() {\n    let x = crate::record::Record::new();\n}\n"),
         ("src/address.rs", "use crate::observation::Observation;\n"),
-        ("src/output/text.rs", "use crate::check::check;\n"),
+        ("src/output/text.rs", "use crate::pipeline::run;\n"),
         ("src/agent.rs", "use crate::commands::check;\n"),
-        ("src/check.rs", "pub(crate) use crate::cli::Cli;\n"),
+        ("src/pipeline.rs", "pub(crate) use crate::cli::Cli;\n"),
         ("src/main.rs", "use redpath::probe::Prober;\n"),
         ("src/elsewhere.rs", "use crate::address::AddressClass;\n"),
-        ("src/check.rs", "use crate::elsewhere::Thing;\n"),
+        ("src/pipeline.rs", "use crate::elsewhere::Thing;\n"),
     ] {
         assert_eq!(found(file, text).len(), 1, "{file}: {text}");
     }
@@ -122,7 +122,7 @@ fn a_forbidden_import_is_found() {
         ("src/probe.rs", "mod tests {\n    use super::*;\n    use super::budget::Budget;\n}\n"),
         ("src/diagnosis/code.rs", "//! [`crate::record`] holds them.\n// crate::probe does it\nuse super::Finding;\n"),
         ("src/output/text.rs", "use crate::{clock::Seconds, record::{Record, Report}};\n"),
-        ("src/commands/check.rs", "use crate::{cli, check, probe::Prober};\n"),
+        ("src/commands/check.rs", "use crate::{cli, pipeline, probe::Prober};\n"),
         ("src/main.rs", "use redpath::commands;\n"),
         ("src/record.rs", "pub(crate) fn f(code: crate::diagnosis::Code) {}\n"),
     ] {

@@ -8,9 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
+use redpath::cli::ExitCode;
 use redpath::commands::config::{check, print, schema};
 use redpath::config::{self, Config};
-use redpath::exit_code::ExitCode;
 use redpath::expectation::PublicAccess;
 use redpath::plan::{Auth, ClusterMode, PosturePlan, PublicAddress, ViewSelection};
 use redpath::target::HostName;

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::az::{AzFiles, Source};
 use crate::azure::facts::{AzFacts, Switch, name_in_id};
-use crate::exit_code::ExitCode;
+use crate::cli::ExitCode;
 use crate::output::printable;
 use crate::target::{HostName, Target};
 

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use redpath::cli::ExitCode;
 use redpath::commands::config::from_az;
 use redpath::config;
-use redpath::exit_code::ExitCode;
 use serde_json::Value as Json;
 
 use super::fixture;

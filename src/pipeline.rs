@@ -1,4 +1,4 @@
-//! One probe from plan to record: the neighbours `probe`, `diagnosis` and `record`, connected.
+//! One target from plan to record: probe it, diagnose the observation, make the record.
 
 use std::time::Instant;
 
@@ -9,8 +9,8 @@ use crate::probe::budget::Interrupt;
 use crate::record::Record;
 use crate::vantage::Vantage;
 
-/// Probes a target once and diagnoses what was seen.
-pub async fn check(prober: &Prober, plan: &Plan, vantage: &Vantage, interrupt: &Interrupt) -> Record {
+/// Probes the target of `plan` once and diagnoses the observation.
+pub async fn run(prober: &Prober, plan: &Plan, vantage: &Vantage, interrupt: &Interrupt) -> Record {
     let started_at = Timestamp::now();
     let began = Instant::now();
     let observation = prober.probe(plan, interrupt).await;

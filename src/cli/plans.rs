@@ -8,11 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::az::{AzFiles, Source};
-use crate::cli::values::azure_resolver;
-use crate::cli::{
+use super::values::azure_resolver;
+use super::{
     AuthChoice, CheckArgs, ClusterChoice, Expect, PlaintextPort, PublicState, RequireAuth, TokenChoice, WhichAddresses,
 };
+use crate::az::{AzFiles, Source};
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, ExpectedPath, PublicAccess};
 use crate::plan::{
@@ -24,15 +24,15 @@ use crate::secret::{PASSWORD_VARIABLES, Secret};
 use crate::target::{Target, TargetArgument};
 
 /// What is to be probed, and what the operator should know beforehand.
-pub(super) struct Plans {
-    pub(super) plans: Vec<Plan>,
-    pub(super) warnings: Vec<String>,
+pub(crate) struct Plans {
+    pub(crate) plans: Vec<Plan>,
+    pub(crate) warnings: Vec<String>,
 }
 
 type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// One plan per target, in the order given.
-pub(super) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, String> {
+pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, String> {
     let mut resolvers = args.resolvers.clone();
     let views = views(args, &mut resolvers)?;
     no_name_twice(&resolvers)?;
