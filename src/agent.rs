@@ -1,7 +1,6 @@
-//! The agent: start-up, the loop that owns the schedule, and the way down.
+//! The agent: start-up, the event loop that owns the schedule, and shutdown.
 //!
-//! It connects its neighbours and decides nothing about them. [`run`] reads as the list of what
-//! happens, in order.
+//! It connects the other modules; [`run`] lists the steps in order.
 
 mod config_watcher;
 mod executor;
@@ -43,48 +42,48 @@ use signals::{SignalAction, Signals};
 use systemd::Systemd;
 use textfile::Textfile;
 
-/// What the agent is started with.
+/// The options of the command line.
 pub struct Options {
-    /// The configuration file, which is read again when it changes.
+    /// The configuration file; it is loaded again when it changes.
     pub config: PathBuf,
-    /// How it is heard.
-    pub outlet: Exporter,
+    /// How the results are published.
+    pub exporter: Exporter,
 }
 
-/// How the agent is heard.
+/// How the results are published.
 pub enum Exporter {
     /// Over HTTP.
     Http {
-        /// The web configuration (TLS, client certificates, users), where there is one.
+        /// The web configuration (TLS, client certificates, users), if any.
         web_config: Option<WebConfigFile>,
-        /// Where to listen, whatever the configuration says.
+        /// The address to listen on; overrides the configuration.
         listen: Option<SocketAddr>,
     },
-    /// By a file for node_exporter's textfile collector; nothing listens.
+    /// As a file for node_exporter's textfile collector, without listening.
     Textfile(PathBuf),
 }
 
-/// How the agent came to its end.
+/// How the agent ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
-    /// It was asked to stop, and did so in good order.
-    Stopped,
-    /// It was asked a second time, and left at once.
+    /// On a signal, after the running probes and requests.
+    Graceful,
+    /// On a second signal, at once.
     Forced,
-    /// Its server, or what writes its file, ended by itself.
-    ServerFailed,
+    /// Because the exporter failed.
+    ExporterFailed,
 }
 
 /// Why the agent cannot start: one sentence that says what to change.
 #[derive(Debug)]
 pub enum StartError {
-    /// The configuration is refused.
+    /// The configuration is invalid.
     Config(ConfigError),
     /// It cannot listen.
     Listen(SocketAddr, io::Error),
     /// The text file cannot be written.
     Textfile(PathBuf, io::Error),
-    /// Signals cannot be received.
+    /// The signal handlers cannot be installed.
     Signals(io::Error),
 }
 
@@ -97,7 +96,7 @@ impl fmt::Display for StartError {
             }
             Self::Textfile(path, error) => write!(
                 f,
-                "cannot write {}: {error}; --textfile takes a file in a directory that is there and may be written to",
+                "cannot write {}: {error}; --textfile takes a file in an existing directory with write permission",
                 path.display()
             ),
             Self::Signals(error) => write!(f, "cannot receive signals: {error}"),
@@ -107,217 +106,215 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// How long probes and requests under way may go on after SIGTERM: a probe's own limit by default.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long probes and requests may continue after SIGTERM: the default timeout of a probe.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long they may take to end once they have been interrupted.
-const INTERRUPTED: Duration = Duration::from_secs(1);
+/// How long interrupted probes may take to end.
+const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many requests for a reload wait at a time; more wait in front of the queue.
+/// The length of the queue of reload requests; further ones wait until there is room.
 const RELOAD_QUEUE: usize = 4;
 
-/// Runs the agent until it is told to stop by SIGTERM or SIGINT. It wants a runtime of one thread.
+/// Runs the agent until SIGTERM or SIGINT. Needs a current-thread runtime.
 ///
 /// # Errors
-/// [`StartError`] where it cannot start; once started it goes on.
+/// [`StartError`] if it cannot start; once started, it continues.
 pub async fn run(options: Options) -> Result<Shutdown, StartError> {
     let mut signals = Signals::install().map_err(StartError::Signals)?;
     let mut file = ConfigFile::new(options.config);
     let config = file.load().map_err(StartError::Config)?;
-    // Before anything is probed: who cannot be heard need not begin.
-    let voice = BoundExporter::of(options.outlet, config.web.listen).await?;
+    // Before the first probe: without an exporter there is no use in probing.
+    let exporter = BoundExporter::bind(options.exporter, config.web.listen).await?;
+    let (listen, textfile) = exporter.location();
 
     let vantage = reload::vantage(&config);
-    let has_no_subnet = vantage.subnet.is_none() && !config.subnet_by_node_pool.is_empty();
-    let subnetless_node =
-        has_no_subnet.then(|| vantage.node.clone().unwrap_or_else(|| "(NODE_NAME is not set)".to_owned()));
+    let missing_subnet = vantage.subnet.is_none() && !config.subnet_by_node_pool.is_empty();
     let metrics = Arc::new(Metrics::new(&config.metrics, &vantage));
     let history = Arc::new(History::new());
     let (interrupt_handle, interrupt) = Interrupt::new();
     let current = watch::Sender::new(Arc::new(RunningConfig { vantage: vantage.clone(), config: config.clone() }));
     let prober = Arc::new(Prober::new());
-    let news = Arc::new(Notify::new());
+    let new_record = Arc::new(Notify::new());
     let on_demand = OnDemand::new(Arc::clone(&prober), current.subscribe(), interrupt.clone());
-    let world = ProbeExecutor {
+    let executor = ProbeExecutor {
         prober,
         current: current.subscribe(),
         interrupt,
         metrics: Arc::clone(&metrics),
         history: Arc::clone(&history),
-        exhausted: AtomicBool::default(),
-        news: Arc::clone(&news),
+        out_of_descriptors: AtomicBool::default(),
+        new_record: Arc::clone(&new_record),
     };
-    let mut agent = Agent::start(world, config, current, Arc::clone(&metrics), Arc::clone(&history));
+    let mut agent = Agent::start(executor, config, current, Arc::clone(&metrics), Arc::clone(&history));
 
     let (ready, readiness) = watch::channel(true);
-    let (requests, reload_requests) = mpsc::channel(RELOAD_QUEUE);
-    let (closing, closed) = oneshot::channel();
-    let closed = async move {
-        // An error: the sender is gone, and so is the agent.
-        let _ = closed.await;
+    let (reload_sender, reload_requests) = mpsc::channel(RELOAD_QUEUE);
+    let (stop_exporter, stopped) = oneshot::channel();
+    let stopped = async move {
+        // An error means that the sender was dropped: the agent has ended.
+        let _ = stopped.await;
     };
-    let (listen, textfile) = voice.place();
-    let server = match voice {
-        BoundExporter::Http { listener, web_config, .. } => {
+    let exporter = match exporter {
+        BoundExporter::Http { listener, web_config } => {
             let backend = Backend {
                 history,
                 metrics,
-                vantage,
+                vantage: vantage.clone(),
                 state: agent.state(),
                 probe: on_demand.into_function(),
-                reload: reload_function(requests),
+                reload: reload_function(reload_sender),
                 ready: readiness,
             };
-            tokio::spawn(server::serve(listener, Arc::new(backend), web_config, closed))
+            tokio::spawn(server::serve(listener, Arc::new(backend), web_config, stopped))
         }
         BoundExporter::Textfile(path) => {
-            let file = Textfile::start(path.clone(), metrics, Arc::clone(&news));
-            tokio::spawn(file.map_err(|error| StartError::Textfile(path, error))?.keep(closed))
+            let file = Textfile::start(path.clone(), metrics, Arc::clone(&new_record));
+            tokio::spawn(file.map_err(|error| StartError::Textfile(path, error))?.run(stopped))
         }
     };
 
     let mut systemd = Systemd::from_environment();
     systemd.ready(&agent.status());
-    let version = env!("CARGO_PKG_VERSION");
-    if let Some(node) = &subnetless_node {
+    if missing_subnet {
+        let node = vantage.node.as_deref().unwrap_or("(NODE_NAME is not set)");
         tracing::warn!(node, "the node is in no pool of vantage.subnet_by_node_pool: the vantage has no subnet");
     }
-    tracing::info!(version, listen, textfile, targets = agent.targets(), "agent started");
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, listen, textfile, targets = agent.target_count(), "agent started");
 
-    let mut parts = Parts { server, reload_requests, file, news };
-    let ending = event_loop(&mut agent, &mut parts, &mut signals, &mut systemd).await;
+    let mut events = Events { exporter, reload_requests, file, new_record };
+    let first_signal = event_loop(&mut agent, &mut events, &mut signals, &mut systemd).await;
     ready.send_replace(false);
     systemd.stopping();
-    let ending = match ending {
-        Shutdown::ServerFailed => Shutdown::ServerFailed,
-        Shutdown::Stopped | Shutdown::Forced => {
-            let _ = closing.send(());
+    let shutdown = match first_signal {
+        Err(ExporterFailed) => Shutdown::ExporterFailed,
+        Ok(()) => {
+            let _ = stop_exporter.send(());
             tokio::select! {
-                () = shutdown(&mut agent, &mut parts.server, &interrupt_handle) => Shutdown::Stopped,
+                () = drain(&mut agent, &mut events.exporter, &interrupt_handle) => Shutdown::Graceful,
                 () = signals.stop() => Shutdown::Forced,
                 never = systemd.keep_alive() => match never {},
             }
         }
     };
-    tracing::info!(forced = ending == Shutdown::Forced, "agent stopped");
-    Ok(ending)
+    tracing::info!(forced = shutdown == Shutdown::Forced, "agent stopped");
+    Ok(shutdown)
 }
 
-/// What the loop waits for beside signals and systemd.
-struct Parts {
-    server: JoinHandle<io::Result<()>>,
+/// What the event loop waits for, in addition to signals and the watchdog.
+struct Events {
+    exporter: JoinHandle<io::Result<()>>,
     reload_requests: mpsc::Receiver<ReloadReply>,
     file: ConfigFile,
-    news: Arc<Notify>,
+    new_record: Arc<Notify>,
 }
 
-/// Where the outcome of a requested reload goes.
+/// Where the result of a requested reload is sent.
 type ReloadReply = oneshot::Sender<Result<(), String>>;
 
-/// The loop that owns the schedule. Reloads take place here, and so one after another.
+/// The exporter has ended by itself.
+struct ExporterFailed;
+
+/// Handles events until a signal to stop. Reloads run here, and so one after another.
 async fn event_loop(
     agent: &mut Agent<ProbeExecutor>,
-    parts: &mut Parts,
+    events: &mut Events,
     signals: &mut Signals,
     systemd: &mut Systemd,
-) -> Shutdown {
+) -> Result<(), ExporterFailed> {
     loop {
         let (trigger, reply) = tokio::select! {
-            wish = signals.next() => match wish {
-                SignalAction::Stop => return Shutdown::Stopped,
+            action = signals.next() => match action {
+                SignalAction::Stop => return Ok(()),
                 SignalAction::Reload => (Trigger::Signal, None),
             },
-            Some(reply) = parts.reload_requests.recv() => (Trigger::Request, Some(reply)),
-            () = parts.file.changed() => (Trigger::FileChanged, None),
+            Some(reply) = events.reload_requests.recv() => (Trigger::Request, Some(reply)),
+            () = events.file.changed() => (Trigger::FileChanged, None),
             () = systemd.watchdog_due() => {
-                // A target's task that has ended by itself is a bug that only a new start mends.
+                // A target's task that has ended is a bug: systemd restarts the agent.
                 if agent.is_alive() {
-                    systemd.alive();
+                    systemd.reset_watchdog();
                 }
                 continue;
             }
-            ended = &mut parts.server => {
+            ended = &mut events.exporter => {
                 let error = match ended {
                     Ok(Ok(())) => "it ended".to_owned(),
                     Ok(Err(error)) => error.to_string(),
                     Err(error) => error.to_string(),
                 };
-                tracing::error!(error, "the web server failed");
-                return Shutdown::ServerFailed;
+                tracing::error!(error, "the exporter failed");
+                return Err(ExporterFailed);
             }
         };
         systemd.reloading();
-        let loaded = parts.file.load().map_err(|error| error.to_string());
-        let outcome = agent.reload(trigger, loaded).await;
-        parts.news.notify_one();
+        let loaded = events.file.load().map_err(|error| error.to_string());
+        let result = agent.reload(trigger, loaded).await;
+        events.new_record.notify_one();
         systemd.ready(&agent.status());
         if let Some(reply) = reply {
-            // An error: nobody waits for it any more.
-            let _ = reply.send(outcome);
+            // An error means that the client has gone.
+            let _ = reply.send(result);
         }
     }
 }
 
-/// Lets probes and requests under way come to their end, interrupts them after [`DRAIN`], and
-/// leaves behind what does not heed the interrupt. At most `DRAIN + INTERRUPTED`.
-async fn shutdown<W: Executor>(
-    agent: &mut Agent<W>,
-    server: &mut JoinHandle<io::Result<()>>,
+/// Waits for running probes and requests, interrupts them after [`DRAIN_TIMEOUT`], and returns
+/// [`INTERRUPT_TIMEOUT`] later at the latest.
+async fn drain<E: Executor>(
+    agent: &mut Agent<E>,
+    exporter: &mut JoinHandle<io::Result<()>>,
     interrupt: &InterruptHandle,
 ) {
     let mut all = Box::pin(async {
         agent.drain().await;
-        // What became of it is of no interest any more.
-        let _ = server.await;
+        // Result ignored: shutting down.
+        let _ = exporter.await;
     });
-    if timeout(DRAIN, &mut all).await.is_err() {
+    if timeout(DRAIN_TIMEOUT, &mut all).await.is_err() {
         interrupt.raise();
-        if timeout(INTERRUPTED, &mut all).await.is_err() {
-            tracing::warn!("what is still under way is left behind");
+        if timeout(INTERRUPT_TIMEOUT, &mut all).await.is_err() {
+            tracing::warn!("aborting tasks still running after the drain timeout");
         }
     }
 }
 
-/// A way to be heard that is ready to be used.
+/// A bound listener, or the path of the text file.
 enum BoundExporter {
-    Http { listener: TcpListener, listening: SocketAddr, web_config: Option<WebConfigFile> },
+    Http { listener: TcpListener, web_config: Option<WebConfigFile> },
     Textfile(PathBuf),
 }
 
 impl BoundExporter {
-    async fn of(outlet: Exporter, configured: SocketAddr) -> Result<Self, StartError> {
-        match outlet {
-            Exporter::Http { web_config, listen: given } => {
-                let wanted = given.unwrap_or(configured);
-                let listener = listen(wanted).await?;
-                let listening = listener.local_addr().unwrap_or(wanted);
-                Ok(Self::Http { listener, listening, web_config })
+    async fn bind(exporter: Exporter, configured: SocketAddr) -> Result<Self, StartError> {
+        match exporter {
+            Exporter::Http { web_config, listen } => {
+                let address = listen.unwrap_or(configured);
+                let listener =
+                    TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
+                Ok(Self::Http { listener, web_config })
             }
             Exporter::Textfile(path) => Ok(Self::Textfile(path)),
         }
     }
 
-    /// The address, or the file.
-    fn place(&self) -> (Option<String>, Option<String>) {
+    /// The address, or the file, for the log.
+    fn location(&self) -> (Option<String>, Option<String>) {
         match self {
-            Self::Http { listening, .. } => (Some(listening.to_string()), None),
+            Self::Http { listener, .. } => (listener.local_addr().ok().map(|address| address.to_string()), None),
             Self::Textfile(path) => (None, Some(path.display().to_string())),
         }
     }
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))
 }
 
 fn reload_function(requests: mpsc::Sender<ReloadReply>) -> ReloadRequest {
     Arc::new(move || {
         let requests = requests.clone();
         Box::pin(async move {
-            let stopping = |()| "the agent is stopping".to_owned();
-            let (reply, outcome) = oneshot::channel();
-            requests.send(reply).await.map_err(|_| stopping(()))?;
-            outcome.await.map_err(|_| stopping(()))?
+            let stopping = || "the agent is stopping".to_owned();
+            let (reply, result) = oneshot::channel();
+            requests.send(reply).await.map_err(|_| stopping())?;
+            result.await.map_err(|_| stopping())?
         })
     })
 }
@@ -328,38 +325,41 @@ mod tests {
 
     use super::reload::tests::{config, started};
     use super::*;
-    use crate::schedule::fake::{Does, FakeWorld};
+    use crate::schedule::fake::{Behavior, FakeExecutor};
 
-    /// Winds down in the middle of a probe; how long that took, and whether the probe was interrupted.
-    async fn wound_down(does: Does, request: Duration) -> (Duration, bool) {
-        let world = FakeWorld::new(move |_, _| does);
-        let mut agent = started(&world, config(&[("sessions", "1h")]));
+    /// Drains during a probe; returns how long that took, and whether the probe was interrupted.
+    async fn drained(probe: Behavior, request: Duration) -> (Duration, bool) {
+        let executor = FakeExecutor::new(move |_, _| probe);
+        let mut agent = started(&executor, config(&[("sessions", "1h")]));
         sleep(Duration::from_secs(1)).await;
-        assert_eq!(world.under_way("sessions"), 1);
-        let mut server = tokio::spawn(async move {
+        assert_eq!(executor.running("sessions"), 1);
+        let mut exporter = tokio::spawn(async move {
             sleep(request).await;
             Ok(())
         });
         let (handle, interrupt) = Interrupt::new();
         let before = Instant::now();
-        shutdown(&mut agent, &mut server, &handle).await;
-        assert_eq!(world.all_begun(), 1);
+        drain(&mut agent, &mut exporter, &handle).await;
+        assert_eq!(executor.all_starts(), 1);
         (before.elapsed(), interrupt.is_raised())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn probes_and_requests_under_way_come_to_their_end() {
-        let (took, interrupted) = wound_down(Does::Take(Duration::from_secs(3)), Duration::from_secs(4)).await;
+    async fn drain_waits_for_probes_and_requests() {
+        let (took, interrupted) = drained(Behavior::Finish(Duration::from_secs(3)), Duration::from_secs(4)).await;
         assert!(took <= Duration::from_millis(4_010) && !interrupted, "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_holds_the_end_up_beyond_its_limit() {
+    async fn drain_ends_at_its_limit() {
         let hour = Duration::from_secs(3600);
         let short = Duration::from_secs(2);
-        for (does, request) in [(Does::Hang, short), (Does::Take(short), hour), (Does::Hang, hour)] {
-            let (took, interrupted) = wound_down(does, request).await;
-            assert!(took >= DRAIN && took <= DRAIN + INTERRUPTED + Duration::from_millis(10), "{took:?}");
+        for (probe, request) in
+            [(Behavior::Hang, short), (Behavior::Finish(short), hour), (Behavior::Hang, hour)]
+        {
+            let (took, interrupted) = drained(probe, request).await;
+            let limit = DRAIN_TIMEOUT + INTERRUPT_TIMEOUT + Duration::from_millis(10);
+            assert!(took >= DRAIN_TIMEOUT && took <= limit, "{took:?}");
             assert!(interrupted);
         }
     }

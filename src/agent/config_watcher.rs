@@ -1,7 +1,7 @@
-//! Notices that the configuration file's content has changed, by looking.
+//! Detects changes of the configuration file's content by polling.
 //!
-//! Looking works where notifications do not: a ConfigMap is swapped by a symbolic link two
-//! directories up, and network file systems notify nobody.
+//! Polling works where inotify does not: a ConfigMap is replaced by a symbolic link two directories up, and
+//! network file systems do not notify.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -13,29 +13,29 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::config::{self, Config, ConfigError};
 
-/// From one look to the next.
+/// The time from one poll to the next.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A changed content is taken up once it has been the same for this long: half of a file that is
-/// still being written may be a valid configuration of fewer targets.
+/// A changed file is loaded once its content is stable for this long: half of a file that is being written
+/// may be a valid configuration with fewer targets.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
 
-/// More than this is not read: no configuration is as long.
+/// The maximum size of the file.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// The configuration file as it was last taken up.
+/// The configuration file, and its state at the last load.
 pub(super) struct ConfigFile {
     path: PathBuf,
     stamp: Option<Stamp>,
     content: Content,
     changing: Option<Content>,
-    next_look: Instant,
+    next_poll: Instant,
 }
 
 /// The digest of the content; `None` where there is no regular file that can be read.
 type Content = Option<[u8; 32]>;
 
-/// What tells cheaply that a file may have changed.
+/// Metadata whose change shows that a file may have changed.
 #[derive(PartialEq, Eq)]
 struct Stamp {
     device_inode: (u64, u64),
@@ -47,30 +47,29 @@ struct Stamp {
 impl ConfigFile {
     /// A file that has not been read yet.
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, stamp: None, content: None, changing: None, next_look: Instant::now() }
+        Self { path, stamp: None, content: None, changing: None, next_poll: Instant::now() }
     }
 
-    /// Reads the configuration; from here on this content is the one that is known.
+    /// Loads the configuration. [`Self::changed`] reports changes from this content on.
     ///
     /// # Errors
-    /// The configuration's own. The same bad content is not tried again until it changes.
+    /// Those of the configuration. The same bad content is not loaded again until it changes.
     pub(super) fn load(&mut self) -> Result<Config, ConfigError> {
-        // Looked at before it is read: a change in between is found by the next look.
-        self.look();
+        // Before the load: the next poll finds a change in between.
+        self.remember_content();
         config::load(&self.path)
     }
 
-    fn look(&mut self) {
+    fn remember_content(&mut self) {
         (self.stamp, self.content) = read(&self.path);
         self.changing = None;
-        self.next_look = Instant::now() + POLL_INTERVAL;
+        self.next_poll = Instant::now() + POLL_INTERVAL;
     }
 
-    /// Waits until the content has changed, and has stayed the same for a second. It may be
-    /// dropped and called again.
+    /// Waits until the content has changed and is stable for a second. Cancel safe.
     pub(super) async fn changed(&mut self) {
         loop {
-            sleep_until(self.next_look).await;
+            sleep_until(self.next_poll).await;
             if self.has_settled() {
                 return;
             }
@@ -78,7 +77,7 @@ impl ConfigFile {
     }
 
     fn has_settled(&mut self) -> bool {
-        self.next_look = Instant::now() + POLL_INTERVAL;
+        self.next_poll = Instant::now() + POLL_INTERVAL;
         if self.changing.is_none() && self.stamp.is_some() && stamp(&self.path).map(|(_, stamp)| stamp) == self.stamp {
             return false;
         }
@@ -90,7 +89,7 @@ impl ConfigFile {
         if self.changing.replace(content) == Some(content) {
             return true;
         }
-        self.next_look = Instant::now() + SETTLE_TIME;
+        self.next_poll = Instant::now() + SETTLE_TIME;
         false
     }
 }
@@ -101,7 +100,7 @@ fn read(path: &Path) -> (Option<Stamp>, Content) {
     (Some(stamp), content.map(|bytes| Sha256::digest(bytes).into()))
 }
 
-/// Of regular files only: to read a pipe could take for ever.
+/// Only of regular files: reading a pipe could block for ever.
 fn stamp(path: &Path) -> Option<(u64, Stamp)> {
     let metadata: Metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
     let stamp = Stamp {
@@ -117,55 +116,55 @@ fn stamp(path: &Path) -> Option<(u64, Stamp)> {
 mod tests {
     use super::*;
 
-    fn known(path: &Path) -> ConfigFile {
+    fn loaded(path: &Path) -> ConfigFile {
         let mut file = ConfigFile::new(path.to_owned());
-        file.look();
+        file.remember_content();
         file
     }
 
-    /// Looks often enough for a change to be taken up; says whether one was.
-    async fn notices(file: &mut ConfigFile) -> bool {
-        let noticed = tokio::time::timeout(POLL_INTERVAL + SETTLE_TIME * 2, file.changed()).await.is_ok();
-        if noticed {
-            file.look();
+    /// Polls long enough to detect a change; returns whether one was detected.
+    async fn detects(file: &mut ConfigFile) -> bool {
+        let detected = tokio::time::timeout(POLL_INTERVAL + SETTLE_TIME * 2, file.changed()).await.is_ok();
+        if detected {
+            file.remember_content();
         }
-        noticed
+        detected
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_new_content_is_noticed_once_and_the_same_never() {
+    async fn change_new_content_detected_once() {
         let directory = Directory::new("content");
         let path = directory.file("one.yaml", "targets: []");
-        let mut file = known(&path);
-        assert!(!notices(&mut file).await);
+        let mut file = loaded(&path);
+        assert!(!detects(&mut file).await);
         fs::write(&path, "targets: []").expect("the file is written again, the same");
-        assert!(!notices(&mut file).await);
+        assert!(!detects(&mut file).await);
         fs::write(&path, "targets: [] # other").expect("the file is changed");
-        assert!(notices(&mut file).await);
-        assert!(!notices(&mut file).await);
+        assert!(detects(&mut file).await);
+        assert!(!detects(&mut file).await);
         fs::remove_file(&path).expect("the file is removed");
-        assert!(notices(&mut file).await);
-        assert!(!notices(&mut file).await);
+        assert!(detects(&mut file).await);
+        assert!(!detects(&mut file).await);
         fs::write(&path, "targets: []").expect("the file is back");
-        assert!(notices(&mut file).await);
+        assert!(detects(&mut file).await);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_file_that_is_being_written_is_left_alone_until_it_is_whole() {
+    async fn change_partly_written_file_waits() {
         let directory = Directory::new("written");
         let path = directory.file("one.yaml", "targets: [a, b]");
-        let mut file = known(&path);
+        let mut file = loaded(&path);
         fs::write(&path, "targets:").expect("a part is written");
-        file.next_look = Instant::now();
+        file.next_poll = Instant::now();
         assert!(!file.has_settled());
         fs::write(&path, "targets: [a").expect("more is written");
         assert!(!file.has_settled());
-        assert!(file.next_look <= Instant::now() + SETTLE_TIME);
+        assert!(file.next_poll <= Instant::now() + SETTLE_TIME);
         assert!(file.has_settled());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_config_map_is_swapped_by_its_symbolic_link() {
+    async fn change_config_map_symlink_detected() {
         let directory = Directory::new("links");
         directory.file("..v1/agent.yaml", "targets: [a]");
         directory.file("..v2/agent.yaml", "targets: [b]");
@@ -173,15 +172,15 @@ mod tests {
         std::os::unix::fs::symlink("..v1", &data).expect("the first version is linked");
         let path = directory.0.join("agent.yaml");
         std::os::unix::fs::symlink("..data/agent.yaml", &path).expect("the file is linked");
-        let mut file = known(&path);
-        assert!(!notices(&mut file).await);
+        let mut file = loaded(&path);
+        assert!(!detects(&mut file).await);
         std::os::unix::fs::symlink("..v2", &swap).expect("the second version is linked");
         fs::rename(&swap, &data).expect("and put in place of the first");
-        assert!(notices(&mut file).await);
+        assert!(detects(&mut file).await);
     }
 
     #[test]
-    fn a_pipe_or_a_directory_is_no_content() {
+    fn read_pipe_or_directory_is_none() {
         let directory = Directory::new("none");
         assert_eq!(read(&directory.0).1, None);
         assert_eq!(read(Path::new("/dev/zero")).1, None);

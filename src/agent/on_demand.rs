@@ -1,8 +1,7 @@
-//! Probes that somebody asks for over HTTP: of configured targets, and of host names under the
-//! suffixes that the operator allows, at the ports where a Redis is expected. Of nothing else: the agent is no
-//! port scanner for others.
+//! Probes requested over HTTP: of configured targets, and of host names under the suffixes that the
+//! configuration allows, at the ports of Redis. Nothing else, so that the agent is not a port scanner for others.
 //!
-//! They count in no metric and no history, which belong to the schedule.
+//! They are not counted in the metrics and the history, which belong to the schedule.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +19,11 @@ use crate::record::Record;
 use crate::server::{ProbeOnDemand, ProbeRefused};
 use crate::target::TargetArgument;
 
-/// The most of them at a time, beside those of the schedule.
-const CONCURRENT: usize = 8;
+/// The maximum number of concurrent probes on demand, in addition to those of the schedule.
+const MAX_CONCURRENT: usize = 8;
 
-/// How long one waits for its turn: as long as a probe takes at most by default.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a request waits for a permit: as long as a probe takes at most by default.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Probes on demand.
 pub(super) struct OnDemand {
@@ -36,10 +35,10 @@ pub(super) struct OnDemand {
 
 impl OnDemand {
     pub(super) fn new(prober: Arc<Prober>, current: watch::Receiver<Arc<RunningConfig>>, interrupt: Interrupt) -> Self {
-        Self { prober, current, interrupt, permits: Semaphore::new(CONCURRENT) }
+        Self { prober, current, interrupt, permits: Semaphore::new(MAX_CONCURRENT) }
     }
 
-    /// As the server calls it.
+    /// The function that the server calls.
     pub(super) fn into_function(self) -> ProbeOnDemand {
         let this = Arc::new(self);
         Arc::new(move |name| {
@@ -51,17 +50,17 @@ impl OnDemand {
     async fn probe(&self, name: &str) -> Result<Record, ProbeRefused> {
         let current = Arc::clone(&self.current.borrow());
         let plan = plan_for(&current.config, name)?;
-        let Ok(Ok(_permit)) = timeout(PATIENCE, self.permits.acquire()).await else {
+        let Ok(Ok(_permit)) = timeout(QUEUE_TIMEOUT, self.permits.acquire()).await else {
             return Err(ProbeRefused::Busy);
         };
         Ok(pipeline::run(&self.prober, &plan, &current.vantage, &self.interrupt).await)
     }
 }
 
-/// The plan of the configured target called `name`, or that of the `HOST[:PORT]` that it is.
+/// The plan for the configured target called `name`, or for `name` as `HOST[:PORT]`.
 ///
 /// # Errors
-/// Nobody may have it probed.
+/// Why it must not be probed.
 pub fn plan_for(config: &Config, name: &str) -> Result<Plan, ProbeRefused> {
     if let Some(target) = config.targets.iter().find(|target| target.plan.target.name == name) {
         return Ok(target.plan.clone());
@@ -104,22 +103,22 @@ mod tests {
     }
 
     #[test]
-    fn a_name_leads_to_no_address_that_is_no_hosts() {
+    fn name_leads_to_no_special_address() {
         let suffix = "web: {probe: {allowed_suffixes: [example.org]}}\n";
         let plan = |more: &str| plan_for(&config(&format!("{suffix}{more}")), "a.example.org");
         let reaches = |more: &str, ip: &str| plan(more).is_ok_and(|plan| plan.reaches(ip.parse().expect("an address")));
-        let no_hosts =
+        let special =
             ["127.0.0.1", "::1", "169.254.169.254", "fe80::1", "0.0.0.0", "::", "224.0.0.1", "168.63.129.16"];
-        for ip in no_hosts.into_iter().chain(["::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"]) {
+        for ip in special.into_iter().chain(["::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"]) {
             assert!(!reaches("", ip) && !reaches("defaults: {expect: {path: any}}", ip), "{ip}");
             let configured =
                 plan_for(&config(suffix), "sessions").map(|plan| plan.reaches(ip.parse().expect("an address")));
-            assert!(configured.is_ok_and(|reaches| reaches), "{ip}: the operator named the target");
+            assert!(configured.is_ok_and(|reaches| reaches), "{ip}: the target is configured");
         }
         for ip in ["10.60.4.5", "fd10::5", "100.64.0.1", "20.50.1.10"] {
             assert!(reaches("", ip), "{ip}");
         }
-        assert!(reaches("private_ranges: [127.0.0.0/8]", "127.0.0.1"), "the operator says what it is");
+        assert!(reaches("private_ranges: [127.0.0.0/8]", "127.0.0.1"), "configured as private");
     }
 
     #[test]
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn host_names_under_an_allowed_suffix_are_probed_without_a_credential() {
+    fn allowed_suffix_is_probed_without_credentials() {
         let config = config(
             "web: {probe: {allowed_suffixes: [redis.cache.windows.net]}}\n\
              defaults: {auth: {method: password, password_env: KEY}}",
@@ -148,7 +147,7 @@ mod tests {
         }
         for port in [22, 443, 6379, 9736] {
             let name = format!("cache1.redis.cache.windows.net:{port}");
-            let ProbeRefused::BadTarget(error) = refusal(&config, &name) else { panic!("{name} is taken") };
+            let ProbeRefused::BadTarget(error) = refusal(&config, &name) else { panic!("{name} is accepted") };
             assert!(error.contains(&port.to_string()) && error.contains("6380"), "{error}");
         }
         for name in
@@ -159,7 +158,7 @@ mod tests {
         for name in
             ["cache 1.redis.cache.windows.net", "rediss://:hunter2@cache1.redis.cache.windows.net", "10.0.0.1", ""]
         {
-            let ProbeRefused::BadTarget(error) = refusal(&config, name) else { panic!("{name} is taken") };
+            let ProbeRefused::BadTarget(error) = refusal(&config, name) else { panic!("{name} is accepted") };
             assert!(!error.contains("hunter2"), "{error}");
         }
     }

@@ -1,4 +1,4 @@
-//! Warns of password files that every user can read: at the start and after a reload, once each.
+//! Warns about password files that every user can read, once for each: at the start and after a reload.
 
 use std::collections::BTreeSet;
 
@@ -6,13 +6,13 @@ use crate::config::Config;
 use crate::plan::{Auth, PasswordSource, password_file};
 use crate::secret::permissions::ReadableByOthers;
 
-/// What has been warned of.
+/// The files that a warning was logged for.
 #[derive(Default)]
 pub(super) struct SecretFiles(BTreeSet<ReadableByOthers>);
 
 impl SecretFiles {
-    /// Looks at the password files of every target.
-    pub(super) fn look(&mut self, config: &Config) {
+    /// Checks the password files of every target.
+    pub(super) fn check(&mut self, config: &Config) {
         let plans = config.targets.iter().map(|target| &target.plan);
         let files: BTreeSet<_> = plans
             .filter_map(|plan| match &plan.auth {
@@ -20,10 +20,10 @@ impl SecretFiles {
                 Auth::Password { .. } | Auth::Entra(_) | Auth::None => None,
             })
             .collect();
-        for exposed in files.iter().filter_map(|file| ReadableByOthers::at(file)) {
-            if !self.0.contains(&exposed) {
-                warn(&exposed, "a password file can be read by every user of this machine");
-                self.0.insert(exposed);
+        for readable in files.iter().filter_map(|file| ReadableByOthers::at(file)) {
+            if !self.0.contains(&readable) {
+                warn(&readable, "a password file can be read by every user of this machine");
+                self.0.insert(readable);
             }
         }
     }
@@ -44,7 +44,7 @@ mod tests {
     use crate::output::log::{LogFormat, LogLevel};
 
     #[test]
-    fn each_file_is_warned_of_once() {
+    fn readable_secret_file_warns_once() {
         let folder = std::env::temp_dir().join(format!("redpath-secret-files-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
         let file = |name: &str, mode: u32| {
@@ -70,8 +70,8 @@ mod tests {
         let config = config::parse(&text).unwrap_or_else(|error| panic!("{error}"));
         let log = Captured::start(LogFormat::Text, LogLevel::Info);
         let mut files = SecretFiles::default();
-        files.look(&config);
-        files.look(&config);
+        files.check(&config);
+        files.check(&config);
         let lines = log.lines();
         assert_eq!(lines.len(), 1, "{lines:?}");
         let fix_command = format!("fix_command=\"chmod o-r {}\"", folder.join("open").display());
@@ -80,7 +80,7 @@ mod tests {
             "{lines:?}"
         );
         file("own", 0o604);
-        files.look(&config);
+        files.check(&config);
         assert_eq!(log.lines().len(), 2, "another file");
         fs::remove_dir_all(&folder).expect("it goes");
     }

@@ -1,19 +1,19 @@
-//! The signals that the agent listens to.
+//! The signals that the agent handles.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a signal asks for.
+/// What to do on a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SignalAction {
-    /// To end.
+    /// Shut down.
     Stop,
-    /// To reload.
+    /// Reload the configuration.
     Reload,
 }
 
-/// SIGTERM and SIGINT ask for the end, SIGHUP for a reload.
+/// SIGTERM and SIGINT shut down, SIGHUP reloads.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -21,7 +21,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// From here on the signals no longer end the process by themselves.
+    /// Installs the handlers: from here on, the signals do not end the process by themselves.
     pub(super) fn install() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -30,7 +30,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next wish, in the order of their weight.
+    /// Waits for the next action; shutdown before reload.
     pub(super) async fn next(&mut self) -> SignalAction {
         tokio::select! {
             biased;
@@ -40,7 +40,7 @@ impl Signals {
         }
     }
 
-    /// Waits for the next wish to end; a reload has no meaning any more.
+    /// Waits for the next shutdown signal, and ignores reloads.
     pub(super) async fn stop(&mut self) {
         while self.next().await != SignalAction::Stop {}
     }

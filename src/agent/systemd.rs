@@ -1,6 +1,6 @@
-//! What systemd is told (`sd_notify(3)`): ready, reloading, stopping, and that the runtime still turns.
+//! Notifications to systemd (`sd_notify(3)`): ready, reloading, stopping, watchdog.
 //!
-//! Without `NOTIFY_SOCKET` nothing is said and nothing fails.
+//! Without `NOTIFY_SOCKET` nothing is sent and nothing fails.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// The service manager.
+/// The connection to the service manager.
 pub(super) struct Systemd {
     watchdog: Option<Interval>,
 }
 
 impl Systemd {
-    /// As the environment says: `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`.
+    /// From the environment: `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`.
     pub(super) fn from_environment() -> Self {
         // Half of the limit, as sd_watchdog_enabled(3) recommends.
         let watchdog = sd_notify::watchdog_enabled().map(|limit| {
@@ -25,12 +25,12 @@ impl Systemd {
         Self { watchdog }
     }
 
-    /// The agent is at work; `status` is one line for `systemctl status`.
+    /// Start-up or reload is complete; `status` is one line for `systemctl status`.
     pub(super) fn ready(&self, status: &str) {
         notify(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
-    /// The configuration is being read again; [`Systemd::ready`] must follow.
+    /// A reload begins; [`Systemd::ready`] must follow.
     pub(super) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => notify(&[NotifyState::Reloading, now]),
@@ -38,17 +38,17 @@ impl Systemd {
         }
     }
 
-    /// The agent winds down.
+    /// Shutdown begins.
     pub(super) fn stopping(&self) {
         notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
     }
 
-    /// The agent makes progress.
-    pub(super) fn alive(&self) {
+    /// Resets the watchdog.
+    pub(super) fn reset_watchdog(&self) {
         notify(&[NotifyState::Watchdog]);
     }
 
-    /// Waits until [`Systemd::alive`] is due; for ever where no watchdog was asked for.
+    /// Waits until [`Systemd::reset_watchdog`] is due; for ever without a watchdog.
     pub(super) async fn watchdog_due(&mut self) {
         match &mut self.watchdog {
             Some(ticks) => {
@@ -58,17 +58,17 @@ impl Systemd {
         }
     }
 
-    /// Says again and again that the agent makes progress.
+    /// Resets the watchdog whenever it is due, for ever.
     pub(super) async fn keep_alive(&mut self) -> Infallible {
         loop {
             self.watchdog_due().await;
-            self.alive();
+            self.reset_watchdog();
         }
     }
 }
 
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(error = error.to_string(), "systemd cannot be told");
+        tracing::debug!(error = error.to_string(), "sd_notify failed");
     }
 }

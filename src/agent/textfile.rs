@@ -1,8 +1,7 @@
-//! The metrics as a file for node_exporter's textfile collector, for hosts where nothing may listen.
+//! Writes the metrics to a file for node_exporter's textfile collector, for hosts where nothing may listen.
 //!
-//! A reader sees a whole page or the one before, never half of one: the page is written temp_path the file
-//! under a name that the collector does not read, and takes its place by `rename(2)`. It is not synced to
-//! the disk: after a crash of the machine the next page is due before anyone asks for the last.
+//! The file is replaced atomically: the page is written under a name that the collector ignores, then
+//! renamed (`rename(2)`). No fsync: after a crash of the machine, the agent writes a new page first.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io;
@@ -16,43 +15,43 @@ use tokio::time::{sleep, timeout};
 
 use crate::output::metrics::Metrics;
 
-/// The shortest time from one page to the next, however many targets there are.
+/// The minimum time from one page to the next, however many targets there are.
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A page is written after this long without news: the process is alive, and says what its schedule does.
+/// A page is written after this time even without new records, so that its age shows that the agent runs.
 const MAX_STALENESS: Duration = Duration::from_secs(15);
 
-/// How soon a page that could not be written is tried again.
-const RETRY: Duration = Duration::from_secs(5);
+/// The time to the next attempt after a failed write.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Readable for the collector, which is another user.
+/// Readable by the collector, which runs as another user.
 const MODE: u32 = 0o644;
 
-/// The file, and what it is written of.
+/// The file and the metrics that are written to it.
 pub(super) struct Textfile {
     path: PathBuf,
     metrics: Arc<Metrics>,
-    news: Arc<Notify>,
+    new_record: Arc<Notify>,
     failing: bool,
 }
 
 impl Textfile {
-    /// Writes the first page, so that a wrong path is told at the start. A full disk is no wrong path.
+    /// Writes the first page, so that a wrong path is an error at the start. A full disk is not.
     ///
     /// # Errors
     /// Those of the file system.
-    pub(super) fn start(path: PathBuf, metrics: Arc<Metrics>, news: Arc<Notify>) -> io::Result<Self> {
-        let mut file = Self { path, metrics, news, failing: false };
+    pub(super) fn start(path: PathBuf, metrics: Arc<Metrics>, new_record: Arc<Notify>) -> io::Result<Self> {
+        let mut file = Self { path, metrics, new_record, failing: false };
         match replace(&file.path, |to| file.metrics.write_for_textfile(to)) {
             Err(error) if !is_full(&error) => return Err(error),
-            written => file.tell(written),
+            written => file.log_change(written),
         }
         Ok(file)
     }
 
-    /// Writes a page whenever there is news, until `closed`; then the file is removed, since the
-    /// collector would go on serving what nobody looks after any more.
-    pub(super) async fn keep(mut self, closed: impl Future<Output = ()>) -> io::Result<()> {
+    /// Writes a page after new records, until `closed`; then removes the file, since the collector would
+    /// serve the last page for ever.
+    pub(super) async fn run(mut self, closed: impl Future<Output = ()>) -> io::Result<()> {
         tokio::pin!(closed);
         loop {
             tokio::select! {
@@ -61,10 +60,10 @@ impl Textfile {
                 () = self.due() => {}
             }
             let (path, metrics) = (self.path.clone(), Arc::clone(&self.metrics));
-            // A file system that hangs must not hold the probes.
+            // A file system that hangs must not block the probes.
             let written = tokio::task::spawn_blocking(move || replace(&path, |to| metrics.write_for_textfile(to)));
-            let written = written.await.unwrap_or_else(|lost| Err(io::Error::other(lost)));
-            self.tell(written);
+            let written = written.await.unwrap_or_else(|panicked| Err(io::Error::other(panicked)));
+            self.log_change(written);
         }
         fs::remove_file(&self.path).or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) }).inspect_err(
             |error| {
@@ -72,7 +71,7 @@ impl Textfile {
                 tracing::error!(
                     file,
                     error = error.to_string(),
-                    "the text file cannot be removed: what it says is old"
+                    "the text file cannot be removed: its content is outdated"
                 );
             },
         )
@@ -81,12 +80,12 @@ impl Textfile {
     /// Waits until the next page is due.
     async fn due(&self) {
         sleep(WRITE_INTERVAL).await;
-        // Silence is as good a reason as news.
-        let _ = timeout(if self.failing { RETRY } else { MAX_STALENESS } - WRITE_INTERVAL, self.news.notified()).await;
+        // After a timeout a page is due as well.
+        let _ = timeout(if self.failing { RETRY_INTERVAL } else { MAX_STALENESS } - WRITE_INTERVAL, self.new_record.notified()).await;
     }
 
-    /// One line where it begins to fail, and one where that is over.
-    fn tell(&mut self, written: io::Result<()>) {
+    /// Logs the first failure, and the end of the failures.
+    fn log_change(&mut self, written: io::Result<()>) {
         let file = self.path.display().to_string();
         match (written, self.failing) {
             (Ok(()), true) => tracing::info!(file, "the text file is written again"),
@@ -107,10 +106,10 @@ fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
 
-/// Puts a file with what `content` writes in the place of `path`.
+/// Replaces the file at `path` by what `content` writes.
 fn replace(path: &Path, content: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<()> {
     let temp_path = temp_path(path);
-    // What an agent left behind that was killed in between. A new file, so that nobody's link is followed.
+    // Left behind by an agent that was killed. `create_new` below follows no symbolic link.
     fs::remove_file(&temp_path).or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })?;
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&temp_path)?;
@@ -119,12 +118,12 @@ fn replace(path: &Path, content: impl FnOnce(&mut dyn io::Write) -> io::Result<(
         fs::rename(&temp_path, path)
     };
     write().inspect_err(|_| {
-        // It may take the space that is missing. An error: it was not made.
+        // Frees its space. An error: it was not created.
         let _ = fs::remove_file(&temp_path);
     })
 }
 
-/// The name under which a page is written: hidden, and not `*.prom`, which is all that the collector reads.
+/// Hidden, and not `*.prom`: the collector reads nothing else.
 fn temp_path(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -137,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_takes_the_place_of_the_last_and_of_what_was_left_behind() {
+    fn replace_overwrites_page_and_leftover_file() {
         let directory = std::env::temp_dir().join(format!("redpath-textfile-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");
         let path = directory.join("redpath.prom");
@@ -149,7 +148,7 @@ mod tests {
         let mode = fs::metadata(&path).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, MODE);
         assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 1);
-        // What is left of a failed page takes no space: here the name is a directory's.
+        // A failed page leaves no file behind: here the name is that of a directory.
         fs::create_dir_all(directory.join("taken.prom/in")).expect("a directory");
         assert!(replace(&directory.join("taken.prom"), |to| to.write_all(b"three\n")).is_err());
         assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 2);

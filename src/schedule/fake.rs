@@ -1,4 +1,4 @@
-//! A world for tests, in which a test says how long each probe takes and reads what happened.
+//! A fake executor: a test sets how long each probe takes, and reads what happened.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -10,125 +10,125 @@ use crate::plan::Plan;
 use crate::target::{HostName, Target};
 use crate::vantage::Vantage;
 
-/// What a probe does.
+/// What a fake probe does.
 #[derive(Clone, Copy)]
-pub(crate) enum Does {
-    /// It takes this long.
-    Take(Duration),
+pub(crate) enum Behavior {
+    /// It finishes after this time.
+    Finish(Duration),
     Panic,
     Hang,
 }
 
-/// What the probe of a target does, counted from 0.
-type Script = dyn Fn(&str, usize) -> Does + Send + Sync;
+/// The behavior of a target's nth probe, counted from 0.
+type Script = dyn Fn(&str, usize) -> Behavior + Send + Sync;
 
-/// The world, and what has happened in it.
-pub(crate) struct FakeWorld {
-    does: Box<Script>,
-    seen: Mutex<Seen>,
+/// An executor without a network, and what it was asked to do.
+pub(crate) struct FakeExecutor {
+    behavior: Box<Script>,
+    calls: Mutex<Calls>,
 }
 
 #[derive(Default)]
-struct Seen {
-    begun: BTreeMap<String, Vec<Instant>>,
-    kept: BTreeMap<String, usize>,
-    lost: Vec<(String, FailureKind)>,
+struct Calls {
+    starts: BTreeMap<String, Vec<Instant>>,
+    results: BTreeMap<String, usize>,
+    failures: Vec<(String, FailureKind)>,
     lags: Vec<Duration>,
-    under_way: BTreeMap<String, usize>,
-    most_at_a_time: usize,
-    most_of_one_target: usize,
+    running: BTreeMap<String, usize>,
+    max_concurrent: usize,
+    max_concurrent_of_one_target: usize,
 }
 
-impl FakeWorld {
-    /// A world in which probes do this.
-    pub(crate) fn new(does: impl Fn(&str, usize) -> Does + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { does: Box::new(does), seen: Mutex::default() })
+impl FakeExecutor {
+    /// An executor whose probes behave like this.
+    pub(crate) fn new(behavior: impl Fn(&str, usize) -> Behavior + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { behavior: Box::new(behavior), calls: Mutex::default() })
     }
 
-    /// When the probes of a target began.
-    pub(crate) fn begun(&self, target: &str) -> Vec<Instant> {
-        self.seen.lock().unwrap().begun.get(target).cloned().unwrap_or_default()
+    /// When the probes of a target started.
+    pub(crate) fn starts(&self, target: &str) -> Vec<Instant> {
+        self.calls.lock().unwrap().starts.get(target).cloned().unwrap_or_default()
     }
 
-    /// How many probes of all targets have begun.
-    pub(crate) fn all_begun(&self) -> usize {
-        self.seen.lock().unwrap().begun.values().map(Vec::len).sum()
+    /// How many probes of all targets have started.
+    pub(crate) fn all_starts(&self) -> usize {
+        self.calls.lock().unwrap().starts.values().map(Vec::len).sum()
     }
 
-    /// How many records of a target were kept.
-    pub(crate) fn kept(&self, target: &str) -> usize {
-        self.seen.lock().unwrap().kept.get(target).copied().unwrap_or_default()
+    /// How many records of a target were stored.
+    pub(crate) fn results(&self, target: &str) -> usize {
+        self.calls.lock().unwrap().results.get(target).copied().unwrap_or_default()
     }
 
-    pub(super) fn lost(&self) -> Vec<(String, FailureKind)> {
-        self.seen.lock().unwrap().lost.clone()
+    pub(super) fn failures(&self) -> Vec<(String, FailureKind)> {
+        self.calls.lock().unwrap().failures.clone()
     }
 
     pub(super) fn longest_lag(&self) -> Duration {
-        self.seen.lock().unwrap().lags.iter().max().copied().unwrap_or_default()
+        self.calls.lock().unwrap().lags.iter().max().copied().unwrap_or_default()
     }
 
-    /// How many probes of a target are under way.
-    pub(crate) fn under_way(&self, target: &str) -> usize {
-        self.seen.lock().unwrap().under_way.get(target).copied().unwrap_or_default()
+    /// How many probes of a target are running.
+    pub(crate) fn running(&self, target: &str) -> usize {
+        self.calls.lock().unwrap().running.get(target).copied().unwrap_or_default()
     }
 
-    /// The most probes at a time since the last call.
-    pub(super) fn most_at_a_time(&self) -> usize {
-        std::mem::take(&mut self.seen.lock().unwrap().most_at_a_time)
+    /// The maximum of concurrent probes since the last call.
+    pub(super) fn max_concurrent(&self) -> usize {
+        std::mem::take(&mut self.calls.lock().unwrap().max_concurrent)
     }
 
-    pub(super) fn most_of_one_target(&self) -> usize {
-        self.seen.lock().unwrap().most_of_one_target
+    pub(super) fn max_concurrent_of_one_target(&self) -> usize {
+        self.calls.lock().unwrap().max_concurrent_of_one_target
     }
 }
 
-impl Executor for Arc<FakeWorld> {
+impl Executor for Arc<FakeExecutor> {
     async fn probe(&self, target: Arc<TargetConfig>) -> Record {
         let name = target.plan.target.name.clone();
-        let under_way = UnderWay::begin(self, &name);
-        match (self.does)(&name, self.begun(&name).len() - 1) {
-            Does::Take(time) => tokio::time::sleep(time).await,
-            Does::Panic => panic!("as the test wants it"),
-            Does::Hang => std::future::pending().await,
+        let running = RunningProbe::start(self, &name);
+        match (self.behavior)(&name, self.starts(&name).len() - 1) {
+            Behavior::Finish(time) => tokio::time::sleep(time).await,
+            Behavior::Panic => panic!("as the test wants it"),
+            Behavior::Hang => std::future::pending().await,
         }
-        drop(under_way);
+        drop(running);
         let vantage = Vantage::default();
         let target = target.plan.target.clone();
         Record::new(Timestamp::now(), Duration::ZERO, target, vantage, Expectation::default(), Observation::default())
     }
 
-    fn keep(&self, record: Record) {
-        *self.seen.lock().unwrap().kept.entry(record.target.name).or_default() += 1;
+    fn on_result(&self, record: Record) {
+        *self.calls.lock().unwrap().results.entry(record.target.name).or_default() += 1;
     }
 
-    fn lose(&self, loss: FailedRun) {
-        self.seen.lock().unwrap().lost.push((loss.target.plan.target.name.clone(), loss.kind));
-        assert_ne!(loss.target.plan.target.name, "cursed", "even this panics");
+    fn on_failure(&self, failure: FailedRun) {
+        self.calls.lock().unwrap().failures.push((failure.target.plan.target.name.clone(), failure.kind));
+        assert_ne!(failure.target.plan.target.name, "cursed", "even this panics");
     }
 
-    fn lag(&self, lag: Duration) {
-        self.seen.lock().unwrap().lags.push(lag);
-    }
-}
-
-/// Counts a probe from its beginning until it ends or is dropped.
-struct UnderWay(Arc<FakeWorld>, String);
-
-impl UnderWay {
-    fn begin(world: &Arc<FakeWorld>, name: &str) -> Self {
-        let mut seen = world.seen.lock().unwrap();
-        seen.begun.entry(name.to_owned()).or_default().push(Instant::now());
-        *seen.under_way.entry(name.to_owned()).or_default() += 1;
-        seen.most_at_a_time = seen.most_at_a_time.max(seen.under_way.values().sum());
-        seen.most_of_one_target = seen.most_of_one_target.max(seen.under_way[name]);
-        Self(Arc::clone(world), name.to_owned())
+    fn on_lag(&self, lag: Duration) {
+        self.calls.lock().unwrap().lags.push(lag);
     }
 }
 
-impl Drop for UnderWay {
+/// Counts a probe as running until it is dropped.
+struct RunningProbe(Arc<FakeExecutor>, String);
+
+impl RunningProbe {
+    fn start(executor: &Arc<FakeExecutor>, name: &str) -> Self {
+        let mut calls = executor.calls.lock().unwrap();
+        calls.starts.entry(name.to_owned()).or_default().push(Instant::now());
+        *calls.running.entry(name.to_owned()).or_default() += 1;
+        calls.max_concurrent = calls.max_concurrent.max(calls.running.values().sum());
+        calls.max_concurrent_of_one_target = calls.max_concurrent_of_one_target.max(calls.running[name]);
+        Self(Arc::clone(executor), name.to_owned())
+    }
+}
+
+impl Drop for RunningProbe {
     fn drop(&mut self) {
-        if let Some(count) = self.0.seen.lock().unwrap().under_way.get_mut(&self.1) {
+        if let Some(count) = self.0.calls.lock().unwrap().running.get_mut(&self.1) {
             *count -= 1;
         }
     }

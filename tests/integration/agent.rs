@@ -60,22 +60,22 @@ async fn a_bad_file_keeps_the_old_configuration_and_a_good_one_is_taken_up() {
     std::fs::write(&config, "targets: [{name: sessions, hots: localhost}]").expect("the file is spoilt");
     let reply = agent.request("POST", "/-/reload").await;
     assert!(!reply.starts_with("HTTP/1.1 2") && reply.contains("hots"), "{reply}");
-    assert_eq!(agent.next_line("reload failed; the old configuration stays").await["level"], "ERROR");
+    assert_eq!(agent.next_line("reload failed; the old configuration stays in force").await["level"], "ERROR");
     agent.page_with("/metrics", "redpath_config_last_reload_successful 0\n").await;
     agent.has_probed("sessions", 2).await;
 
     std::fs::write(&config, format!("{ONE_TARGET}  - {{name: carts, host: localhost}}\n")).expect("the file is mended");
     let reply = agent.request("POST", "/-/reload").await;
     assert!(reply.starts_with("HTTP/1.1 2"), "{reply}");
-    let line = agent.next_line("configuration reloaded").await;
-    assert_eq!((&line["trigger"], &line["targets"], &line["started"]), (&"request".into(), &2.into(), &1.into()));
+    let line = agent.next_line("reloaded configuration").await;
+    assert_eq!((&line["trigger"], &line["targets"], &line["added"]), (&"request".into(), &2.into(), &1.into()));
     agent.page_with("/metrics", "redpath_config_last_reload_successful 1\n").await;
     agent.has_probed("carts", 1).await;
 
     // And by itself, where nobody asks.
     std::fs::write(&config, ONE_TARGET).expect("the file is changed");
-    let line = agent.next_line("configuration reloaded").await;
-    assert_eq!((&line["trigger"], &line["targets"], &line["ended"]), (&"file_changed".into(), &1.into(), &1.into()));
+    let line = agent.next_line("reloaded configuration").await;
+    assert_eq!((&line["trigger"], &line["targets"], &line["removed"]), (&"file_changed".into(), &1.into(), &1.into()));
     assert!(!agent.request("GET", "/metrics").await.contains("target=\"carts\""));
 }
 

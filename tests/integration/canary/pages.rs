@@ -124,7 +124,7 @@ async fn no_page_and_no_log_of_it_shows_a_secret() {
     world.directory.file("agent.yaml", &misplaced);
     let refused = shown("the refused reload", ask(&agent.listen, "POST", "/-/reload", &anna).await).await;
     assert!(refused.starts_with("HTTP/1.1 500"), "{refused}");
-    agent.next_line("reload failed; the old configuration stays").await;
+    agent.next_line("reload failed; the old configuration stays in force").await;
     for path in ["/", "/metrics"] {
         shown("after the refused reload", ask(&agent.listen, "GET", path, &anna).await).await;
     }

@@ -266,12 +266,12 @@ async fn nobody_reads_the_log() {
     more_probes(&agent, "t1", 2).await;
     // The reader is back: there is room again, and the next line comes after one that tells.
     for _ in 0..100 {
-        agent.next_line("configuration reloaded").await;
+        agent.next_line("reloaded configuration").await;
     }
     assert!(agent.request("POST", "/-/reload").await.starts_with("HTTP/1.1 2"));
     let told = agent.next_line("lines of the log were lost: nobody took them").await;
     assert!(told["level"] == "WARN" && told["lost"].as_u64().is_some_and(|lost| lost > 100), "{told}");
-    agent.next_line("configuration reloaded").await;
+    agent.next_line("reloaded configuration").await;
     agent.signal("TERM").await;
     assert!(agent.ended().await.success(), "it ends in order");
 }
