@@ -290,8 +290,7 @@ impl BoundExporter {
         match exporter {
             Exporter::Http { web_config, listen } => {
                 let address = listen.unwrap_or(configured);
-                let listener =
-                    TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
+                let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
                 Ok(Self::Http { listener, web_config })
             }
             Exporter::Textfile(path) => Ok(Self::Textfile(path)),
@@ -354,9 +353,7 @@ mod tests {
     async fn drain_ends_at_its_limit() {
         let hour = Duration::from_secs(3600);
         let short = Duration::from_secs(2);
-        for (probe, request) in
-            [(Behavior::Hang, short), (Behavior::Finish(short), hour), (Behavior::Hang, hour)]
-        {
+        for (probe, request) in [(Behavior::Hang, short), (Behavior::Finish(short), hour), (Behavior::Hang, hour)] {
             let (took, interrupted) = drained(probe, request).await;
             let limit = DRAIN_TIMEOUT + INTERRUPT_TIMEOUT + Duration::from_millis(10);
             assert!(took >= DRAIN_TIMEOUT && took <= limit, "{took:?}");

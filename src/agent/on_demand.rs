@@ -107,8 +107,7 @@ mod tests {
         let suffix = "web: {probe: {allowed_suffixes: [example.org]}}\n";
         let plan = |more: &str| plan_for(&config(&format!("{suffix}{more}")), "a.example.org");
         let reaches = |more: &str, ip: &str| plan(more).is_ok_and(|plan| plan.reaches(ip.parse().expect("an address")));
-        let special =
-            ["127.0.0.1", "::1", "169.254.169.254", "fe80::1", "0.0.0.0", "::", "224.0.0.1", "168.63.129.16"];
+        let special = ["127.0.0.1", "::1", "169.254.169.254", "fe80::1", "0.0.0.0", "::", "224.0.0.1", "168.63.129.16"];
         for ip in special.into_iter().chain(["::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"]) {
             assert!(!reaches("", ip) && !reaches("defaults: {expect: {path: any}}", ip), "{ip}");
             let configured =

@@ -219,7 +219,10 @@ pub(super) mod tests {
     #[tokio::test(start_paused = true)]
     async fn reload_unchanged_target_keeps_state() {
         let executor = FakeExecutor::new(|_, _| Behavior::Finish(Duration::from_millis(3)));
-        let mut agent = started(&executor, config(&[("same", LONG_INTERVAL), ("changed", LONG_INTERVAL), ("removed", LONG_INTERVAL)]));
+        let mut agent = started(
+            &executor,
+            config(&[("same", LONG_INTERVAL), ("changed", LONG_INTERVAL), ("removed", LONG_INTERVAL)]),
+        );
         sleep(Duration::from_secs(1)).await;
         for name in ["same", "removed"] {
             let mut record = record(Status::Pass);

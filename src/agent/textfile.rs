@@ -81,7 +81,11 @@ impl Textfile {
     async fn due(&self) {
         sleep(WRITE_INTERVAL).await;
         // After a timeout a page is due as well.
-        let _ = timeout(if self.failing { RETRY_INTERVAL } else { MAX_STALENESS } - WRITE_INTERVAL, self.new_record.notified()).await;
+        let _ = timeout(
+            if self.failing { RETRY_INTERVAL } else { MAX_STALENESS } - WRITE_INTERVAL,
+            self.new_record.notified(),
+        )
+        .await;
     }
 
     /// Logs the first failure, and the end of the failures.

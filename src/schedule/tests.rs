@@ -42,7 +42,8 @@ async fn first_run_within_a_second_then_no_drift() {
     let timing = Timing::new(start, PERIOD, "vm1", "sessions");
     let starts = executor.starts("sessions");
     assert!(starts[0] - start <= SECOND + TICK);
-    let regular: Vec<_> = starts.into_iter().filter(|start_of_run| *start_of_run + TICK >= start + timing.offset).collect();
+    let regular: Vec<_> =
+        starts.into_iter().filter(|start_of_run| *start_of_run + TICK >= start + timing.offset).collect();
     assert!(regular.len() >= 1000, "{}", regular.len());
     for (number, start_of_run) in (0_u32..).zip(regular) {
         assert!(is_close(start_of_run, start + timing.offset + PERIOD * number), "run {number}");
