@@ -3,6 +3,7 @@
 //! The types are the record's own shape, so that a saved record can be read back and diagnosed
 //! again. A phase that did not run has no duration anywhere.
 
+pub mod application;
 pub mod cluster;
 pub mod dns;
 pub mod posture;

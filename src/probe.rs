@@ -4,6 +4,7 @@
 //! other phase is given addresses. The phases are functions called in order, each taking over the
 //! live connection of the one before.
 
+pub mod application;
 mod blocking_fs;
 pub mod budget;
 mod cluster;

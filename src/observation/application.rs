@@ -1,0 +1,170 @@
+//! The TCP connections that applications of this network namespace have towards a target: counts by path, no process.
+
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, IntoStaticStr};
+
+use crate::address::AddressClass;
+use crate::clock::{Seconds, Timestamp};
+
+/// The connections of the applications in this network namespace, those of the probe itself left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ApplicationFacts {
+    /// Where the list comes from.
+    pub source: SocketSource,
+    /// Why the kernel's own interface could not be used, where the list comes from `/proc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netlink_error: Option<String>,
+    /// Whether more sockets were open than are read in one look, so that the counts are lower bounds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+    /// The peers, by path and then by number of connections; at most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<ApplicationPeer>,
+    /// How many further peers there are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub omitted_peers: usize,
+    /// The connections opened since the look before; absent in the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened: Option<OpenedConnections>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl ApplicationFacts {
+    /// The established connections by one path.
+    pub fn established(&self, path: ApplicationPath) -> u32 {
+        self.by_path(path).map(|peer| peer.established).sum()
+    }
+
+    /// The peers of one path.
+    pub fn by_path(&self, path: ApplicationPath) -> impl Iterator<Item = &ApplicationPeer> {
+        self.peers.iter().filter(move |peer| peer.path == path)
+    }
+
+    /// Whether any connection is established or being opened.
+    pub fn is_seen(&self) -> bool {
+        self.peers.iter().any(|peer| peer.established > 0 || peer.connecting > 0)
+    }
+}
+
+/// One address that connections lead to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ApplicationPeer {
+    /// What the address is known as.
+    pub path: ApplicationPath,
+    /// The address.
+    pub address: IpAddr,
+    /// Its class here.
+    pub class: AddressClass,
+    /// The view that gave the address, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<String>,
+    /// When a view last gave it; absent where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_at: Option<Timestamp>,
+    /// The label that the operator gave the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Established connections.
+    pub established: u32,
+    /// Connections whose SYN is not answered yet.
+    pub connecting: u32,
+    /// Connections that were closed on this side and that the kernel still remembers (`TIME_WAIT` and the like).
+    pub closing: u32,
+    /// The longest time without a byte sent or received; absent where the kernel does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_idle_seconds: Option<Seconds>,
+    /// The median of the smoothed round-trip times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub median_round_trip_seconds: Option<Seconds>,
+    /// The longest of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst_round_trip_seconds: Option<Seconds>,
+}
+
+/// Connections opened between two looks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OpenedConnections {
+    /// How many are there now that were not there before; those opened and forgotten in between are not counted.
+    pub count: u32,
+    /// The time between the looks.
+    pub over_seconds: Seconds,
+}
+
+impl OpenedConnections {
+    /// The rate a minute.
+    pub fn per_minute(&self) -> f64 {
+        let seconds = self.over_seconds.as_f64();
+        if seconds > 0.0 { f64::from(self.count) * 60.0 / seconds } else { 0.0 }
+    }
+}
+
+/// What the address of a peer is known as.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    Display,
+    EnumIter,
+    IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ApplicationPath {
+    /// A public address that a view gave for the name, where another path is expected.
+    Public,
+    /// An address that the name no longer leads to, or that of the old name of a migration.
+    Old,
+    /// An address that no view ever gave: which path it is, is unknown.
+    Unknown,
+    /// A loopback address: a local proxy (a service mesh, Dapr) hides the path.
+    LocalProxy,
+    /// An address that meets the expectation.
+    Expected,
+}
+
+/// Where the list of sockets comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Display, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum SocketSource {
+    /// `NETLINK_SOCK_DIAG`.
+    Netlink,
+    /// `/proc/self/net/tcp` and `tcp6`.
+    Proc,
+}
+
+/// Why the connections could not be listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ApplicationFailure {
+    /// Neither netlink nor `/proc` gave a list.
+    Unreadable {
+        /// Both errors.
+        error: String,
+    },
+    /// The look was not over in its time.
+    Timeout,
+}
+
+impl std::fmt::Display for ApplicationFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreadable { error } => f.write_str(error),
+            Self::Timeout => f.write_str("the list of sockets was not read in time"),
+        }
+    }
+}

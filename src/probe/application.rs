@@ -1,0 +1,110 @@
+//! The TCP connections that applications of this network namespace have open towards a target, as the kernel lists
+//! them. Counts alone leave this module: no process is looked into.
+
+pub mod peers;
+mod proc_net;
+mod sock_diag;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::observation::application::SocketSource;
+
+/// The most sockets that one look reads.
+pub const MAX_SOCKETS: usize = 65_536;
+
+/// Ports of a peer, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PortRange {
+    /// The lowest.
+    pub first: u16,
+    /// The highest.
+    pub last: u16,
+}
+
+impl PortRange {
+    /// A single port.
+    pub fn one(port: u16) -> Self {
+        Self { first: port, last: port }
+    }
+
+    /// Whether the port is in it.
+    pub fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+}
+
+/// A TCP socket with a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// Its own address; IPv4-mapped ones as IPv4.
+    pub local: SocketAddr,
+    /// The peer's address; IPv4-mapped ones as IPv4.
+    pub peer: SocketAddr,
+    /// Its state.
+    pub state: State,
+    /// What the kernel measured; absent where only `/proc` was read, and in `TIME_WAIT`.
+    pub info: Option<SocketInfo>,
+}
+
+/// What the kernel measured of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketInfo {
+    /// Time since a byte was last sent or received.
+    pub idle: Duration,
+    /// The smoothed round-trip time.
+    pub round_trip: Duration,
+}
+
+/// The TCP state (RFC 9293, 3.3.2), as far as it differs here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// `ESTABLISHED`, and `CLOSE_WAIT`, where the application has not closed its end yet.
+    Established,
+    /// `SYN_SENT`.
+    Connecting,
+    /// Closed by this side and still remembered: `TIME_WAIT`, `FIN_WAIT_1`, `FIN_WAIT_2`, `CLOSING`, `LAST_ACK`.
+    Closing,
+}
+
+impl State {
+    /// The states that are asked for: a bit for each number of `net/tcp_states.h`, without `CLOSE`, `LISTEN`, `SYN_RECV`.
+    const MASK: u32 = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 11;
+
+    fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 | 8 => Some(Self::Established),
+            2 => Some(Self::Connecting),
+            4 | 5 | 6 | 9 | 11 => Some(Self::Closing),
+            _ => None,
+        }
+    }
+}
+
+/// The sockets of one look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketList {
+    /// Where it comes from.
+    pub source: SocketSource,
+    /// Why netlink was refused, where it was.
+    pub netlink_error: Option<String>,
+    /// The sockets whose peer has one of the wanted ports.
+    pub sockets: Vec<Socket>,
+    /// Whether these are all; not where there are more than [`MAX_SOCKETS`].
+    pub complete: bool,
+}
+
+/// Lists the sockets of this network namespace whose peer has one of the ports. It blocks the thread until
+/// `deadline` at most.
+///
+/// # Errors
+/// Both reasons, where netlink is refused and `/proc` cannot be read.
+pub fn list_sockets(ports: &[PortRange], deadline: Instant) -> io::Result<SocketList> {
+    sock_diag::list(ports, deadline).or_else(|netlink| {
+        let error =
+            |proc: io::Error| io::Error::new(proc.kind(), format!("netlink: {netlink}; /proc/self/net/tcp: {proc}"));
+        let list = proc_net::list(ports, deadline).map_err(error)?;
+        Ok(SocketList { netlink_error: Some(netlink.to_string()), ..list })
+    })
+}
