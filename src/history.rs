@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::clock::Timestamp;
 use crate::diagnosis::Verdict;
-use crate::observation::Connection;
+use crate::observation::{Connection, Usability};
 use crate::record::Record;
 
 /// The most changes that are kept of one target.
@@ -32,7 +32,7 @@ pub struct TargetHistory {
     pub changes: VecDeque<Change>,
 }
 
-/// A change of the verdict (its status or its cause), or of the address in use.
+/// A change of the verdict (its status or its cause), of the usability, or of the address in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// When the record was begun that shows it.
@@ -41,14 +41,28 @@ pub struct Change {
     pub from: Option<Verdict>,
     /// The verdict since.
     pub to: Verdict,
+    /// Whether the cache could be used before; `None` for the first record.
+    pub usable_from: Option<Usability>,
+    /// Whether it can be used since.
+    pub usable: Usability,
     /// One sentence: `pass (healthy) -> fail (private_zone_not_seen): 20.50.1.10 public`.
     pub summary: String,
 }
 
 impl Change {
-    /// Whether the verdict changed, and not the address alone.
+    /// Whether the verdict changed.
     pub fn is_of_verdict(&self) -> bool {
         self.from.as_ref() != Some(&self.to)
+    }
+
+    /// Whether the cache became usable or ceased to be.
+    pub fn is_of_usability(&self) -> bool {
+        self.usable_from != Some(self.usable)
+    }
+
+    /// Whether only the address changed.
+    pub fn is_of_address_alone(&self) -> bool {
+        !self.is_of_verdict() && !self.is_of_usability()
     }
 }
 
@@ -105,11 +119,11 @@ impl History {
 
 impl TargetHistory {
     /// Makes room by the oldest change of address, so that a name whose addresses rotate does not
-    /// push the changes of verdict out.
+    /// push the other changes out.
     fn remember(&mut self, change: Change) {
         if self.changes.len() >= MAX_CHANGES {
             let last = self.changes.len() - 1;
-            let of_address = self.changes.iter().rposition(|change| !change.is_of_verdict());
+            let of_address = self.changes.iter().rposition(Change::is_of_address_alone);
             self.changes.remove(of_address.unwrap_or(last));
         }
         self.changes.push_front(change);
@@ -118,13 +132,12 @@ impl TargetHistory {
 
 fn change(before: Option<&Record>, now: &Record) -> Option<Change> {
     let to = &now.verdict;
+    let state = state(now);
     let summary = match before {
-        None => {
-            format!("first verdict: {}{}", verdict(to), path(now).map_or(String::new(), |path| format!(": {path}")))
-        }
-        Some(before) if before.verdict != *to => {
-            let path = path(now).map_or(String::new(), |path| format!(": {path}"));
-            format!("{} -> {}{path}", verdict(&before.verdict), verdict(to))
+        None => format!("first verdict: {}{state}", verdict(to)),
+        Some(before) if before.verdict != *to => format!("{} -> {}{state}", verdict(&before.verdict), verdict(to)),
+        Some(before) if before.usable.value != now.usable.value => {
+            format!("{}, {}{state}", verdict(to), usability_change(now))
         }
         Some(before) => match (address(before), address(now)) {
             (Some(old), Some(new)) if old != new => {
@@ -134,7 +147,35 @@ fn change(before: Option<&Record>, now: &Record) -> Option<Change> {
             (Some(_) | None, Some(_) | None) => return None,
         },
     };
-    Some(Change { at: now.started_at, from: before.map(|before| before.verdict.clone()), to: to.clone(), summary })
+    Some(Change {
+        at: now.started_at,
+        from: before.map(|before| before.verdict.clone()),
+        to: to.clone(),
+        usable_from: before.map(|before| before.usable.value),
+        usable: now.usable.value,
+        summary,
+    })
+}
+
+/// `: 20.50.1.10 public, works`, as far as it is known.
+fn state(record: &Record) -> String {
+    let usable = match record.usable.value {
+        Usability::Yes => Some("works".to_owned()),
+        Usability::No => Some("does not work".to_owned()),
+        Usability::Unknown => None,
+    };
+    let known: Vec<String> = path(record).into_iter().chain(usable).collect();
+    if known.is_empty() { String::new() } else { format!(": {}", known.join(", ")) }
+}
+
+fn usability_change(record: &Record) -> String {
+    let reason = record.usable.reason.as_deref().unwrap_or("no reason given");
+    match (record.usable.value, record.usable.phase) {
+        (Usability::Yes, _) => "became usable".to_owned(),
+        (Usability::No, Some(phase)) => format!("stopped working at {phase} ({reason})"),
+        (Usability::No, None) => "stopped working".to_owned(),
+        (Usability::Unknown, _) => "usability unknown".to_owned(),
+    }
 }
 
 fn verdict(verdict: &Verdict) -> String {
@@ -218,6 +259,27 @@ mod tests {
             .expect("another cause");
         assert_eq!(change.summary, "fail (private_zone_not_seen) -> fail (public_path): 20.50.1.10 public");
         assert_eq!(history.get("sessions").expect("known").since, Timestamp::from_unix(20));
+    }
+
+    #[test]
+    fn usability_change_under_one_verdict_is_kept() {
+        let history = history();
+        let with = |at, value| {
+            let mut record = Record::clone(&record(at, "20.50.1.10", NOT_SEEN));
+            record.usable.value = value;
+            Arc::new(record)
+        };
+        history.observe(with(10, Usability::Yes));
+        assert_eq!(history.observe(with(20, Usability::Yes)), None);
+        let change = history.observe(with(30, Usability::No)).expect("it stopped working");
+        assert!(change.is_of_usability() && !change.is_of_verdict());
+        assert!(
+            change.summary.starts_with("fail (private_zone_not_seen), stopped working at "),
+            "{}",
+            change.summary
+        );
+        let target = history.get("sessions").expect("known");
+        assert_eq!((target.since, target.changes.len()), (Timestamp::from_unix(10), 2));
     }
 
     #[test]

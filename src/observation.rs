@@ -11,6 +11,7 @@ pub mod redis;
 pub mod tcp;
 pub mod tls;
 pub mod token;
+pub mod usable;
 
 use std::fmt;
 
@@ -27,6 +28,7 @@ pub use redis::{PingFacts, RedisFailure};
 pub use tcp::{ConnectFailure, Connection};
 pub use tls::{TlsFacts, TlsFailure};
 pub use token::{TokenFacts, TokenFailure};
+pub use usable::{Usability, Usable};
 
 /// Everything that one probe of one target saw.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Seconds, Timestamp};
 use crate::diagnosis::{self, Finding, Status, Verdict};
 use crate::expectation::Expectation;
-use crate::observation::Observation;
+use crate::observation::{Observation, Usable};
 use crate::target::Target;
 use crate::vantage::Vantage;
 
@@ -37,6 +37,9 @@ pub struct Record {
     /// What was seen.
     #[serde(flatten)]
     pub observation: Observation,
+    /// Whether the cache could be used, by whatever path.
+    #[serde(default)]
+    pub usable: Usable,
     /// What it means, causes before what is merely worth knowing.
     pub findings: Vec<Finding>,
     /// The verdict.
@@ -64,6 +67,7 @@ impl Record {
             target,
             vantage,
             expectation,
+            usable: observation.usable(),
             observation,
             findings: diagnosis.findings,
             verdict: diagnosis.verdict,

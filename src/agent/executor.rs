@@ -11,7 +11,7 @@ use super::reload::RunningConfig;
 use crate::clock::Timestamp;
 use crate::config::TargetConfig;
 use crate::diagnosis::{Cause, Status, Verdict};
-use crate::history::{Change, History};
+use crate::history::History;
 use crate::observation::{Observation, ViewOutcome};
 use crate::output::log;
 use crate::output::metrics::Metrics;
@@ -56,9 +56,9 @@ impl Executor for ProbeExecutor {
         }
         let record = Arc::new(record);
         self.metrics.observe(&record);
-        // A changed address with the same verdict is shown on the status page, not logged.
-        if let Some(change) = self.history.observe(Arc::clone(&record)).filter(Change::is_of_verdict) {
-            log::verdict_change(&record, &change);
+        // Another address alone is for the status page, not for the log.
+        if let Some(change) = self.history.observe(Arc::clone(&record)).filter(|change| !change.is_of_address_alone()) {
+            log::change(&record, &change);
         }
         self.new_record.notify_one();
     }

@@ -17,6 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::diagnosis::Status;
 use crate::history::Change;
+use crate::observation::Usability;
 use crate::record::Record;
 
 use non_blocking::NonBlocking;
@@ -56,18 +57,21 @@ pub fn start(format: LogFormat, level: LogLevel) {
     }));
 }
 
-/// Logs a change of verdict, found by `record`.
-pub fn verdict_change(record: &Record, change: &Change) {
+/// Logs a change of verdict or of usability, found by `record`.
+pub fn change(record: &Record, change: &Change) {
     let target = record.target.name.as_str();
     let from = change.from.as_ref().map(|verdict| verdict.status.as_str());
     let (to, cause) = (change.to.status.as_str(), change.to.cause.as_str());
+    let (usable_from, usable) = (change.usable_from.map(Usability::as_str), change.usable.as_str());
     let address = record.observation.connection.as_ref().map(|connection| connection.address.to_string());
     let (address, summary) = (address.as_deref(), change.summary.as_str());
-    match change.to.status {
-        Status::Fail => tracing::warn!(target, from, to, cause, address, summary, "verdict changed"),
-        Status::Pass | Status::Warn | Status::Unknown => {
-            tracing::info!(target, from, to, cause, address, summary, "verdict changed");
-        }
+    let failed = change.is_of_verdict() && change.to.status == Status::Fail;
+    let stopped = change.is_of_usability() && change.usable == Usability::No;
+    let message = if change.is_of_verdict() { "verdict changed" } else { "usability changed" };
+    if failed || stopped {
+        tracing::warn!(target, from, to, cause, usable_from, usable, address, summary, "{message}");
+    } else {
+        tracing::info!(target, from, to, cause, usable_from, usable, address, summary, "{message}");
     }
 }
 
@@ -159,6 +163,8 @@ pub(crate) mod tests {
             at: record.started_at,
             from: from.map(|status| Verdict { status, cause: Cause::Unknown }),
             to: record.verdict.clone(),
+            usable_from: Some(Usability::Yes),
+            usable: Usability::Yes,
             summary: summary.to_owned(),
         }
     }
@@ -169,14 +175,25 @@ pub(crate) mod tests {
     fn a_change_is_a_line_for_people() {
         let log = Captured::start(LogFormat::Text, LogLevel::Info);
         let failing = record(Status::Fail);
-        verdict_change(&failing, &change(Some(Status::Pass), &failing, "the path is public"));
+        super::change(&failing, &change(Some(Status::Pass), &failing, "the path is public"));
         let line = log.lines().concat();
         for part in [
             " WARN verdict changed target=\"localhost\" from=\"pass\" to=\"fail\" cause=\"unknown\"",
-            "address=\"10.60.4.5:6380\" summary=\"the path is public\"",
+            "usable_from=\"yes\" usable=\"yes\" address=\"10.60.4.5:6380\" summary=\"the path is public\"",
         ] {
             assert!(line.contains(part), "{line}");
         }
+    }
+
+    #[test]
+    fn usability_change_alone_has_its_own_line() {
+        let log = Captured::start(LogFormat::Text, LogLevel::Info);
+        let failing = record(Status::Fail);
+        let mut stopped = change(Some(Status::Fail), &failing, "stopped working at connect");
+        stopped.usable = Usability::No;
+        super::change(&failing, &stopped);
+        let line = log.lines().concat();
+        assert!(line.contains(" WARN usability changed target=") && line.contains("usable=\"no\""), "{line}");
     }
 
     #[test]
@@ -184,7 +201,7 @@ pub(crate) mod tests {
         let log = Captured::start(LogFormat::Text, LogLevel::Info);
         let mut hostile = record(Status::Pass);
         hostile.target.name = HOSTILE.to_owned();
-        verdict_change(&hostile, &change(None, &hostile, HOSTILE));
+        super::change(&hostile, &change(None, &hostile, HOSTILE));
         let lines = log.lines();
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(!lines[0].contains(|c: char| c.is_control() || c == '\u{202e}'), "{lines:?}");
@@ -196,9 +213,9 @@ pub(crate) mod tests {
         let log = Captured::start(LogFormat::Json, LogLevel::Info);
         let mut hostile = record(Status::Pass);
         hostile.target.name = HOSTILE.to_owned();
-        verdict_change(&hostile, &change(None, &hostile, HOSTILE));
+        super::change(&hostile, &change(None, &hostile, HOSTILE));
         let failing = record(Status::Fail);
-        verdict_change(&failing, &change(Some(Status::Warn), &failing, "the path is public"));
+        super::change(&failing, &change(Some(Status::Warn), &failing, "the path is public"));
         let lines = log.lines();
         let lines: Vec<serde_json::Value> = lines
             .iter()
@@ -225,9 +242,9 @@ pub(crate) mod tests {
     fn the_level_decides_what_is_written() {
         let log = Captured::start(LogFormat::Text, LogLevel::Warn);
         let (passing, failing) = (record(Status::Pass), record(Status::Fail));
-        verdict_change(&passing, &change(None, &passing, ""));
+        super::change(&passing, &change(None, &passing, ""));
         assert!(log.lines().is_empty());
-        verdict_change(&failing, &change(None, &failing, ""));
+        super::change(&failing, &change(None, &failing, ""));
         assert_eq!(log.lines().len(), 1);
     }
 }

@@ -75,6 +75,8 @@ families! {
         "Whether the address that the last probe connected to is private.";
     ADDRESS_EXPECTED Gauge "redpath_address_expected" ["target"]
         "Whether the address that the last probe connected to meets the expectation.";
+    USABLE Gauge "redpath_usable" ["target"]
+        "Whether TCP, TLS and a reply of Redis succeeded in the last probe, by whatever path; absent where unknown.";
     ADDRESS_CLASS Gauge "redpath_address_class" ["target" "view" "class"]
         "The classes of the addresses that each view gave to the last probe, 1 for each.";
     RESOLUTION_INFO Gauge "redpath_resolution_info" ["target" "view" "path" "address" "address_class"]

@@ -11,7 +11,7 @@ use super::family::{self, Family};
 use crate::address::{self, AddressClass};
 use crate::diagnosis::Status;
 use crate::observation::cluster::NodeState;
-use crate::observation::{Observation, OpenState, Resolution, View};
+use crate::observation::{Observation, OpenState, Resolution, Usability, View};
 use crate::phase::{PhaseName, PhaseOutcome};
 use crate::record::Record;
 
@@ -93,6 +93,7 @@ pub(crate) fn of(
             connected_to.is_some_and(|to| record.expectation.allows(to.address.ip())),
         ),
     ];
+    facts.extend(usable(record));
     facts.extend(verdict(Some(record.verdict.status)));
     facts.extend(outcomes(phases, |phase| Some(observation.phases.get(phase).outcome)));
     facts.extend(public_access(observation));
@@ -129,6 +130,16 @@ fn verdict<'r>(status: Option<Status>) -> impl Iterator<Item = Sample<'r>> {
     Status::ALL
         .into_iter()
         .map(move |each| Sample::truth(&family::VERDICT, status == Some(each)).with("status", each.as_str()))
+}
+
+/// Whether the cache could be used, where that is known.
+fn usable(record: &Record) -> Option<Sample<'_>> {
+    let usable = match record.usable.value {
+        Usability::Yes => true,
+        Usability::No => false,
+        Usability::Unknown => return None,
+    };
+    Some(Sample::truth(&family::USABLE, usable))
 }
 
 /// Whether the public address is open, where that could be told.

@@ -25,7 +25,10 @@ use redpath::vantage::Vantage;
 const HOST: &str = "cache1.redis.cache.windows.net";
 const BEGUN: i64 = 1_795_000_000; // 2026-11-18
 
-pub(crate) fn report(records: Vec<Record>) -> Report {
+pub(crate) fn report(mut records: Vec<Record>) -> Report {
+    for record in &mut records {
+        record.usable = record.observation.usable();
+    }
     let mut report = Report::new(vantage(), moment(BEGUN + 1), records);
     report.tool = Tool { name: "redpath".into(), version: "0.0.0".into() };
     report
@@ -344,6 +347,7 @@ fn record(observation: Observation, findings: Vec<Finding>, status: Status, caus
         target: Target::new(host, None, true),
         vantage: vantage(),
         expectation: Expectation::default(),
+        usable: observation.usable(),
         observation,
         findings,
         verdict: Verdict { status, cause },
