@@ -273,11 +273,7 @@ mod tests {
         assert_eq!(history.observe(with(20, Usability::Yes)), None);
         let change = history.observe(with(30, Usability::No)).expect("it stopped working");
         assert!(change.is_of_usability() && !change.is_of_verdict());
-        assert!(
-            change.summary.starts_with("fail (private_zone_not_seen), stopped working at "),
-            "{}",
-            change.summary
-        );
+        assert!(change.summary.starts_with("fail (private_zone_not_seen), stopped working at "), "{}", change.summary);
         let target = history.get("sessions").expect("known");
         assert_eq!((target.since, target.changes.len()), (Timestamp::from_unix(10), 2));
     }

@@ -61,10 +61,9 @@ impl Observation {
         if let Some(failure) = connection.tls.failure() {
             return usable(of_tls(failure), PhaseName::Tls, failure);
         }
-        for (phase, failure) in [
-            (PhaseName::Auth, connection.auth.failure()),
-            (PhaseName::Ping, connection.ping.failure()),
-        ] {
+        for (phase, failure) in
+            [(PhaseName::Auth, connection.auth.failure()), (PhaseName::Ping, connection.ping.failure())]
+        {
             if let Some(failure) = failure {
                 return usable(of_redis(failure), phase, failure);
             }
