@@ -12,10 +12,11 @@ mod tree;
 use std::path::Path;
 
 use crate::azure::facts::{AzCache, AzConnection, AzDatabase, AzEndpoint, AzLink, AzRecord, AzZone, AzZoneGroup};
+use crate::bounded_read::FileKind;
 use crate::expectation::{Expectation, ExpectedPath};
 use crate::target::{HostName, Target};
 
-pub use read::{MAX_BYTES, Source};
+pub use read::MAX_BYTES;
 
 /// Everything that some files say, about whatever resources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,11 +37,9 @@ impl AzFiles {
     ///
     /// # Errors
     /// One sentence: which file, where in it, and what is expected.
-    pub fn read(path: &Path, source: Source) -> Result<Self, String> {
+    pub fn read(path: &Path, kind: FileKind) -> Result<Self, String> {
         let file = tree::clean(&path.display().to_string());
-        read::bytes(path, source)
-            .and_then(|bytes| Self::decode(bytes, &file))
-            .map_err(|error| format!("{file}: {error}"))
+        read::bytes(path, kind).and_then(|bytes| Self::decode(bytes, &file)).map_err(|error| format!("{file}: {error}"))
     }
 
     /// Reads the bytes of a file, UTF-8 or, with its mark, UTF-16; `file` as in [`AzFiles::parse`].

@@ -17,12 +17,11 @@ mod values;
 mod yaml;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::bounded_read::{self, FileKind, ReadError};
 use crate::expectation::{Expectation, PublicAccess};
 use crate::plan::{
     AddressPolicy, Addresses, Auth, ClusterMode, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan, Resolver,
@@ -255,20 +254,10 @@ const fn default_concurrency() -> usize {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    let cannot = |error: std::io::Error| {
-        ConfigError::whole(match error.kind() {
-            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-            std::io::ErrorKind::PermissionDenied => "it cannot be read: permission denied".to_owned(),
-            std::io::ErrorKind::IsADirectory => "it is a directory: a YAML file is expected".to_owned(),
-            _ => format!("it cannot be read: {error}"),
-        })
-    };
-    let mut bytes = Vec::new();
-    let most = u64::try_from(yaml::MAX_BYTES).unwrap_or(u64::MAX);
-    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(cannot)?;
-    if bytes.len() > yaml::MAX_BYTES {
-        return Err(yaml::too_long());
-    }
+    let bytes = bounded_read::read(path, FileKind::FileOrPipe, yaml::MAX_BYTES).map_err(|error| match error {
+        ReadError::Directory => ConfigError::whole(format!("{error}: a YAML file is expected")),
+        _ => ConfigError::whole(error.to_string()),
+    })?;
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -8,6 +8,7 @@
 // Vocabulary: pure, imports nothing below.
 pub mod address;
 pub mod azure;
+pub mod bounded_read;
 pub mod clock;
 pub mod expectation;
 pub mod phase;

@@ -1,5 +1,7 @@
 //! What one probe of one target is to do, all of it decided before anything is sent.
 
+pub mod ca_file;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

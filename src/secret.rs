@@ -2,6 +2,7 @@
 //!
 //! It has no `Debug`, `Display`, `Serialize` or `Clone`, and is wiped from memory when dropped.
 
+pub mod file;
 pub mod permissions;
 
 use std::collections::{BTreeSet, HashSet};

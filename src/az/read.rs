@@ -1,41 +1,18 @@
 //! The bytes of a file of `az` as text, within bounds.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
 use std::path::Path;
+
+use crate::bounded_read::{self, FileKind, ReadError};
 
 /// More than this is not read: the longest lists of a subscription are far below.
 pub const MAX_BYTES: usize = 16 << 20;
 
-/// What may stand under a file's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A file alone: to read a pipe could take for ever.
-    File,
-    /// A file, or a pipe such as `<(az ...)` of a shell.
-    FileOrPipe,
-}
-
-pub(super) fn bytes(path: &Path, source: Source) -> Result<Vec<u8>, String> {
-    let cannot = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => "there is no such file".to_owned(),
-        ErrorKind::PermissionDenied => "it cannot be read: permission denied".to_owned(),
-        _ => format!("it cannot be read: {error}"),
-    };
-    let metadata = fs::metadata(path).map_err(cannot)?;
-    if metadata.is_dir() {
-        return Err("it is a directory: a file of JSON is expected".to_owned());
-    }
-    if !metadata.is_file() && source == Source::File {
-        return Err("it is not a regular file: a file of JSON is expected".to_owned());
-    }
-    let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(cannot)?;
-    if bytes.len() > MAX_BYTES {
-        return Err("it is longer than 16 MiB: the JSON of one command of az is expected".to_owned());
-    }
-    Ok(bytes)
+pub(super) fn bytes(path: &Path, kind: FileKind) -> Result<Vec<u8>, String> {
+    bounded_read::read(path, kind, MAX_BYTES).map_err(|error| match error {
+        ReadError::Directory | ReadError::NotRegular => format!("{error}: a file of JSON is expected"),
+        ReadError::TooLong(_) => format!("{error}: the JSON of one command of az is expected"),
+        ReadError::NotFound | ReadError::Io(_) => error.to_string(),
+    })
 }
 
 /// UTF-8, with or without its mark, and UTF-16, which `>` writes in Windows PowerShell.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,15 +10,16 @@ use super::values::azure_resolver;
 use super::{
     AuthChoice, CheckArgs, ClusterChoice, Expect, PlaintextPort, PublicState, RequireAuth, TokenChoice, WhichAddresses,
 };
-use crate::az::{AzFiles, Source};
+use crate::az::AzFiles;
+use crate::bounded_read::FileKind;
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, ExpectedPath, PublicAccess};
 use crate::plan::{
     Addresses, Auth, ClusterMode, EntraAuth, HAS_ENTRA, PasswordSource, Plan, PosturePlan, Resolver, TokenSource,
-    ViewSelection,
+    ViewSelection, ca_file,
 };
 use crate::secret::permissions::ReadableByOthers;
-use crate::secret::{PASSWORD_VARIABLES, Secret};
+use crate::secret::{self, PASSWORD_VARIABLES, Secret};
 use crate::target::{Target, TargetArgument};
 
 /// What is to be probed, and what the operator should know beforehand.
@@ -38,7 +37,8 @@ pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
     no_name_twice(&resolvers)?;
     let expectation = expectation(args)?;
     if let Some(file) = &args.ca_file {
-        check_certificates(file)?;
+        ca_file::check(file, FileKind::FileOrPipe)
+            .map_err(|why| format!("cannot read the certificates of --ca-file {}: {why}", file.display()))?;
     }
     let credentials = Credentials::new(args, variable)?;
     let az = az_files(&args.from_az)?;
@@ -104,7 +104,7 @@ pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
 fn az_files(paths: &[PathBuf]) -> Result<Option<AzFiles>, String> {
     let mut files = None;
     for path in paths {
-        let read = AzFiles::read(path, Source::FileOrPipe).map_err(|error| {
+        let read = AzFiles::read(path, FileKind::FileOrPipe).map_err(|error| {
             let hint = if path.exists() {
                 ""
             } else {
@@ -202,28 +202,6 @@ fn no_name_twice(resolvers: &[Resolver]) -> Result<(), String> {
     Ok(())
 }
 
-/// A file of trust anchors that holds none is a mistake of the command line, not of the target.
-fn check_certificates(file: &Path) -> Result<(), String> {
-    const LONGEST: u64 = 16 << 20;
-    let refuse = |why: String| format!("cannot read the certificates of --ca-file {}: {why}", file.display());
-    let opened = File::open(file).map_err(|error| refuse(error.to_string()))?;
-    let metadata = opened.metadata().map_err(|error| refuse(error.to_string()))?;
-    if metadata.is_dir() {
-        return Err(refuse("it is a directory".into()));
-    }
-    if !metadata.is_file() {
-        return Ok(()); // a pipe is read once, and not here
-    }
-    let mut pem = Vec::new();
-    opened.take(LONGEST).read_to_end(&mut pem).map_err(|error| refuse(error.to_string()))?;
-    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
-    if pem.windows(BEGIN.len()).any(|window| window == BEGIN) {
-        Ok(())
-    } else {
-        Err(refuse("it holds no PEM certificate (-----BEGIN CERTIFICATE-----)".into()))
-    }
-}
-
 /// Who the probes say they are, the part that is the same for every target.
 struct Credentials<'a> {
     args: &'a CheckArgs,
@@ -318,26 +296,10 @@ impl Credentials<'_> {
     }
 }
 
-/// The password in a file, without one line break at its end. It is read once, so that a pipe
-/// (`<(...)`) serves every target.
-fn read_password(file: &Path) -> Result<Secret, String> {
-    const LONGEST: u64 = 64 << 10;
-    let refuse = |why: String| format!("cannot read the password of --password-file {}: {why}", file.display());
-    if fs::metadata(file).is_ok_and(|metadata| metadata.is_dir()) {
-        return Err(refuse("it is a directory".into()));
-    }
-    let opened = File::open(file).map_err(|error| refuse(error.to_string()))?;
-    let mut text = String::with_capacity(4096); // a text that grows leaves copies of itself behind
-    opened.take(LONGEST + 1).read_to_string(&mut text).map_err(|error| refuse(error.to_string()))?;
-    let length = text.strip_suffix('\n').map_or(text.len(), |text| text.strip_suffix('\r').unwrap_or(text).len());
-    if text.len() as u64 > LONGEST {
-        return Err(refuse("it is longer than 64 KiB".into()));
-    }
-    text.truncate(length);
-    if text.is_empty() {
-        return Err(refuse("it is empty".into()));
-    }
-    Ok(Secret::new(text))
+/// Reads `--password-file` once, so that a pipe (`<(...)`) serves every target.
+fn read_password(path: &Path) -> Result<Secret, String> {
+    secret::file::read(path, FileKind::FileOrPipe)
+        .map_err(|why| format!("cannot read the password of --password-file {}: {why}", path.display()))
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@
 
 pub mod from_az;
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use super::write_out;
+use crate::bounded_read::{self, FileKind};
 use crate::cli::{ConfigCommand, ExitCode, print_error};
 use crate::config::{self, Config, TargetConfig};
-use crate::plan::{Auth, PasswordSource, password_file};
+use crate::plan::{Auth, PasswordSource, ca_file, password_file};
 use crate::secret::permissions::ReadableByOthers;
 
 pub use from_az::from_az;
@@ -103,10 +103,8 @@ fn warnings_of(target: &TargetConfig) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut warn = |about: &str, why: String| warnings.push(format!("target {name:?}: {about}: {why}"));
     if let Some(file) = &plan.ca_file {
-        if let Some(why) = unreadable(file) {
-            warn("tls.ca_file", why);
-        } else if !holds_certificate(file) {
-            warn("tls.ca_file", format!("{} holds no PEM certificate", file.display()));
+        if let Err(why) = ca_file::check(file, FileKind::Regular) {
+            warn("tls.ca_file", format!("{}: {why} (on this machine)", file.display()));
         }
     }
     let source = match &plan.auth {
@@ -118,9 +116,10 @@ fn warnings_of(target: &TargetConfig) -> Vec<String> {
         None | Some(PasswordSource::Given(_)) => {}
         Some(PasswordSource::File(file)) => {
             let file = password_file(file);
-            let exposed = || ReadableByOthers::at(&file).map(|exposed| exposed.to_string());
-            if let Some(why) = unreadable(&file).or_else(exposed) {
-                warn("auth.password_file", why);
+            if let Err(why) = bounded_read::read_prefix(&file, FileKind::Regular, 0) {
+                warn("auth.password_file", format!("{}: {why} (on this machine)", file.display()));
+            } else if let Some(exposed) = ReadableByOthers::at(&file) {
+                warn("auth.password_file", exposed.to_string());
             }
         }
         Some(PasswordSource::Environment(variable)) => {
@@ -133,22 +132,6 @@ fn warnings_of(target: &TargetConfig) -> Vec<String> {
         warn("auth", "credentials go over verified TLS only, so that this target is probed without them".to_owned());
     }
     warnings
-}
-
-fn unreadable(file: &Path) -> Option<String> {
-    let why = match std::fs::metadata(file) {
-        Ok(metadata) if !metadata.is_file() => "it is not a file".to_owned(),
-        Ok(_) => File::open(file).err()?.to_string(),
-        Err(error) => error.to_string(),
-    };
-    Some(format!("{} cannot be read here: {why}", file.display()))
-}
-
-fn holds_certificate(file: &Path) -> bool {
-    const MOST: u64 = 4 * 1024 * 1024; // every platform's bundle is well below 1 MiB
-    let mut bytes = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
-    read.is_ok() && bytes.windows(27).any(|window| window == b"-----BEGIN CERTIFICATE-----")
 }
 
 fn many(count: usize, of: &str) -> String {

@@ -1,11 +1,11 @@
 //! `redpath explain`: the page of a code, the list of all codes, or a saved record diagnosed re_diagnose.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use super::check::rendered;
 use super::{print, terminal, write_out};
+use crate::bounded_read::{self, FileKind, ReadError};
 use crate::cli::{ExitCode, ExplainArgs, OutputFormat, print_error};
 use crate::diagnosis::{Cause, Code};
 use crate::output::page;
@@ -75,20 +75,16 @@ fn nearest(name: &str) -> String {
     }
 }
 
-/// What the file holds, at most one byte more than is ever read.
-fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let most = MAX_BYTES as u64 + 1;
-    if path == Path::new("-") {
-        let stdin = io::stdin().lock();
-        if stdin.is_terminal() {
-            print_error("reading a record from the terminal; Ctrl-D ends it");
-        }
-        stdin.take(most).read_to_end(&mut bytes)?;
-    } else {
-        File::open(path)?.take(most).read_to_end(&mut bytes)?;
+/// What the file, or standard input for `-`, holds.
+fn bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
+    if path != Path::new("-") {
+        return bounded_read::read(path, FileKind::FileOrPipe, MAX_BYTES);
     }
-    Ok(bytes)
+    let stdin = io::stdin().lock();
+    if stdin.is_terminal() {
+        print_error("reading a record from the terminal; Ctrl-D ends it");
+    }
+    bounded_read::read_stream(stdin, MAX_BYTES)
 }
 
 /// Prints the new diagnosis as `check` prints one, and says where the verdict has changed.

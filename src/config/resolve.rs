@@ -18,8 +18,9 @@ use super::{
     Config, ConfigError, MetricsSettings, Settings, TargetConfig, WebSettings, auth, default_concurrency, suggest,
 };
 use crate::address;
-use crate::az::{AzFiles, Source};
+use crate::az::AzFiles;
 use crate::azure::AZURE_DNS;
+use crate::bounded_read::FileKind;
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, PublicAccess};
 use crate::phase::PhaseName;
@@ -347,7 +348,7 @@ impl AzReader {
         for (index, text) in given.iter().enumerate() {
             let path = path.key("expect_from").index(index);
             let Some(file) = problems.read(&path, text, values::file) else { continue };
-            let read = self.0.entry(file.clone()).or_insert_with(|| AzFiles::read(&file, Source::File));
+            let read = self.0.entry(file.clone()).or_insert_with(|| AzFiles::read(&file, FileKind::Regular));
             facts.extend(problems.take(&path, read.clone()).unwrap_or_default());
             files.push(file);
         }

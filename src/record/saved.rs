@@ -83,7 +83,7 @@ impl fmt::Display for Unreadable {
 /// It is no such document, a version that this program does not read, damaged, or too large.
 pub fn read(bytes: &[u8]) -> Result<Saved, Unreadable> {
     if bytes.len() > MAX_BYTES {
-        return Err(Unreadable(format!("it is larger than {} MiB", MAX_BYTES / 1024 / 1024)));
+        return Err(Unreadable(format!("it is longer than {} MiB", MAX_BYTES / 1024 / 1024)));
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|error| Unreadable(format!("byte {} is not UTF-8 text", error.valid_up_to() + 1)))?;

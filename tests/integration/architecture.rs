@@ -17,7 +17,18 @@ struct Layer {
 const LAYERS: &[Layer] = &[
     Layer {
         name: "vocabulary",
-        modules: &["address", "azure", "clock", "expectation", "phase", "plan", "secret", "target", "vantage"],
+        modules: &[
+            "address",
+            "azure",
+            "bounded_read",
+            "clock",
+            "expectation",
+            "phase",
+            "plan",
+            "secret",
+            "target",
+            "vantage",
+        ],
         imports: &["vocabulary"],
     },
     Layer { name: "files of az", modules: &["az"], imports: &["vocabulary"] },

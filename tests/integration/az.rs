@@ -7,7 +7,8 @@ mod mutations;
 
 use std::path::{Path, PathBuf};
 
-use redpath::az::{AzFiles, Source};
+use redpath::az::AzFiles;
+use redpath::bounded_read::FileKind;
 
 /// A file of `tests/fixtures/az/`; `.cli` is the command line's flattened shape, `.arm` is ARM's.
 pub(crate) fn fixture(name: &str) -> PathBuf {
@@ -18,7 +19,7 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
 pub(crate) fn read(names: &[&str]) -> AzFiles {
     let mut files = AzFiles::default();
     for name in names {
-        files.extend(AzFiles::read(&fixture(name), Source::File).unwrap_or_else(|error| panic!("{error}")));
+        files.extend(AzFiles::read(&fixture(name), FileKind::Regular).unwrap_or_else(|error| panic!("{error}")));
     }
     files
 }

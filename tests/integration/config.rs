@@ -82,7 +82,7 @@ fn the_whole_file_is_refused_in_one_sentence() {
     let long = [b"targets: [{host: a.example.org}] #".as_slice(), &[b'x'; 1024 * 1024]].concat();
     for (path, says) in [
         (folder.join("no-such.yaml"), "there is no such file"),
-        (folder.to_owned(), "it is a directory: a YAML file is expected"),
+        (folder.to_owned(), "it is a directory, not a file: a YAML file is expected"),
         (PathBuf::from("/proc/self/mem"), "it cannot be read: "),
         (PathBuf::from("/dev/zero"), "it is longer than 1 MiB"),
         (written("long.yaml", &long), "it is longer than 1 MiB"),
@@ -210,11 +210,11 @@ fn check_tells_what_is_there_and_warns_of_what_is_not() {
     assert_eq!(code, ExitCode::Pass);
     assert_eq!(out, format!("{}: ok, 4 targets, 1 resolver\n", file.display()));
     for says in [
-        "target \"a\": auth.password_file: /no/such/secret cannot be read here",
+        "target \"a\": auth.password_file: /no/such/secret: there is no such file (on this machine)",
         "target \"b\": auth.password_env: the variable REDPATH_TEST_IS_NOT_SET is not set here",
         "target \"b\": auth: credentials go over verified TLS only",
-        "no-ca.pem holds no PEM certificate",
-        "cannot be read here: it is not a file",
+        "no-ca.pem: it holds no PEM certificate",
+        ": it is a directory, not a file (on this machine)",
         "web.probe.allowed_suffixes: whoever reaches 0.0.0.0:9736",
     ] {
         assert!(err.contains(says), "{says} is not in:\n{err}");

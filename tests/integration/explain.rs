@@ -131,14 +131,14 @@ fn line_of(code: Code) -> String {
 fn what_is_neither_code_nor_record_is_named() {
     assert!(refused(&["private_zone_not_sen"]).contains("the nearest code is private_zone_not_seen"));
     assert!(refused(&["sunspots"]).contains("neither a code nor a file"));
-    assert!(refused(&["./nowhere.json"]).starts_with("redpath: ./nowhere.json: No such file"));
+    assert!(refused(&["./nowhere.json"]).starts_with("redpath: ./nowhere.json: there is no such file"));
     assert!(refused(&[env!("CARGO_MANIFEST_DIR")]).contains("directory"));
     assert!(refused(&["dns_timeout", "--output", "json"]).contains("text or markdown"));
     assert!(refused(&["-"]).contains("standard input: it is empty"));
 
     let file = Saved::new(b"");
     File::options().write(true).open(file.path()).and_then(|file| file.set_len(65 << 20)).expect("a sparse file");
-    assert!(refused(&[&file.path()]).contains("larger than 64 MiB"));
+    assert!(refused(&[&file.path()]).contains("longer than 64 MiB"));
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 
-use crate::az::{AzFiles, Source};
+use crate::az::AzFiles;
 use crate::azure::facts::{AzFacts, Switch, name_in_id};
+use crate::bounded_read::FileKind;
 use crate::cli::ExitCode;
 use crate::output::printable;
 use crate::target::{HostName, Target};
@@ -34,7 +35,7 @@ pub fn from_az(files: &[PathBuf], out: &mut dyn Write, err: &mut dyn Write) -> i
 fn written(files: &[PathBuf]) -> Result<String, String> {
     let mut all = AzFiles::default();
     for file in files {
-        all.extend(AzFiles::read(file, Source::FileOrPipe)?);
+        all.extend(AzFiles::read(file, FileKind::FileOrPipe)?);
     }
     yaml_of(&all)
 }

@@ -4,8 +4,9 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use redpath::az::{AzFiles, Source};
+use redpath::az::AzFiles;
 use redpath::azure::facts::{AzFacts, ConnectionStatus, Switch};
+use redpath::bounded_read::FileKind;
 use redpath::expectation::{Expectation, ExpectedPath};
 use redpath::target::{HostName, Target};
 
@@ -33,7 +34,7 @@ fn every_fixture_is_read() {
     let mut count = 0;
     for entry in folder {
         let path = entry.expect("an entry").path();
-        AzFiles::read(&path, Source::File).unwrap_or_else(|error| panic!("{error}"));
+        AzFiles::read(&path, FileKind::Regular).unwrap_or_else(|error| panic!("{error}"));
         count += 1;
     }
     assert!(count >= 25, "{count}");
@@ -225,7 +226,7 @@ fn hostile_files_are_refused_within_bounds() {
     let esc = format!("{{\"hostName\": \"\\u001b]0;{}\"}}", "x".repeat(1000));
     for (path, says) in [
         (folder.join("no-such.json"), "there is no such file"),
-        (folder.to_owned(), "it is a directory: a file of JSON is expected"),
+        (folder.to_owned(), "it is a directory, not a file: a file of JSON is expected"),
         (PathBuf::from("/dev/zero"), "it is not a regular file"),
         (written("az-empty.json", b""), "it is empty"),
         (written("az-latin-1.json", b"{\n\"name\": \"M\xfcller\"}"), "line 2: it is not UTF-8 text"),
@@ -234,12 +235,12 @@ fn hostile_files_are_refused_within_bounds() {
         (written("az-list.json", format!("[{}{{}}]", "{},".repeat(1 << 20)).as_bytes()), "values"),
         (written("az-escape.json", esc.as_bytes()), "it is not a host name"),
     ] {
-        let error = AzFiles::read(&path, Source::File).expect_err("a refusal");
+        let error = AzFiles::read(&path, FileKind::Regular).expect_err("a refusal");
         let rest = error.strip_prefix(&path.display().to_string()).unwrap_or_else(|| panic!("no file named: {error}"));
         assert!(rest.starts_with(": ") && rest.contains(says), "{error}");
         assert!(error.len() < 600 && !error.contains(char::is_control), "{error}");
     }
-    let zero = AzFiles::read(Path::new("/dev/zero"), Source::FileOrPipe).expect_err("a refusal");
+    let zero = AzFiles::read(Path::new("/dev/zero"), FileKind::FileOrPipe).expect_err("a refusal");
     assert!(zero.contains("16 MiB"), "{zero}");
 }
 
