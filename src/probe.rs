@@ -12,9 +12,10 @@ pub mod connection;
 mod credential;
 mod dns;
 mod escape;
+#[cfg(any(test, feature = "fuzzing"))] // in the tests so that it is compiled with every check
+pub mod fuzzing;
 mod posture;
 mod redis;
-pub mod replay;
 mod socket_timestamps;
 mod tcp;
 mod tls;

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use libfuzzer_sys::fuzz_target;
 use redpath::expectation::Expectation;
 use redpath::observation::{Connection, ConnectionPhases, Observation, Phase, Phases, TlsFacts, TlsFailure};
-use redpath::probe::replay::TlsReader;
+use redpath::probe::fuzzing::TlsReader;
 use redpath_fuzz::parts::{choice, parts};
 use redpath_fuzz::{outputs, world};
 

@@ -7,7 +7,7 @@ use redpath::address::AddressClass;
 use redpath::expectation::Expectation;
 use redpath::observation::dns::{ViewKind, ViewOutcome};
 use redpath::observation::{Observation, Resolution};
-use redpath::probe::replay::{DnsQuestions, dns_view};
+use redpath::probe::fuzzing::{DnsQuestions, dns_view};
 use redpath_fuzz::parts::{choice, parts};
 use redpath_fuzz::{outputs, world};
 

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use redpath::probe::replay;
+use redpath::probe::fuzzing;
 use redpath_fuzz::world;
 
 /// The most lines that are kept.
@@ -10,7 +10,7 @@ const MOST: usize = 16;
 
 fuzz_target!(|bytes: &[u8]| {
     let name = world::host(world::HOST);
-    let found = replay::hosts(bytes, &name);
+    let found = fuzzing::hosts(bytes, &name);
     assert!(found.len() <= MOST, "{} lines", found.len());
     assert!(found.is_sorted_by_key(|entry| entry.line), "{found:?}");
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
@@ -25,6 +25,6 @@ fuzz_target!(|bytes: &[u8]| {
     if found.len() < MOST {
         let mut more = bytes.to_vec();
         more.extend_from_slice(format!("\n10.60.4.5\tother {}. # pinned", world::HOST).as_bytes());
-        assert_eq!(replay::hosts(&more, &name).len(), found.len() + 1, "a line more");
+        assert_eq!(fuzzing::hosts(&more, &name).len(), found.len() + 1, "a line more");
     }
 });

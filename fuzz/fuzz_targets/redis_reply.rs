@@ -10,7 +10,7 @@ use redpath::observation::dns::ViewKind;
 use redpath::observation::redis::RedisFailure;
 use redpath::observation::{Connection, Observation, Phase, Phases, Resolution, View, ViewOutcome};
 use redpath::plan::{Auth, PasswordSource, Plan};
-use redpath::probe::replay;
+use redpath::probe::fuzzing;
 use redpath::secret::Secret;
 use redpath_fuzz::parts::choice;
 use redpath_fuzz::stream::Peer;
@@ -43,7 +43,7 @@ fuzz_target!(|bytes: &[u8]| {
         plan.expectation = Expectation { path: ExpectedPath::Any, ..Expectation::default() };
     }
     let mut peer = Peer::new(said.split(|byte| *byte == TURN));
-    let seen = world::wait(replay::redis(&mut peer, &plan, world::peer()));
+    let seen = world::wait(fuzzing::redis(&mut peer, &plan, world::peer()));
 
     // Nothing but these was sent, whatever came back.
     let heard = String::from_utf8_lossy(&peer.heard);

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use redpath::probe::replay;
+use redpath::probe::fuzzing;
 use redpath_fuzz::parts::parts;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
         _ => ([None, None], bytes),
     };
     let read = |hostname| {
-        replay::resolv_conf(file, hostname, |name| match name {
+        fuzzing::resolv_conf(file, hostname, |name| match name {
             "LOCALDOMAIN" => variables[0].clone(),
             "RES_OPTIONS" => variables[1].clone(),
             _ => None,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use redpath::expectation::Expectation;
 use redpath::observation::{Connection, ConnectionPhases, Observation, Phase, Phases, TlsFailure};
-use redpath::probe::replay::TlsReader;
+use redpath::probe::fuzzing::TlsReader;
 use redpath_fuzz::stream::Peer;
 use redpath_fuzz::{outputs, world};
 

@@ -8,7 +8,7 @@ use redpath::expectation::Expectation;
 use redpath::observation::dns::ViewKind;
 use redpath::observation::token::TokenFailure;
 use redpath::observation::{Observation, Phase, Phases, Resolution, View, ViewOutcome};
-use redpath::probe::replay::{self, TokenAnswer};
+use redpath::probe::fuzzing::{self, TokenAnswer};
 use redpath::secret::Secret;
 use redpath_fuzz::parts::{choice, parts};
 use redpath_fuzz::stream::Peer;
@@ -35,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
         let stream = |at: usize| streams.get(at).map(|part| part.to_vec()).unwrap_or_default();
         (TokenAnswer::Az(STATUS[case], stream(0), stream(1)), None)
     };
-    let (phase, facts, token) = world::wait(replay::token(answer));
+    let (phase, facts, token) = world::wait(fuzzing::token(answer));
 
     assert_eq!(token.is_some(), phase.is_done(), "{phase:?}");
     if let Some(token) = token {

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use redpath::clock::Timestamp;
 use redpath::expectation::Expectation;
 use redpath::observation::Observation;
-use redpath::probe::replay::TlsReader;
+use redpath::probe::fuzzing::TlsReader;
 use redpath::record::Record;
 use redpath::target::{HostName, Target};
 use redpath::vantage::Vantage;

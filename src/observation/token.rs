@@ -1,4 +1,4 @@
-//! What became of fetching a token of Entra ID. No token, and nothing of one but its dates and its owner, is ever here.
+//! The result of fetching a token of Entra ID. Contains expiry and object ID only, never the token.
 
 use std::fmt;
 
@@ -8,33 +8,33 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Seconds, Timestamp};
 use crate::plan::TokenSource;
 
-/// What is known of the token and of its source.
+/// Facts about the token and its source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenFacts {
-    /// Who hands it out.
+    /// The token source.
     pub source: TokenSource,
     /// The client ID that is configured, or that the environment gives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// The object ID of the identity that the token is for, as the token itself says.
+    /// The object ID of the token's identity, from its claim `oid`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_id: Option<String>,
-    /// When it expires, by the clock of who issued it.
+    /// When it expires, by the clock of the issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// Whether it was kept from an earlier probe.
+    /// Whether it was fetched by an earlier probe.
     #[serde(default)]
     pub cached: bool,
     /// How far the local clock is off, where the dates of a token that was just issued cannot be right by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_skew: Option<ClockSkew>,
-    /// Why the token could not be refreshed, where a valid one was kept and used all the same.
+    /// Why the token could not be refreshed, where the cached one was still valid and was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_failure: Option<TokenFailure>,
 }
 
 impl TokenFacts {
-    /// Nothing known yet of a token from there.
+    /// The facts before anything was fetched.
     pub fn of(source: TokenSource) -> Self {
         Self {
             source,
@@ -48,7 +48,7 @@ impl TokenFacts {
     }
 }
 
-/// The local clock against that of who issued a token.
+/// The local clock compared with that of the token's issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClockSkew {
     /// Which way the local clock is off.
@@ -61,19 +61,19 @@ pub struct ClockSkew {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SkewDirection {
-    /// A token that was just issued has expired by it.
+    /// A token that was just issued has expired by the local clock.
     Ahead,
-    /// A token that was just issued begins in its future.
+    /// A token that was just issued is not valid yet by the local clock.
     Behind,
 }
 
-/// How fetching a token failed. Text from outside is bounded, escaped, and withheld where it may hold a token.
+/// Why fetching a token failed. Text from outside is bounded, escaped, and withheld where it may hold a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TokenFailure {
-    /// What the source needs is not set.
+    /// A setting that the source needs is missing or invalid.
     NotConfigured {
-        /// What is missing or wrong.
+        /// The setting and the reason.
         error: String,
     },
     /// The file of the service account token cannot be read.
@@ -85,16 +85,16 @@ pub enum TokenFailure {
     Unreachable {
         /// Its host and port.
         endpoint: String,
-        /// How far it came.
+        /// The step that failed.
         step: TokenStep,
-        /// Why it ended there.
+        /// The reason.
         error: String,
     },
     /// There was no token in time.
     Timeout {
         /// The endpoint, or `az`.
         endpoint: String,
-        /// What was under way.
+        /// The step in progress.
         step: TokenStep,
     },
     /// The endpoint refused.
@@ -103,29 +103,29 @@ pub enum TokenFailure {
         endpoint: String,
         /// The HTTP status.
         status: u16,
-        /// The error's own code: `AADSTS700016`, `invalid_request`.
+        /// The error code: `AADSTS700016`, `invalid_request`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<String>,
-        /// What it says.
+        /// The error message.
         message: String,
     },
-    /// What came back is no token.
+    /// The response has no valid token.
     BadAnswer {
         /// The endpoint, or `az`.
         endpoint: String,
-        /// What is wrong with it.
+        /// What is wrong with the response.
         error: String,
     },
-    /// `az` is not there.
+    /// `az` is not on PATH.
     AzNotFound,
-    /// Nobody is logged in with `az`, or not any more.
+    /// No `az login`, or it has expired.
     AzNotLoggedIn {
-        /// What it says.
+        /// The error message.
         message: String,
     },
-    /// `az` failed otherwise.
+    /// Another failure of `az`.
     AzFailed {
-        /// What it says.
+        /// The error message.
         message: String,
     },
 }
@@ -134,13 +134,13 @@ pub enum TokenFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenStep {
-    /// The endpoint's name is resolved.
+    /// Resolving the name of the endpoint.
     Resolve,
     /// TCP.
     Connect,
     /// TLS.
     Tls,
-    /// The request and its answer; `az` at work.
+    /// The request and its response; `az` running.
     Answer,
 }
 
@@ -172,7 +172,7 @@ impl fmt::Display for TokenFailure {
             Self::Rejected { endpoint, status, message, .. } => {
                 write!(f, "{endpoint} refuses (HTTP {status}): {message}")
             }
-            Self::BadAnswer { endpoint, error } => write!(f, "{endpoint} answers with no token: {error}"),
+            Self::BadAnswer { endpoint, error } => write!(f, "{endpoint} gave no token: {error}"),
             Self::AzNotFound => f.write_str("az is not found on PATH"),
             Self::AzNotLoggedIn { message } => write!(f, "az is not logged in: {message}"),
             Self::AzFailed { message } => write!(f, "az fails: {message}"),

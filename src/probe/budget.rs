@@ -17,7 +17,7 @@
 
 //!
 //! A token is fetched beside the other phases, from the probe's beginning, and may take four fifths of the
-//! timeout: with 5 s that is 4 s, and the last one is left to `AUTH` and `PING`. FetchGuard goes on after that
+//! timeout: with 5 s that is 4 s, and the last one is left to `AUTH` and `PING`. Fetching goes on after that
 //! in a task of its own, for the next probe to find its token.
 
 use std::future::Future;

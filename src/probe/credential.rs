@@ -1,5 +1,4 @@
-//! Reading a password where the plan says it is. An error names the place and the reason, never
-//! the content.
+//! Reads a password from the source in the plan. An error names the source and the reason, never the content.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -25,17 +24,17 @@ pub(super) async fn read(source: &PasswordSource) -> Result<Arc<Secret>, String>
     match source {
         PasswordSource::Given(secret) => Ok(Arc::clone(secret)),
         PasswordSource::Environment(name) => from_environment(name).map(Arc::new),
-        PasswordSource::File(path) => in_file(password_file(path), KIND).await.map(Arc::new),
+        PasswordSource::File(path) => read_file(password_file(path), KIND).await.map(Arc::new),
     }
 }
 
-/// Reads the secret that is alone in a file of this kind, without blocking the runtime.
+/// Reads a secret from a file of its own, without blocking the runtime.
 ///
 /// # Errors
 /// A sentence that names the file and what is wrong with it.
-pub(super) async fn in_file(path: PathBuf, kind: &'static str) -> Result<Secret, String> {
+pub(super) async fn read_file(path: PathBuf, kind: &'static str) -> Result<Secret, String> {
     let file = path.clone();
-    blocking_fs::blocking(&file, kind, move || from_file(&path, kind)).await
+    blocking_fs::read_with_limit(&file, kind, move || from_file(&path, kind)).await
 }
 
 fn from_environment(name: &str) -> Result<Secret, String> {
@@ -49,20 +48,20 @@ fn from_environment(name: &str) -> Result<Secret, String> {
 
 fn from_file(path: &Path, kind: &str) -> Result<Secret, String> {
     let refuse = |why: &str| Err(format!("{kind} {}: {why}", path.display()));
-    // Opening a pipe waits for its writer, and would hold a thread with every probe.
+    // Opening a FIFO waits for its writer, and would block one more thread with every probe.
     let length = match std::fs::metadata(path) {
         Ok(found) if !found.is_file() => return refuse("it is not a regular file"),
         Ok(found) => usize::try_from(found.len()).unwrap_or(usize::MAX),
         Err(error) => return refuse(&reason(&error)),
     };
     let read = |length: usize| {
-        // The whole capacity at once: a vector that grows leaves copies behind that nobody wipes.
+        // The whole capacity at once: a vector that grows leaves copies behind that are not zeroed.
         let mut bytes = Zeroizing::new(vec![0; length + 1]);
         let filled = fill(&mut File::open(path)?, &mut bytes)?;
         bytes.truncate(filled);
         Ok(bytes)
     };
-    // A file that is longer than it says has been written meanwhile, or is none of a disk.
+    // The length is wrong for a file that was written meanwhile, and for special file systems.
     let bytes =
         read(length.min(MAX_BYTES)).and_then(|bytes| if bytes.len() > length { read(MAX_BYTES) } else { Ok(bytes) });
     let mut bytes = match bytes {
@@ -72,7 +71,7 @@ fn from_file(path: &Path, kind: &str) -> Result<Secret, String> {
     if bytes.len() > MAX_BYTES {
         return refuse("it is longer than the 64 KiB that a secret may have");
     }
-    // Editors and `echo` end a file with a line break, which no one means as part of the password.
+    // Editors and `echo` end a file with a line break, which is not part of the password.
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
         if bytes.last() == Some(&b'\r') {
@@ -91,7 +90,7 @@ fn from_file(path: &Path, kind: &str) -> Result<Secret, String> {
     }
 }
 
-/// Reads until the end or until `bytes` are full, and says how many are.
+/// Reads until the end or until `bytes` are full; returns how many were read.
 fn fill(file: &mut File, bytes: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < bytes.len() {
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_break_is_not_part_of_it() {
+    fn one_trailing_line_break_is_removed() {
         for (name, content, password) in [
             ("none", "hunter2", "hunter2"),
             ("unix", "hunter2\n", "hunter2"),
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_is_refused_and_not_waited_for() {
+    fn fifo_is_refused_without_opening_it() {
         let path = std::env::temp_dir().join(format!("redpath-credential-{}-pipe", std::process::id()));
         let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo of coreutils");
         assert!(made.success());
@@ -157,17 +156,17 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named_without_its_content() {
+    fn error_names_file_without_content() {
         let error = from_file(Path::new("/nonexistent/secret"), "password file").err().expect("no such file");
         assert_eq!(error, "password file /nonexistent/secret: no such file or directory");
-        for (name, content, says) in [
+        for (name, content, reason) in [
             ("empty", Vec::new(), "empty"),
             ("break", b"\n".to_vec(), "empty"),
             ("bytes", b"hunter2\xff".to_vec(), "UTF-8"),
             ("long", vec![b'x'; MAX_BYTES + 2], "64 KiB"),
         ] {
             let error = read(name, &content).expect_err("not a password");
-            assert!(error.contains(says) && error.contains(name) && !error.contains("hunter2"), "{error}");
+            assert!(error.contains(reason) && error.contains(name) && !error.contains("hunter2"), "{error}");
         }
         assert!(read("longest", &vec![b'x'; MAX_BYTES]).is_ok());
         let error = from_environment("REDPATH_TEST_UNSET_VARIABLE").err().expect("not set");

@@ -4,10 +4,11 @@
 
 mod answer_history;
 mod chain;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 mod libc;
 mod query;
 mod repeat;
-pub(super) mod replay;
 mod resolv_conf;
 mod search;
 
@@ -157,7 +158,7 @@ impl Resolver {
                 let walk = SearchList::new(host, &conf.search, conf.ndots);
                 // On the heap, so that a view of the C library has no room for it. The limit is kept inside, so that
                 // what was asked until then is kept too.
-                let walk = Box::pin(walk_view(&mut view, walk, Server::At(server), style, limit));
+                let walk = Box::pin(walk_view(&mut view, walk, Source::Server(server), style, limit));
                 let cut = budget.within(limit + CANCEL_GRACE, walk).await;
                 record_cut(&mut view, cut, began);
                 for address in &mut view.addresses {
@@ -200,19 +201,21 @@ struct QueryOptions {
     with_aaaa: bool,
 }
 
-/// Who answers a view's questions.
-enum Server<'a> {
+/// Where the responses to a view's questions come from.
+enum Source {
     /// A name server.
-    At(SocketAddr),
-    /// Messages that are there already, to questions whose ids begin with this one.
-    Said(u16, std::slice::Iter<'a, &'a [u8]>),
+    Server(SocketAddr),
+    /// Given messages, to questions whose ids begin with this one.
+    #[cfg(any(test, feature = "fuzzing"))]
+    Recorded { first_id: u16, messages: std::vec::IntoIter<Vec<u8>> },
 }
 
-impl Server<'_> {
+impl Source {
     async fn ask(&mut self, name: &str, style: QueryOptions, limit: Duration) -> NameAnswer {
         match self {
-            Self::At(address) => query::ask(*address, name, style.with_aaaa, style.tcp_only, limit).await,
-            Self::Said(first_id, messages) => query::parse_messages(name, style.with_aaaa, *first_id, messages),
+            Self::Server(address) => query::ask(*address, name, style.with_aaaa, style.tcp_only, limit).await,
+            #[cfg(any(test, feature = "fuzzing"))]
+            Self::Recorded { first_id, messages } => query::parse_messages(name, style.with_aaaa, *first_id, messages),
         }
     }
 }
@@ -276,7 +279,7 @@ fn phase_of(view: Option<&View>) -> Phase<ResolveFailure> {
 async fn walk_view(
     view: &mut View,
     mut walk: SearchList,
-    mut server: Server<'_>,
+    mut server: Source,
     mut style: QueryOptions,
     limit: Duration,
 ) {

@@ -35,7 +35,9 @@ use self::recorder::{Received, Wire, iana_name, locked};
 use self::trust_store::{Trust, TrustStores};
 use super::budget::{Budget, StopReason};
 use super::escape;
-use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts, TlsFacts, TlsFailure};
+use crate::observation::tls::{CertificateChecks, TlsFacts, TlsFailure};
+#[cfg(any(test, feature = "fuzzing"))]
+use crate::observation::tls::{CertificateFacts, IntermediateFacts};
 use crate::target::HostName;
 
 /// A verified stream.
@@ -154,6 +156,7 @@ impl Anchors {
 impl Anchors {
     /// What the record keeps of a chain that a server called `name` could show at that time, in seconds
     /// since 1970; `None` where the chain is empty, or no certificate can be for that name.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn read_chain(
         &self,
         chain: &[CertificateDer<'static>],

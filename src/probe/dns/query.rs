@@ -66,11 +66,12 @@ pub(super) async fn ask(
 /// What [`ask`] makes of a server that has sent these messages, to questions of the ids `first_id` and the
 /// one after it: each a datagram, but for the one after a truncated one, which has come over TCP. It
 /// takes as many as it would have waited for.
+#[cfg(any(test, feature = "fuzzing"))]
 pub(super) fn parse_messages(
     name: &str,
     with_aaaa: bool,
     first_id: u16,
-    messages: &mut std::slice::Iter<'_, &[u8]>,
+    messages: &mut std::vec::IntoIter<Vec<u8>>,
 ) -> NameAnswer {
     let began = Instant::now();
     let types: &[RecordType] = if with_aaaa { &[RecordType::A, RecordType::AAAA] } else { &[RecordType::A] };
@@ -84,12 +85,12 @@ pub(super) fn parse_messages(
     while pending.iter().any(|question| question.end.is_none())
         && let Some(datagram) = messages.next()
     {
-        handle_datagram(&mut pending, datagram, began);
+        handle_datagram(&mut pending, &datagram, began);
     }
     for question in pending.iter_mut().filter(|question| question.truncated) {
         question.transport = Transport::Tcp;
         question.end = Some(match messages.next() {
-            Some(answer) => end_over_tcp(question, answer),
+            Some(answer) => end_over_tcp(question, &answer),
             None => QueryResult::Timeout(TRUNCATED_AND_SILENT),
         });
     }

@@ -90,13 +90,13 @@ impl TrustStores {
                 return Ok(Arc::clone(&known.trust));
             }
             let file = path.to_owned();
-            return blocking_fs::blocking(path, WHAT, move || this.of_file(&file)).await;
+            return blocking_fs::read_with_limit(path, WHAT, move || this.of_file(&file)).await;
         }
         let mut platform = self.platform.lock().await;
         match &*platform {
             Some((read, trust)) if read.elapsed() < PLATFORM_AGE => Ok(Arc::clone(trust)),
             Some(_) | None => {
-                let trust = blocking_fs::blocking(Path::new(PLATFORM), WHAT, move || this.of_platform()).await?;
+                let trust = blocking_fs::read_with_limit(Path::new(PLATFORM), WHAT, move || this.of_platform()).await?;
                 *platform = Some((Instant::now(), Arc::clone(&trust)));
                 Ok(trust)
             }

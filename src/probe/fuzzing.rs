@@ -49,7 +49,7 @@ pub struct DnsQuestions<'a> {
 /// The view of a name server that sends these messages: each a datagram, but for the one after a
 /// truncated one, which comes over TCP.
 pub fn dns_view(questions: &DnsQuestions<'_>, expectation: &Expectation, messages: &[&[u8]]) -> View {
-    dns::replay::view(questions, expectation, messages)
+    dns::fuzzing::view(questions, expectation, messages)
 }
 
 /// What the system's resolver is told.
@@ -65,7 +65,7 @@ pub struct SystemResolver {
 
 /// Reads a resolv.conf on a machine of that host name; `variable` says what stands in the environment.
 pub fn resolv_conf(file: &[u8], hostname: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> SystemResolver {
-    dns::replay::system_resolver(file, hostname, variable)
+    dns::fuzzing::system_resolver(file, hostname, variable)
 }
 
 /// What came of a conversation with a Redis.
@@ -117,10 +117,10 @@ where
 {
     let (source, token) = match answer {
         TokenAnswer::Endpoint(stream, secret) => {
-            (TokenSource::ManagedIdentity, token::replay::of_endpoint(stream, secret).await)
+            (TokenSource::ManagedIdentity, token::fuzzing::from_endpoint(stream, secret).await)
         }
         TokenAnswer::Az(status, stdout, stderr) => {
-            (TokenSource::AzureCli, token::replay::of_az(status, stdout, stderr).await)
+            (TokenSource::AzureCli, token::fuzzing::from_az(status, stdout, stderr).await)
         }
     };
     let mut facts = TokenFacts::of(source);
@@ -135,7 +135,7 @@ where
 
 /// The lines of a hosts file, hosts(5), that name `name`.
 pub fn hosts(file: &[u8], name: &HostName) -> Vec<HostsEntry> {
-    dns::replay::hosts(file, name)
+    dns::fuzzing::hosts(file, name)
 }
 
 /// Reads what TLS servers show, with the trust anchors of one file.

@@ -1,4 +1,4 @@
-//! A view of messages that are already there, through the same code as one that is asked for.
+//! Fuzzing: a view from given messages, by the code that queries name servers.
 
 use std::time::Duration;
 
@@ -6,22 +6,23 @@ use futures_util::FutureExt;
 
 use super::resolv_conf::ResolvConf;
 use super::search::SearchList;
-use super::{QueryOptions, Server, libc, walk_view};
+use super::{QueryOptions, Source, libc, walk_view};
 use crate::expectation::Expectation;
 use crate::observation::dns::{HostsEntry, View, ViewKind};
-use crate::probe::replay::{DnsQuestions, SystemResolver};
+use crate::probe::fuzzing::{DnsQuestions, SystemResolver};
 use crate::target::HostName;
 
-/// No limit that counts: nothing is waited for.
+/// Never reached: nothing is waited for.
 const LIMIT: Duration = Duration::from_secs(3600);
 
 pub(in crate::probe) fn view(questions: &DnsQuestions<'_>, expectation: &Expectation, messages: &[&[u8]]) -> View {
-    let mut view = View::new("replay", ViewKind::Resolver, None);
+    let mut view = View::new("fuzzing", ViewKind::Resolver, None);
     let walk = SearchList::new(questions.host, questions.search, questions.ndots);
     let style = QueryOptions { tcp_only: false, with_aaaa: true };
-    let server = Server::Said(questions.first_id, messages.iter());
-    // It never waits, so that it is over at once.
-    let _ = walk_view(&mut view, walk, server, style, LIMIT).now_or_never();
+    let messages: Vec<Vec<u8>> = messages.iter().map(|message| message.to_vec()).collect();
+    let source = Source::Recorded { first_id: questions.first_id, messages: messages.into_iter() };
+    // It never waits, so its first poll finishes it.
+    let _ = walk_view(&mut view, walk, source, style, LIMIT).now_or_never();
     for address in &mut view.addresses {
         address.class = expectation.class(address.ip);
     }
