@@ -4,12 +4,16 @@
 //! RFC 1918, RFC 4193, RFC 6598. The operator's own ranges outrank the built-in classes, since some
 //! estates use public-looking or 100.64.0.0/10 addresses privately.
 
+mod reserved;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::reserved::{ReservedUse, behind_nat64, reserved_range};
 
 /// The class of an address, a closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

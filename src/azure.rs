@@ -147,6 +147,11 @@ pub fn endpoint(host: &str) -> Option<Endpoint> {
     })
 }
 
+/// `redis.cache.windows.net` of `privatelink.redis.cache.windows.net`.
+pub fn suffix_of_zone(zone: &str) -> &str {
+    zone.strip_prefix(PRIVATELINK).and_then(|rest| rest.strip_prefix('.')).unwrap_or(zone)
+}
+
 /// The zone of a `privatelink` name, `privatelink.redis.cache.windows.net` of
 /// `x.privatelink.redis.cache.windows.net`; of any service, not of Redis alone.
 pub fn privatelink_zone(name: &str) -> Option<String> {

@@ -136,7 +136,8 @@ impl Expectation {
             ExpectedPath::Public => self.class(ip) == AddressClass::Public,
             ExpectedPath::Any => true,
         };
-        kind && self.is_expected_endpoint(ip)
+        // A connection to 0.0.0.0 goes to this machine itself.
+        kind && self.is_expected_endpoint(ip) && !ip.to_canonical().is_unspecified()
     }
 }
 

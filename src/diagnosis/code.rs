@@ -55,6 +55,10 @@ codes! {
     DnsRefused "dns_refused" Resolve "the DNS server refuses the question";
     /// A server's answer is none.
     DnsBadAnswer "dns_bad_answer" Resolve "the DNS answer makes no sense";
+    /// Azure's resolver blocks the name by a DNS security policy.
+    DnsBlockedByPolicy "dns_blocked_by_policy" Resolve "a DNS security policy blocks the name";
+    /// A DNS filter answers with an address that no machine has.
+    DnsSinkhole "dns_sinkhole" Resolve "a DNS filter blocks the name";
     /// The name does not exist.
     NameNotFound "name_not_found" Resolve "the name does not exist";
     /// The name exists without an address.
@@ -67,6 +71,10 @@ codes! {
     NoPrivateEndpoint "no_private_endpoint" Resolve "the resource has no private endpoint";
     /// Servers that should agree do not.
     ResolverDisagreement "resolver_disagreement" Resolve "resolvers disagree";
+    /// The address was made up by a service mesh or a proxy.
+    VirtualAddress "virtual_address" Resolve "a service mesh made the address up";
+    /// The address was made from an IPv4 address by DNS64.
+    Dns64Address "dns64_address" Resolve "the address was made by DNS64";
     /// The name leads to private and to public addresses.
     MixedAddresses "mixed_addresses" Resolve "private and public addresses are mixed";
     /// The name leads to an address that is not the expected one.

@@ -5,9 +5,11 @@
 
 mod cache;
 mod disagree;
+mod filters;
 mod flapping;
 mod local_override;
 mod no_address;
+mod reserved_address;
 mod search;
 mod secondary;
 mod servers;
@@ -63,17 +65,21 @@ pub(super) fn has_usable_view(case: &Context<'_>) -> bool {
 fn decide(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     match views.reading(views.in_use) {
         AnswerClass::Interrupted => None,
-        AnswerClass::Failed => {
-            transport::library_waits_for_udp(case, views).or_else(|| Some(servers::failed(case, views)))
-        }
-        AnswerClass::Absent => flapping::diagnose(case, views).or_else(|| Some(no_address::diagnose(case, views))),
-        AnswerClass::Expected => {
-            flapping::diagnose(case, views).or_else(|| disagree::another_server_is_wrong(case, views))
-        }
+        AnswerClass::Failed => transport::library_waits_for_udp(case, views)
+            .or_else(|| filters::blocked_by_policy(case, views))
+            .or_else(|| Some(servers::failed(case, views))),
+        AnswerClass::Absent => flapping::diagnose(case, views)
+            .or_else(|| filters::blocked_by_policy(case, views))
+            .or_else(|| Some(no_address::diagnose(case, views))),
+        AnswerClass::Expected => flapping::diagnose(case, views)
+            .or_else(|| disagree::another_server_is_wrong(case, views))
+            .or_else(|| filters::sinkhole(case, views)),
         AnswerClass::WrongEndpoint | AnswerClass::Mixed | AnswerClass::Public | AnswerClass::OtherKind => {
             flapping::diagnose(case, views)
                 .or_else(|| local_override::overridden(case, views))
                 .or_else(|| wrong_address::answered_by_search_list(case, views))
+                .or_else(|| filters::sinkhole(case, views))
+                .or_else(|| reserved_address::unexpected(case, views))
                 .or_else(|| wrong_address::mixed(case, views))
                 .or_else(|| disagree::servers_disagree(case, views))
                 .or_else(|| disagree::stale_forwarder(case, views))

@@ -46,6 +46,11 @@ impl Resource {
         self.record.split('.').next().unwrap_or(&self.record)
     }
 
+    /// The suffix of the service's names: the zone without its `privatelink` label.
+    pub(super) fn suffix(&self) -> &str {
+        azure::suffix_of_zone(&self.zone)
+    }
+
     fn resource_type(&self) -> &'static str {
         match self.service {
             Service::AzureCacheForRedis | Service::Other => "Microsoft.Cache/Redis",
@@ -175,6 +180,11 @@ impl Resource {
             self.service.group_id().unwrap_or("redisCache")
         )
     }
+}
+
+/// The suffix of the service's names, which a DNS server is asked for; the host name where it is of no known service.
+pub(super) fn suffix_of(case: &Context<'_>) -> String {
+    Resource::of(case).map_or_else(|| case.target.host.to_string(), |resource| resource.suffix().to_owned())
 }
 
 /// What the network security groups of this machine's interface let through.

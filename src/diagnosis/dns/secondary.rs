@@ -1,7 +1,7 @@
 //! What is worth knowing beside the cause: servers that failed or differ without harm now.
 
 use super::views::{AnswerClass, Views, called, said};
-use super::{disagree, flapping, local_override, search, servers, transport, wrong_address};
+use super::{disagree, flapping, local_override, reserved_address, search, servers, transport, wrong_address};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::remediation;
 use crate::diagnosis::{Code, Context, Finding, Severity};
@@ -43,6 +43,9 @@ pub(super) fn all(case: &Context<'_>, views: &Views<'_>, cause: Option<&Finding>
         add(finding);
     }
     if cause.is_none() {
+        if let Some(finding) = reserved_address::declared(case, views) {
+            add(finding);
+        }
         if let Some(finding) = local_override::differs(case, views) {
             add(finding);
         }

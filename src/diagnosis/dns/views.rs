@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::cache::LocalCache;
 use crate::address::{AddressClass, classify};
 use crate::diagnosis::Context;
+use crate::diagnosis::text::capitalized;
 use crate::expectation::{Expectation, ExpectedPath};
 use crate::observation::dns::{RepeatGroup, ViewKind};
 use crate::observation::{View, ViewOutcome};
@@ -174,6 +175,16 @@ impl<'a> Views<'a> {
         self.in_use.outcome == ViewOutcome::Answered
             && self.in_use.hosts_file.iter().any(|entry| self.in_use.ips().any(|ip| ip == entry.ip))
     }
+}
+
+/// ` The resolver azure (168.63.129.16) answers 10.60.4.5 (private).` of each view with a right answer.
+pub(super) fn right_answers(views: &Views<'_>) -> String {
+    views
+        .dns()
+        .filter(|view| view.view != views.in_use.view && views.reading(view) == AnswerClass::Expected)
+        .filter(|view| addresses(view) != addresses(views.in_use))
+        .map(|view| format!(" {} answers {}.", capitalized(&called(view)), said(view)))
+        .collect()
 }
 
 /// The addresses of a view as a set.

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::views::{AnswerClass, Views, addresses, called, said};
-use crate::address::AddressClass;
+use crate::address::{AddressClass, ReservedUse};
 use crate::azure::{AZURE_DNS, PRIVATELINK};
 use crate::diagnosis::remediation::{self, Resource};
 use crate::diagnosis::text::{capitalized, listed};
@@ -112,6 +112,7 @@ fn zone_not_seen(case: &Context<'_>, views: &Views<'_>, view: &View) -> Finding 
     let name = view.privatelink_name().unwrap_or("the privatelink name");
     let azure = views.dns().find(|view| view.is_azure_dns());
     let (knows, hint) = azure_dns_evidence(views, azure, &zone);
+    let own = views.in_use.ips().next().map(|ip| private_range(case, ip)).unwrap_or_default();
     let lacking = views.explaining().is_some_and(|explaining| explaining.privatelink_zone.is_none());
     let chain = if lacking {
         format!(
@@ -124,7 +125,7 @@ fn zone_not_seen(case: &Context<'_>, views: &Views<'_>, view: &View) -> Finding 
         )
     } else {
         format!(
-            "The chain goes to {name}, so the resource has a private endpoint, and that name itself has the address: either public DNS answers, or the private zone's record holds it; if it is private in your network, say so with --private-range."
+            "The chain goes to {name}, so the resource has a private endpoint, and that name itself has the address: either public DNS answers, or the private zone's record holds it{own}."
         )
     };
     let resource = Resource::of(case).map(|resource| {
@@ -336,6 +337,9 @@ fn unexpected_address(case: &Context<'_>, views: &Views<'_>) -> Finding {
 
 /// Some estates use such addresses privately; they have to say so.
 fn private_range(case: &Context<'_>, ip: IpAddr) -> String {
+    if ReservedUse::of(ip).is_some() {
+        return String::new(); // no network has such an address
+    }
     match (case.expectation.path, case.expectation.class(ip)) {
         (ExpectedPath::Private, AddressClass::Shared | AddressClass::Public | AddressClass::Special) => {
             format!("; if {ip} is private in your network, say so with --private-range")
