@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_the_registries() {
+    fn ip_class_follows_iana_registries() {
         for (ip, expected) in [
             ("10.60.4.5", AddressClass::Private),
             ("172.15.255.255", AddressClass::Public),
@@ -221,20 +221,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mapped_address_is_its_ipv4_address(bits: u32) {
+        fn ip_class_ipv4_mapped_is_ipv4(bits: u32) {
             let ip = Ipv4Addr::from(bits);
             prop_assert_eq!(classify(ip.to_ipv6_mapped().into(), &[]), classify(ip.into(), &[]));
         }
 
         #[test]
-        fn an_own_range_outranks_whatever_it_holds(bits: u128, v4: bool, length in 0u8..=32) {
+        fn ip_class_own_range_outranks_registry(bits: u128, v4: bool, length in 0u8..=32) {
             let ip = if v4 { IpAddr::from((bits as u32).to_be_bytes()) } else { IpAddr::from(bits.to_be_bytes()) };
             let range = IpNet::new(ip, length).expect("a length of both families").trunc();
             prop_assert_eq!(classify(ip, &[range]), AddressClass::Private);
         }
 
         #[test]
-        fn rfc_1918_and_4193_are_private_and_nothing_else_is(bits: u128, v4: bool) {
+        fn ip_class_private_is_rfc1918_and_rfc4193(bits: u128, v4: bool) {
             let ip = if v4 { IpAddr::from((bits as u32).to_be_bytes()) } else { IpAddr::from(bits.to_be_bytes()) };
             let private = match ip.to_canonical() {
                 IpAddr::V4(ip) => ip.is_private(),
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_operators_ranges_outrank() {
+    fn private_range_outranks_registry() {
         let own =
             [parse_range("20.50.0.0/16").expect("a range"), parse_range("::ffff:100.64.0.1").expect("an address")];
         for ip in ["20.50.1.10", "::ffff:20.50.1.10", "100.64.0.1"] {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_range_is_named() {
+    fn private_range_invalid_is_named() {
         let error = parse_range("10.60.4.300").expect_err("no such address");
         assert!(error.contains("10.60.4.300") && error.contains("10.60.4.0/24"), "{error}");
     }

@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_says_service_port_zone_and_record() {
+    fn azure_name_gives_service_port_and_zone() {
         for (host, service, port, zone, record) in [
             (
                 "Cache1.redis.cache.windows.net.",
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_alike_is_not_taken() {
+    fn azure_lookalike_name_is_rejected() {
         for host in ["redis.cache.windows.net", "xredis.cache.windows.net", "redis.azure.net.example.org", "localhost"]
         {
             assert_eq!(endpoint(host), None, "{host}");
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_privatelink_name_is_recognized() {
+    fn azure_privatelink_name_is_recognized() {
         let found = endpoint("cache1.privatelink.redis.cache.windows.net").expect("a known suffix");
         assert!(found.is_privatelink_name);
         assert_eq!(found.record, "cache1");

@@ -131,14 +131,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_at_a_glance() {
+    fn duration_display_is_short() {
         for (micros, text) in [(87, "87.0 µs"), (1_234, "1.23 ms"), (40_120, "40.1 ms"), (2_500_000, "2.50 s")] {
             assert_eq!(Seconds(Duration::from_micros(micros)).to_string(), text);
         }
     }
 
     #[test]
-    fn times_survive_the_round_trip() {
+    fn timestamp_round_trips() {
         let time = Timestamp::now();
         let text = serde_json::to_string(&time).expect("a time serializes");
         assert_eq!(serde_json::from_str::<Timestamp>(&text).expect("and reads back"), time);

@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suffix_ends_at_a_dot() {
+    fn suffix_match_ends_at_a_dot() {
         let web = WebSettings { probe_allowed_suffixes: vec!["example.org".to_owned()], ..WebSettings::default() };
         for (host, allowed) in [
             ("cache1.example.org", true),
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_buckets_double_from_a_quarter_of_a_millisecond() {
+    fn buckets_double_from_250_microseconds() {
         let buckets = MetricsSettings::default().phase_buckets;
         assert_eq!(buckets.first().zip(buckets.last()), Some((&0.000_25, &8.192)));
         assert!(buckets.windows(2).all(|pair| pair[1] == 2.0 * pair[0]));

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endpoints_outrank_the_registries() {
+    fn expected_endpoint_outranks_registry() {
         let ip = |text: &str| text.parse().expect("an address");
         let expectation = Expectation {
             endpoints: vec![address::parse_range("20.50.1.10").expect("an address")],

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_verdict_is_told_once_and_dates_the_verdict() {
+    fn history_verdict_change_sets_since() {
         let history = history();
         let first = history.observe(record(10, "10.60.4.5", HEALTHY)).expect("the first verdict is a change");
         assert_eq!(first.summary, "first verdict: pass (healthy): 10.60.4.5 private");
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_cause_is_a_change_of_verdict() {
+    fn history_cause_change_is_verdict_change() {
         let history = history();
         history.observe(record(10, "20.50.1.10", NOT_SEEN));
         let change = history
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn another_address_is_a_change_that_does_not_date_the_verdict() {
+    fn history_address_change_keeps_since() {
         let history = history();
         history.observe(record(10, "10.60.4.5", HEALTHY));
         let change = history.observe(record(20, "10.60.4.6", HEALTHY)).expect("another address");
@@ -288,8 +288,9 @@ mod tests {
         assert_eq!(history.get("sessions").expect("known").since, Timestamp::from_unix(10));
     }
 
+    /// Rotating addresses do not displace changes of the verdict.
     #[test]
-    fn changes_are_bounded_and_rotating_addresses_do_not_push_verdicts_out() {
+    fn history_is_bounded_and_keeps_verdicts() {
         let history = history();
         history.observe(record(0, "20.50.1.1", NOT_SEEN));
         history.observe(record(1, "10.60.4.1", HEALTHY));
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_keeps_what_it_keeps_and_forgets_the_rest() {
+    fn history_reload_drops_removed_targets() {
         let history = history();
         history.observe(record(10, "10.60.4.5", HEALTHY));
         history.set_targets(&["sessions".into(), "carts".into()]);

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_acts_on_a_terminal() {
+    fn output_has_no_terminal_controls() {
         for (hostile, escaped) in [
             ("\x1b]0;owned\x07", "\\u{1b}]0;owned\\u{7}"),
             ("a\r\nb\t", "a\\r\\nb\\t"),

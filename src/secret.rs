@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repeated_piece_is_noticed() {
+    fn secret_fragment_is_found() {
         let secret = Secret::new("hunter2-canary".into());
         assert!(secret.is_repeated_in("ERR unknown command 'AUTH', with args beginning with: 'hunter2-'"));
         assert!(!secret.is_repeated_in("WRONGPASS invalid username-password pair"));

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_forms_of_a_target() {
+    fn target_forms_parse() {
         let plain = parse("Cache1.redis.cache.windows.net");
         assert_eq!((plain.host.as_str(), plain.port, plain.tls), ("cache1.redis.cache.windows.net", None, None));
         let port = parse("cache1.example.org.:7000");
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_targets_are_named() {
+    fn target_invalid_is_named() {
         for (text, says) in [
             ("10.60.4.5", "--connect"),
             ("[fd00::1]:6380", "address"),
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_sets_the_port() {
+    fn target_service_sets_port() {
         let host = HostName::parse("cache1.redis.cache.windows.net").expect("a host name");
         assert_eq!(Target::new(host.clone(), None, true).port, 6380);
         assert_eq!(Target::new(host.clone(), None, false).port, 6379);

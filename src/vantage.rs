@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_belongs_to_the_pool_in_its_name() {
+    fn vantage_node_pool_from_node_name() {
         let pools = [("app", "app-a"), ("app-b", "app-b"), ("system", "aks-system")];
         let pools = pools.map(|(pool, subnet)| (pool.to_owned(), subnet.to_owned())).into();
         for (node, subnet) in [

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn only_configured_targets_are_probed() {
+    fn on_demand_default_probes_configured_only() {
         let config = config("");
         assert_eq!(plan_for(&config, "sessions").map(|plan| plan.target.port).ok(), Some(7));
         for name in ["localhost", "localhost:7", "10.0.0.1", "cache1.redis.cache.windows.net", "", "SESSIONS", "a/b"] {

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_windows_writes_is_read() {
+    fn az_reads_files_written_on_windows() {
         let le: Vec<u8> = [0xff, 0xfe].into_iter().chain("[1]".encode_utf16().flat_map(u16::to_le_bytes)).collect();
         assert_eq!(decoded(le.clone()).as_deref(), Ok("[1]"));
         assert_eq!(decoded(b"\xef\xbb\xbf[1]".to_vec()).as_deref(), Ok("[1]"));

@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_known_keys_are_kept() {
+    fn az_tree_keeps_known_keys_only() {
         let node = parse(r#"{"hostName": "a", "accessKeys": {"primaryKey": "canary"}, "SSLPort": 6380, "tags": [1]}"#);
         assert_eq!(
             node,
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_has_its_place_and_bounds() {
+    fn az_tree_error_has_position_and_bounds() {
         let error = |text: &str| parse(text).expect_err("no JSON");
         assert!(error("[\n  {\"id\": }]").starts_with("line 2, column 10: it is no JSON: expected value"));
         assert!(error("[1, 2").contains("ends in the middle"));
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_text_is_made_visible() {
+    fn az_tree_escapes_hostile_text() {
         let Ok(Node::List(items)) = parse(r#"["\u001b]0;x\u0007\u202e"]"#) else { panic!("a list") };
         assert_eq!(items, [Node::Text("\\u{1b}]0;x\\u{7}\\u{202e}".into())]);
     }

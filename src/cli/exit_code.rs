@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_outranks_what_could_not_be_told() {
+    fn exit_code_failure_outranks_inconclusive() {
         for (statuses, strict, expected) in [
             (vec![Status::Pass, Status::Warn], false, ExitCode::Pass),
             (vec![Status::Pass, Status::Warn], true, ExitCode::Fail),

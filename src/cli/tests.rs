@@ -14,12 +14,12 @@ fn check(arguments: &[&str]) -> CheckArgs {
 }
 
 #[test]
-fn the_declaration_holds_together() {
+fn cli_declaration_is_consistent() {
     Cli::command().debug_assert();
 }
 
 #[test]
-fn defaults_are_those_of_the_contract() {
+fn cli_defaults_match_contract() {
     let args = check(&["cache1"]);
     assert_eq!((args.expect, args.output, args.color), (Expect::Private, OutputFormat::Text, ColorChoice::Auto));
     assert_eq!((args.timeout, args.samples, args.require_auth), (Duration::from_secs(5), 1, RequireAuth::Error));
@@ -30,7 +30,7 @@ fn defaults_are_those_of_the_contract() {
 }
 
 #[test]
-fn flags_are_read_and_repeated() {
+fn cli_flags_parse_and_repeat() {
     let args = check(&[
         "cache1",
         "--endpoint",
@@ -57,7 +57,7 @@ fn flags_are_read_and_repeated() {
 }
 
 #[test]
-fn a_mistake_is_one_sentence() {
+fn cli_mistake_is_one_sentence() {
     for (arguments, says) in [
         (&["redpath", "check"][..], "the following required arguments were not provided: <TARGET>... (see --help)"),
         (
@@ -76,7 +76,7 @@ fn a_mistake_is_one_sentence() {
 }
 
 #[test]
-fn no_flag_takes_a_secret_and_no_later_version_is_announced() {
+fn cli_has_no_secret_flag_or_future_version() {
     let command = Cli::command();
     let check = command.find_subcommand("check").expect("a command");
     for flag in ["password", "token"] {

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resolvers() {
+    fn resolver_argument_parses() {
         for (text, name, address) in [
             ("azure", "azure", "168.63.129.16:53"),
             ("azure=127.0.0.1:5353", "azure", "127.0.0.1:5353"),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn times() {
+    fn duration_argument_parses() {
         assert_eq!(latency("ping=5ms"), Ok((PhaseName::Ping, Duration::from_millis(5))));
         assert_eq!(timeout("1m 30s"), Ok(Duration::from_secs(90)));
         for (read, says) in [

@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shell_knows_the_commands_and_flags() {
+    fn completions_have_all_commands_and_flags() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
             let script = String::from_utf8(script(shell)).expect("a script is text");
             for word in ["check", "agent", "completions", "password-file", "private-range"] {

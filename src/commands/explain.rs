@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_code_is_named() {
+    fn explain_unknown_code_suggests_nearest() {
         for (typed, code) in
             [("conect_timeout", "connect_timeout"), ("private_record_mising", "private_record_missing")]
         {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_no_path() {
+    fn explain_code_is_not_taken_for_a_path() {
         assert!(is_name("connect_timeout") && is_name("x1"));
         assert!(!is_name("") && !is_name("a.json") && !is_name("./a") && !is_name("-") && !is_name("A"));
     }

@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn each_command_has_a_page() {
+    fn man_has_a_page_per_command() {
         assert!(text(&[]).expect("a page").contains(".TH redpath 1"));
         let check = text(&["check"]).expect("a page");
         assert!(check.contains(".TH redpath-check 1") && check.contains("password\\-file"), "{check}");
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_command_is_named_with_the_known() {
+    fn man_unknown_command_lists_known() {
         let error = text(&["chek"]).expect_err("no such command");
         assert!(error.contains("\"chek\"") && error.contains("check, agent"), "{error}");
     }

@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_is_for_terminals_unless_said() {
+    fn terminal_colour_only_on_terminals() {
         for (choice, is_terminal, variables, colored) in [
             (ColorChoice::Auto, true, &[][..], true),
             (ColorChoice::Auto, false, &[], false),
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn box_characters_are_for_utf8() {
+    fn terminal_box_characters_need_utf8() {
         for (variables, unicode) in [
             (&[("LANG", "en_GB.UTF-8")][..], true),
             (&[("LC_ALL", "C.utf8"), ("LANG", "C")], true),
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_width_stays_readable() {
+    fn terminal_width_has_bounds() {
         for (columns, width) in [(None, 100), (Some(80), 80), (Some(20), 60), (Some(300), 100)] {
             assert_eq!(decided(ColorChoice::Never, true, columns, &|_| None).width, width);
         }

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_written_as_in_a_program() {
+    fn config_path_display_is_dotted() {
         let path = Path::top().key("targets").index(3).key("expect").key("endpoints").index(1);
         assert_eq!(path.to_string(), "targets[3].expect.endpoints[1]");
         assert!(path.ends_with(&["expect", "endpoints"]) && !path.ends_with(&["endpoints", "expect"]));

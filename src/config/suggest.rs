@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_is_recognized_and_a_stranger_is_not() {
+    fn suggest_typo_is_found_stranger_is_not() {
         let known = ["path", "endpoints", "latency", "certificate_warning"];
         let near = |word| nearest(word, known.into_iter());
         assert_eq!(near("endpoint"), Some("endpoints"));

@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_resolvers() {
+    fn resolver_address_parses() {
         for (text, expected) in [
             ("168.63.129.16", "168.63.129.16:53"),
             ("10.0.0.1:5353", "10.0.0.1:5353"),
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_never_repeated() {
+    fn url_error_does_not_repeat_url() {
         let error = host("rediss://:hunter2@cache1.example.org:6380").expect_err("a URL");
         assert!(!error.contains("hunter2"));
         let error = host("user:hunter2@cache1.example.org").expect_err("userinfo");
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_bounds() {
+    fn duration_value_has_bounds() {
         let bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(300) };
         assert_eq!(duration("1m30s", &bounds), Ok(Duration::from_secs(90)));
         for text in ["", "15", "-1s", "1 fortnight", "99ms", "301s", "99999999999999999999s", "1s1"] {

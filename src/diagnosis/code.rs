@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_what_serde_writes_and_phases_are_in_order() {
+    fn code_names_match_serde_in_phase_order() {
         for code in Code::ALL {
             assert_eq!(serde_json::to_value(code).expect("a code serializes"), code.as_str());
         }

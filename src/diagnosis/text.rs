@@ -50,13 +50,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_obeys_is_escaped() {
+    fn text_escapes_control_characters() {
         assert_eq!(printable("a\x1b[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\\nc\\u{202e}d");
         assert_eq!(printable("é ü \"x\" \\"), "é ü \"x\" \\");
     }
 
     #[test]
-    fn only_plain_words_reach_a_shell() {
+    fn shell_word_accepts_plain_words_only() {
         for good in ["cache1.redis.cache.windows.net", "_x", "10.60.4.5"] {
             assert!(is_plain_word(good), "{good}");
         }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_read_as_lists() {
+    fn list_is_joined_with_commas_and_and() {
         let items = |count: usize| (0..count).map(|item| item.to_string()).collect::<Vec<_>>();
         assert_eq!(listed(&items(0)), "");
         assert_eq!(listed(&items(1)), "0");

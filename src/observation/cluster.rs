@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slot_ranges_are_written_as_redis_does() {
+    fn slot_ranges_display_like_redis() {
         for text in ["0-5460", "7", "0-16383"] {
             let range = SlotRange::try_from(text.to_owned()).expect("a range");
             assert_eq!(range.to_string(), text);

@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn several_tries_are_told_by_their_counts() {
+    fn describe_repeats_with_counts() {
         let mut view = answered("10.60.4.5");
         assert_eq!(view_answer(&view), "10.60.4.5 private");
         for _ in 0..3 {
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_over_tcp_alone_says_so() {
+    fn describe_answer_over_tcp_only() {
         let mut view = answered("10.60.4.5");
         view.udp_silent = true;
         assert_eq!(view_answer(&view), "10.60.4.5 private, over TCP only");

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_acts_on_is_escaped_and_reads_back() {
+    fn json_escapes_terminal_controls() {
         let hostile = "a\u{9b}31m \u{202e}b \x1b[2J \u{e0041} ü \"q\"";
         let text = written(&[hostile], CompactFormatter).expect("text serializes");
         assert!(text.trim_end().chars().all(is_harmless), "{text}");

@@ -172,7 +172,7 @@ pub(crate) mod tests {
     const HOSTILE: &str = "one\r\n2026-11-22T22:00:00Z ERROR forged \u{1b}[31m\u{7}\0\u{9b}\u{202e} \"x=y";
 
     #[test]
-    fn a_change_is_a_line_for_people() {
+    fn log_change_is_one_text_line() {
         let log = Captured::start(LogFormat::Text, LogLevel::Info);
         let failing = record(Status::Fail);
         super::change(&failing, &change(Some(Status::Pass), &failing, "the path is public"));
@@ -197,7 +197,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn nothing_in_a_field_breaks_the_line() {
+    fn log_field_cannot_break_line() {
         let log = Captured::start(LogFormat::Text, LogLevel::Info);
         let mut hostile = record(Status::Pass);
         hostile.target.name = HOSTILE.to_owned();
@@ -209,7 +209,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn each_json_line_is_an_object_with_what_was_said() {
+    fn log_json_line_is_one_object() {
         let log = Captured::start(LogFormat::Json, LogLevel::Info);
         let mut hostile = record(Status::Pass);
         hostile.target.name = HOSTILE.to_owned();
@@ -239,7 +239,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_level_decides_what_is_written() {
+    fn log_level_filters_lines() {
         let log = Captured::start(LogFormat::Text, LogLevel::Warn);
         let (passing, failing) = (record(Status::Pass), record(Status::Fail));
         super::change(&passing, &change(None, &passing, ""));

@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_from_outside_is_markup() {
+    fn markdown_escapes_untrusted_text() {
         assert_eq!(escaped("a|b `c` <img src=x> @team\n# x"), "a\\|b \\`c\\` &lt;img src=x&gt; &#64;team \\# x");
         assert_eq!(escaped("[x](https://evil)"), "\\[x\\](https&#58;//evil)");
         assert_eq!(code("a``b"), "```a``b```");

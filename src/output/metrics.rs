@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vantage_has_labels_that_prometheus_takes() {
+    fn vantage_labels_are_valid_for_prometheus() {
         let own = [("subnet", "app-b"), ("cost-centre", "7"), ("1st", "x"), ("__name__", "y"), ("empty", "")];
         let vantage = Vantage {
             hostname: "vm-1".into(),

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_read_in_its_pieces() {
+    fn code_page_is_split_into_sections() {
         let page = "# T\n\n## H\n\none\ntwo\n\nthree\n\n1. a\n   b\n2. c\n\n```sh\nrun\n\n```\n";
         assert_eq!(
             blocks(page),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn prose_is_wrapped_and_commands_are_not() {
+    fn code_page_wraps_prose_not_commands() {
         let style = Style { color: false, width: 60, unicode: false };
         for code in Code::ALL {
             let page = code.page();
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_is_in_the_list_once() {
+    fn code_list_has_each_code_once() {
         assert_eq!(by_phase().flat_map(|(_, codes)| codes).collect::<Vec<_>>(), Code::ALL);
     }
 }

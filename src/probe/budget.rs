@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_phase_has_half_and_the_whole_has_the_deadline() {
+    async fn budget_phase_gets_half_until_deadline() {
         let (_handle, interrupt) = Interrupt::new();
         let budget = Budget::new(Duration::from_secs(4), interrupt);
         assert!(budget.phase_limit() <= Duration::from_secs(2));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_interrupt_ends_it() {
+    async fn budget_ends_on_interrupt() {
         let (handle, interrupt) = Interrupt::new();
         let budget = Budget::new(Duration::from_secs(60), interrupt.clone());
         handle.raise();

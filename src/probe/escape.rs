@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_hostile_is_left() {
+    fn escape_removes_hostile_characters() {
         assert_eq!(of_text("plain ünï", 64), "plain ünï");
         assert_eq!(of_text("a\u{1b}[2Jb\r\n\u{202e}c", 64), "a\\u{1b}[2Jb\\r\\n\\u{202e}c");
         assert_eq!(of_text("abcdef", 3), "abc…");

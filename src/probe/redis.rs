@@ -438,7 +438,7 @@ mod tests {
     use crate::observation::cluster::ClusterCommand;
 
     #[test]
-    fn the_median_is_the_middle() {
+    fn ping_median_is_the_middle_sample() {
         let facts = |millis: &[u64]| {
             let times = millis.iter().map(|&ms| Duration::from_millis(ms)).collect();
             Pings { reply: Some(PingReply::Pong), times }.facts()
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_reply_is_code_and_message() {
+    fn redis_error_splits_code_and_message() {
         for (line, code, message) in [
             ("NOAUTH Authentication required.", "NOAUTH", "Authentication required."),
             ("ERR max number of clients reached", "ERR", "max number of clients reached"),
@@ -487,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_repeats_the_secret_is_withheld() {
+    fn redis_reply_with_secret_is_redacted() {
         let talking = run_session(Some("hunter2-canary"));
         for line in
             ["ERR unknown command 'AUTH' with args 'hunter2-c'", "hunter2-canary is wrong", "HUNTER hunter2-canary"]
@@ -514,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_is_called_by_the_secret_is_left_out() {
+    fn cluster_node_named_by_secret_is_omitted() {
         let reply = b"*1\r\n*4\r\n:0\r\n:1\r\n*2\r\n$14\r\nhunter2-canary\r\n:6380\r\n*2\r\n$4\r\nnode\r\n:6380\r\n";
         let reply = redis::parse_redis_value(reply).expect("a reply");
         let talking = run_session(Some("hunter2-canary"));
@@ -526,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_speaks_tls_is_named() {
+    fn redis_detects_tls_port() {
         assert!(run_session(None).beginning(&[0x15, 3, 3, 0, 2, 2, 22]).contains("the port speaks TLS"));
         assert_eq!(run_session(None).beginning(b"HTTP/1.1 400\r\n"), "it begins with \"HTTP/1.1 400\\r\\n\"");
     }

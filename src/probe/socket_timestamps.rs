@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_counts_where_it_fits_the_clocks() {
+    fn timestamp_outside_clock_range_is_ignored() {
         assert_eq!(between(30, 30, Some(20)), 20, "it lay between");
         assert_eq!(between(30, 30, None), 30, "there is none");
         assert_eq!(between(30, 30, Some(-5)), 30, "of bytes that came before");
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timespec_is_read_and_nonsense_is_none() {
+    fn timespec_parses_and_rejects_invalid() {
         let bytes = |seconds: i64, nanos: i64| [seconds.to_ne_bytes(), nanos.to_ne_bytes()].concat();
         assert_eq!(time_of(&bytes(1_800_000_000, 5)), Some(at(0) + Duration::from_nanos(5)));
         for nonsense in [bytes(-1, 0), bytes(0, -1), bytes(0, 1_000_000_000), bytes(0, 0)[..15].to_vec(), Vec::new()] {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handshake_took_no_longer_than_connecting() {
+    async fn handshake_time_is_at_most_connect_time() {
         let begun = Instant::now();
         let (client, _server) = connected().await;
         let took = begun.elapsed();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bytes_came_when_they_came_and_not_when_they_were_read() {
+    async fn timestamped_read_uses_arrival_time() {
         let _stamping = TimestampGuard::new();
         let (client, mut server) = connected().await;
         let mut client = TimestampedStream::new(client);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stamped_stream_reads_all_there_is_and_its_end() {
+    async fn timestamped_stream_reads_to_eof() {
         let (client, mut server) = connected().await;
         let mut client = TimestampedStream::new(client);
         let sent: Vec<u8> = (0..200_000_u32).map(|at| at.to_le_bytes()[0]).collect();

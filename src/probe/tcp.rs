@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn errors_of_the_operating_system() {
+    fn tcp_os_errors_are_classified() {
         for (number, expected) in [
             (111, ConnectFailure::Refused),            // ECONNREFUSED
             (104, ConnectFailure::Reset),              // ECONNRESET
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_second_address_gets_its_turn() {
+    async fn tcp_second_address_is_tried() {
         let listener = tokio::net::TcpListener::bind("127.0.0.2:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let (_handle, interrupt) = Interrupt::new();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_failure_stands_and_the_others_are_kept() {
+    async fn tcp_first_failure_is_the_reason() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         drop(listener);

@@ -465,7 +465,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_redis_is_told_from_others() {
+    fn tls_detects_plaintext_redis_reply() {
         for line in ["+PONG\r\n", "-NOAUTH Authentication required.\r\n", "-ERR max number of clients reached\r\n"] {
             assert!(is_redis_line(line.as_bytes()), "{line}");
         }
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_tls_decide() {
+    fn tls_non_tls_bytes_are_classified() {
         let mut seen = HandshakeRecord::default();
         let closed = TlsFailure::Closed { bytes_received: 0 };
         assert_eq!(seen.unless_not_tls(closed.clone()), closed);
@@ -485,7 +485,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reset_by_a_server_that_wanted_a_certificate() {
+    async fn tls_reset_after_certificate_request() {
         let trust = Tls::new().stores.get(None).await.expect("trust anchors");
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
         let mut seen = HandshakeRecord { certificate_wanted: true, ..HandshakeRecord::default() };

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_every_user_can_read_is_told_with_its_cure() {
+    fn permissions_world_readable_has_fix() {
         let told = Some("every user of this machine can read D/key (mode 0644): chmod o-r D/key".to_owned());
         assert_eq!(said("key", 0o644, 0o755), told);
         assert_eq!(said("key", 0o604, 0o711).map(|said| said.contains("(mode 0604)")), Some(true));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_none() {
+    fn permissions_non_file_gives_nothing() {
         assert_eq!(ReadableByOthers::at(Path::new("/nonexistent")), None);
         assert_eq!(ReadableByOthers::at(Path::new("/dev/null")), None);
         assert_eq!(ReadableByOthers::at(Path::new("/tmp")), None);

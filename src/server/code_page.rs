@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_page_is_whole_and_placeholders_are_escaped() {
+    fn code_pages_are_complete_and_escaped() {
         for code in Code::ALL {
             let page = page(*code);
             for (open, close) in [("<ol>", "</ol>"), ("<pre>", "</pre>"), ("<code>", "</code>"), ("<main ", "</main>")]

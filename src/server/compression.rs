@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_in_pieces_is_whole() {
+    fn gzip_chunked_body_is_complete() {
         for length in [0, 1, Pieces::SIZE - 1, Pieces::SIZE, Pieces::SIZE + 1, 5 * Pieces::SIZE + 7] {
             let body: Vec<u8> = (0..=250).cycle().take(length).collect();
             let (pieces, is_gzip) = written(None, |to| to.write_all(&body)).expect("memory");
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_sent_to_those_who_take_it() {
+    fn gzip_only_if_client_accepts() {
         for header in ["gzip", "GZIP", "deflate, gzip;q=0.5", "*", "br;q=1.0, *;q=0.1", "x-gzip", "gzip ; q=1"] {
             assert!(takes_gzip(header), "{header}");
         }

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_browsers_own_user_acts() {
+    fn cross_site_state_change_is_refused() {
         let host = ("host", "10.0.0.7:9736");
         for (all, is_own) in [
             (&[host][..], true),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_nobody_outside_can_own_are_its_own() {
+    fn cross_site_local_names_are_allowed() {
         let allowed = ["redpath.example.org".to_owned()];
         let site = RequestOrigin { hostname: "VM-1.corp.example.net", allowed_hosts: &allowed, proves_itself: false };
         for host in [
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_no_browser_may_ask_by_any_name() {
+    fn cross_site_non_browser_any_host() {
         let site = |proves_itself| RequestOrigin { hostname: "vm-1", allowed_hosts: &[], proves_itself };
         let host = ("host", "evil.example:9736");
         for of_a_browser in [

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_left_to_act_on() {
+    fn html_escapes_markup() {
         assert_eq!(
             text("<script>alert('x')</script> & \"y\"").to_string(),
             "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &quot;y&quot;"

@@ -321,7 +321,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_target_is_read_from_a_query() {
+    fn probe_query_gives_one_target() {
         assert_eq!(target(None), Ok(None));
         assert_eq!(target(Some("module=x")), Ok(None));
         assert_eq!(target(Some("module=x&target=a%20b%2Bc")), Ok(Some("a b+c".into())));
@@ -331,7 +331,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_query_panics_and_a_written_one_is_read(query in ".{0,100}", name in ".{1,40}") {
+        fn probe_query_any_text_does_not_panic(query in ".{0,100}", name in ".{1,40}") {
             let _ = target(Some(&query));
             let written: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("target", &name).finish();
             prop_assert_eq!(target(Some(&written)), Ok(Some(name)));

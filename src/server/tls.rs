@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_iana_and_what_is_lacking_is_named() {
+    fn tls_names_are_iana_and_missing_is_named() {
         for name in ["TLS_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"] {
             assert!(cipher_suite(name).is_ok(), "{name}");
         }
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_do_not_fit_are_named() {
+    fn tls_mismatched_files_are_named() {
         let directory = std::env::temp_dir().join(format!("redpath-tls-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a directory");
         let write = |name: &str, text: &str| {

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_right_password_of_a_known_user_is_let_in() {
+    async fn user_with_right_password_is_accepted() {
         let doorkeeper = Authenticator::new().expect("randomness");
         let users = users(&[("anna", "correct horse"), ("ben", "")]);
         for (pair, expected) in [
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_remembered_success_ends_with_the_hash_it_was_for() {
+    async fn user_cache_ends_with_changed_hash() {
         let doorkeeper = Authenticator::new().expect("randomness");
         let right = basic("anna:one");
         assert_eq!(doorkeeper.authenticate(&users(&[("anna", "one")]), Some(&right)).await, AuthOutcome::Granted);
@@ -225,8 +225,9 @@ mod tests {
         );
     }
 
+    /// An unknown user must take as long as a wrong password.
     #[test]
-    fn the_decoy_is_a_hash_of_the_highest_cost() {
+    fn user_decoy_hash_has_highest_cost() {
         let mut hashes = BTreeMap::new();
         hashes.insert("anna".to_owned(), bcrypt::hash("x", 5).expect("a hash"));
         let users = Users::new(hashes).expect("good users");
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_hash_is_refused_by_user_and_never_shown() {
+    fn user_bad_hash_is_refused_and_hidden() {
         let refused =
             |user: &str, hash: &str| Users::new([(user.to_owned(), hash.to_owned())].into()).err().expect("refused");
         let tail = &bcrypt::hash("x", 4).expect("a hash")[7..];
@@ -249,7 +250,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_panics(header in proptest::collection::vec(any::<u8>(), 0..200), text in ".{0,80}") {
+        fn user_any_header_does_not_panic(header in proptest::collection::vec(any::<u8>(), 0..200), text in ".{0,80}") {
             let _ = credentials(&header);
             let _ = credentials(&basic(&text));
         }

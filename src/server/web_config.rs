@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_change_keeps_what_was_and_says_so_once() {
+    fn web_config_broken_change_keeps_old() {
         let path = std::env::temp_dir().join(format!("redpath-web-config-{}.yaml", std::process::id()));
         let users = |name: &str| format!("basic_auth_users:\n  {name}: {}\n", bcrypt::hash("x", 4).expect("a hash"));
         std::fs::write(&path, users("anna")).expect("written");

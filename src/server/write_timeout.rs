@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_takes_nothing_is_given_up() {
+    async fn write_timeout_stalled_peer_fails() {
         let (near, mut far) = duplex(8);
         let mut stream = WriteTimeout::new(near, Duration::from_secs(10));
         stream.write_all(b"12345678").await.expect("there is room");

@@ -15,7 +15,7 @@ targets:
 ";
 
 #[tokio::test]
-async fn systemd_is_told_each_step() {
+async fn agent_notifies_systemd() {
     let directory = Directory::new("systemd");
     let socket = UnixDatagram::bind(directory.0.join("notify")).expect("a socket is bound");
     let config = directory.file("agent.yaml", ONE_TARGET);
@@ -39,7 +39,7 @@ async fn systemd_is_told_each_step() {
 }
 
 #[tokio::test]
-async fn the_log_has_one_line_per_change_and_each_is_json() {
+async fn agent_log_is_one_json_line_per_change() {
     let directory = Directory::new("log");
     let mut agent = Agent::start(agent(&directory.file("agent.yaml", ONE_TARGET))).await;
     agent.page_with("/-/ready", "HTTP/1.1 200").await;
@@ -53,7 +53,7 @@ async fn the_log_has_one_line_per_change_and_each_is_json() {
 }
 
 #[tokio::test]
-async fn a_bad_file_keeps_the_old_configuration_and_a_good_one_is_taken_up() {
+async fn agent_reload_bad_file_keeps_old_config() {
     let directory = Directory::new("reload");
     let config = directory.file("agent.yaml", ONE_TARGET);
     let mut agent = Agent::start(agent(&config)).await;
@@ -80,7 +80,7 @@ async fn a_bad_file_keeps_the_old_configuration_and_a_good_one_is_taken_up() {
 }
 
 #[tokio::test]
-async fn probes_on_demand_wait_for_their_turn() {
+async fn agent_probe_requests_are_queued() {
     // Nobody answers there, so that each takes as long as it may, and three times as many as have a place are asked for.
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = silent.local_addr().expect("an address").port();
@@ -94,7 +94,7 @@ async fn probes_on_demand_wait_for_their_turn() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_it_at_once() {
+async fn agent_second_signal_exits_at_once() {
     let directory = Directory::new("second");
     let mut agent = Agent::start(agent(&directory.file("agent.yaml", ONE_TARGET))).await;
     // Both arrive while it stands still, so that it sees the second before it has wound down.
@@ -105,7 +105,7 @@ async fn a_second_signal_ends_it_at_once() {
 }
 
 #[tokio::test]
-async fn a_log_that_nobody_reads_any_more_does_not_end_it() {
+async fn agent_survives_closed_log() {
     let directory = Directory::new("closed");
     let mut agent = Agent::start(agent(&directory.file("agent.yaml", ONE_TARGET))).await;
     agent.stderr = None;
@@ -116,7 +116,7 @@ async fn a_log_that_nobody_reads_any_more_does_not_end_it() {
 }
 
 #[tokio::test]
-async fn what_keeps_it_from_starting_is_one_sentence() {
+async fn agent_start_error_is_one_sentence() {
     let directory = Directory::new("start");
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port is taken");
     let address = taken.local_addr().expect("it has an address").to_string();

@@ -96,7 +96,7 @@ fn imports_run_one_way() {
 }
 
 #[test]
-fn every_layer_imports_only_from_known_layers() {
+fn layers_import_only_known_layers() {
     let names: BTreeSet<_> = LAYERS.iter().map(|layer| layer.name).collect();
     let mut modules = BTreeSet::new();
     for layer in LAYERS {
@@ -107,7 +107,7 @@ fn every_layer_imports_only_from_known_layers() {
 }
 
 #[test]
-fn a_forbidden_import_is_found() {
+fn forbidden_import_is_found() {
     let found = |file: &str, text: &str| wrong_imports(Path::new(file), text);
     for (file, text) in [
         ("src/probe/dns.rs", "use crate::diagnosis::Code;\n"),
@@ -142,7 +142,7 @@ fn a_forbidden_import_is_found() {
 }
 
 #[test]
-fn files_are_the_size_of_a_thought_and_open_with_what_they_are_for() {
+fn files_have_header_and_max_550_lines() {
     const MOST_LINES: usize = 550;
     for file in rust_files("src") {
         let text = read(&file);
@@ -154,7 +154,7 @@ fn files_are_the_size_of_a_thought_and_open_with_what_they_are_for() {
 }
 
 #[test]
-fn nothing_is_half_done() {
+fn source_has_no_unfinished_marks() {
     // In two halves, so that this file does not find itself.
     let unfinished = [["to", "do!("], ["unimple", "mented!("], ["db", "g!("], ["#[ig", "nore"], ["FIX", "ME"]];
     for file in ["src", "tests", "examples"].into_iter().flat_map(rust_files) {
@@ -166,7 +166,7 @@ fn nothing_is_half_done() {
 }
 
 #[test]
-fn every_decision_has_context_decision_and_consequence() {
+fn decisions_have_all_sections() {
     let mut numbers = BTreeMap::new();
     for file in files("docs/decisions", "md") {
         let (text, name) = (read(&file), file.file_name().unwrap_or_default().to_string_lossy().into_owned());

@@ -53,7 +53,7 @@ fn finding<'r>(record: &'r Value, code: &str) -> &'r Value {
 }
 
 #[test]
-fn a_cluster_of_six_in_health_and_in_trouble() {
+fn cluster_of_six_healthy_and_broken() {
     let mut cluster = Cluster::start(Leaf::WithEndpoint);
 
     let record = expect(&cluster, &[], 0, "pass", "healthy");
@@ -135,7 +135,7 @@ fn a_cluster_of_six_in_health_and_in_trouble() {
 }
 
 #[test]
-fn a_certificate_for_the_name_alone() {
+fn cluster_certificate_without_ip_warns() {
     let cluster = Cluster::start(Leaf::Good);
     let record = expect(&cluster, &[], 0, "warn", "cluster_certificate_lacks_ip");
     assert_eq!(states(&record), ["reachable"; 6]);

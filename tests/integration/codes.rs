@@ -18,7 +18,7 @@ fn folder() -> PathBuf {
 }
 
 #[test]
-fn every_code_has_a_page_and_every_page_a_code() {
+fn codes_and_pages_match() {
     let pages: BTreeSet<String> = std::fs::read_dir(folder())
         .expect("the folder is there")
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
@@ -35,12 +35,12 @@ fn every_code_has_a_page_and_every_page_a_code() {
 }
 
 #[test]
-fn the_index_is_that_of_the_list() {
+fn codes_index_matches_list() {
     assert_fixture(&folder().join("README.md"), &index());
 }
 
 #[test]
-fn every_page_has_the_one_shape() {
+fn code_pages_have_one_structure() {
     for code in Code::ALL {
         let page = code.page();
         let lines = page.lines().count();
@@ -99,7 +99,7 @@ fn commands(code: Code) -> Vec<String> {
 }
 
 #[test]
-fn every_command_of_a_page_can_be_pasted() {
+fn code_page_commands_can_be_pasted() {
     let filled = |command: &str| {
         [
             ("<host>", "cache1.redis.cache.windows.net"),
@@ -132,7 +132,7 @@ fn every_command_of_a_page_can_be_pasted() {
 
 /// What a finding says to run of `az`, its page says too: the same command, whatever its values.
 #[test]
-fn the_commands_of_findings_are_on_their_pages() {
+fn finding_commands_are_on_code_pages() {
     let kind = |command: &str| command.split(" --").next().unwrap_or_default().to_owned();
     let mut missing = BTreeSet::new();
     let mut compared = 0;
@@ -151,7 +151,7 @@ fn the_commands_of_findings_are_on_their_pages() {
 
 /// A page that sends to another code names one that there is.
 #[test]
-fn what_pages_call_codes_are_codes() {
+fn code_pages_mention_only_known_codes() {
     let prefixes: BTreeSet<&str> =
         Code::ALL.iter().filter_map(|code| code.as_str().split_once('_')).map(|(prefix, _)| prefix).collect();
     for code in Code::ALL {
@@ -164,7 +164,7 @@ fn what_pages_call_codes_are_codes() {
 }
 
 #[test]
-fn the_schema_has_the_list() {
+fn schema_lists_all_codes() {
     let schema = serde_json::to_value(json::record_schema()).expect("a schema serializes");
     let known: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
     let codes: Vec<&str> = schema["$defs"]["Code"]["oneOf"]
@@ -180,7 +180,7 @@ fn the_schema_has_the_list() {
 }
 
 #[test]
-fn the_metrics_have_the_list_and_their_page_points_to_it() {
+fn metrics_list_all_codes() {
     let mut record = records::healthy();
     record.findings = Code::ALL
         .iter()

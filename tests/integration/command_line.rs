@@ -43,7 +43,7 @@ fn silent_server() -> (UdpSocket, String) {
 }
 
 #[test]
-fn bad_input_is_one_clear_sentence() {
+fn cli_bad_input_is_one_sentence() {
     let directory = env!("CARGO_MANIFEST_DIR");
     let not_pem = format!("{directory}/Cargo.toml");
     for (arguments, says) in [
@@ -98,7 +98,7 @@ fn bad_input_is_one_clear_sentence() {
 }
 
 #[test]
-fn a_refused_target_never_shows_its_password() {
+fn cli_refused_target_hides_password() {
     for target in [
         "rediss://u:canary-7f3@bad host",
         "u:canary-7f3@cache1",
@@ -112,7 +112,7 @@ fn a_refused_target_never_shows_its_password() {
 }
 
 #[test]
-fn a_password_file_that_everybody_can_read_is_warned_of() {
+fn cli_readable_password_file_warns() {
     let folder = Directory::new("readable");
     let (key, config) = (folder.path().join("key"), folder.path().join("agent.yaml"));
     std::fs::write(&key, "canary-7f3a9").expect("a file");
@@ -134,7 +134,7 @@ fn a_password_file_that_everybody_can_read_is_warned_of() {
 }
 
 #[test]
-fn a_password_goes_over_tls_or_is_said_to_stay() {
+fn cli_password_needs_tls() {
     let (_server, resolver) = silent_server();
     let probe = ["--resolver", &resolver, "--views", "lab", "--timeout", "100ms"];
     for (target, stays) in
@@ -146,7 +146,7 @@ fn a_password_goes_over_tls_or_is_said_to_stay() {
 }
 
 #[test]
-fn a_hostile_argument_does_not_reach_the_terminal_raw() {
+fn cli_hostile_argument_is_escaped() {
     for argument in ["\x1b]0;owned\x07", "--\x1b[2J", "a\u{202e}b"] {
         let output = run(&["check", argument]);
         assert_eq!(output.status.code(), Some(2));
@@ -156,7 +156,7 @@ fn a_hostile_argument_does_not_reach_the_terminal_raw() {
 }
 
 #[test]
-fn help_is_no_mistake() {
+fn cli_help_exits_with_zero() {
     for arguments in [&["--help"][..], &["check", "--help"], &["--version"]] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
@@ -168,7 +168,7 @@ fn help_is_no_mistake() {
 }
 
 #[test]
-fn real_output_is_valid_in_the_order_given() {
+fn cli_output_is_valid_and_ordered() {
     let (_server, resolver) = silent_server();
     let url = "rediss://probe:canary-7f3@cache1.example";
     let common = ["--resolver", &resolver, "--views", "lab", "--timeout", "200ms"];
@@ -201,7 +201,7 @@ fn exit_code_of(output: &Output) -> i32 {
 }
 
 #[test]
-fn an_interrupt_gives_what_is_known_at_once() {
+fn cli_interrupt_prints_partial_result() {
     for name in ["INT", "TERM"] {
         let (server, resolver) = silent_server();
         let child = redpath(&[
@@ -236,7 +236,7 @@ fn signal(child: &Child, name: &str) {
 }
 
 #[test]
-fn a_reader_that_has_gone_is_no_panic() {
+fn cli_closed_pipe_does_not_panic() {
     for arguments in [&["completions", "bash"][..], &["man", "check"], &["--help"]] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
@@ -246,7 +246,7 @@ fn a_reader_that_has_gone_is_no_panic() {
 }
 
 #[test]
-fn a_full_disk_is_said() {
+fn cli_full_disk_is_reported() {
     let full = PathBuf::from("/dev/full");
     let full = std::fs::OpenOptions::new().write(true).open(full).expect("Linux has it");
     let output = redpath(&["completions", "bash"]).stdout(full).output().expect("the binary starts");

@@ -20,7 +20,7 @@ use serde_json::Value as Json;
 const CANARY: &str = "hunter2";
 
 #[test]
-fn valid_files_load_fit_the_schema_and_survive_being_printed() {
+fn config_valid_files_load_and_round_trip() {
     let validator = jsonschema::validator_for(&config::schema()).expect("a JSON Schema");
     let files = files("valid");
     assert!(files.len() >= 12);
@@ -39,7 +39,7 @@ fn valid_files_load_fit_the_schema_and_survive_being_printed() {
 }
 
 #[test]
-fn invalid_files_are_refused_with_what_they_expect() {
+fn config_invalid_files_are_explained() {
     let files = files("invalid");
     assert!(files.len() >= 30);
     let mut wrong = String::new();
@@ -58,7 +58,7 @@ fn invalid_files_are_refused_with_what_they_expect() {
 }
 
 #[test]
-fn the_schema_refuses_unknown_keys_too() {
+fn config_schema_refuses_unknown_keys() {
     let validator = jsonschema::validator_for(&config::schema()).expect("a JSON Schema");
     let unknown: Vec<PathBuf> = files("invalid")
         .into_iter()
@@ -72,7 +72,7 @@ fn the_schema_refuses_unknown_keys_too() {
 }
 
 #[test]
-fn the_whole_file_is_refused_in_one_sentence() {
+fn config_file_error_is_one_sentence() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let written = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
@@ -99,7 +99,7 @@ fn the_whole_file_is_refused_in_one_sentence() {
 }
 
 #[test]
-fn a_target_that_says_little_is_filled_in() {
+fn config_minimal_target_gets_defaults() {
     let config = load("minimal.yaml");
     let target = &config.targets[0];
     assert_eq!((target.interval.as_secs(), target.plan.timeout.as_secs()), (15, 5));
@@ -109,7 +109,7 @@ fn a_target_that_says_little_is_filled_in() {
 }
 
 #[test]
-fn defaults_hold_until_the_target_says_otherwise() {
+fn config_target_overrides_defaults() {
     let config = load("defaults-of-everything.yaml");
     let [plain, otherwise] = [&config.targets[0], &config.targets[1]];
     assert_eq!((plain.interval.as_secs(), plain.plan.timeout.as_millis(), plain.plan.samples), (30, 2500, 3));
@@ -132,8 +132,9 @@ fn defaults_hold_until_the_target_says_otherwise() {
     assert!(plain.ca_file.is_none() && encrypted.ca_file.is_some());
 }
 
+/// A target with `public_address` is checked for closed public access by default.
 #[test]
-fn who_names_a_public_address_wants_it_closed() {
+fn config_public_address_implies_closed() {
     let config = load("posture.yaml");
     let of = |target: usize| {
         let plan = &config.targets[target].plan;
@@ -151,7 +152,7 @@ fn who_names_a_public_address_wants_it_closed() {
 }
 
 #[test]
-fn a_probe_on_demand_never_has_credentials() {
+fn config_on_demand_has_no_credentials() {
     let config = load("defaults-of-everything.yaml");
     let plan = config.on_demand(HostName::parse("cache9.redis.cache.windows.net").expect("a host name"), None);
     assert!(plan.auth == Auth::None && config.defaults.auth != Auth::None);
@@ -162,7 +163,7 @@ fn a_probe_on_demand_never_has_credentials() {
 }
 
 #[test]
-fn every_key_is_documented_and_every_documented_key_exists() {
+fn config_keys_and_documentation_match() {
     let (mut keys, mut documented) = (BTreeSet::new(), BTreeSet::new());
     leaves(&config::schema(), "", &mut |key, _| {
         keys.insert(key.to_owned());
@@ -174,7 +175,7 @@ fn every_key_is_documented_and_every_documented_key_exists() {
 }
 
 #[test]
-fn the_documented_defaults_are_the_real_ones() {
+fn config_documented_defaults_are_real() {
     let printed = load("minimal.yaml").to_yaml().expect("YAML");
     let real = tree_of(&printed);
     let real = |key: &str| real.pointer(&format!("/{}", key.replace("[]", "/0").replace('.', "/"))).cloned();
@@ -195,7 +196,7 @@ fn the_documented_defaults_are_the_real_ones() {
 }
 
 #[test]
-fn check_tells_what_is_there_and_warns_of_what_is_not() {
+fn config_check_summarizes_and_warns() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     fs::write(folder.join("no-ca.pem"), "no certificate").expect("a file");
     let file = folder.join("warnings.yaml");
@@ -228,7 +229,7 @@ fn check_tells_what_is_there_and_warns_of_what_is_not() {
 }
 
 #[test]
-fn print_and_schema_write_what_can_be_read() {
+fn config_print_and_schema_can_be_read() {
     let good = Path::new("tests/configs/valid/password-env.yaml");
     let (code, out, err) = run(|out, err| print(good, out, err));
     assert_eq!((code, err.as_str()), (ExitCode::Pass, ""));
@@ -242,7 +243,7 @@ fn print_and_schema_write_what_can_be_read() {
 }
 
 #[test]
-fn ten_thousand_targets_are_taken_and_one_more_is_not() {
+fn config_accepts_at_most_10000_targets() {
     let text = |count: usize| {
         let targets: String = (0..count).map(|number| format!("  - host: cache{number}.redis.azure.net\n")).collect();
         format!("targets:\n{targets}")
@@ -253,7 +254,7 @@ fn ten_thousand_targets_are_taken_and_one_more_is_not() {
 }
 
 #[test]
-fn a_hostile_file_is_refused_within_bounds() {
+fn config_hostile_file_is_refused_in_bounds() {
     let most = 1024 * 1024;
     let keys: String = (0..20_000).map(|number| format!("k{number}: 1\n")).collect();
     for text in [
@@ -278,19 +279,19 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
-    fn no_text_makes_it_panic(text in "(?s).{0,200}") {
+    fn config_any_text_does_not_panic(text in "(?s).{0,200}") {
         let _ = config::parse(&text);
     }
 
     #[test]
-    fn no_yaml_makes_it_panic(text in r#"([a-z]{1,8}|[-:?,\[\]{}#&*!|>'"%@`~ \n\t0-9.]|<<|targets:|host: a\.b|\n  - |__serde_saphyr_private_spanned: ){0,60}"#) {
+    fn config_any_yaml_does_not_panic(text in r#"([a-z]{1,8}|[-:?,\[\]{}#&*!|>'"%@`~ \n\t0-9.]|<<|targets:|host: a\.b|\n  - |__serde_saphyr_private_spanned: ){0,60}"#) {
         let _ = config::parse(&text);
     }
 
     /// A valid file with something changed is refused in plain words, or is taken, and then the
     /// schema takes it too and it survives being printed.
     #[test]
-    fn a_changed_file_is_wholly_right_or_refused(file in 0_usize..100, changes in proptest::collection::vec(change(), 1..4)) {
+    fn config_mutated_file_loads_or_is_refused(file in 0_usize..100, changes in proptest::collection::vec(change(), 1..4)) {
         let files = files("valid");
         let mut text = fs::read_to_string(&files[file % files.len()]).expect("text");
         for change in &changes {

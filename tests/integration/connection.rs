@@ -128,7 +128,7 @@ fn rejected(code: &str, message: &str) -> RedisFailure {
 // What works.
 
 #[tokio::test]
-async fn with_a_password_over_tls() {
+async fn auth_password_over_tls() {
     let certificates = Certificates::new();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &["--requirepass", CANARY]);
     let mut plan = with_password(tls_plan(&certificates, redis.port), None, CANARY);
@@ -159,7 +159,7 @@ async fn with_a_password_over_tls() {
 }
 
 #[tokio::test]
-async fn as_an_acl_user_over_tls_1_2() {
+async fn auth_acl_user_over_tls_1_2() {
     let certificates = Certificates::new();
     let password = format!(">{CANARY}");
     let user = ["--user", "prober", "on", &password, "+ping", "--user", "default", "off"];
@@ -176,7 +176,7 @@ async fn as_an_acl_user_over_tls_1_2() {
 }
 
 #[tokio::test]
-async fn a_user_who_may_not_ping() {
+async fn ping_without_permission() {
     let certificates = Certificates::new();
     let user = ["--user", "prober", "on", &format!(">{CANARY}"), "-@all", "--user", "default", "off"];
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &user);
@@ -187,7 +187,7 @@ async fn a_user_who_may_not_ping() {
 }
 
 #[tokio::test]
-async fn keyless_where_authentication_is_enforced() {
+async fn keyless_with_enforced_auth() {
     let certificates = Certificates::new();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &["--requirepass", "something"]);
     let mut plan = tls_plan(&certificates, redis.port);
@@ -201,7 +201,7 @@ async fn keyless_where_authentication_is_enforced() {
 }
 
 #[tokio::test]
-async fn keyless_where_it_is_not_enforced() {
+async fn keyless_without_enforced_auth() {
     let certificates = Certificates::new();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &[]);
     let (_, connection) = probe(&tls_plan(&certificates, redis.port)).await;
@@ -209,7 +209,7 @@ async fn keyless_where_it_is_not_enforced() {
 }
 
 #[tokio::test]
-async fn without_tls_where_the_target_says_so() {
+async fn plaintext_target_connects() {
     let redis = Redis::plain(&[]);
     let (phases, connection) = probe(&plan(redis.port, false)).await;
     assert_eq!(phases.tls, Phase::Skipped { reason: SkipReason::Plaintext });
@@ -218,14 +218,14 @@ async fn without_tls_where_the_target_says_so() {
 }
 
 #[tokio::test]
-async fn it_takes_its_leave() {
+async fn close_sends_quit() {
     let (port, heard) = says("+PONG\r\n").await;
     probe(&plan(port, false)).await;
     assert_eq!(heard.lock().expect("no panic").as_slice(), b"*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nQUIT\r\n");
 }
 
 #[tokio::test]
-async fn a_server_without_manners_at_the_end_costs_little() {
+async fn close_is_bounded_for_silent_server() {
     let port = scripted(|mut stream| async move {
         let mut buffer = [0; 64];
         let _ = stream.read(&mut buffer).await;
@@ -244,7 +244,7 @@ async fn a_server_without_manners_at_the_end_costs_little() {
 // Credentials.
 
 #[tokio::test]
-async fn a_wrong_password() {
+async fn auth_wrong_password() {
     let certificates = Certificates::new();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &["--requirepass", "another"]);
     let (phases, connection) = probe(&with_password(tls_plan(&certificates, redis.port), None, CANARY)).await;
@@ -255,7 +255,7 @@ async fn a_wrong_password() {
 }
 
 #[tokio::test]
-async fn a_password_for_a_server_that_has_none() {
+async fn auth_password_not_set_on_server() {
     let certificates = Certificates::new();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &[]);
     let (phases, _) = probe(&with_password(tls_plan(&certificates, redis.port), None, CANARY)).await;
@@ -263,7 +263,7 @@ async fn a_password_for_a_server_that_has_none() {
 }
 
 #[tokio::test]
-async fn credentials_go_to_the_expected_address_alone() {
+async fn auth_sends_credentials_to_expected_address() {
     let certificates = Certificates::new();
     // Any password will do for this user, so that the server's statistics can be read without one.
     let anyone = ["--user", "default", "on", "nopass", "~*", "&*", "+@all"];
@@ -283,7 +283,7 @@ async fn credentials_go_to_the_expected_address_alone() {
 }
 
 #[tokio::test]
-async fn a_credential_that_cannot_be_read() {
+async fn auth_unreadable_credential() {
     let certificates = Certificates::new();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &["--requirepass", "something"]);
     let mut plan = tls_plan(&certificates, redis.port);
@@ -296,7 +296,7 @@ async fn a_credential_that_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn a_server_that_repeats_the_password() {
+async fn auth_reply_with_password_is_redacted() {
     let certificates = Certificates::new();
     let says = |line: &'static str| {
         let tls = certificates.leaf(Leaf::Good).server_config();
@@ -318,7 +318,7 @@ async fn a_server_that_repeats_the_password() {
 // Certificates.
 
 #[tokio::test]
-async fn bad_certificates_are_told_apart_and_kept() {
+async fn tls_bad_certificates_are_classified() {
     let certificates = Certificates::new();
     // The leaf, and whether it is trusted, in date, and covers the name.
     for (leaf, trusted, in_date, name_matches) in [
@@ -394,7 +394,7 @@ async fn certificate_without_its_key_is_refused() {
 }
 
 #[tokio::test]
-async fn without_trust_anchors_nothing_is_sent() {
+async fn tls_without_trust_anchors_sends_nothing() {
     let certificates = Certificates::new();
     let (port, heard) = says("").await;
     for (file, says) in [("/nonexistent/ca.pem".into(), "No such file"), (certificates.leaf(Leaf::Good).key, "PEM")] {
@@ -407,7 +407,7 @@ async fn without_trust_anchors_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn the_name_for_tls_is_the_targets_own_setting() {
+async fn tls_server_name_is_per_target() {
     let certificates = Certificates::new();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::WrongName), &[]);
     let mut plan = tls_plan(&certificates, redis.port);
@@ -420,7 +420,7 @@ async fn the_name_for_tls_is_the_targets_own_setting() {
 // What cannot be agreed on.
 
 #[tokio::test]
-async fn a_server_with_tls_1_1_alone() {
+async fn tls_server_with_tls_1_1_only() {
     let certificates = Certificates::new();
     let settings = ["--tls-protocols", "TLSv1.1", "--tls-ciphers", "ALL:@SECLEVEL=0"];
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &settings);
@@ -430,7 +430,7 @@ async fn a_server_with_tls_1_1_alone() {
 }
 
 #[tokio::test]
-async fn a_server_with_cbc_suites_alone() {
+async fn tls_server_with_cbc_suites_only() {
     let certificates = Certificates::new();
     let settings = ["--tls-protocols", "TLSv1.2", "--tls-ciphers", "ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384"];
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &settings);
@@ -439,7 +439,7 @@ async fn a_server_with_cbc_suites_alone() {
 }
 
 #[tokio::test]
-async fn a_server_that_wants_a_client_certificate() {
+async fn tls_server_requires_client_certificate() {
     let certificates = Certificates::new();
     for version in ["TLSv1.2", "TLSv1.3"] {
         let settings = ["--tls-protocols", version, "--tls-auth-clients", "yes"];
@@ -457,7 +457,7 @@ async fn a_server_that_wants_a_client_certificate() {
 // What is no TLS.
 
 #[tokio::test]
-async fn plain_redis_on_the_port() {
+async fn tls_to_plaintext_redis() {
     for settings in [&["--requirepass", "something"] as &[&str], &[]] {
         let redis = Redis::plain(settings);
         let plan = with_password(plan(redis.port, true), None, CANARY);
@@ -474,7 +474,7 @@ async fn plain_redis_on_the_port() {
 }
 
 #[tokio::test]
-async fn a_web_server_on_the_port() {
+async fn tls_to_web_server() {
     let (port, _) = says("HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n").await;
     let (failure, _) = tls_failure(&plan(port, true)).await;
     let expected = TlsFailure::NotTls { received: "HTTP/1.1 400 Bad Request".to_owned(), plain_redis: false };
@@ -482,7 +482,7 @@ async fn a_web_server_on_the_port() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_silent() {
+async fn tls_to_silent_port() {
     let port = scripted(|stream| async move {
         let _held = stream;
         std::future::pending::<()>().await;
@@ -493,7 +493,7 @@ async fn a_port_that_is_silent() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_stalls() {
+async fn tls_stalled_handshake_times_out() {
     let port = scripted(|mut stream| async move {
         let _ = stream.read(&mut [0; 2048]).await;
         let _ = stream.write_all(&[22, 3, 3, 0, 100, 2]).await;
@@ -505,7 +505,7 @@ async fn a_handshake_that_stalls() {
 }
 
 #[tokio::test]
-async fn a_port_that_closes() {
+async fn tls_port_closes() {
     let port = scripted(|mut stream| async move {
         let _ = stream.read(&mut [0; 2048]).await; // or closing would reset
     })
@@ -514,7 +514,7 @@ async fn a_port_that_closes() {
 }
 
 #[tokio::test]
-async fn a_port_that_resets() {
+async fn tls_port_resets() {
     let port = scripted(|stream| async move {
         stream.set_zero_linger().expect("an option");
         let _ = stream.readable().await;
@@ -524,7 +524,7 @@ async fn a_port_that_resets() {
 }
 
 #[tokio::test]
-async fn a_full_server() {
+async fn ping_max_clients_reached() {
     let certificates = Certificates::new();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &["--maxclients", "1"]);
     let _held = occupied(&redis);
@@ -541,7 +541,7 @@ async fn a_full_server() {
 // What Redis answers.
 
 #[tokio::test]
-async fn a_server_that_loads_its_data() {
+async fn ping_server_is_loading() {
     let certificates = Certificates::new();
     let redis = Redis::loading(&certificates, &certificates.leaf(Leaf::Good), 20);
     let failure = ping_failure(&tls_plan(&certificates, redis.port)).await;
@@ -549,7 +549,7 @@ async fn a_server_that_loads_its_data() {
 }
 
 #[tokio::test]
-async fn error_replies_keep_their_code() {
+async fn redis_error_keeps_its_code() {
     for (line, code, message) in [
         ("-LOADING Redis is loading the dataset in memory\r\n", "LOADING", "Redis is loading the dataset in memory"),
         ("-MASTERDOWN Link with MASTER is down\r\n", "MASTERDOWN", "Link with MASTER is down"),
@@ -562,7 +562,7 @@ async fn error_replies_keep_their_code() {
 }
 
 #[tokio::test]
-async fn what_is_no_reply_to_ping() {
+async fn ping_invalid_reply() {
     for (line, expected) in [
         ("+OK\r\n", RedisFailure::UnexpectedReply { reply: "OK".into() }),
         ("*0\r\n", RedisFailure::UnexpectedReply { reply: "an array of 0".into() }),
@@ -583,7 +583,7 @@ async fn what_is_no_reply_to_ping() {
 }
 
 #[tokio::test]
-async fn a_redis_that_is_silent_closes_or_resets() {
+async fn ping_timeout_close_or_reset() {
     let port = scripted(|stream| async move {
         let _held = stream;
         std::future::pending::<()>().await;
@@ -605,7 +605,7 @@ async fn a_redis_that_is_silent_closes_or_resets() {
 }
 
 #[tokio::test]
-async fn what_is_known_before_a_later_failure_is_kept() {
+async fn connection_later_failure_keeps_facts() {
     let port = scripted(|mut stream| async move {
         for _ in 0..2 {
             let _ = stream.read(&mut [0; 64]).await;
@@ -620,7 +620,7 @@ async fn what_is_known_before_a_later_failure_is_kept() {
 }
 
 #[tokio::test]
-async fn more_samples_than_time_is_no_failure() {
+async fn ping_samples_stop_at_the_limit() {
     let port = scripted(|mut stream| async move {
         while let Ok(1..) = stream.read(&mut [0; 64]).await {
             tokio::time::timeout(Duration::from_millis(5), std::future::pending::<()>())
@@ -639,7 +639,7 @@ async fn more_samples_than_time_is_no_failure() {
 // The rest.
 
 #[tokio::test]
-async fn nothing_listens() {
+async fn tcp_refused() {
     let (phases, connection) = probe(&plan(free_port(), true)).await;
     assert_eq!(phases.connect.failure(), Some(&ConnectFailure::Refused));
     assert_eq!(phases.tls, Phase::NotReached { stopped_by: StoppedBy::Connect });
@@ -647,7 +647,7 @@ async fn nothing_listens() {
 }
 
 #[tokio::test]
-async fn no_address_at_all() {
+async fn tcp_without_address() {
     let (_handle, interrupt) = Interrupt::new();
     let budget = Budget::new(Duration::from_secs(5), interrupt);
     let (phases, _) = Connector::new().connect(&plan(6380, true), &[], &budget).await;
@@ -655,7 +655,7 @@ async fn no_address_at_all() {
 }
 
 #[tokio::test]
-async fn an_interrupt_keeps_what_is_known() {
+async fn connection_interrupt_keeps_facts() {
     let accepted = Arc::new(tokio::sync::Notify::new());
     let accepts = Arc::clone(&accepted);
     let port = scripted(move |stream| {

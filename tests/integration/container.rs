@@ -22,7 +22,7 @@ const UNLINKED: &str = "10.10.0.53";
 const MOST_BYTES: u64 = 12_000_000;
 
 #[test]
-fn the_same_input_gives_the_same_digest() {
+fn image_digest_is_reproducible() {
     let first = Image::shared();
     let directory = Directory::new("image");
     let binary = directory.path().join("the same bytes under another name, of another time");
@@ -37,7 +37,7 @@ fn the_same_input_gives_the_same_digest() {
 }
 
 #[test]
-fn the_image_holds_what_was_reviewed_and_no_more() {
+fn image_contents_are_reviewed() {
     let bundle = Image::shared().bundle();
     let mut found = Vec::new();
     list(&bundle.rootfs(), Path::new(""), &mut found);
@@ -65,7 +65,7 @@ fn the_image_holds_what_was_reviewed_and_no_more() {
 }
 
 #[test]
-fn the_image_says_what_it_is_and_how_it_is_run() {
+fn image_configuration_is_reviewed() {
     let configuration = Image::shared().bundle().configuration();
     assert_eq!(configuration["process"]["user"]["uid"], 65532);
     assert_eq!(configuration["process"]["user"]["gid"], 65532);
@@ -86,7 +86,7 @@ fn the_image_says_what_it_is_and_how_it_is_run() {
 }
 
 #[test]
-fn the_containerfile_fits_the_project() {
+fn containerfile_matches_project() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join("container/Containerfile")).unwrap();
     let manifest: toml::Table = std::fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();
@@ -107,7 +107,7 @@ fn the_containerfile_fits_the_project() {
 }
 
 #[test]
-fn the_agent_works_without_any_privilege_and_is_scraped() {
+fn container_agent_runs_unprivileged() {
     let world = World::new();
     let bundle = Image::shared().bundle();
     let folder = world.configuration();
@@ -148,7 +148,7 @@ fn the_agent_works_without_any_privilege_and_is_scraped() {
 }
 
 #[test]
-fn check_is_a_command_of_the_image_and_sees_what_the_pod_sees() {
+fn container_check_sees_pod_network() {
     let world = World::new();
     let bundle = Image::shared().bundle();
     let folder = world.configuration();

@@ -57,7 +57,7 @@ fn told(server: &FakeRedis) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_right_server_alone_is_given_the_password() {
+async fn password_goes_to_right_server_only() {
     let certificates = Certificates::new();
     let right = honest(&certificates, Leaf::Good, HERE, 0);
     let observation = probe(&plan(&certificates, right.address().port())).await;
@@ -66,7 +66,7 @@ async fn the_right_server_alone_is_given_the_password() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_before_the_certificate_is_verified() {
+async fn password_waits_for_verified_certificate() {
     let certificates = Certificates::new();
     for leaf in [
         Leaf::WrongName,
@@ -93,7 +93,7 @@ async fn nothing_is_sent_before_the_certificate_is_verified() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_hears_no_password_in_any_byte() {
+async fn password_is_not_sent_without_tls() {
     let certificates = Certificates::new();
     // Where TLS is expected: a Redis, a web server, one that takes the hello and asks in plain text.
     for says in ["-NOAUTH Authentication required.\r\n", "+OK\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "$-1\r\n", ""] {
@@ -114,7 +114,7 @@ async fn a_server_without_tls_hears_no_password_in_any_byte() {
 }
 
 #[tokio::test]
-async fn a_wildcard_certificate_proves_nothing_at_an_unexpected_address() {
+async fn password_withheld_at_unexpected_address() {
     let certificates = Certificates::new();
     let anothers = honest(&certificates, Leaf::Wildcard, ELSEWHERE, 0);
     let port = anothers.address().port();
@@ -142,7 +142,7 @@ async fn a_wildcard_certificate_proves_nothing_at_an_unexpected_address() {
 }
 
 #[tokio::test]
-async fn a_redirection_is_told_and_never_followed() {
+async fn redirection_is_reported_not_followed() {
     let certificates = Certificates::new();
     let elsewhere = Recorder::start(ELSEWHERE, "");
     let (outside, port) = (elsewhere.address(), elsewhere.address().port());
@@ -182,7 +182,7 @@ async fn a_redirection_is_told_and_never_followed() {
 }
 
 #[tokio::test]
-async fn an_announced_node_elsewhere_is_given_neither_a_connection_nor_the_password() {
+async fn unexpected_node_gets_no_credentials() {
     let certificates = Certificates::new();
     // A node at the expected address, and what else is announced beside it.
     let node = honest(&certificates, Leaf::Good, HERE, 0);

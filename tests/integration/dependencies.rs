@@ -186,7 +186,7 @@ fn lines<'p>(page: &'p str, heading: &str) -> BTreeMap<&'p str, &'p str> {
 }
 
 #[test]
-fn every_direct_dependency_has_its_line_and_the_counts_are_right() {
+fn dependencies_document_matches_manifest() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
     let page = std::fs::read_to_string(&path).expect("the page");
     let graph = Graph::read();
@@ -210,7 +210,7 @@ fn every_direct_dependency_has_its_line_and_the_counts_are_right() {
 
 /// What it calls takes minutes and a network; that the list is among what is handed on takes neither.
 #[test]
-fn the_list_of_what_is_in_the_binary_is_released_with_it() {
+fn sbom_is_released_with_binary() {
     let read = |path: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path);
     assert!(read("Makefile").contains("\nrelease: ## ") && read("Makefile").contains("scripts/release.sh"));
     let release = read("scripts/release.sh");

@@ -35,7 +35,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
 
     #[test]
-    fn one_cause_decides(seen in seen()) {
+    fn diagnosis_has_one_cause(seen in seen()) {
         let diagnosis = diagnosed(&seen);
         prop_assert_eq!(&diagnosis, &diagnosed(&seen), "the same twice");
         let resolve: Vec<Code> = errors(&diagnosis)
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn a_wrong_address_never_passes_and_silences_what_follows(seen in seen()) {
+    fn wrong_address_never_passes(seen in seen()) {
         let diagnosis = diagnosed(&seen);
         let met = seen.observation.connection.as_ref().map(|connection| seen.expectation.allows(connection.address.ip()));
         if met != Some(true) {
@@ -76,7 +76,7 @@ proptest! {
     }
 
     #[test]
-    fn every_finding_can_be_read_and_pasted(seen in seen()) {
+    fn findings_are_readable_and_pasteable(seen in seen()) {
         for finding in diagnosed(&seen).findings {
             prop_assert!(finding.severity == Severity::Info || !finding.hint.is_empty(), "{}: no hint", finding.code);
             for text in [&finding.summary, &finding.detail, &finding.hint] {
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn a_record_read_back_says_the_same(seen in seen()) {
+    fn saved_record_gives_same_diagnosis(seen in seen()) {
         let record = Record::new(now(), std::time::Duration::from_millis(3), seen.target, Vantage::default(), seen.expectation, seen.observation);
         let text = serde_json::to_string(&record).unwrap();
         let read: Record = serde_json::from_str(&text).unwrap();
@@ -103,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_found_where_everything_is_right(seen in healthy()) {
+    fn healthy_record_has_no_finding(seen in healthy()) {
         let diagnosis = diagnosed(&seen);
         prop_assert_eq!(diagnosis.verdict.cause, Cause::Healthy, "{:?}", diagnosis.findings);
         prop_assert!(diagnosis.findings.iter().all(|finding| finding.code == Code::AuthEnforced), "{:?}", diagnosis.findings);
@@ -111,7 +111,7 @@ proptest! {
 
     /// The less was seen, the less is claimed: a healthy probe that is cut short is no pass.
     #[test]
-    fn a_healthy_probe_cut_short_is_unknown(seen in healthy(), cut in 0usize..4) {
+    fn healthy_interrupted_probe_is_unknown(seen in healthy(), cut in 0usize..4) {
         let mut seen = seen;
         let phases = &mut seen.observation.phases.connection;
         let stopped_by = StoppedBy::Interrupt;
@@ -133,7 +133,7 @@ proptest! {
 
     /// Credentials change nothing about the path: withheld or never given, the cause is the same.
     #[test]
-    fn withholding_credentials_changes_no_cause(seen in seen()) {
+    fn withheld_credentials_change_no_cause(seen in seen()) {
         let mut without = seen.clone();
         let mut withheld = seen;
         without.observation.phases.connection.auth = Phase::Skipped { reason: SkipReason::NoCredentials };

@@ -56,7 +56,7 @@ fn words(command: &str) -> Option<Vec<String>> {
 }
 
 #[test]
-fn every_command_line_of_redpath_parses() {
+fn documented_commands_parse() {
     let (mut parsed, mut wrong) = (0, Vec::new());
     for (path, page) in pages() {
         for command in commands(&page) {
@@ -82,7 +82,7 @@ fn every_command_line_of_redpath_parses() {
 }
 
 #[test]
-fn every_link_of_the_guides_leads_to_a_file() {
+fn guide_links_resolve() {
     for (path, page) in pages() {
         for link in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = link.split('#').next().unwrap_or_default();
@@ -95,7 +95,7 @@ fn every_link_of_the_guides_leads_to_a_file() {
 }
 
 #[test]
-fn the_cutover_names_codes_that_exist() {
+fn cutover_names_known_codes() {
     let page = fs::read_to_string(root().join("docs/cutover.md")).expect("the runbook");
     let table = page.split("| Cause |").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("the table");
     let named: Vec<&str> = table.split("| `").skip(1).filter_map(|rest| rest.split('`').next()).collect();
@@ -106,7 +106,7 @@ fn the_cutover_names_codes_that_exist() {
 }
 
 #[test]
-fn the_threat_model_names_tests_and_files_that_exist() {
+fn threat_model_names_real_tests() {
     let page = fs::read_to_string(root().join("docs/threat-model.md")).expect("the threat model");
     let table = page.split("| Shown by |").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("the table");
     let mut sources = Vec::new();

@@ -141,7 +141,7 @@ fn is_a_token_failure(record: &Value, says: &str) {
 }
 
 #[tokio::test]
-async fn a_pod_with_workload_identity_is_let_in() {
+async fn entra_workload_identity_succeeds() {
     let world = World::new();
     let good = token(1, 0, 3600);
     world.lets_in(&[&good]);
@@ -168,7 +168,7 @@ async fn a_pod_with_workload_identity_is_let_in() {
 }
 
 #[tokio::test]
-async fn every_refusal_has_its_cause_and_its_command() {
+async fn entra_refusal_has_cause_and_command() {
     let world = World::new();
     let endpoint = world.endpoint(vec![]).await;
     let description = |code: &str| format!("{code}: it is so. Trace ID: 1-2 Correlation ID: 3 Timestamp: now");
@@ -209,7 +209,7 @@ async fn every_refusal_has_its_cause_and_its_command() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_none_is_never_believed_or_followed() {
+async fn entra_invalid_endpoint_is_refused() {
     let world = World::new();
     let endpoint = world.endpoint(vec![]).await;
     let elsewhere = world.endpoint(vec![Reply::token(&token(1, 0, 3600), 3600)]).await;
@@ -240,8 +240,9 @@ async fn an_endpoint_that_is_none_is_never_believed_or_followed() {
     is_a_token_failure(&record(&run(&mut command).await), "AZURE_AUTHORITY_HOST is not an https:// URL");
 }
 
+/// Nor does an endpoint that is down.
 #[tokio::test]
-async fn an_endpoint_that_is_down_or_hangs_delays_no_phase_of_redis() {
+async fn entra_hung_endpoint_delays_no_phase() {
     let world = World::new();
     let hanging = world.endpoint(vec![Reply::Hang]).await;
     let began = Instant::now();
@@ -262,7 +263,7 @@ async fn an_endpoint_that_is_down_or_hangs_delays_no_phase_of_redis() {
 }
 
 #[tokio::test]
-async fn what_is_missing_in_the_environment_is_named() {
+async fn entra_missing_environment_is_named() {
     let world = World::new();
     for variable in ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"] {
         let mut command = world.command(&["--output", "ndjson", "--token-source", "workload_identity"]);
@@ -283,7 +284,7 @@ async fn what_is_missing_in_the_environment_is_named() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_off_is_said_and_redis_decides() {
+async fn entra_clock_skew_is_noted() {
     let world = World::new();
     for (age, life, says) in [(7_200, 3_600, "has expired by this machine's clock"), (-3_600, 7_200, "in the future")] {
         let odd = token(1, age, life);
@@ -298,8 +299,9 @@ async fn a_clock_that_is_off_is_said_and_redis_decides() {
     }
 }
 
+/// The token itself was fetched: the phase that failed is auth.
 #[tokio::test]
-async fn a_token_that_redis_does_not_take_is_no_token_failure() {
+async fn entra_token_rejected_by_redis_is_auth() {
     let world = World::new();
     let endpoint = world.endpoint(vec![Reply::token(&token(1, 0, 3600), 3600)]).await;
     let record = world.checked(&endpoint).await;
@@ -311,7 +313,7 @@ async fn a_token_that_redis_does_not_take_is_no_token_failure() {
 }
 
 #[tokio::test]
-async fn a_token_goes_to_an_expected_address_over_tls_and_nowhere_else() {
+async fn entra_token_needs_tls_and_expected_address() {
     let world = World::new();
     let good = token(1, 0, 3600);
     world.lets_in(&[&good]);
@@ -331,7 +333,7 @@ async fn a_token_goes_to_an_expected_address_over_tls_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn an_operator_is_who_is_logged_in_with_az() {
+async fn entra_az_login_identity_succeeds() {
     let world = World::new();
     let good = token(1, 0, 3600);
     world.lets_in(&[&good]);
@@ -370,7 +372,7 @@ async fn an_operator_is_who_is_logged_in_with_az() {
 
 /// `az` is a script around Python: when the probe ends, neither is left behind.
 #[tokio::test]
-async fn an_az_that_hangs_is_ended_with_its_children() {
+async fn entra_hung_az_is_killed_with_children() {
     let world = World::new();
     let pids = world.folder.path().join("pids");
     let script = format!("sleep 600 & echo $$ $! > {}; wait", pids.display());
@@ -392,7 +394,7 @@ async fn an_az_that_hangs_is_ended_with_its_children() {
 }
 
 #[tokio::test]
-async fn a_virtual_machine_asks_its_metadata_service() {
+async fn entra_vm_uses_metadata_service() {
     let world = World::new();
     let good = token(1, 0, 3600);
     let mut namespace = Namespace::new(&["169.254.169.254/32"]);

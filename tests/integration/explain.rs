@@ -100,7 +100,7 @@ fn refused(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn every_code_is_explained() {
+fn explain_knows_every_code() {
     let list = explain(&[]);
     assert_eq!((list.status.code(), text(&list.stderr)), (Some(0), ""));
     for code in Code::ALL {
@@ -128,7 +128,7 @@ fn line_of(code: Code) -> String {
 }
 
 #[test]
-fn what_is_neither_code_nor_record_is_named() {
+fn explain_bad_argument_is_named() {
     assert!(refused(&["private_zone_not_sen"]).contains("the nearest code is private_zone_not_seen"));
     assert!(refused(&["sunspots"]).contains("neither a code nor a file"));
     assert!(refused(&["./nowhere.json"]).starts_with("redpath: ./nowhere.json: there is no such file"));
@@ -142,7 +142,7 @@ fn what_is_neither_code_nor_record_is_named() {
 }
 
 #[test]
-fn each_refusal_says_where_and_what_was_expected() {
+fn explain_error_names_place_and_expected() {
     let good = serde_json::to_value(&diagnosed()[1]).expect("a record serializes");
     let with = |pointer: &str, value: Value| {
         let mut record = good.clone();
@@ -191,7 +191,7 @@ fn each_refusal_says_where_and_what_was_expected() {
 }
 
 #[test]
-fn what_was_saved_is_diagnosed_the_same() {
+fn explain_saved_record_is_rediagnosed() {
     let records = diagnosed();
     let then = records::report(records.clone());
     let document = json::report(&then).expect("a report");
@@ -208,7 +208,7 @@ fn what_was_saved_is_diagnosed_the_same() {
 }
 
 #[test]
-fn a_file_is_printed_as_check_prints() {
+fn explain_prints_like_check() {
     let records = diagnosed();
     let file = Saved::new(json::report(&records::report(records.clone())).expect("a report").as_bytes());
     let output = explain(&[&file.path(), "--output", "json"]);
@@ -236,7 +236,7 @@ fn a_file_is_printed_as_check_prints() {
 }
 
 #[test]
-fn the_code_of_another_version_is_no_obstacle_and_a_new_verdict_is_said() {
+fn explain_unknown_code_and_new_verdict() {
     let mut record = serde_json::to_value(&diagnosed()[1]).expect("a record");
     record["findings"][0]["code"] = json!("sunspots");
     record["verdict"] = json!({"status": "fail", "cause": "sunspots"});

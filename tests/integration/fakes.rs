@@ -31,7 +31,7 @@ fn output_of(command: &mut Command, missing: &str) -> Output {
 }
 
 #[test]
-fn bind_gives_each_view_its_own_answer() {
+fn bind_views_give_own_answers() {
     let server = Bind::start(PRIVATE.into(), PUBLIC.into());
     let short = |at: SocketAddr, name: &str| dig(at, &["+short", name]);
 
@@ -62,7 +62,7 @@ fn bind_gives_each_view_its_own_answer() {
 }
 
 #[test]
-fn bind_cuts_a_large_answer_over_udp() {
+fn bind_truncates_large_udp_answer() {
     let server = Bind::start(PRIVATE.into(), PUBLIC.into());
     let over_udp = dig(server.linked(), &["+ignore", "+bufsize=1232", bind::MANY_ADDRESSES]);
     assert!(over_udp.contains("flags: qr aa tc"), "{over_udp}");
@@ -71,7 +71,7 @@ fn bind_cuts_a_large_answer_over_udp() {
 }
 
 #[test]
-fn the_scripted_server_answers_from_a_zone_and_keeps_what_it_was_asked() {
+fn fake_dns_answers_and_logs_queries() {
     let server = DnsServer::start(Zone::healthy(lab::HOST, PRIVATE).script());
     let answer = dig(server.address(), &["+norecurse", "Cache1.Redis.cache.windows.net", "A"]);
     assert!(answer.contains("status: NOERROR") && answer.contains("10.60.4.5"), "{answer}");
@@ -99,7 +99,7 @@ fn the_scripted_server_answers_from_a_zone_and_keeps_what_it_was_asked() {
 }
 
 #[test]
-fn the_scripted_server_misbehaves_as_told() {
+fn fake_dns_misbehaves_as_configured() {
     let host = lab::HOST;
     let good = || Zone::healthy(host, PRIVATE);
     let dig_of = |action: fn(Reply) -> Action| {
@@ -129,7 +129,7 @@ fn the_scripted_server_misbehaves_as_told() {
 }
 
 #[test]
-fn the_scripted_server_cuts_what_does_not_fit_and_counts_attempts() {
+fn fake_dns_truncates_and_counts() {
     let zone = zone::many_addresses(lab::HOST, 300);
     let server = DnsServer::start(move |asked| match asked.attempt {
         1 if asked.transport == Transport::Udp => Action::Drop,
@@ -151,7 +151,7 @@ fn the_scripted_server_cuts_what_does_not_fit_and_counts_attempts() {
 }
 
 #[test]
-fn the_scripted_server_is_late_and_slow_as_told() {
+fn fake_dns_delays_as_configured() {
     let delay = Duration::from_millis(300);
     let zone = Zone::healthy(lab::HOST, PRIVATE);
     let server = DnsServer::start(move |asked| match asked.transport {
@@ -168,7 +168,7 @@ fn the_scripted_server_is_late_and_slow_as_told() {
 }
 
 #[test]
-fn the_lab_has_two_subnets_and_a_redis_that_real_clients_talk_to() {
+fn lab_has_two_subnets_and_redis() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lab-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let lab = Lab::start(&folder, "of-the-lab").expect("the lab");
@@ -200,7 +200,7 @@ fn the_lab_has_two_subnets_and_a_redis_that_real_clients_talk_to() {
 }
 
 #[test]
-fn the_redis_stand_in_floods_and_drips_as_told() {
+fn fake_redis_floods_and_drips() {
     use crate::support::fake_redis::{Answer, Event, FakeRedis};
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let read = |script: fn(Event<'_>) -> Answer, wanted: usize| {

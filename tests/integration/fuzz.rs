@@ -33,7 +33,7 @@ fn targets() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_target_is_built_has_seeds_and_is_documented() {
+fn fuzz_targets_have_seeds_and_docs() {
     let targets = targets();
     let files: BTreeSet<String> = targets.iter().map(|target| format!("{target}.rs")).collect();
     assert_eq!(names_in("fuzz/fuzz_targets"), files, "fuzz/Cargo.toml names them all");
@@ -60,7 +60,7 @@ fn locked(path: &str) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn what_is_fuzzed_is_what_is_shipped() {
+fn fuzz_profile_matches_release() {
     let shipped = locked("Cargo.lock");
     let fuzzed = locked("fuzz/Cargo.lock");
     let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).expect("TOML");
@@ -77,7 +77,7 @@ fn what_is_fuzzed_is_what_is_shipped() {
 }
 
 #[test]
-fn the_seeds_are_those_of_today() {
+fn fuzz_seeds_are_current() {
     let rewrite = std::env::var_os("REWRITE_FIXTURES").is_some();
     let write = |path: PathBuf, bytes: &[u8]| {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
@@ -129,7 +129,7 @@ fn of_records() -> Vec<seeds::Seed> {
 }
 
 #[test]
-fn the_seeds_are_few() {
+fn fuzz_seeds_are_small() {
     let mut bytes = 0;
     for target in targets() {
         for name in names_in(&format!("fuzz/seeds/{target}")) {

@@ -20,7 +20,7 @@ fn program(directory: &Directory) -> PathBuf {
 }
 
 #[tokio::test]
-async fn the_agent_leaves_no_core_and_lets_nobody_look_into_it() {
+async fn agent_is_not_dumpable_or_traceable() {
     let directory = Directory::new("core");
     let config = directory.file(
         "agent.yaml",
@@ -86,7 +86,7 @@ async fn the_agent_leaves_no_core_and_lets_nobody_look_into_it() {
 }
 
 #[test]
-fn the_unit_allows_no_core_either() {
+fn unit_allows_no_core_dump() {
     let unit =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/redpath.service")).expect("the unit");
     assert!(unit.lines().any(|line| line == "LimitCORE=0"), "{unit}");

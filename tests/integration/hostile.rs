@@ -36,19 +36,19 @@ const PROBES: u32 = 3;
 const MOST_MEMORY: u64 = 40 << 20;
 
 #[tokio::test]
-async fn hostile_name_servers() {
+async fn hostile_dns_servers_are_bounded() {
     let certificates = Certificates::new();
     each_gets_its_code_in_time_and_in_bounds(&dns::peers(), &certificates).await;
 }
 
 #[tokio::test]
-async fn hostile_tls_servers() {
+async fn hostile_tls_servers_are_bounded() {
     let certificates = Certificates::new();
     each_gets_its_code_in_time_and_in_bounds(&tls::peers(&certificates), &certificates).await;
 }
 
 #[tokio::test]
-async fn hostile_redis_servers() {
+async fn hostile_redis_servers_are_bounded() {
     let certificates = Certificates::new();
     each_gets_its_code_in_time_and_in_bounds(&redis::peers(&certificates), &certificates).await;
 }

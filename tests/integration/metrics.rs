@@ -46,7 +46,7 @@ fn page_after(plan: &Plan, records: &[Record]) -> String {
 }
 
 #[test]
-fn before_the_first_probe_there_are_states_and_counters_and_no_claims() {
+fn metrics_before_first_probe_claim_nothing() {
     let page = page_after(&plan("cache1"), &[]);
     let outcomes = lines(&page, "redpath_phase_outcome{");
     assert_eq!(outcomes.len(), 20);
@@ -77,7 +77,7 @@ fn before_the_first_probe_there_are_states_and_counters_and_no_claims() {
 }
 
 #[test]
-fn a_healthy_target_costs_about_150_series() {
+fn metrics_healthy_target_has_150_series() {
     let plan = plan("cache1");
     let count = |records: &[Record]| page_after(&plan, records).matches("{target=\"cache1\"").count();
     let (before, healthy_once) = (count(&[]), count(&[healthy(&plan, 0)]));
@@ -87,7 +87,7 @@ fn a_healthy_target_costs_about_150_series() {
 }
 
 #[test]
-fn a_phase_that_not_every_target_has_begins_with_its_first_run() {
+fn metrics_optional_phase_starts_with_run() {
     let plan = plan("cache1");
     let never = page_after(&plan, &[healthy(&plan, 0), silent(&plan, 15)]);
     assert!(!never.contains("phase=\"cluster\"") && !never.contains("redpath_cluster_nodes{"), "{never}");
@@ -114,7 +114,7 @@ fn a_phase_that_not_every_target_has_begins_with_its_first_run() {
 }
 
 #[test]
-fn a_phase_that_did_not_run_has_no_number() {
+fn metrics_skipped_phase_has_no_sample() {
     let plan = plan("cache1");
     let record = silent(&plan, 0);
     let page = page_after(&plan, std::slice::from_ref(&record));
@@ -135,7 +135,7 @@ fn a_phase_that_did_not_run_has_no_number() {
 }
 
 #[test]
-fn the_public_address_has_a_number_where_it_was_told() {
+fn metrics_public_address_is_a_sample() {
     let plan = plan("cache1");
     let open = "redpath_public_access_open{target=\"cache1\"}";
     let durations = "redpath_phase_duration_seconds_count{target=\"cache1\",phase=\"posture\"}";
@@ -159,8 +159,9 @@ fn the_public_address_has_a_number_where_it_was_told() {
     assert_eq!(with(AttemptOutcome::NoAddress), None, "no claim where it could not be told");
 }
 
+/// The gauges of its last address go.
 #[test]
-fn a_name_that_vanishes_takes_its_claims_along() {
+fn metrics_name_without_address_drops_claims() {
     let plan = plan("cache1");
     let private = "redpath_path_private{target=\"cache1\"}";
     let expected = "redpath_address_expected{target=\"cache1\"}";
@@ -191,7 +192,7 @@ fn a_name_that_vanishes_takes_its_claims_along() {
 }
 
 #[test]
-fn an_interrupted_probe_proves_nothing() {
+fn metrics_interrupted_probe_changes_nothing() {
     let plan = plan("cache1");
     let page = page_after(&plan, &[healthy(&plan, 0), interrupted(&plan, 15)]);
     assert_eq!(value(&page, "redpath_probe_success{target=\"cache1\"}"), Some(0.0));
@@ -205,7 +206,7 @@ fn an_interrupted_probe_proves_nothing() {
 }
 
 #[test]
-fn the_verdict_is_dated_by_the_first_probe_that_had_it() {
+fn metrics_verdict_since_first_probe() {
     let plan = plan("cache1");
     let since = |records: &[Record]| {
         value(&page_after(&plan, records), "redpath_verdict_since_timestamp_seconds{target=\"cache1\"}")
@@ -216,8 +217,9 @@ fn the_verdict_is_dated_by_the_first_probe_that_had_it() {
     assert_eq!(since(&[silent(&plan, 0), gone(&plan, 15)]), Some(first + 15.0), "failing still, of another cause");
 }
 
+/// A timeout is no change of the answer.
 #[test]
-fn a_change_of_answer_counts_and_silence_does_not() {
+fn metrics_answer_changes_ignore_timeouts() {
     let plan = plan("cache1");
     let changes = |records: &[Record]| {
         value(&page_after(&plan, records), "redpath_resolution_changes_total{target=\"cache1\",view=\"azure\"}")
@@ -245,7 +247,7 @@ fn a_change_of_answer_counts_and_silence_does_not() {
 }
 
 #[test]
-fn name_servers_that_come_and_go_leave_no_series() {
+fn metrics_removed_servers_leave_no_series() {
     let plan = plan("cache1");
     let records: Vec<Record> = (0..50)
         .map(|number| {
@@ -259,7 +261,7 @@ fn name_servers_that_come_and_go_leave_no_series() {
 }
 
 #[test]
-fn resolvers_outside_are_not_asked_for_agreement() {
+fn metrics_public_resolver_has_no_agreement() {
     let plan = plan("cache1");
     let agreement = |views: [&str; 2], server: &str| {
         let mut record = healthy(&plan, 0);
@@ -277,7 +279,7 @@ fn resolvers_outside_are_not_asked_for_agreement() {
 }
 
 #[test]
-fn an_absurd_answer_is_capped_and_never_doubled() {
+fn metrics_absurd_answer_is_capped() {
     let plan = plan("cache1");
     let mut record = healthy(&plan, 0);
     let many: Vec<String> = (0..500).map(|number| format!("20.50.{}.{}", number / 250, number % 250)).collect();
@@ -303,7 +305,7 @@ fn an_absurd_answer_is_capped_and_never_doubled() {
 }
 
 #[test]
-fn the_resolution_can_be_left_out() {
+fn metrics_resolution_can_be_disabled() {
     let plan = plan("cache1");
     let settings = MetricsSettings { resolution_info: false, phase_buckets: vec![0.1, 1.0] };
     let metrics = Metrics::new(&settings, &records::vantage());
@@ -315,7 +317,7 @@ fn the_resolution_can_be_left_out() {
 }
 
 #[test]
-fn a_reload_keeps_what_is_unchanged() {
+fn metrics_reload_keeps_unchanged_targets() {
     let [kept, changed, removed, added] = ["kept", "changed", "removed", "added"].map(plan);
     let metrics = metrics_for(&[kept.clone(), changed.clone(), removed.clone()]);
     for plan in [&kept, &changed, &removed] {
@@ -332,7 +334,7 @@ fn a_reload_keeps_what_is_unchanged() {
 }
 
 #[test]
-fn a_bad_reload_keeps_the_time_of_the_good_one() {
+fn metrics_bad_reload_keeps_success_time() {
     let metrics = metrics_for(&[]);
     let successful = "redpath_config_last_reload_successful";
     let time = "redpath_config_last_reload_success_timestamp_seconds";
@@ -347,7 +349,7 @@ fn a_bad_reload_keeps_the_time_of_the_good_one() {
 }
 
 #[test]
-fn a_page_shows_whole_probes_while_probes_end() {
+fn metrics_page_has_complete_probes() {
     let plan = plan("cache1");
     let metrics = metrics_for(std::slice::from_ref(&plan));
     let (good, bad) = (Arc::new(healthy(&plan, 0)), Arc::new(unlinked(&plan, 15)));
@@ -364,7 +366,7 @@ fn a_page_shows_whole_probes_while_probes_end() {
 }
 
 #[test]
-fn a_check_has_the_agents_series_without_the_process() {
+fn metrics_check_output_has_no_process() {
     let plan = plan("cache1");
     let page = exposition_of(&[healthy(&plan, 0)]);
     let agent = page_after(&plan, &[healthy(&plan, 0)]);
@@ -378,7 +380,7 @@ fn a_check_has_the_agents_series_without_the_process() {
 }
 
 #[test]
-fn two_ports_of_one_host_are_two_targets_of_a_check() {
+fn metrics_check_ports_are_two_targets() {
     let plan = plan("cache1");
     let mut plain = gone(&plan, 0);
     plain.target.port = 6379;
@@ -388,7 +390,7 @@ fn two_ports_of_one_host_are_two_targets_of_a_check() {
 }
 
 #[test]
-fn a_probe_on_demand_speaks_as_the_blackbox_exporter_does() {
+fn metrics_probe_matches_blackbox_exporter() {
     let plan = plan("cache1");
     let page = blackbox_exposition(&unlinked(&plan, 0));
     for (series, expected) in [

@@ -124,7 +124,7 @@ impl Prometheus {
 }
 
 #[tokio::test]
-async fn prometheus_scrapes_the_agent_and_answers_what_alerts_ask() {
+async fn prometheus_scrape_answers_alert_queries() {
     let world = World::new("prometheus");
     let agent = world.agent().await;
     let prometheus = Prometheus::start(&world.directory, &agent.listen);
@@ -143,7 +143,7 @@ async fn prometheus_scrapes_the_agent_and_answers_what_alerts_ask() {
 }
 
 #[tokio::test]
-async fn promtool_has_nothing_to_say_of_the_live_page() {
+async fn promtool_accepts_live_page() {
     let world = World::new("promtool");
     let agent = world.agent().await;
     let reply = agent.request("GET", "/metrics").await;

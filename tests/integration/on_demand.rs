@@ -66,8 +66,9 @@ impl World {
     }
 }
 
+/// A second answer (DNS rebinding) is never asked for.
 #[tokio::test]
-async fn a_name_is_resolved_once_and_its_next_answer_leads_nowhere() {
+async fn on_demand_resolves_name_once() {
     let world = World::new("rebinding", |question| match question {
         1 => vec![HOST],
         question if question % 2 == 0 => vec![LOOPBACK],
@@ -87,7 +88,7 @@ async fn a_name_is_resolved_once_and_its_next_answer_leads_nowhere() {
 }
 
 #[tokio::test]
-async fn an_answer_of_good_and_bad_addresses_leads_to_the_good_ones_alone() {
+async fn on_demand_uses_only_allowed_addresses() {
     let world = World::new("mixed", |_| vec![LOOPBACK, METADATA, HOST, "127.0.0.1".parse().expect("an address")]).await;
     let before = world.connections();
     world.probed("mixed.example.org").await;
@@ -95,7 +96,7 @@ async fn an_answer_of_good_and_bad_addresses_leads_to_the_good_ones_alone() {
 }
 
 #[tokio::test]
-async fn who_owns_a_name_elsewhere_or_wants_another_port_has_nothing_asked_of_anybody() {
+async fn on_demand_rejects_foreign_names_and_ports() {
     let world = World::new("elsewhere", |_| vec![HOST]).await;
     let (before, questions) = (world.connections(), world.dns.asked().len());
     let port = world.host.address().port();

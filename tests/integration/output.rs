@@ -58,7 +58,7 @@ fn several() -> Report {
 }
 
 #[test]
-fn text_is_as_reviewed() {
+fn text_output_is_reviewed() {
     for (name, record) in stories() {
         let report = records::report(vec![record]);
         assert_fixture(&fixture(&format!("{name}.txt")), &text::render(&report, &WIDE));
@@ -70,7 +70,7 @@ fn text_is_as_reviewed() {
 }
 
 #[test]
-fn markdown_is_as_reviewed() {
+fn markdown_output_is_reviewed() {
     for (name, record) in stories() {
         assert_fixture(&fixture(&format!("{name}.md")), &markdown::render(&records::report(vec![record])));
     }
@@ -78,7 +78,7 @@ fn markdown_is_as_reviewed() {
 }
 
 #[test]
-fn colour_carries_nothing() {
+fn text_colour_carries_no_information() {
     for (name, record) in stories() {
         let report = records::report(vec![record]);
         let colored = text::render(&report, &Style { color: true, ..WIDE });
@@ -88,7 +88,7 @@ fn colour_carries_nothing() {
 }
 
 #[test]
-fn nothing_from_outside_reaches_the_terminal_raw() {
+fn text_escapes_untrusted_text() {
     let report = records::report(vec![records::hostile()]);
     for style in [WIDE, NARROW, Style { color: true, ..NARROW }] {
         let text = without_colour(&text::render(&report, &style));
@@ -108,7 +108,7 @@ fn nothing_from_outside_reaches_the_terminal_raw() {
 }
 
 #[test]
-fn prose_keeps_to_the_width_and_commands_are_whole() {
+fn text_wraps_prose_not_commands() {
     let report = records::report(vec![records::unlinked_zone()]);
     let text = text::render(&report, &NARROW);
     let commands: Vec<_> = report.records[0].findings[0].commands.iter().map(String::as_str).collect();
@@ -120,7 +120,7 @@ fn prose_keeps_to_the_width_and_commands_are_whole() {
 }
 
 #[test]
-fn a_phase_that_did_not_run_has_no_number() {
+fn text_skipped_phase_has_no_number() {
     let text = text::render(&records::report(vec![records::silent_endpoint()]), &WIDE);
     let line = text.lines().find(|line| line.contains("stopped by connect")).expect("a line for what was not reached");
     assert!(line.contains("tls, auth, ping") && !line.contains(|c: char| c.is_ascii_digit()), "{line}");

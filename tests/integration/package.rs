@@ -60,7 +60,7 @@ fn files(list: &str, owner: std::ops::Range<usize>) -> String {
 }
 
 #[test]
-fn the_unit_is_tight_and_each_line_of_it_is_known() {
+fn unit_hardening_is_reviewed() {
     let unit = root().join("systemd/redpath.service");
     let mut analyze = Command::new("systemd-analyze");
     analyze.args(["security", "--offline=true", "--no-pager", "--threshold", EXPOSURE]).arg(&unit);
@@ -79,7 +79,7 @@ fn the_unit_is_tight_and_each_line_of_it_is_known() {
 }
 
 #[test]
-fn the_debian_package_holds_what_was_reviewed() {
+fn deb_contents_are_reviewed() {
     let deb = package("deb", &[]);
     assert_eq!(deb.file_name().unwrap().to_str().unwrap(), format!("redpath_{}_amd64.deb", env!("CARGO_PKG_VERSION")));
     let list = printed(Command::new("dpkg-deb").arg("-c").arg(&deb), "dpkg");
@@ -102,7 +102,7 @@ fn the_debian_package_holds_what_was_reviewed() {
 }
 
 #[test]
-fn the_rpm_holds_what_was_reviewed() {
+fn rpm_contents_are_reviewed() {
     let rpm = package("rpm", &[]);
     // A data base of its own: the machine's need not be there.
     let ask = |query: &[&str]| {
@@ -120,7 +120,7 @@ fn the_rpm_holds_what_was_reviewed() {
 }
 
 #[test]
-fn the_example_configuration_is_valid() {
+fn package_example_config_is_valid() {
     let yaml = include_str!("../../systemd/redpath.yaml");
     redpath::config::parse(yaml).unwrap_or_else(|error| panic!("{error}"));
     // With the comments taken away too.
@@ -190,7 +190,7 @@ const DROP_IN: &str =
     "[Service]\nLoadCredential=sessions:/etc/redpath/sessions.key\nWatchdogSec=4s\nRestartSec=100ms\n";
 
 #[test]
-fn it_is_installed_configured_started_upgraded_and_purged() {
+fn package_installs_upgrades_and_purges() {
     let (first, next) = (package("deb", &[]), package("deb", &["0.1.1"]));
     let cache = Cache::new();
     let systemd = Systemd::boot();

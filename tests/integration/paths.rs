@@ -118,7 +118,7 @@ impl World {
 }
 
 #[test]
-fn silence_is_named_and_never_waited_for_beyond_the_limit() {
+fn path_silent_host_is_bounded_and_named() {
     let world = World::new();
     let timed = |host: &str, status: &str, cause: &str| {
         let began = Instant::now();
@@ -150,7 +150,7 @@ fn silence_is_named_and_never_waited_for_beyond_the_limit() {
 }
 
 #[test]
-fn what_a_subnet_sees_is_named_with_its_cause() {
+fn path_from_subnet_names_its_cause() {
     let world = World::new();
     let endpoint = ["--endpoint", PRIVATE];
     let with_azure = ["--endpoint", PRIVATE, "--resolver", "azure=168.63.129.16"];
@@ -234,7 +234,7 @@ fn what_a_subnet_sees_is_named_with_its_cause() {
 }
 
 #[test]
-fn the_public_address_is_found_and_told_open_or_closed() {
+fn path_public_address_open_or_closed() {
     let world = World::new();
     let public_access = |record: &Value| record["phases"]["posture"]["public_access"].clone();
     let closed = ["--endpoint", PRIVATE, "--public-access", "closed"];
@@ -280,7 +280,7 @@ fn the_public_address_is_found_and_told_open_or_closed() {
 }
 
 #[test]
-fn a_pre_check_proves_the_endpoint_while_dns_has_not_moved() {
+fn path_precheck_proves_endpoint_before_dns() {
     let world = World::new();
     let endpoint = ["--endpoint", PRIVATE, "--connect", PRIVATE];
     let summary = |record: &Value, at: usize| record["findings"][at]["summary"].as_str().unwrap().to_owned();
@@ -330,7 +330,7 @@ fn a_pre_check_proves_the_endpoint_while_dns_has_not_moved() {
 }
 
 #[test]
-fn credentials_go_to_the_given_address_only_where_it_is_expected() {
+fn path_given_address_credentials_if_expected() {
     let world = World::new();
     let key = world.namespace.folder().join("key");
     std::fs::write(&key, KEY).expect("a file");

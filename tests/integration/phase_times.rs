@@ -17,7 +17,7 @@ const LATE: Duration = Duration::from_millis(60);
 const BUSY: Duration = Duration::from_millis(600);
 
 #[tokio::test]
-async fn an_answer_counts_from_when_it_came() {
+async fn dns_time_ends_at_arrival() {
     let asked = Arc::new(Notify::new());
     let asked_there = Arc::clone(&asked);
     let script = move |event: Event<'_>| match event {
@@ -57,7 +57,7 @@ async fn an_answer_counts_from_when_it_came() {
 
 /// The kernel has answered long before this thread gets to hear of it.
 #[tokio::test]
-async fn a_connection_took_as_long_as_its_handshake() {
+async fn connect_time_is_the_handshake_time() {
     let address = "127.0.0.1:0".parse().expect("an address");
     let server = FakeRedis::start(address, None, |event| match event {
         Event::Command { .. } => Answer::line("+PONG"),

@@ -104,8 +104,9 @@ async fn silence(mut stream: TcpStream) {
 
 // Is authentication enforced?
 
+/// A `default` user without a password takes any password.
 #[tokio::test]
-async fn a_default_user_without_a_password_takes_any_and_is_found_out() {
+async fn auth_check_finds_default_user() {
     let certificates = Certificates::new();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &[]);
     let mut plan = with_password(tls_plan(&certificates, redis.port));
@@ -131,7 +132,7 @@ async fn a_default_user_without_a_password_takes_any_and_is_found_out() {
 }
 
 #[tokio::test]
-async fn enforced_authentication_is_told_and_keyless_mode_needs_no_second_connection() {
+async fn auth_check_keyless_uses_one_connection() {
     let certificates = Certificates::new();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &["--requirepass", CANARY]);
     let record = check(&with_password(tls_plan(&certificates, redis.port))).await;
@@ -141,7 +142,7 @@ async fn enforced_authentication_is_told_and_keyless_mode_needs_no_second_connec
 }
 
 #[tokio::test]
-async fn no_credential_ever_goes_over_a_connection_of_posture() {
+async fn posture_sends_no_credentials() {
     let at = |ip: [u8; 4], port| SocketAddr::from((ip, port));
     let certificates = Certificates::new();
     let tls = || Some(certificates.leaf(Leaf::Good).server_config());
@@ -168,7 +169,7 @@ async fn no_credential_ever_goes_over_a_connection_of_posture() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_tell_is_no_verdict() {
+async fn auth_check_odd_reply_is_inconclusive() {
     // Keyless, it says LOADING: neither yes nor no.
     let certificates = Certificates::new();
     let tls = certificates.leaf(Leaf::Good).server_config();
@@ -186,7 +187,7 @@ async fn an_answer_that_does_not_tell_is_no_verdict() {
 }
 
 #[tokio::test]
-async fn where_the_connection_did_not_get_that_far_the_phase_says_what_stopped_it() {
+async fn posture_unreached_names_blocking_phase() {
     let phase = |record: Record| record.observation.phases.posture.expect("the phase was wanted").phase;
     let refused = with_password(plan(free_port(), false));
     assert_eq!(phase(check(&refused).await), Phase::NotReached { stopped_by: StoppedBy::Connect });
@@ -203,7 +204,7 @@ async fn where_the_connection_did_not_get_that_far_the_phase_says_what_stopped_i
 // Is the plain-text port closed?
 
 #[tokio::test]
-async fn the_plain_text_port_is_open_where_redis_answers_and_nowhere_else() {
+async fn plaintext_port_open_needs_redis_reply() {
     let certificates = Certificates::new();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &["--requirepass", CANARY]);
     let plain = Redis::plain(&["--requirepass", CANARY]);
@@ -237,7 +238,7 @@ async fn the_plain_text_port_is_open_where_redis_answers_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_target_that_is_declared_plain_has_no_plain_text_port_to_close() {
+async fn plaintext_target_has_no_plaintext_check() {
     let plain = Redis::plain(&["--requirepass", CANARY]);
     let mut plan = plan(plain.port, false);
     plan.posture.plaintext_port = Some(plain.port);
@@ -248,7 +249,7 @@ async fn a_target_that_is_declared_plain_has_no_plain_text_port_to_close() {
 // Is the public address closed?
 
 #[tokio::test]
-async fn the_public_address_is_open_where_tls_and_redis_answer_and_nowhere_else() {
+async fn public_access_open_needs_tls_and_redis() {
     let certificates = Certificates::new();
     let start = |leaf| Redis::tls(&certificates, &certificates.leaf(leaf), &["--requirepass", CANARY]);
     let [good, wrong_name, expired] = [Leaf::Good, Leaf::WrongName, Leaf::Expired].map(start);
@@ -290,7 +291,7 @@ async fn the_public_address_is_open_where_tls_and_redis_answer_and_nowhere_else(
 }
 
 #[tokio::test]
-async fn tls_without_a_redis_behind_it_is_closed() {
+async fn public_access_tls_without_redis_is_closed() {
     let certificates = Certificates::new();
     let files = certificates.leaf(Leaf::Good);
     for (script, how) in [
@@ -313,7 +314,7 @@ async fn tls_without_a_redis_behind_it_is_closed() {
 }
 
 #[tokio::test]
-async fn what_was_expected_to_be_open_fails_nothing() {
+async fn posture_expected_open_does_not_fail() {
     let certificates = Certificates::new();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &[]);
     for port in [redis.port, free_port()] {
@@ -326,7 +327,7 @@ async fn what_was_expected_to_be_open_fails_nothing() {
 }
 
 #[tokio::test]
-async fn the_address_in_use_is_not_knocked_at_twice() {
+async fn posture_skips_address_in_use() {
     let server = FakeRedis::start(([127, 0, 0, 1], 0).into(), None, requiring(CANARY)).expect("a free port");
     let mut plan = plan(server.address().port(), false);
     plan.expectation.public_access = PublicAccess::Closed;
@@ -343,8 +344,9 @@ async fn the_address_in_use_is_not_knocked_at_twice() {
     assert_eq!(record.verdict.cause, Cause::Healthy);
 }
 
+/// A timeout proves "closed" only if the full limit elapsed.
 #[tokio::test]
-async fn silence_says_nothing_when_there_was_no_time_to_listen() {
+async fn posture_no_time_left_is_inconclusive() {
     // The connection in use takes its half of the time for TLS, and nearly all of the rest for PING.
     let certificates = Certificates::new();
     let tls = certificates.leaf(Leaf::Good).server_config();

@@ -14,7 +14,7 @@ fn between<'a>(text: &'a str, open: &str, close: char) -> Vec<&'a str> {
 }
 
 #[test]
-fn every_file_it_links_to_is_there() {
+fn readme_links_resolve() {
     let links: Vec<&str> = between(README, "](", ')').into_iter().filter(|link| !link.starts_with("http")).collect();
     assert!(links.len() > 8, "{links:?}");
     for link in links {
@@ -25,7 +25,7 @@ fn every_file_it_links_to_is_there() {
 }
 
 #[test]
-fn every_flag_and_command_it_names_is_one() {
+fn readme_flags_and_commands_exist() {
     let help: String = std::iter::once(Cli::command().render_long_help().to_string())
         .chain(Cli::command().get_subcommands().map(|command| command.clone().render_long_help().to_string()))
         .collect();
@@ -44,7 +44,7 @@ fn every_flag_and_command_it_names_is_one() {
 }
 
 #[test]
-fn every_code_in_its_table_is_one_and_none_of_the_comparison_is_missing() {
+fn readme_codes_exist_and_are_complete() {
     let table = README.split("| Code |").nth(1).unwrap().split("\n\n").next().unwrap();
     let named: Vec<&str> = between(table, "| `", '`');
     let known = |name: &&str| Code::ALL.iter().any(|code| code.as_str() == *name);
@@ -52,14 +52,14 @@ fn every_code_in_its_table_is_one_and_none_of_the_comparison_is_missing() {
 }
 
 #[test]
-fn its_configuration_is_valid() {
+fn readme_configuration_is_valid() {
     let yaml = README.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let config = redpath::config::parse(yaml).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((config.targets.len(), config.resolvers.len()), (1, 1));
 }
 
 #[test]
-fn its_make_targets_are_there() {
+fn readme_make_targets_exist() {
     let makefile = include_str!("../../Makefile");
     for target in between(README, "\nmake ", ' ') {
         assert!(makefile.contains(&format!("\n{target}: ")), "make {target}");

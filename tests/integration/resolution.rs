@@ -52,7 +52,7 @@ async fn ask_impatiently(host: &str, server: SocketAddr) -> View {
 }
 
 #[tokio::test]
-async fn the_whole_chain_is_kept_with_its_ttls() {
+async fn dns_chain_keeps_ttls() {
     let server = DnsServer::start(Zone::unlinked(HOST, Ipv4Addr::new(127, 0, 0, 20)).script());
     let view = ask(HOST, server.address()).await;
     assert_eq!(view.outcome, ViewOutcome::Answered);
@@ -66,7 +66,7 @@ async fn the_whole_chain_is_kept_with_its_ttls() {
 }
 
 #[tokio::test]
-async fn dns_time_is_dns_time() {
+async fn dns_time_excludes_other_work() {
     let delay = Duration::from_millis(150);
     let zone = Zone::healthy(HOST, ENDPOINT);
     let server = DnsServer::start(move |asked| Action::Reply(zone.answer(asked)).after(delay));
@@ -82,7 +82,7 @@ async fn dns_time_is_dns_time() {
 }
 
 #[tokio::test]
-async fn a_silent_resolver_delays_nothing_beside_it() {
+async fn dns_silent_resolver_delays_no_other() {
     let good = DnsServer::start(Zone::healthy(HOST, ENDPOINT).script());
     let silent = DnsServer::start(|_| Action::Drop);
     let mut plan = plan(HOST, &[good.address(), silent.address()]);
@@ -97,7 +97,7 @@ async fn a_silent_resolver_delays_nothing_beside_it() {
 }
 
 #[tokio::test]
-async fn a_lost_question_is_sent_again() {
+async fn dns_lost_query_is_resent() {
     let zone = Zone::healthy(HOST, ENDPOINT);
     let server = DnsServer::start(
         move |asked| {
@@ -110,7 +110,7 @@ async fn a_lost_question_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_late_answer_to_the_first_attempt_counts() {
+async fn dns_late_first_answer_counts() {
     let zone = Zone::healthy(HOST, ENDPOINT);
     let server = DnsServer::start(move |asked| {
         if asked.attempt == 1 { Action::Reply(zone.answer(asked)).after(IMPATIENT / 5) } else { Action::Drop }
@@ -120,7 +120,7 @@ async fn a_late_answer_to_the_first_attempt_counts() {
 }
 
 #[tokio::test]
-async fn a_truncated_answer_is_fetched_over_tcp() {
+async fn dns_truncated_answer_uses_tcp() {
     let zone = Zone::healthy(HOST, ENDPOINT);
     let server = DnsServer::start(move |asked| match asked.transport {
         Transport::Udp => Action::truncated(),
@@ -132,7 +132,7 @@ async fn a_truncated_answer_is_fetched_over_tcp() {
 }
 
 #[tokio::test]
-async fn truncation_without_tcp_is_named() {
+async fn dns_truncated_without_tcp_is_named() {
     let server = DnsServer::start_without_tcp(|_| Action::truncated());
     let view = ask(HOST, server.address()).await;
     assert_eq!((view.outcome, view.transport), (ViewOutcome::Unreachable, Some(Seen::Tcp)));
@@ -149,7 +149,7 @@ fn tcp_only() -> DnsServer {
 }
 
 #[tokio::test]
-async fn a_server_that_is_silent_over_udp_is_asked_over_tcp() {
+async fn dns_silent_over_udp_tries_tcp() {
     let began = Instant::now();
     let view = ask_impatiently(HOST, tcp_only().address()).await;
     assert!(began.elapsed() < IMPATIENT, "within the phase's time");
@@ -159,7 +159,7 @@ async fn a_server_that_is_silent_over_udp_is_asked_over_tcp() {
 }
 
 #[tokio::test]
-async fn udp_is_still_listened_to_beside_tcp() {
+async fn dns_udp_is_read_during_tcp() {
     let zone = Zone::healthy(HOST, ENDPOINT);
     let late = IMPATIENT.mul_f64(0.5 * 0.8);
     let server = DnsServer::start(move |asked| match asked.transport {
@@ -171,7 +171,7 @@ async fn udp_is_still_listened_to_beside_tcp() {
 }
 
 #[tokio::test]
-async fn silence_over_both_is_silence() {
+async fn dns_silent_over_both_times_out() {
     let view = ask_impatiently(HOST, DnsServer::start(|_| Action::Drop).address()).await;
     assert_eq!((view.outcome, view.transport, view.udp_silent), (ViewOutcome::Timeout, Some(Seen::Udp), false));
     let without_tcp = ask_impatiently(HOST, DnsServer::start_without_tcp(|_| Action::Drop).address()).await;
@@ -194,7 +194,7 @@ fn counts(view: &View) -> Vec<(u32, Vec<IpAddr>)> {
 }
 
 #[tokio::test]
-async fn several_tries_are_counted_by_their_answers() {
+async fn dns_repeats_are_counted_by_answer() {
     let server = flapping();
     let mut plan = plan(HOST, &[server.address()]);
     plan.tries = Some(10);
@@ -210,7 +210,7 @@ async fn several_tries_are_counted_by_their_answers() {
 
 /// With the binary: a person sees the counts and the cause.
 #[test]
-fn a_server_that_changes_its_mind_is_told_with_its_counts() {
+fn dns_flapping_server_is_counted() {
     let server = flapping();
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_redpath"))
         .args(["check", HOST, "--resolver", &format!("hub={}", server.address()), "--views", "hub", "--tries", "6"])
@@ -226,7 +226,7 @@ fn a_server_that_changes_its_mind_is_told_with_its_counts() {
 }
 
 #[tokio::test]
-async fn one_try_is_one_question() {
+async fn dns_single_try_sends_one_query() {
     for tries in [None, Some(1)] {
         let server = flapping();
         let mut plan = plan(HOST, &[server.address()]);
@@ -238,7 +238,7 @@ async fn one_try_is_one_question() {
 }
 
 #[tokio::test]
-async fn tries_end_with_the_time_of_the_phase() {
+async fn dns_repeats_end_with_phase() {
     let zone = Zone::healthy(HOST, ENDPOINT);
     let delay = IMPATIENT / 10;
     let server = DnsServer::start(move |asked| Action::Reply(zone.answer(asked)).after(delay));
@@ -252,7 +252,7 @@ async fn tries_end_with_the_time_of_the_phase() {
 }
 
 #[tokio::test]
-async fn a_try_that_is_lost_is_counted_only_where_it_was_waited_for() {
+async fn dns_repeat_cut_short_is_not_counted() {
     let zone = Zone::healthy(HOST, ENDPOINT);
     let server =
         DnsServer::start_without_tcp(
@@ -269,7 +269,7 @@ async fn a_try_that_is_lost_is_counted_only_where_it_was_waited_for() {
 }
 
 #[tokio::test]
-async fn tcp_that_dribbles_is_cut_off() {
+async fn dns_slow_tcp_is_bounded() {
     let reply = Reply { answers: vec![address(HOST, 10, ENDPOINT)], ..Reply::empty() };
     let server = DnsServer::start(move |asked| match asked.transport {
         Transport::Udp => Action::truncated(),
@@ -282,7 +282,7 @@ async fn tcp_that_dribbles_is_cut_off() {
 }
 
 #[tokio::test]
-async fn response_codes_and_transport_errors_are_told_apart() {
+async fn dns_rcodes_and_errors_are_classified() {
     for (rcode, outcome, name) in [
         (ResponseCode::ServFail, ViewOutcome::ServerFailure, "SERVFAIL"),
         (ResponseCode::Refused, ViewOutcome::Refused, "REFUSED"),
@@ -299,7 +299,7 @@ async fn response_codes_and_transport_errors_are_told_apart() {
 }
 
 #[tokio::test]
-async fn forged_and_broken_answers_are_not_taken() {
+async fn dns_forged_and_broken_answers_ignored() {
     let forged = Reply { answers: vec![address(HOST, 10, Ipv4Addr::new(127, 0, 0, 66))], ..Reply::empty() };
     type Script = Box<dyn Fn(Reply) -> Action + Send + Sync>;
     let scripts: [Script; 4] = [
@@ -326,7 +326,7 @@ async fn forged_and_broken_answers_are_not_taken() {
 }
 
 #[tokio::test]
-async fn loops_and_absurd_answers_are_bounded() {
+async fn dns_loops_and_huge_answers_are_bounded() {
     let server = DnsServer::start(Zone::looping(HOST).script());
     let view = ask(HOST, server.address()).await;
     assert_eq!(view.outcome, ViewOutcome::BadAnswer);
@@ -344,7 +344,7 @@ async fn loops_and_absurd_answers_are_bounded() {
 }
 
 #[tokio::test]
-async fn records_that_are_not_on_the_chain_are_not_taken() {
+async fn dns_records_off_chain_are_ignored() {
     let server = DnsServer::start(|_| {
         Action::answers(vec![
             address("somebody.else.example", 10, Ipv4Addr::new(127, 0, 0, 66)),
@@ -356,7 +356,7 @@ async fn records_that_are_not_on_the_chain_are_not_taken() {
 }
 
 #[tokio::test]
-async fn a_server_older_than_edns_is_asked_without() {
+async fn dns_formerr_is_retried_without_edns() {
     let zone = Zone::healthy(HOST, ENDPOINT);
     let server = DnsServer::start(move |asked| match asked.edns_payload {
         Some(_) => Action::rcode(ResponseCode::FormErr),
@@ -368,7 +368,7 @@ async fn a_server_older_than_edns_is_asked_without() {
 }
 
 #[tokio::test]
-async fn ids_and_ports_are_random() {
+async fn dns_ids_and_ports_are_random() {
     let server = DnsServer::start(Zone::healthy(HOST, ENDPOINT).script());
     for _ in 0..8 {
         ask(HOST, server.address()).await;
@@ -388,7 +388,7 @@ async fn ids_and_ports_are_random() {
 }
 
 #[tokio::test]
-async fn a_process_that_asks_again_knows_for_how_long_the_answer_is_the_same() {
+async fn dns_answer_age_is_known_on_repeat() {
     let server = DnsServer::start(Zone::healthy(HOST, ENDPOINT).script());
     let plan = plan(HOST, &[server.address()]);
     let (_handle, interrupt) = Interrupt::new();
@@ -403,7 +403,7 @@ async fn a_process_that_asks_again_knows_for_how_long_the_answer_is_the_same() {
 }
 
 #[tokio::test]
-async fn an_interrupt_keeps_what_is_known() {
+async fn dns_interrupt_keeps_partial_result() {
     let good = DnsServer::start(Zone::healthy(HOST, ENDPOINT).script());
     let silent = DnsServer::start(|_| Action::Drop);
     let plan = plan(HOST, &[good.address(), silent.address()]);
@@ -424,7 +424,7 @@ async fn an_interrupt_keeps_what_is_known() {
 }
 
 #[tokio::test]
-async fn bind_with_a_split_view() {
+async fn dns_split_view_of_bind() {
     let public = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 20));
     let bind = Bind::start(ENDPOINT, public);
     let observation = probe(&plan(bind::CACHE, &[bind.linked(), bind.unlinked()])).await;

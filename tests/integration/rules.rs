@@ -74,7 +74,7 @@ fn hold(name: &str, rules: &Value, files: &[&str]) -> (bool, String) {
 }
 
 #[test]
-fn promtool_takes_them_and_each_alert_does_as_its_tests_say() {
+fn alert_rules_pass_promtool_tests() {
     let check = promtool(&["check", "rules"], &[folder().join("rules/redpath.rules.yaml")]);
     let said = String::from_utf8_lossy(&[check.stdout, check.stderr].concat()).into_owned();
     assert!(check.status.success() && said.contains(&format!("{} rules found", rules().len())), "{said}");
@@ -85,7 +85,7 @@ fn promtool_takes_them_and_each_alert_does_as_its_tests_say() {
 }
 
 #[test]
-fn each_alert_has_a_test_that_fires_one_that_stays_silent_and_one_that_resolves() {
+fn alert_tests_fire_stay_silent_and_resolve() {
     let mut tested = BTreeSet::new();
     for (file, (about, value)) in tests() {
         let Some(alert) = about else { continue };
@@ -111,7 +111,7 @@ fn each_alert_has_a_test_that_fires_one_that_stays_silent_and_one_that_resolves(
 }
 
 #[test]
-fn without_an_alert_or_with_one_that_always_or_ever_sooner_fires_its_tests_fail() {
+fn alert_tests_fail_for_mutated_rules() {
     let tests = tests();
     for (alert, rule) in alerts() {
         let file = tests.iter().find(|(_, (about, _))| about.as_ref() == Some(&alert)).expect("its tests").0;
@@ -131,7 +131,7 @@ fn without_an_alert_or_with_one_that_always_or_ever_sooner_fires_its_tests_fail(
 }
 
 #[test]
-fn they_name_only_metrics_that_there_are_and_say_what_to_do() {
+fn alert_rules_use_known_metrics() {
     let known: BTreeSet<&str> = ALL.iter().map(|family| family.name).collect();
     for rule in rules() {
         let expression = rule["expr"].as_str().expect("an expression");
@@ -161,7 +161,7 @@ pub(crate) fn metrics_in(expression: &str) -> BTreeSet<String> {
 
 /// `| [`Name`](#name) | severity | for | ... |`, and a section of that name.
 #[test]
-fn the_documentation_has_each_alert_as_it_is_and_each_recording() {
+fn alert_documentation_matches_rules() {
     let documented: Vec<Vec<&str>> = DOCUMENTATION
         .lines()
         .filter(|line| line.starts_with("| [`Redpath"))
@@ -182,7 +182,7 @@ fn the_documentation_has_each_alert_as_it_is_and_each_recording() {
 }
 
 #[test]
-fn the_other_forms_are_those_of_the_source() {
+fn alert_rule_formats_match_source() {
     let template = formats::arm(&source());
     let json = serde_json::to_string_pretty(&template).expect("JSON") + "\n";
     for (file, text) in [
@@ -200,7 +200,7 @@ fn the_other_forms_are_those_of_the_source() {
 }
 
 #[test]
-fn the_operator_gets_the_same_groups() {
+fn alert_rules_for_operator_match() {
     let text = std::fs::read_to_string(folder().join("rules/prometheusrule.yaml")).expect("it is there");
     let resource: Value = serde_saphyr::from_str(&text).expect("YAML");
     assert_eq!(
@@ -211,7 +211,7 @@ fn the_operator_gets_the_same_groups() {
 }
 
 #[test]
-fn azure_gets_rules_that_pass_the_same_tests_within_its_limits() {
+fn alert_rules_for_azure_pass_same_tests() {
     let text = std::fs::read_to_string(folder().join("azure/rules.json")).expect("it is there");
     let template: Value = serde_json::from_str(&text).expect("JSON");
     for group in list(&template, "resources") {

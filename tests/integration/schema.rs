@@ -22,7 +22,7 @@ pub(crate) fn assert_valid(schema: &str, document: &Value) {
 }
 
 #[test]
-fn the_committed_schemas_are_those_of_the_types() {
+fn schemas_match_types() {
     for (name, schema) in [
         ("record.v1.json", serde_json::to_value(json::record_schema()).expect("JSON")),
         ("report.v1.json", serde_json::to_value(json::report_schema()).expect("JSON")),
@@ -34,7 +34,7 @@ fn the_committed_schemas_are_those_of_the_types() {
 }
 
 #[test]
-fn every_record_is_valid_and_reads_back() {
+fn schema_accepts_all_records() {
     let all = vec![
         records::healthy(),
         records::unlinked_zone(),
@@ -56,7 +56,7 @@ fn every_record_is_valid_and_reads_back() {
 }
 
 #[test]
-fn the_schema_refuses_what_is_wrong() {
+fn schema_refuses_invalid_records() {
     let schema: Value = serde_json::to_value(json::record_schema()).expect("a schema serializes");
     let validator = jsonschema::draft202012::new(&schema).expect("the schema is one");
     let good = serde_json::to_value(records::healthy()).expect("a record serializes");

@@ -73,7 +73,7 @@ fn faults_of_record(record: &Record, diagnosis: &Diagnosis) -> Vec<String> {
 }
 
 #[test]
-fn every_story_ends_as_it_says() {
+fn stories_end_as_stated() {
     let told = told().unwrap();
     assert!(told.len() >= 80, "{} stories: is the folder there?", told.len());
     let wrong: Vec<String> = told
@@ -103,7 +103,7 @@ fn every_story_ends_as_it_says() {
 }
 
 #[test]
-fn every_code_has_a_story() {
+fn stories_cover_every_code() {
     let told = told().unwrap();
     let found: BTreeSet<&str> =
         told.iter().flat_map(|told| told.diagnosis.findings.iter().map(|finding| finding.code.as_str())).collect();
@@ -116,7 +116,7 @@ fn every_code_has_a_story() {
 
 /// One voice: what a finding says is read by a person at night and pasted into a shell.
 #[test]
-fn every_finding_reads_alike() {
+fn stories_findings_have_one_style() {
     let mut faults = Vec::new();
     for told in told().unwrap() {
         for finding in &told.diagnosis.findings {

@@ -89,7 +89,7 @@ impl NodeExporter {
 }
 
 #[tokio::test]
-async fn a_real_node_exporter_serves_what_the_agent_wrote() {
+async fn textfile_is_served_by_node_exporter() {
     let directory = Directory::new("textfile");
     let config = directory.file("agent.yaml", ONE_TARGET);
     let folder = directory.0.join("collector");
@@ -144,7 +144,7 @@ async fn a_real_node_exporter_serves_what_the_agent_wrote() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_once_and_probing_goes_on() {
+async fn textfile_full_disk_warns_once() {
     let directory = Directory::new("textfile-full");
     let config = directory.file("agent.yaml", ONE_TARGET);
     let folder = directory.0.join("disk");
@@ -178,7 +178,7 @@ async fn a_full_disk_is_told_once_and_probing_goes_on() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_meant_is_refused() {
+async fn textfile_invalid_flags_are_refused() {
     let directory = Directory::new("textfile-refused");
     let config = directory.file("agent.yaml", ONE_TARGET);
     let refused = async |arguments: &[&str], why: &str| {

@@ -35,7 +35,7 @@ fn auth(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<String>, Stri
 }
 
 #[test]
-fn the_name_alone_is_a_plan() {
+fn plan_needs_only_a_name() {
     let plans = planned(&["cache1.redis.cache.windows.net", "amr1.westeurope.redis.azure.net"], &[]).expect("plans");
     let ports: Vec<_> = plans.plans.iter().map(|plan| (plan.target.port, plan.target.tls)).collect();
     assert_eq!(ports, [(6380, true), (10_000, true)]);
@@ -44,7 +44,7 @@ fn the_name_alone_is_a_plan() {
 }
 
 #[test]
-fn the_scheme_and_plaintext_say_whether_tls_is_spoken() {
+fn plan_scheme_and_plaintext_decide_tls() {
     let spoken = |arguments: &[&str]| {
         planned(arguments, &[]).map(|plans| (plans.plans[0].target.tls, plans.plans[0].target.port))
     };
@@ -56,7 +56,7 @@ fn the_scheme_and_plaintext_say_whether_tls_is_spoken() {
 }
 
 #[test]
-fn passwords_are_taken_in_order() {
+fn plan_password_sources_have_an_order() {
     let directory = std::env::temp_dir().join(format!("redpath-plans-{}", std::process::id()));
     fs::create_dir_all(&directory).expect("a directory");
     let file = directory.join("key");
@@ -76,14 +76,14 @@ fn passwords_are_taken_in_order() {
 }
 
 #[test]
-fn a_password_in_a_url_is_warned_of_once_and_not_shown() {
+fn plan_url_password_warns_once_and_is_hidden() {
     let plans = planned(&["rediss://:canary-7f3@a", "rediss://:canary-7f3@b"], &[]).expect("plans");
     assert_eq!(plans.warnings.len(), 1);
     assert!(plans.warnings[0].contains("seen by others") && !plans.warnings[0].contains("canary"));
 }
 
 #[test]
-fn views_are_held_to_what_there_is() {
+fn plan_views_are_limited_to_available() {
     let selected = |arguments: &[&str]| planned(arguments, &[]).map(|plans| plans.plans[0].clone());
     assert!(selected(&["h", "--views", "all,libc"]).is_ok_and(|plan| plan.views == ViewSelection::All));
     let azure = selected(&["h", "--views", "azure,system:10.0.0.2"]).unwrap_or_else(|error| panic!("{error}"));
@@ -93,7 +93,7 @@ fn views_are_held_to_what_there_is() {
 }
 
 #[test]
-fn a_token_is_for_who_asks_for_one() {
+fn plan_token_only_for_entra() {
     let host = "cache1.redis.cache.windows.net";
     let pod = [("AZURE_FEDERATED_TOKEN_FILE", "/var/run/token"), ("REDPATH_PASSWORD", "k"), ("REDPATH_USERNAME", "u")];
     assert_eq!(auth(&[host, "--auth", "entra"], &pod), (None, "workload_identity -".into()));

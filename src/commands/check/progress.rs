@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_names_a_target_that_is_waited_for() {
+    fn progress_line_names_pending_target() {
         let names = ["cache1", "cache2", "cache3"].map(str::to_owned).to_vec();
         let mut progress = Progress { names, finished: vec![false; 3], is_terminal: false, is_drawn: false };
         assert_eq!(progress.line().as_deref(), Some("probing 1 of 3: cache1 ..."));

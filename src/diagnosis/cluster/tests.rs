@@ -96,7 +96,7 @@ const CLASSIC: &str = "cache1.redis.cache.windows.net";
 const MANAGED: &str = "amr1.westeurope.redis.azure.net";
 
 #[test]
-fn each_service_has_its_range_of_ports() {
+fn node_ports_depend_on_service() {
     for (host, port, range) in [
         (CLASSIC, 15_002, "15000-15999"),
         (MANAGED, 8_502, "8500-8599"),
@@ -116,7 +116,7 @@ fn each_service_has_its_range_of_ports() {
 }
 
 #[test]
-fn what_the_cluster_says_of_a_node_comes_before_the_firewall() {
+fn node_health_outranks_firewall_cause() {
     let down = unreachable("10.60.4.5:15002", NodeRole::Master, ConnectFailure::Refused);
     let detail = |node: ClusterNode| {
         let diagnosis = case(CLASSIC, "10.60.4.5", announced(vec![node]));
@@ -129,7 +129,7 @@ fn what_the_cluster_says_of_a_node_comes_before_the_firewall() {
 }
 
 #[test]
-fn a_node_that_fails_beyond_tcp_is_no_matter_of_ports() {
+fn node_failure_after_tcp_is_not_port_cause() {
     let mut odd = node("10.60.4.5:15002", NodeRole::Replica, NodeState::Unreachable);
     let mut phases = ConnectionPhases::not_reached(StoppedBy::Tls);
     phases.connect = Phase::done(Duration::from_millis(1));
@@ -142,7 +142,7 @@ fn a_node_that_fails_beyond_tcp_is_no_matter_of_ports() {
 }
 
 #[test]
-fn on_the_wrong_path_the_nodes_are_no_news() {
+fn node_failure_on_wrong_path_is_suppressed() {
     let nodes = vec![
         unreachable("10.60.4.5:15002", NodeRole::Master, ConnectFailure::Timeout),
         node("20.50.1.11:15001", NodeRole::Master, NodeState::UnexpectedAddress),
@@ -155,7 +155,7 @@ fn on_the_wrong_path_the_nodes_are_no_news() {
 }
 
 #[test]
-fn a_certificate_for_names_is_a_warning_and_no_more() {
+fn node_certificate_for_names_is_warning() {
     let mut lacking = node("10.60.4.5:15000", NodeRole::Master, NodeState::Reachable);
     lacking.certificate_covers_ip = Some(false);
     let diagnosis = case(CLASSIC, "10.60.4.5", announced(vec![lacking.clone()]));
@@ -166,7 +166,7 @@ fn a_certificate_for_names_is_a_warning_and_no_more() {
 }
 
 #[test]
-fn no_time_is_not_silence() {
+fn node_without_time_is_not_timeout() {
     let mut hurried = node("10.60.4.5:15000", NodeRole::Master, NodeState::NotTried);
     hurried.not_tried = Some(NotTried::NoTime);
     let diagnosis = case(CLASSIC, "10.60.4.5", announced(vec![hurried]));
@@ -175,7 +175,7 @@ fn no_time_is_not_silence() {
 }
 
 #[test]
-fn a_finding_names_a_few_of_many() {
+fn node_finding_names_a_few_of_many() {
     let nodes = (1..=1_000)
         .map(|port| unreachable(&format!("10.60.4.5:{port}"), NodeRole::Master, ConnectFailure::Timeout))
         .collect();
@@ -208,7 +208,7 @@ fn any_node() -> impl Strategy<Value = ClusterNode> {
 
 proptest! {
     #[test]
-    fn any_record_is_diagnosed_and_always_the_same(
+    fn cluster_diagnosis_is_total_and_stable(
         nodes in proptest::collection::vec(any_node(), 0..40),
         left_out in any::<u32>(),
         uncovered in proptest::option::of(any::<u16>()),

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_takes_is_lost_and_told() {
+    fn log_counts_dropped_lines() {
         for format in [LogFormat::Text, LogFormat::Json] {
             let (mut reader, pipe) = io::pipe().expect("a pipe");
             let log = NonBlocking::new(pipe, format);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_longer_than_is_taken_ends_where_it_is_cut() {
+    fn log_long_line_is_truncated() {
         let (mut reader, pipe) = io::pipe().expect("a pipe");
         let log = NonBlocking::new(pipe, LogFormat::Text);
         (&log).write_all(&[b'y'; 1 << 20]).expect("never an error");

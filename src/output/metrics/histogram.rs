@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bound_holds_what_equals_it() {
+    fn histogram_bound_includes_equal_value() {
         let mut distribution = Distribution::new(&Bounds::new(&[1.0, 0.5, f64::INFINITY, 1.0]));
         for value in [0.5, 0.6, 1.0, 7.0] {
             distribution.observe(value);

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scrapers_and_browsers_get_what_they_prefer() {
+    fn negotiation_prefers_clients_format() {
         for (accept, expected) in [
             // Prometheus 2.42, 3.5, and one told to scrape text first.
             (

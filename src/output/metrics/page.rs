@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn open_metrics_is_what_its_specification_says() {
+    fn open_metrics_follows_specification() {
         let expected = r#"# HELP redpath_probe_duration_seconds How long whole probes took.
 # TYPE redpath_probe_duration_seconds histogram
 redpath_probe_duration_seconds_bucket{target="a",le="0.5"} 0
@@ -254,7 +254,7 @@ redpath_schedule_lag_seconds 0.25
     }
 
     #[test]
-    fn the_text_format_keeps_the_names_and_has_no_end() {
+    fn text_format_keeps_names_without_eof() {
         let text = page(ExpositionFormat::Text).write();
         assert!(
             text.contains("# TYPE redpath_probes_total counter\nredpath_probes_total{target=\"a\\\"b\\\\c\\nd\"} 3\n")
@@ -264,7 +264,7 @@ redpath_schedule_lag_seconds 0.25
     }
 
     #[test]
-    fn what_is_written_later_is_the_same() {
+    fn page_rendered_later_is_the_same() {
         let durations: Vec<Distribution> = (0..500_u32)
             .map(|number| {
                 let mut durations = Distribution::new(&Bounds::new(&[0.5, 1.0]));
@@ -289,7 +289,7 @@ redpath_schedule_lag_seconds 0.25
     }
 
     #[test]
-    fn no_label_acts_on_a_terminal() {
+    fn label_values_have_no_terminal_controls() {
         let mut page = Page::new(ExpositionFormat::Text);
         page.add(&family::PROBES, [("target", "a\u{1b}[2J\nb")], 1.0);
         assert!(page.write().contains("{target=\"a\\\\u{1b}[2J\\nb\"} 1\n"));

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_called_like_a_field_misleads_nobody() {
+    fn process_stat_survives_odd_program_name() {
         let text = "42 (a) b (c) S 1 42 42 0 -1 4194304 9 0 0 0 150 50 0 0 20 0 7 0 4242 1048576 99 1844";
         let expected = Stat { cpu_ticks: 200.0, threads: 7.0, start_ticks: 4242.0, virtual_bytes: 1_048_576.0 };
         assert_eq!(Stat::read(text), Some(expected));

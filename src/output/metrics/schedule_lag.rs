@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_stays_for_one_to_two_windows() {
+    fn schedule_lag_keeps_worst_for_two_windows() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut lag = Lag::new(start);

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prose_is_wrapped_and_words_are_not() {
+    fn style_wraps_between_words() {
         let style = Style { color: false, width: 80, unicode: false };
         assert_eq!(wrap("one two  three\nfour", 9, &style), ["one two", "three", "four"]);
         assert_eq!(wrap("a abcdefghijkl b", 4, &style), ["a", "abcdefghijkl", "b"]);

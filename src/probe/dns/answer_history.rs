@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_addresses_are_counted_from_the_first_time() {
+    fn answer_history_counts_equal_addresses() {
         let memory = Memory::default();
         let began = Instant::now();
         let note = |ip: &str, ttl: u32, after: u64| {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_changes_nothing_and_the_number_is_bounded() {
+    fn answer_history_ignores_failures_is_bounded() {
         let memory = Memory::default();
         let now = Instant::now();
         for host in 0..MAX_ANSWERS + 10 {

@@ -176,7 +176,7 @@ mod tests {
     use crate::observation::dns::ViewKind;
 
     #[test]
-    fn the_hosts_line_is_found() {
+    fn nsswitch_hosts_line_is_found() {
         let text = "127.0.0.1 localhost\n# 10.0.0.1 cache1.example\n\n20.50.1.10\tother Cache1.example. # pinned\n";
         let found = parse_hosts(text, "cache1.example");
         assert_eq!(found.len(), 1);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn localhost_is_answered_from_the_hosts_file() {
+    async fn libc_localhost_comes_from_hosts_file() {
         let pool = LibcPool::new();
         let mut view = View::new("libc", ViewKind::Libc, None);
         pool.ask(&mut view, &super::super::host("localhost")).await;
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn calls_that_hang_take_no_turn_from_others() {
+    async fn libc_hung_calls_leave_permits_for_others() {
         let pool = LibcPool::new();
         let hanging =
             Arc::clone(&pool.turns).acquire_many_owned(MAX_CONCURRENT_LOOKUPS.try_into().expect("a few")).await;

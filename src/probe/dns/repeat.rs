@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_worth_another_try() {
+    fn repeat_differing_answers_cause_retry() {
         let expectation = Expectation::default();
         let libc = view("libc", ViewKind::Libc, "", &["10.60.4.5"]);
         let same = view("system:10.10.0.53", ViewKind::System, "10.10.0.53:53", &["10.60.4.5", "fd00::5"]);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_given_number_is_exact() {
+    fn repeat_given_count_is_exact() {
         let libc = View::new("libc", ViewKind::Libc, None);
         let configured = View::new("hub", ViewKind::Resolver, None);
         assert_eq!((further_for_all(None), further_for_all(Some(1)), further_for_all(Some(20))), (0, 0, 19));

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_glibc_takes() {
+    fn resolv_conf_parses_like_glibc() {
         let conf = parse(
             "nameserver 10.10.0.53\nnonsense here\nnameserver fe80::1%1\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n\
              search a.example b.example\noptions ndots:5 use-vc\n",
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_and_environment() {
+    fn resolv_conf_defaults_and_environment() {
         let conf = parse("nameserver 10.0.0.1\n");
         assert_eq!((conf.search.as_slice(), conf.ndots), (["corp.example".to_owned()].as_slice(), 1));
         let conf = ResolvConf::parse(b"search x\noptions ndots:2", None, |name| match name {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_or_missing_file_is_named() {
+    fn resolv_conf_empty_or_missing_is_named() {
         let path = std::env::temp_dir().join(format!("redpath-no-such-{}", std::process::id()));
         let conf = ResolvConf::read(&path);
         assert!(conf.error.is_some_and(|error| error.contains("cannot be read")));

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn ndots_decides_whether_the_bare_name_comes_first() {
+    fn search_ndots_decides_bare_name_first() {
         let search = ["ns.svc.cluster.local", "svc.cluster.local"];
         assert_eq!(
             walked("a.b", &search, 5, ViewOutcome::NameNotFound),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_the_list() {
+    fn search_stops_where_glibc_stops() {
         let search = ["x", "y"];
         for outcome in [ViewOutcome::Refused, ViewOutcome::Timeout, ViewOutcome::BadAnswer] {
             assert_eq!(walked("a", &search, 1, outcome), ["a.x", "a"], "{outcome}: the bare name is still tried");
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_cname_ends_the_walk() {
+    fn search_cname_without_address_stops() {
         let mut walk = SearchList::new(&host("a"), &["x".into()], 1);
         walk.next_name();
         walk.note(&asked(ViewOutcome::NoData, 1));
@@ -189,8 +189,9 @@ mod tests {
     }
 
     proptest! {
+        /// The bare name is always among them.
         #[test]
-        fn every_name_is_asked_at_most_once_and_the_bare_one_always(
+        fn search_asks_each_name_once(
             labels in prop::collection::vec("[a-z]{1,5}", 1..6),
             search in prop::collection::vec("[a-z.]{0,8}", 0..6),
             ndots in 0u32..16,

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_are_read() {
+    fn resp_replies_parse() {
         assert_eq!(first(b"+PONG\r\n").expect("a reply"), Value::SimpleString("PONG".into()));
         assert_eq!(
             first(b">2\r\n+pubsub\r\n+x\r\n+PONG\r\n").expect("after a push"),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_no_reply_is_told_apart() {
+    fn resp_invalid_replies_are_classified() {
         assert!(
             matches!(first(b"HTTP/1.1 400 Bad Request\r\n"), Err(ReadError::NotRedis(head)) if head.starts_with(b"HTTP"))
         );
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unasked_reply_is_none() {
+    fn resp_unsolicited_reply_is_rejected() {
         let (replies, _) = converse(b"+PONG\r\n+PONG\r\n-ERR bye\r\n", &[]);
         assert!(matches!(replies[0], Reply::Answer(Value::SimpleString(_))));
         assert!(matches!(replies[1], Reply::Unsolicited(Value::SimpleString(_))));
@@ -266,7 +266,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(128))]
 
         #[test]
-        fn any_bytes_are_survived(
+        fn resp_any_bytes_do_not_panic(
             bytes in prop_oneof![
                 proptest::collection::vec(any::<u8>(), 0..400),
                 "([+:$*%|~_,#!=(>-]-?[0-9]{0,20}(\r\n)?[a-z]{0,5}(\r\n)?){0,40}".prop_map(String::into_bytes),
@@ -278,7 +278,7 @@ mod tests {
         }
 
         #[test]
-        fn the_pieces_do_not_matter(text in "[a-zA-Z0-9 ]{0,60}", cuts in proptest::collection::vec(1_usize..9, 0..30)) {
+        fn resp_chunking_does_not_matter(text in "[a-zA-Z0-9 ]{0,60}", cuts in proptest::collection::vec(1_usize..9, 0..30)) {
             let bytes = format!("${}\r\n{text}\r\n", text.len());
             let (replies, broken) = converse(bytes.as_bytes(), &cuts);
             prop_assert_eq!(replies, vec![Reply::Answer(Value::BulkString(text.into_bytes()))]);

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn alerts_have_their_names_of_the_rfc() {
+    fn tls_alert_names_follow_rfc() {
         for (alert, name) in [
             (AlertDescription::HandshakeFailure, "handshake_failure"),
             (AlertDescription::UnknownCA, "unknown_ca"),

@@ -196,14 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn names_have_their_type_in_front() {
+    fn certificate_names_have_type_prefix() {
         let facts = facts(&certificate(vec!["*.example.org".into(), "10.60.4.5".into(), "fd00::1".into()], "cache"));
         assert_eq!(facts.sans, ["*.example.org", "IP:10.60.4.5", "IP:fd00::1"]);
         assert_eq!((facts.subject.as_str(), facts.unreadable, facts.sha256.len()), ("CN=cache", None, 64));
     }
 
     #[test]
-    fn a_hostile_certificate_is_bounded() {
+    fn certificate_hostile_input_is_bounded() {
         let names = (0..3_000).map(|number| format!("{number}.example.org")).collect();
         let facts = facts(&certificate(names, &format!("{}\u{1b}[2J", "x".repeat(2_000))));
         assert_eq!(facts.sans.len(), MAX_NAMES);
@@ -212,12 +212,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_a_certificate_of_some_kind(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn certificate_any_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             prop_assert!(facts(&CertificateDer::from(bytes)).unreadable.is_some());
         }
 
         #[test]
-        fn a_damaged_certificate_is_survived(place in 0_usize..300, byte in any::<u8>()) {
+        fn certificate_damaged_does_not_panic(place in 0_usize..300, byte in any::<u8>()) {
             let mut der = certificate(vec!["a.example.org".into()], "cache").to_vec();
             let place = place % der.len();
             der[place] = byte;

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_choice_is_read() {
+    fn recorder_reads_server_hello() {
         let tls13 = hello(0x0303, 0x1302, &[0, 51, 0, 2, 0, 29, 0, 43, 0, 2, 3, 4]);
         assert_eq!(read(&tls13), Some(("TLSv1.3".into(), "TLS_AES_256_GCM_SHA384".into())));
         let tls12 = hello(0x0303, 0xc02f, &[]);
@@ -190,7 +190,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..600), cut in 0_usize..200) {
+        fn recorder_any_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600), cut in 0_usize..200) {
             let _ = read(&bytes);
             let whole = hello(0x0303, 0x1301, &bytes);
             let _ = read(&whole[..whole.len().min(cut)]);

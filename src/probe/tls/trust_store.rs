@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_is_read_again_when_it_has_changed() {
+    async fn trust_store_reloads_changed_file() {
         let ca = || {
             let key = rcgen::KeyPair::generate().expect("a key");
             rcgen::CertificateParams::new(Vec::<String>::new())
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_file_there_is_always_something() {
+    async fn trust_store_default_is_never_empty() {
         let stores = stores();
         let trust = stores.get(None).await.expect("platform or compiled in");
         assert!(!trust.roots.is_empty());

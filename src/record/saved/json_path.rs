@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_of_every_value() {
+    fn json_path_names_every_value() {
         let document = "{\"a\": [1, {\"b\\\"{\": [[], 22]}, \"x,]\"],\n \"c\": {\"d\": -3.5}, \"é\": [{\"z\": null}]}";
         for (until, path) in [
             ("{\"a\": [1", "a[0]"),

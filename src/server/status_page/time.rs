@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_have_two_units_at_most() {
+    fn age_has_at_most_two_units() {
         for (seconds, words) in [
             (0, "0 s"),
             (59, "59 s"),
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_in_utc_and_a_clock_that_was_set_back_gives_no_age() {
+    fn time_is_utc_and_clock_step_gives_no_age() {
         let at = |seconds| Timestamp::from_unix(seconds).expect("a time");
         let words = moment(at(1_790_000_000));
         assert_eq!(words, "<time datetime=\"2026-09-21T14:13:20Z\">2026-09-21 14:13:20 UTC</time>");

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_file_is_read() {
+    fn web_config_complete_file_parses() {
         let hash = bcrypt::hash("x", 4).expect("a hash");
         let text = format!(
             "tls_server_config:
@@ -270,7 +270,7 @@ basic_auth_users:
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_what_is_accepted() {
+    fn web_config_error_names_accepted_values() {
         let tls = |rest: &str| format!("tls_server_config: {{cert_file: a, key_file: b, {rest}}}");
         for (text, expected) in [
             ("".to_owned(), "it is empty"),
@@ -312,12 +312,12 @@ basic_auth_users:
 
     proptest! {
         #[test]
-        fn no_text_panics(text in ".{0,200}") {
+        fn web_config_any_text_does_not_panic(text in ".{0,200}") {
             let _ = parse(&text, Path::new("."));
         }
 
         #[test]
-        fn no_tree_panics(
+        fn web_config_any_tree_does_not_panic(
             key in "tls_server_config|http_server_config|basic_auth_users",
             inner in "cert_file|key_file|headers|http2|cipher_suites|client_allowed_sans|min_version|[a-z]{0,4}",
             value in r#"\[\]|\{\}|"[^"\\]{0,20}"|-?[0-9]{1,20}|true|~|\[[a-z]{0,5}\]|\*a|&a x"#,

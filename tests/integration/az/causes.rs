@@ -166,7 +166,7 @@ impl Story {
 }
 
 #[test]
-fn facts_that_agree_add_nothing() {
+fn az_agreeing_facts_add_no_finding() {
     let agreeing = Story {
         files: &[
             "redis-show.cli",
@@ -183,7 +183,7 @@ fn facts_that_agree_add_nothing() {
 }
 
 #[test]
-fn an_endpoint_that_is_not_approved_is_deeper_than_silence() {
+fn az_pending_endpoint_explains_timeout() {
     for (file, state, hint) in [
         ("private-endpoint-show-pending.arm", "Pending", "approve"),
         ("private-endpoint-show-rejected.cli", "Rejected", "approved"),
@@ -202,27 +202,28 @@ fn an_endpoint_that_is_not_approved_is_deeper_than_silence() {
 }
 
 #[test]
-fn an_approved_endpoint_leaves_silence_to_rules_and_routes() {
+fn az_approved_endpoint_leaves_timeout_to_nsg() {
     let story = Story { answers: false, files: &["private-endpoint-show-approved.cli"], ..GOOD };
     let diagnosis = story.diagnosed();
     assert_eq!(diagnosis.verdict.cause, Cause::Code(Code::ConnectTimeout));
     assert!(diagnosis.findings[0].detail.contains("says that the connection is approved"), "{diagnosis:#?}");
 }
 
+/// The connection is newer than the file.
 #[test]
-fn an_endpoint_that_answers_makes_its_pending_state_old() {
+fn az_pending_endpoint_that_answers_is_stale() {
     let finding = Story { files: &["private-endpoint-show-pending.arm"], ..GOOD }.warning(Code::AzMismatch);
     assert!(finding.summary.contains("answers") && finding.summary.contains("Pending"), "{finding:#?}");
 }
 
 #[test]
-fn a_zone_that_is_not_seen_is_not_the_endpoints_fault() {
+fn az_unseen_zone_outranks_endpoint_state() {
     let codes = Story { dns: Dns::Unseen, files: &["private-endpoint-show-pending.arm"], ..GOOD }.codes();
     assert_eq!(codes[..2], [Code::PrivateZoneNotSeen, Code::EndpointNotApproved], "both are to be mended");
 }
 
 #[test]
-fn the_wrong_group_id() {
+fn az_wrong_group_id_is_named() {
     let story =
         Story { host: MANAGED, dns: Dns::NoEndpoint, files: &["private-endpoint-show-wrong-group.cli"], ..GOOD };
     let finding = story.error(Code::WrongGroupId, &[Code::NoPrivateEndpoint, Code::EndpointNotApproved]);
@@ -234,7 +235,7 @@ fn the_wrong_group_id() {
 }
 
 #[test]
-fn an_unlinked_zone_and_one_that_is_linked_elsewhere() {
+fn az_zone_unlinked_or_linked_elsewhere() {
     let story = Story { dns: Dns::Unseen, files: &["private-dns-zone-list-unlinked.arm"], ..GOOD };
     let finding = story.error(Code::ZoneNotLinked, &[Code::PrivateZoneNotSeen]);
     assert!(finding.commands.iter().all(|command| command.contains("--resource-group rg-net ")), "{finding:#?}");
@@ -258,7 +259,7 @@ fn an_unlinked_zone_and_one_that_is_linked_elsewhere() {
 }
 
 #[test]
-fn the_zone_of_another_service() {
+fn az_zone_of_other_service_is_named() {
     for dns in [Dns::Unseen, Dns::Missing] {
         let story = Story {
             host: MANAGED,
@@ -274,7 +275,7 @@ fn the_zone_of_another_service() {
 }
 
 #[test]
-fn the_right_zone_group_without_records_is_said() {
+fn az_zone_group_without_records_is_named() {
     let story = Story { dns: Dns::Missing, files: &["redis-show.cli", "dns-zone-group-list-no-records.cli"], ..GOOD };
     let diagnosis = story.diagnosed();
     assert_eq!(diagnosis.verdict.cause, Cause::Code(Code::PrivateRecordMissing));
@@ -282,7 +283,7 @@ fn the_right_zone_group_without_records_is_said() {
 }
 
 #[test]
-fn a_link_that_falls_back_hides_a_missing_record() {
+fn az_fallback_link_hides_missing_record() {
     let story = Story { dns: Dns::Unseen, files: &["link-vnet-list-fallback.arm"], ..GOOD };
     let finding = story.error(Code::FallbackToInternet, &[Code::PrivateZoneNotSeen]);
     assert!(finding.summary.contains("spoke-1") && finding.detail.contains("cannot be known"), "{finding:#?}");
@@ -292,7 +293,7 @@ fn a_link_that_falls_back_hides_a_missing_record() {
 }
 
 #[test]
-fn public_network_access_is_a_warning_beside_a_right_path() {
+fn az_public_access_warns_on_right_path() {
     let story = Story { files: &["redis-show-public.arm"], ..GOOD };
     let diagnosis = story.diagnosed();
     assert_eq!(
@@ -305,7 +306,7 @@ fn public_network_access_is_a_warning_beside_a_right_path() {
 }
 
 #[test]
-fn what_differs_is_told_with_its_file() {
+fn az_mismatch_names_the_file() {
     let files: &[&str] = &["redis-show.cli", "private-endpoint-show-approved.cli"];
     for (story, says) in [
         (Story { port: Some(10_000), files, ..GOOD }, "the port in use is 10000, and by"),
@@ -341,7 +342,7 @@ fn what_differs_is_told_with_its_file() {
 }
 
 #[test]
-fn commands_have_the_names_of_the_files_and_never_what_a_shell_would_act_on() {
+fn az_names_are_shell_escaped() {
     let story =
         Story { answers: false, files: &["private-endpoint-connection-list-pending.cli", "redis-show.cli"], ..GOOD };
     let mut target = Target::new(HostName::parse(CLASSIC).expect("a host name"), None, true);
@@ -367,7 +368,7 @@ fn commands_have_the_names_of_the_files_and_never_what_a_shell_would_act_on() {
 }
 
 #[test]
-fn an_older_version_of_tls_than_az_says_is_a_difference() {
+fn az_lower_tls_version_is_mismatch() {
     let story = Story { files: &["redis-show.cli"], ..GOOD };
     let mut target = Target::new(HostName::parse(CLASSIC).expect("a host name"), None, true);
     let mut expectation = Expectation::default();
@@ -384,8 +385,9 @@ fn an_older_version_of_tls_than_az_says_is_a_difference() {
     }
 }
 
+/// The record names the service that manages it.
 #[test]
-fn an_address_that_az_does_not_know_is_unexpected_and_the_record_names_its_maker() {
+fn az_unknown_address_is_unexpected() {
     let files: &[&str] = &["private-endpoint-show-approved.cli", "record-set-show-stale.arm"];
     let diagnosis = Story { dns: Dns::Private("10.60.4.99"), files, ..GOOD }.diagnosed();
     assert_eq!(diagnosis.verdict.cause, Cause::Code(Code::UnexpectedAddress));

@@ -37,7 +37,7 @@ fn check(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn check_takes_from_az_what_is_not_given() {
+fn check_fills_in_from_az() {
     let server = DnsServer::start(Zone::healthy(HOST, ENDPOINT).script());
     let resolver = format!("lab={}", server.address());
     let port = closed_port(ENDPOINT).port();
@@ -69,7 +69,7 @@ fn check_takes_from_az_what_is_not_given() {
 }
 
 #[test]
-fn a_port_that_is_given_stays_and_the_difference_is_told() {
+fn check_given_port_wins_over_az() {
     let server = DnsServer::start(Zone::healthy(HOST, ENDPOINT).script());
     let resolver = format!("lab={}", server.address());
     let port = closed_port(ENDPOINT).port();
@@ -92,7 +92,7 @@ fn a_port_that_is_given_stays_and_the_difference_is_told() {
 }
 
 #[test]
-fn files_that_are_none_end_the_command_with_one_sentence() {
+fn check_unreadable_az_file_is_one_sentence() {
     let manifest = format!("{}/Cargo.toml", env!("CARGO_MANIFEST_DIR"));
     let zones = fixture("private-dns-zone-list-linked.cli");
     let zones = zones.to_str().expect("UTF-8");
@@ -114,7 +114,7 @@ fn files_that_are_none_end_the_command_with_one_sentence() {
 }
 
 #[test]
-fn config_from_az_writes_a_configuration_that_loads() {
+fn config_from_az_output_loads() {
     let names = [
         "redis-show.cli",
         "private-endpoint-list.arm",
@@ -151,7 +151,7 @@ fn config_from_az_writes_a_configuration_that_loads() {
 }
 
 #[test]
-fn config_from_az_of_a_database_without_tls_and_of_nothing() {
+fn config_from_az_without_tls_or_resources() {
     let (_, out, _) = written(&[fixture("redisenterprise-show-managed.cli")]);
     assert!(config::parse(&out).is_ok_and(|config| config.targets[0].plan.expectation.endpoints.is_empty()), "{out}");
     assert!(out.contains("no file gives the private endpoint's address"), "{out}");
@@ -172,7 +172,7 @@ fn config_from_az_of_a_database_without_tls_and_of_nothing() {
 }
 
 #[test]
-fn expect_from_fills_in_what_the_configuration_leaves_out() {
+fn expect_from_fills_in_configuration() {
     let config =
         config::load(Path::new("tests/configs/valid/expect-from.yaml")).unwrap_or_else(|error| panic!("{error}"));
     let [classic, managed, without] = [0, 1, 2].map(|index| &config.targets[index]);
@@ -184,7 +184,7 @@ fn expect_from_fills_in_what_the_configuration_leaves_out() {
 }
 
 #[test]
-fn a_reload_reads_the_files_anew() {
+fn reload_rereads_az_files() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let (file, yaml) = (folder.join("az-reload.json"), folder.join("az-reload.yaml"));
     let text = fs::read_to_string(fixture("private-endpoint-show-approved.cli")).expect("a fixture");

@@ -29,7 +29,7 @@ fn addresses(facts: &AzFacts, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_fixture_is_read() {
+fn az_every_fixture_parses() {
     let folder = fs::read_dir(fixture("x").parent().expect("a folder")).expect("the fixtures");
     let mut count = 0;
     for entry in folder {
@@ -41,7 +41,7 @@ fn every_fixture_is_read() {
 }
 
 #[test]
-fn a_classic_cache_with_its_endpoint() {
+fn az_classic_cache_with_endpoint() {
     let facts = about(&["redis-show.cli", "private-endpoint-list.arm", "dns-zone-group-list.cli"], CLASSIC);
     assert_eq!((facts.port(true), facts.port(false)), (Some(6380), None), "the port without TLS is closed");
     assert_eq!(addresses(&facts, CLASSIC), ["10.60.4.5"]);
@@ -56,7 +56,7 @@ fn a_classic_cache_with_its_endpoint() {
 }
 
 #[test]
-fn managed_and_enterprise_take_port_policy_and_keys_from_their_databases() {
+fn az_managed_reads_its_databases() {
     let all = [
         "redisenterprise-show-managed.cli",
         "redisenterprise-show-enterprise.arm",
@@ -76,7 +76,7 @@ fn managed_and_enterprise_take_port_policy_and_keys_from_their_databases() {
 }
 
 #[test]
-fn the_two_shapes_and_every_order_say_the_same() {
+fn az_list_or_show_in_any_order_is_equal() {
     let one = about(&["dns-zone-group-list.cli", "private-endpoint-connection-list-approved.cli"], CLASSIC);
     let other = about(&["private-endpoint-connection-list-approved.cli", "dns-zone-group-list.arm"], CLASSIC);
     assert_eq!(addresses(&one, CLASSIC), ["10.60.4.5"]);
@@ -93,7 +93,7 @@ fn the_two_shapes_and_every_order_say_the_same() {
 }
 
 #[test]
-fn zones_links_and_records_are_those_of_the_service() {
+fn az_zone_facts_belong_to_service() {
     let names = ["private-dns-zone-list-linked.cli", "link-vnet-list-fallback.arm", "record-set-list.cli"];
     let facts = about(&names, CLASSIC);
     assert_eq!(facts.zones.len(), 1);
@@ -105,7 +105,7 @@ fn zones_links_and_records_are_those_of_the_service() {
 }
 
 #[test]
-fn what_is_about_others_or_cannot_be_told_apart_is_left_aside() {
+fn az_unrelated_or_ambiguous_is_left_out() {
     let facts = about(&["redis-show.cli", "private-endpoint-list.arm"], "cache9.redis.cache.windows.net");
     assert!(!facts.is_about_something());
     assert!(facts.ignored[0].contains("say nothing about cache9.redis.cache.windows.net"), "{:?}", facts.ignored);
@@ -134,7 +134,7 @@ fn what_is_about_others_or_cannot_be_told_apart_is_left_aside() {
 }
 
 #[test]
-fn what_is_given_outranks_what_az_says() {
+fn az_given_values_outrank_files() {
     let files = read(&["redis-show.cli", "private-endpoint-show-approved.cli"]);
     let expect = |mut target: Target, given: bool, mut expectation: Expectation| {
         files.expect(&mut target, given, &mut expectation);
@@ -150,7 +150,7 @@ fn what_is_given_outranks_what_az_says() {
 }
 
 #[test]
-fn an_access_key_never_gets_past_the_reader() {
+fn az_access_keys_are_dropped() {
     let text = fs::read_to_string(fixture("redis-show.cli")).expect("the fixture");
     assert!(text.contains("canary-primary"), "the fixture has a key, as an old version of az prints it");
     let files = read(&["redis-show.cli"]);
@@ -168,7 +168,7 @@ fn an_access_key_never_gets_past_the_reader() {
 }
 
 #[test]
-fn bad_files_are_refused_in_one_sentence_that_names_the_place() {
+fn az_bad_file_error_names_position() {
     for (text, says) in [
         ("", "it is empty: the JSON of a command of az"),
         ("  \n", "it is empty"),
@@ -215,7 +215,7 @@ fn bad_files_are_refused_in_one_sentence_that_names_the_place() {
 }
 
 #[test]
-fn hostile_files_are_refused_within_bounds() {
+fn az_hostile_file_is_refused_within_bounds() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let written = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
@@ -245,7 +245,7 @@ fn hostile_files_are_refused_within_bounds() {
 }
 
 #[test]
-fn a_record_stays_small_whatever_the_files_hold() {
+fn az_record_size_is_bounded() {
     let text = fs::read_to_string(fixture("record-set-show-stale.arm")).expect("the fixture");
     let files = AzFiles::parse(&format!("[{}{text}]", format!("{text},").repeat(5_000)), "many.json").expect("records");
     assert_eq!(files.about(&host(CLASSIC)).records.len(), 32);

@@ -190,7 +190,7 @@ async fn output(command: &mut Command) -> Output {
 }
 
 #[tokio::test]
-async fn no_command_shows_a_secret_in_any_format() {
+async fn commands_print_no_secret() {
     let world = World::new("canary-commands");
     let search = world.search();
     world.misplace();
@@ -225,7 +225,7 @@ async fn no_command_shows_a_secret_in_any_format() {
 }
 
 #[tokio::test]
-async fn no_log_and_no_text_file_shows_a_secret_at_any_level() {
+async fn log_and_textfile_have_no_secret() {
     let world = World::new("canary-logs");
     let search = world.search();
     let config = world.directory.file("agent.yaml", &world.configuration(""));
@@ -273,7 +273,7 @@ async fn no_log_and_no_text_file_shows_a_secret_at_any_level() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_started_inherits_no_password() {
+async fn child_process_inherits_no_password() {
     let world = World::new("canary-az");
     let seen = world.directory.0.join("environment");
     let folder = az(&world.directory.0, &format!("env > {}.new; mv {0}.new {0}; exit 1", seen.display()));

@@ -65,7 +65,7 @@ async fn and_its_log(mut agent: Agent, search: &super::Search) {
 }
 
 #[tokio::test]
-async fn no_page_and_no_log_of_it_shows_a_secret() {
+async fn pages_and_their_log_have_no_secret() {
     let world = World::new("canary-pages");
     let search = world.search();
     let config = world.directory.file("agent.yaml", &world.configuration(""));
@@ -133,7 +133,7 @@ async fn no_page_and_no_log_of_it_shows_a_secret() {
 }
 
 #[tokio::test]
-async fn the_private_key_is_in_no_answer_and_no_log() {
+async fn tls_key_is_never_served_or_logged() {
     let world = World::new("canary-key");
     let search = world.search();
     let config = world.directory.file("agent.yaml", &world.configuration(""));

@@ -84,7 +84,7 @@ fn forms(secret: &str) -> Vec<(&'static str, String, usize)> {
 }
 
 #[test]
-fn whatever_way_a_secret_is_written_it_is_found() {
+fn canary_search_finds_every_encoding() {
     let secret = "Qx7vJ9zKw4+TmPq3/Zb8Rh=";
     let search = Search::for_all([("the key", secret)]);
     let hex: String = secret.bytes().map(|byte| format!("{byte:02X}")).collect();

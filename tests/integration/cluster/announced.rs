@@ -84,7 +84,7 @@ fn findings(plan: &Plan, observation: &Observation) -> Vec<(Code, Severity)> {
 }
 
 #[tokio::test]
-async fn the_older_command_is_asked_where_the_newer_is_not_known() {
+async fn cluster_shards_unknown_falls_back_to_slots() {
     let node = server("", "");
     let port = node.address().port();
     let main = server(NO_SHARDS, slots(&[("127.0.0.10", port), ("", port)]));
@@ -99,7 +99,7 @@ async fn the_older_command_is_asked_where_the_newer_is_not_known() {
 }
 
 #[tokio::test]
-async fn a_server_without_a_cluster_is_left_alone() {
+async fn cluster_disabled_asks_nothing_more() {
     for reply in ["-ERR This instance has cluster support disabled\r\n", "-ERR unknown command 'CLUSTER'\r\n"] {
         let main = server(reply, reply);
         let observation = probe(&plan(&main)).await;
@@ -110,7 +110,7 @@ async fn a_server_without_a_cluster_is_left_alone() {
 }
 
 #[tokio::test]
-async fn keyless_before_a_server_that_demands_authentication() {
+async fn cluster_keyless_with_auth_is_unknown() {
     let main = scripted(HERE, |_| Answer::line("-NOAUTH Authentication required."));
     let observation = probe(&plan(&main)).await;
     assert_eq!(observation.phases.cluster, Some(Phase::Skipped { reason: SkipReason::NoCredentials }));
@@ -118,7 +118,7 @@ async fn keyless_before_a_server_that_demands_authentication() {
 }
 
 #[tokio::test]
-async fn an_announcement_leads_nowhere_that_is_not_expected() {
+async fn cluster_unexpected_node_is_not_contacted() {
     let other = scripted(ELSEWHERE, |_| Answer::line("+PONG"));
     let port = other.address().port();
     let metadata = ("169.254.169.254", 80);
@@ -144,7 +144,7 @@ async fn an_announcement_leads_nowhere_that_is_not_expected() {
 }
 
 #[tokio::test]
-async fn the_targets_own_name_is_known_and_needs_no_resolution() {
+async fn cluster_own_name_needs_no_resolution() {
     let node = server("", "");
     let main = server(NO_SHARDS, slots(&[("LOCALHOST.", node.address().port())]));
     let observation = probe(&plan(&main)).await;
@@ -153,7 +153,7 @@ async fn the_targets_own_name_is_known_and_needs_no_resolution() {
 }
 
 #[tokio::test]
-async fn many_nodes_are_capped_and_counted() {
+async fn cluster_many_nodes_are_capped() {
     let node = server("", "");
     let listening = ("127.0.0.10", node.address().port());
     // Ports of 127.0.0.10 on which nobody listens refuse at once.
@@ -168,7 +168,7 @@ async fn many_nodes_are_capped_and_counted() {
 }
 
 #[tokio::test]
-async fn replies_that_are_none() {
+async fn cluster_invalid_replies_are_named() {
     let flood = [b"*1000000\r\n".as_slice(), &b":1\r\n".repeat(400_000)].concat();
     for (reply, is_expected) in [
         (flood, (|failure| matches!(failure, RedisFailure::TooLong { limit: 1_048_576 })) as fn(&RedisFailure) -> bool),
@@ -193,7 +193,7 @@ async fn replies_that_are_none() {
 }
 
 #[tokio::test]
-async fn an_empty_announcement_is_worth_a_look() {
+async fn cluster_empty_topology_is_noted() {
     let main = server("*0\r\n", "*0\r\n");
     let plan = plan(&main);
     let observation = probe(&plan).await;
@@ -202,7 +202,7 @@ async fn an_empty_announcement_is_worth_a_look() {
 }
 
 #[tokio::test]
-async fn six_slow_nodes_take_the_time_of_one() {
+async fn cluster_slow_nodes_run_concurrently() {
     let slow = Duration::from_millis(400);
     let nodes: Vec<FakeRedis> =
         (0..6).map(|_| scripted(HERE, move |_| Answer::Late(slow, Box::new(Answer::line("+PONG"))))).collect();
@@ -216,7 +216,7 @@ async fn six_slow_nodes_take_the_time_of_one() {
 }
 
 #[tokio::test]
-async fn a_silent_node_costs_the_others_nothing() {
+async fn cluster_silent_node_delays_no_other() {
     let node = server("", "");
     let silent = scripted(HERE, |_| Answer::Send(Vec::new()));
     let announced = [("127.0.0.10", silent.address().port()), ("127.0.0.10", node.address().port())];
@@ -230,7 +230,7 @@ async fn a_silent_node_costs_the_others_nothing() {
 }
 
 #[tokio::test]
-async fn an_interrupt_during_the_walk_keeps_what_is_known() {
+async fn cluster_interrupt_keeps_partial_result() {
     let (handle, interrupt) = Interrupt::new();
     let silent = scripted(HERE, move |_| {
         handle.raise();

@@ -11,8 +11,9 @@ const PRIMARY: &str = "canary-primary-1";
 const SECONDARY: &str = "canary-secondary-1";
 const ROTATED: &str = "canary-secondary-2";
 
+/// A changed file is used by the next probe.
 #[tokio::test]
-async fn both_keys_are_tested_side_by_side_and_a_changed_file_is_used_by_the_next_probe() {
+async fn both_keys_are_tested_and_reread() {
     let (certificates, directory) = (Certificates::new(), Directory::new("keys"));
     let users = ["--user", "default", "on", "~*", "&*", "+@all", &format!(">{PRIMARY}"), &format!(">{SECONDARY}")];
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &users);

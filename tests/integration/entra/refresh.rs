@@ -46,7 +46,7 @@ async fn all_is_quiet(agent: &Agent) {
 }
 
 #[tokio::test]
-async fn a_token_is_refreshed_before_it_expires_and_used_by_the_next_probe() {
+async fn entra_token_is_refreshed_before_expiry() {
     let world = World::new();
     let (first, second) = (token(1, 0, 8), token(2, 0, 3600));
     world.lets_in(&[&first, &second]);
@@ -68,8 +68,9 @@ async fn a_token_is_refreshed_before_it_expires_and_used_by_the_next_probe() {
     all_is_quiet(&agent).await;
 }
 
+/// The old token is used until it expires.
 #[tokio::test]
-async fn a_refresh_that_fails_is_said_while_the_old_token_lives_and_fails_the_phase_after() {
+async fn entra_failed_refresh_warns_then_fails() {
     let world = World::new();
     let first = token(1, 0, 12);
     world.lets_in(&[&first]);
@@ -91,7 +92,7 @@ async fn a_refresh_that_fails_is_said_while_the_old_token_lives_and_fails_the_ph
 }
 
 #[tokio::test]
-async fn a_kept_token_that_is_rejected_is_fetched_anew_once() {
+async fn entra_rejected_token_is_fetched_once() {
     let world = World::new();
     let (first, second) = (token(1, 0, 3600), token(2, 0, 3600));
     world.lets_in(&[&first]);

@@ -143,7 +143,7 @@ fn mutated(seed: u64, originals: &[String]) -> Vec<u8> {
 }
 
 #[test]
-fn a_thousand_damaged_records_are_read_or_refused() {
+fn explain_mutated_record_loads_or_errors() {
     let mut originals: Vec<String> =
         diagnosed().iter().map(|record| serde_json::to_string(record).expect("a record")).collect();
     originals.push(json::report(&records::report(diagnosed()[..2].to_vec())).expect("a report"));

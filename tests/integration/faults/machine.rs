@@ -71,7 +71,7 @@ fn sum(page: &str, family: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn descriptors_run_out() {
+async fn fault_descriptors_exhausted() {
     let world = World::new("descriptors", 12);
     let agent = Agent::start(world.command()).await;
     world.is_healthy(&agent).await;
@@ -126,7 +126,7 @@ impl Drop for Ended {
 }
 
 #[tokio::test]
-async fn a_secret_whose_mount_hangs_holds_two_threads() {
+async fn fault_hung_secret_mount_holds_two_threads() {
     let mut world = World::with("hung", 12, &["--requirepass", "hunter2"]);
     let secret = world.directory.file("password", "hunter2");
     let auth = format!("auth: {{method: password, password_file: {}}}, posture:", secret.display());
@@ -145,7 +145,7 @@ async fn a_secret_whose_mount_hangs_holds_two_threads() {
 }
 
 #[tokio::test]
-async fn memory_is_capped_at_32_mib() {
+async fn fault_memory_limited_to_32_mib() {
     let world = World::new("memory", 20);
     let cap = MemoryCap::of(32 << 20);
     let agent = Agent::start(world.command()).await;
@@ -156,7 +156,7 @@ async fn memory_is_capped_at_32_mib() {
 }
 
 #[tokio::test]
-async fn the_processor_is_wanted_by_others() {
+async fn fault_cpu_is_contended() {
     let world = World::new("starved", 4);
     let mut command = tokio::process::Command::new("taskset");
     command.args(["-c", "0", "nice", "-n", "10", env!("CARGO_BIN_EXE_redpath"), "agent", "--log-format", "json"]);
@@ -180,7 +180,7 @@ impl Spinning {
 }
 
 #[tokio::test]
-async fn it_is_stopped_and_goes_on() {
+async fn fault_process_stopped_and_continued() {
     // A minute, where somebody has the time: the shorter one is longer than every limit in the agent, too.
     let stood: f64 = std::env::var("REDPATH_TEST_STOPPED_SECONDS").map_or(7.0, |text| text.parse().expect("seconds"));
     let world = World::new("stopped", 8);
@@ -203,7 +203,7 @@ async fn it_is_stopped_and_goes_on() {
 }
 
 #[tokio::test]
-async fn the_clock_steps() {
+async fn fault_clock_steps() {
     let world = World::new("clock", 2);
     let offset = world.directory.file("offset", "+0");
     let library = format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH);
@@ -234,7 +234,7 @@ async fn the_clock_steps() {
 }
 
 #[tokio::test]
-async fn the_log_is_on_a_full_disk() {
+async fn fault_log_disk_is_full() {
     let world = World::new("full", 2);
     let port = free_port();
     let text = world.text.replace("127.0.0.1:0}", &format!("127.0.0.1:{port}}}"));
@@ -254,7 +254,7 @@ async fn the_log_is_on_a_full_disk() {
 }
 
 #[tokio::test]
-async fn nobody_reads_the_log() {
+async fn fault_log_is_not_read() {
     let world = World::new("unread", 2);
     // The pipe of its log is only read as far as the line that says that it has started.
     let mut agent = Agent::start(agent(&world.directory.file("redpath.yaml", &world.text))).await;

@@ -14,7 +14,7 @@ use crate::support::redis::Redis;
 use crate::support::zone::Zone;
 
 #[tokio::test]
-async fn a_name_server_dies_and_returns() {
+async fn fault_dns_server_restarts() {
     let certificates = Certificates::new();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &[]);
     let dns = DnsServer::start(Zone::healthy(HOST, HERE).script());
@@ -37,7 +37,7 @@ async fn a_name_server_dies_and_returns() {
 }
 
 #[tokio::test]
-async fn an_endpoint_moves_and_a_server_restarts() {
+async fn fault_endpoint_moves_and_server_restarts() {
     let certificates = Certificates::new();
     let mut redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &["--bind", "127.0.0.1", "127.0.0.2"]);
     let moved = Arc::new(AtomicBool::new(false));
@@ -67,7 +67,7 @@ async fn an_endpoint_moves_and_a_server_restarts() {
 
 /// As DHCP and an upgrade of the node do.
 #[tokio::test]
-async fn resolv_conf_changes_under_the_agent() {
+async fn fault_resolv_conf_changes() {
     const LINKED: &str = "10.10.0.52";
     const UNLINKED: &str = "10.10.0.53";
     let mut namespace = Namespace::new(&["10.10.0.52/32", "10.10.0.53/32"]);

@@ -13,7 +13,7 @@ const RELOADS: usize = 500;
 const STABLE: usize = 10;
 
 #[tokio::test]
-async fn five_hundred_reloads_lose_nothing_and_probe_nothing_twice() {
+async fn reload_500_times_keeps_targets() {
     let certificates = Certificates::new();
     let dns = DnsServer::start(Zone::healthy(HOST, HERE).script());
     // A server for each target, without TLS, so that each connection is one probe of one target.

@@ -20,7 +20,7 @@ const MORE_THREADS: u64 = 16;
 
 /// Two minutes, or as long as `REDPATH_TEST_SOAK_MINUTES` says; the first minute is for what is allocated once.
 #[tokio::test]
-async fn nothing_grows() {
+async fn soak_resources_stay_constant() {
     let minutes: f64 = std::env::var("REDPATH_TEST_SOAK_MINUTES").map_or(2.0, |text| text.parse().expect("minutes"));
     let certificates = Certificates::new();
     let leaf = certificates.leaf(Leaf::Good);

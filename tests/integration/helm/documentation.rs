@@ -51,7 +51,7 @@ fn documented(chart: &str) -> Vec<Documented> {
 }
 
 #[test]
-fn every_value_is_documented_and_the_tables_are_made_of_it() {
+fn helm_values_and_tables_match() {
     for (chart, least) in [("helm/redpath", 90), ("helm/redpath-sidecar", 28)] {
         let values = documented(chart);
         assert!(values.len() >= least, "{chart}: {}", values.len());
@@ -69,7 +69,7 @@ fn every_value_is_documented_and_the_tables_are_made_of_it() {
 
 /// A value that no variant sets may be rendered in any way, or not at all.
 #[test]
-fn every_value_is_set_in_a_variant() {
+fn helm_values_are_set_in_a_variant() {
     for (chart, application, prefix) in
         [("helm/redpath", "helm/redpath", ""), ("helm/redpath-sidecar", "helm/sample-app", "/redpath-sidecar")]
     {
@@ -86,7 +86,7 @@ fn every_value_is_set_in_a_variant() {
 
 /// One chart, one program: versions move together.
 #[test]
-fn the_charts_are_of_this_version() {
+fn helm_charts_have_project_version() {
     let version = env!("CARGO_PKG_VERSION");
     for chart in ["redpath", "redpath-sidecar"] {
         let text = std::fs::read_to_string(format!("helm/{chart}/Chart.yaml")).expect("the chart");
@@ -98,7 +98,7 @@ fn the_charts_are_of_this_version() {
 
 /// The page of the documentation is typed in: its files are written, its commands run, what they print is what it shows.
 #[test]
-fn the_documentation_shows_what_helm_prints() {
+fn helm_documentation_shows_real_output() {
     let text = std::fs::read_to_string("docs/helm.md").expect("the page");
     let folder = Directory::new("helm-documentation");
     let copied = Command::new("cp").args(["-r", "helm"]).arg(&folder.0).status();

@@ -50,7 +50,7 @@ fn dns() -> BTreeSet<String> {
 }
 
 #[test]
-fn egress_is_dns_redis_and_the_tokens_in_use() {
+fn egress_allows_dns_redis_and_tokens() {
     let mut expected: BTreeSet<String> = dns().iter().map(|way| way.replace("kube-dns", "coredns")).collect();
     expected.extend(set([
         // Resolvers of the configuration, name servers of the values.
@@ -89,7 +89,7 @@ fn egress_is_dns_redis_and_the_tokens_in_use() {
 }
 
 #[test]
-fn ingress_is_the_agents_port_alone() {
+fn ingress_allows_agent_port_only() {
     let policy = only(variant("redpath/networkpolicy"), "NetworkPolicy");
     assert_eq!(policy["spec"]["policyTypes"], serde_json::json!(["Ingress", "Egress"]));
     let rules = policy["spec"]["ingress"].as_array().expect("rules");
@@ -100,7 +100,7 @@ fn ingress_is_the_agents_port_alone() {
 
 /// The chart knows each service's ports by itself; this holds it to what the program makes of the same configuration.
 #[test]
-fn the_chart_and_the_program_mean_the_same_ports() {
+fn egress_ports_match_program() {
     let hosts = [
         "a.redis.cache.windows.net",
         "a.redis.cache.usgovcloudapi.net",
@@ -149,7 +149,7 @@ fn the_chart_and_the_program_mean_the_same_ports() {
 }
 
 #[test]
-fn the_tokens_in_use_follow_from_the_configuration() {
+fn egress_tokens_follow_configuration() {
     let directory = Directory::new("helm-tokens");
     for (auth, expected) in [
         ("{method: none}", &[][..]),

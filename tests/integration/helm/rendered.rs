@@ -16,7 +16,7 @@ use crate::support::agent::{Agent, Directory, agent};
 const KUBERNETES: [&str; 3] = ["1.25.0", "1.29.0", "1.37.0"];
 
 #[test]
-fn both_lines_have_nothing_to_say_of_the_charts() {
+fn helm_lint_has_no_objection() {
     for line in LINES {
         let sample = SAMPLE.join(line).join("sample-app").display().to_string();
         for chart in [CHART, "helm/redpath-sidecar", &sample] {
@@ -31,7 +31,7 @@ fn both_lines_have_nothing_to_say_of_the_charts() {
 }
 
 #[test]
-fn both_lines_render_the_same() {
+fn helm_3_and_4_render_the_same() {
     let (three, four): (Vec<_>, Vec<_>) = RENDERED.iter().partition(|(line, ..)| *line == "3");
     assert!(three.len() >= 17 && three.len() == four.len(), "{}", three.len());
     for ((_, variant, old), (_, other, new)) in three.into_iter().zip(four) {
@@ -41,7 +41,7 @@ fn both_lines_render_the_same() {
 }
 
 #[test]
-fn every_object_fits_the_schemas_of_kubernetes() {
+fn helm_objects_fit_kubernetes_schemas() {
     let directory = Directory::new("helm-schemas");
     let kubernetes = |object: &&Json| !object["apiVersion"].as_str().expect("a version").contains("monitoring");
     let native =
@@ -80,7 +80,7 @@ fn every_object_fits_the_schemas_of_kubernetes() {
 
 /// Pod Security Standards, "Restricted": what a pod must say, and must not have.
 #[test]
-fn every_pod_meets_the_restricted_standard() {
+fn helm_pods_meet_restricted_standard() {
     for (line, variant, objects) in RENDERED.iter() {
         for pod in pods(objects) {
             let spec = &pod["spec"];
@@ -114,7 +114,7 @@ fn every_pod_meets_the_restricted_standard() {
 }
 
 #[test]
-fn redpath_takes_every_configuration_and_every_argument() {
+fn helm_configurations_are_accepted() {
     let directory = Directory::new("helm-configuration");
     let mut taken = 0;
     for (line, variant, objects) in RENDERED.iter() {
@@ -137,14 +137,15 @@ fn redpath_takes_every_configuration_and_every_argument() {
 }
 
 #[test]
-fn the_defaults_are_rendered_as_they_were_reviewed() {
+fn helm_default_output_is_reviewed() {
     let text = helm("4", &["template", "redpath", CHART, "--namespace", "monitoring", "--set", ONE_TARGET]);
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/helm/defaults.yaml");
     assert_fixture(&fixture, &text.unwrap_or_else(|said| panic!("{said}")));
 }
 
+/// The agent reloads it by itself.
 #[test]
-fn a_change_that_the_agent_takes_up_by_itself_replaces_no_pod() {
+fn helm_reloadable_change_restarts_no_pod() {
     let checksum = |more: &[&str]| {
         let arguments = [&["--set", ONE_TARGET], more].concat();
         let objects = template("4", CHART, &arguments).unwrap_or_else(|said| panic!("{said}"));
@@ -161,7 +162,7 @@ fn a_change_that_the_agent_takes_up_by_itself_replaces_no_pod() {
 }
 
 #[test]
-fn an_image_is_named_by_its_digest_or_its_tag() {
+fn helm_image_by_digest_or_tag() {
     let image = |arguments: &[&str]| {
         let objects = template("4", CHART, &[&["--set", ONE_TARGET], arguments].concat());
         let objects = objects.unwrap_or_else(|said| panic!("{said}"));
@@ -176,7 +177,7 @@ fn an_image_is_named_by_its_digest_or_its_tag() {
 }
 
 #[test]
-fn workload_identity_has_its_label_and_its_annotations() {
+fn helm_workload_identity_is_labelled() {
     let objects = variant("redpath/workload-identity");
     let pod = pods(objects).next().expect("a pod");
     let account = only(objects, "ServiceAccount");
@@ -197,7 +198,7 @@ fn workload_identity_has_its_label_and_its_annotations() {
 }
 
 #[test]
-fn monitors_have_the_limits_that_azure_demands() {
+fn helm_monitors_have_azure_limits() {
     let limits =
         |spec: &Json| ["labelLimit", "labelNameLengthLimit", "labelValueLengthLimit"].map(|key| spec[key].clone());
     let azure = only(variant("redpath/azmonitoring"), "PodMonitor");
@@ -242,7 +243,7 @@ fn monitors_have_the_limits_that_azure_demands() {
 
 /// The rules and the dashboard have one source, and come through Helm as they are: their own templates are not Helm's.
 #[test]
-fn rules_and_dashboard_are_those_of_monitoring() {
+fn helm_rules_and_dashboard_match_monitoring() {
     for (copy, source) in [
         ("helm/redpath/files/redpath.rules.yaml", "monitoring/rules/redpath.rules.yaml"),
         ("helm/redpath/files/dashboard.json", "monitoring/dashboard/redpath.json"),
@@ -268,7 +269,7 @@ fn rules_and_dashboard_are_those_of_monitoring() {
 }
 
 #[tokio::test]
-async fn the_agent_knows_its_subnet_by_the_name_of_its_node() {
+async fn helm_agent_gets_node_name() {
     let directory = Directory::new("helm-subnet");
     let objects = variant("redpath/subnet-mapping");
     let text = configuration(objects).expect("a configuration").replace("cache1.redis.cache.windows.net", "localhost");

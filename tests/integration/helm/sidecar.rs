@@ -9,7 +9,7 @@ fn pod(name: &str) -> &'static Json {
 }
 
 #[test]
-fn a_native_sidecar_is_an_init_container_that_stays() {
+fn sidecar_native_is_restarting_init_container() {
     let spec = &pod("sample-app/native")["spec"];
     let sidecar = &spec["initContainers"][0];
     assert_eq!((&sidecar["name"], &sidecar["restartPolicy"]), (&Json::from("redpath"), &Json::from("Always")));
@@ -18,7 +18,7 @@ fn a_native_sidecar_is_an_init_container_that_stays() {
 }
 
 #[test]
-fn a_classic_sidecar_is_a_further_container() {
+fn sidecar_classic_is_container() {
     let spec = &pod("sample-app/classic")["spec"];
     assert!(spec["initContainers"].is_null());
     let sidecar = &spec["containers"][1];
@@ -28,7 +28,7 @@ fn a_classic_sidecar_is_a_further_container() {
 
 /// Every volume that it mounts is there, and the configuration comes from the object that is made, or the one that exists.
 #[test]
-fn it_mounts_what_the_pod_has() {
+fn sidecar_mounts_what_the_pod_has() {
     for (name, object) in [
         ("sample-app/native", Some("ConfigMap")),
         ("sample-app/classic", Some("Secret")),
@@ -53,7 +53,7 @@ fn it_mounts_what_the_pod_has() {
 
 /// What holds a secret is readable by the pod's group and not by everybody: the agent would warn of it.
 #[test]
-fn secrets_are_mounted_for_the_pods_group_alone() {
+fn sidecar_secrets_are_for_pod_group_only() {
     const FOR_THE_GROUP: u32 = 0o440;
     for name in ["redpath/password-secret", "redpath/web-tls", "redpath/secret-config", "sample-app/classic"] {
         let spec = &pod(name)["spec"];
@@ -69,7 +69,7 @@ fn secrets_are_mounted_for_the_pods_group_alone() {
 
 /// The readiness of a container is that of its pod: the application stays in service whatever redpath finds or does.
 #[test]
-fn it_does_not_take_the_application_out_of_service() {
+fn sidecar_does_not_affect_readiness() {
     let sidecar = agent_of(pod("sample-app/native"));
     assert!(sidecar["readinessProbe"].is_null() && sidecar["startupProbe"].is_null(), "{sidecar}");
     assert_eq!(sidecar["livenessProbe"]["httpGet"]["path"], "/-/healthy");
@@ -78,7 +78,7 @@ fn it_does_not_take_the_application_out_of_service() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_in_a_sentence() {
+fn sidecar_invalid_values_are_refused() {
     for line in LINES {
         let sample = SAMPLE.join(line).join("sample-app").display().to_string();
         for (arguments, says) in [

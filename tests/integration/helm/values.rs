@@ -15,7 +15,7 @@ fn json(path: &str) -> Json {
 }
 
 #[test]
-fn what_is_unknown_is_refused() {
+fn helm_unknown_value_is_refused() {
     for line in LINES {
         for (arguments, says) in [
             (&["--set", "tolerationz=x"][..], "tolerationz"),
@@ -40,7 +40,7 @@ fn what_is_unknown_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_in_a_sentence() {
+fn helm_invalid_values_are_refused() {
     let one = ["--set", ONE_TARGET];
     for line in LINES {
         for (arguments, says) in [
@@ -66,7 +66,7 @@ fn what_cannot_be_is_refused_in_a_sentence() {
 
 /// Every object of the schema that is the chart's own is closed; one that is not says whose it is.
 #[test]
-fn the_schema_is_closed() {
+fn helm_schema_allows_no_other_keys() {
     fn walk(schema: &Json, path: &str) {
         let theirs = schema["description"].as_str().is_some_and(|words| words.contains("Kubernetes' own"));
         if !schema.is_object() || theirs || path == "/global" {
@@ -94,7 +94,7 @@ fn the_schema_is_closed() {
 
 /// The part of the schema that is the agent's configuration follows from the program; `REWRITE_FIXTURES=1` renews it.
 #[test]
-fn the_schema_has_that_of_the_configuration() {
+fn helm_schema_embeds_config_schema() {
     for chart in CHARTS {
         let path = format!("{chart}/values.schema.json");
         let mut schema = json(&path);
@@ -111,7 +111,7 @@ fn the_schema_has_that_of_the_configuration() {
 
 /// Every value is in the schema, and every property of the schema has a value.
 #[test]
-fn values_and_schema_have_the_same_keys() {
+fn helm_values_and_schema_have_same_keys() {
     fn same(values: &Map<String, Json>, schema: &Json, path: &str) {
         let known = schema["properties"].as_object().expect("properties");
         for name in known.keys().filter(|name| *name != "global") {

@@ -62,7 +62,7 @@ pub(super) fn peers(certificates: &Certificates) -> Vec<Peer> {
 /// Cuts the stream of an honest server after every so many bytes, by silence, by a close and by a reset: the
 /// handshake ends as what was done to it, and what comes after it is Redis' failure and no longer TLS'.
 #[tokio::test]
-async fn a_handshake_cut_at_every_step_ends_as_what_was_done() {
+async fn tls_handshake_cut_at_each_step() {
     let certificates = Certificates::new();
     for (version, name) in [(&version::TLS13, "TLS 1.3"), (&version::TLS12, "TLS 1.2")] {
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -51,7 +51,7 @@ fn normalised(page: &str) -> String {
 }
 
 #[test]
-fn the_page_is_the_reviewed_one() {
+fn metrics_page_is_reviewed() {
     let actual = normalised(&text(&page()));
     if actual != FIXTURE {
         let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/metrics.txt");
@@ -92,7 +92,7 @@ fn declared(families: &[&Family]) -> BTreeMap<String, (String, BTreeSet<String>)
 }
 
 #[test]
-fn the_fixture_has_every_metric_as_declared() {
+fn metrics_fixture_has_all_declared() {
     let mut in_fixture = families_of(FIXTURE);
     let mut in_code = declared(ALL);
     for families in [&mut in_fixture, &mut in_code] {
@@ -106,7 +106,7 @@ fn the_fixture_has_every_metric_as_declared() {
 }
 
 #[test]
-fn a_probe_on_demand_has_every_metric_as_declared() {
+fn metrics_probe_page_has_all_declared() {
     let on_page: BTreeMap<_, _> = families_of(&blackbox_exposition(&healthy(&plan("sessions"), 0)))
         .into_iter()
         .filter(|(name, _)| name.starts_with("probe_"))
@@ -116,7 +116,7 @@ fn a_probe_on_demand_has_every_metric_as_declared() {
 
 /// The tables of the documentation: `| `name` | type | labels | unit | meaning | when it exists |`.
 #[test]
-fn the_documentation_has_every_metric_once() {
+fn metrics_documentation_has_each_once() {
     let mut documented = BTreeMap::new();
     for line in DOCUMENTATION.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
@@ -135,7 +135,7 @@ fn the_documentation_has_every_metric_once() {
 }
 
 #[test]
-fn promtool_has_no_objection() {
+fn metrics_promtool_has_no_objection() {
     let plan = plan("sessions");
     let records = [healthy(&plan, 0), unlinked(&plan, 15)];
     for page in [text(&page()), exposition_of(&records[1..]), blackbox_exposition(&records[0])] {
@@ -155,7 +155,7 @@ fn promtool_has_no_objection() {
 
 /// OpenMetrics 1.0.0, the rules that a scrape fails on, and the same numbers as in the text format.
 #[test]
-fn open_metrics_says_the_same() {
+fn metrics_open_metrics_equals_text() {
     let metrics = page();
     let page = String::from_utf8(metrics.encode(ExpositionFormat::OpenMetrics)).expect("UTF-8");
     let body = page.strip_suffix("# EOF\n").expect("the end is marked");

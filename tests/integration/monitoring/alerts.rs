@@ -12,7 +12,7 @@ const SCRAPE_SECONDS: f64 = 2.0;
 /// Measured from the beginning of the first probe that saw the flip (which is when it took effect) to the time
 /// that Prometheus gives the alert. It waits for no more than the next scrape and the next evaluation.
 #[test]
-fn an_alert_fires_within_two_scrapes_of_a_view_that_flips_and_resolves_when_it_flips_back() {
+fn view_flip_alert_fires_and_resolves() {
     let mut world = World::new();
     world.agent(
         "app-a",

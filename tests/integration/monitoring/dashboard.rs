@@ -36,7 +36,7 @@ fn queries() -> Vec<(String, String, bool)> {
 }
 
 #[test]
-fn the_model_holds_together() {
+fn dashboard_model_is_consistent() {
     let dashboard = dashboard();
     assert!(dashboard["schemaVersion"].as_u64() >= Some(39));
     assert_eq!(dashboard["uid"], "redpath");
@@ -73,7 +73,7 @@ fn the_model_holds_together() {
 }
 
 #[test]
-fn its_queries_use_variables_and_metrics_that_there_are() {
+fn dashboard_queries_use_known_metrics() {
     let dashboard = dashboard();
     let variables: BTreeSet<&str> = list(&dashboard["templating"], "list")
         .iter()
@@ -98,7 +98,7 @@ fn its_queries_use_variables_and_metrics_that_there_are() {
 /// Two vantages, one of them on the public path; a target that fails, one over its budget, one whose public address
 /// is open; and a name server that changed its answer.
 #[test]
-fn every_query_has_an_answer_from_a_prometheus_that_scraped_agents() {
+fn dashboard_queries_return_data() {
     let mut world = World::new();
     let defaults = "defaults: {interval: 500ms, tls: {ca_file: CA_FILE}}\n";
     world.agent(

@@ -21,8 +21,9 @@ fn basic(user: &str, password: &str) -> String {
     format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("{user}:{password}")))
 }
 
+/// Kubelet has no password: health and readiness are open.
 #[tokio::test]
-async fn users_are_asked_for_everywhere_but_by_kubelet() {
+async fn users_required_except_for_health() {
     let directory = Directory::new();
     let server = Setup::with_web_config(&directory, &users(&[("anna", "right")])).start().await;
     for path in ["/-/healthy", "/-/ready"] {
@@ -50,8 +51,9 @@ async fn users_are_asked_for_everywhere_but_by_kubelet() {
     assert_eq!(ask(server.address, "POST", "/-/reload", &basic("anna", "right")).await.status, 200);
 }
 
+/// A malformed header gets that answer, too.
 #[tokio::test]
-async fn wrong_unknown_and_malformed_are_the_same_answer() {
+async fn users_wrong_or_unknown_same_answer() {
     let directory = Directory::new();
     let server = Setup::with_web_config(&directory, &users(&[("anna", "right")])).start().await;
     let told = |answer: &Answer| {
@@ -88,7 +90,7 @@ async fn shortest(server: &super::harness::Server, header: &str) -> std::time::D
 }
 
 #[tokio::test]
-async fn an_unknown_user_takes_as_long_as_a_wrong_password() {
+async fn users_unknown_takes_equal_time() {
     let directory = Directory::new();
     let hash = bcrypt::hash("right", 8).expect("a hash");
     let server = Setup::with_web_config(&directory, &format!("basic_auth_users: {{anna: {hash}}}")).start().await;
@@ -100,7 +102,7 @@ async fn an_unknown_user_takes_as_long_as_a_wrong_password() {
 }
 
 #[tokio::test]
-async fn changed_users_are_taken_up() {
+async fn users_changed_file_is_reloaded() {
     let directory = Directory::new();
     let server = Setup::with_web_config(&directory, &users(&[("anna", "old")])).start().await;
     assert_eq!(ask(server.address, "GET", "/metrics", &basic("anna", "old")).await.status, 200);
@@ -113,7 +115,7 @@ async fn changed_users_are_taken_up() {
 }
 
 #[tokio::test]
-async fn configured_headers_are_sent_and_outrank_the_usual_ones() {
+async fn headers_configured_outrank_defaults() {
     let directory = Directory::new();
     let text =
         "http_server_config: {headers: {X-Frame-Options: deny, Content-Security-Policy: \"default-src 'self'\"}}";
@@ -138,7 +140,7 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn a_password_is_nowhere_to_be_found() {
+async fn users_password_is_nowhere_visible() {
     const CANARY: &str = "canary-7f3a9";
     let log = Log::default();
     let writer = log.clone();

@@ -46,7 +46,7 @@ async fn begin(stream: &mut TcpStream, path: &str) {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_end_is_cut_off() {
+async fn server_endless_head_is_cut_off() {
     let server = Setup { limits: Limits { head: SOON, ..patient() }, ..Setup::default() }.start().await;
     for beginning in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: redpath\r\nX: "] {
         let mut stream = TcpStream::connect(server.address).await.expect("accepted");
@@ -58,7 +58,7 @@ async fn a_head_that_does_not_end_is_cut_off() {
 }
 
 #[tokio::test]
-async fn an_oversize_head_or_body_is_refused() {
+async fn server_oversize_head_or_body_is_refused() {
     let server = Setup::default().start().await;
     let long = format!("X-Long: {}\r\n", "x".repeat(20_000));
     assert_eq!(ask(server.address, "GET", "/metrics", &long).await.status, 431);
@@ -80,13 +80,13 @@ async fn an_oversize_head_or_body_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_not_waited_for() {
+async fn server_missing_body_times_out() {
     let server = Setup { limits: Limits { body: SOON, ..patient() }, ..Setup::default() }.start().await;
     assert_eq!(ask(server.address, "POST", "/-/reload", "Content-Length: 10\r\n").await.status, 408);
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_is_not_waited_for() {
+async fn server_slow_handler_times_out() {
     let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let limits = Limits { answer: SOON, ..patient() };
     let server = Setup { limits, probe: gated(&gate, &begun), ..Setup::default() }.start().await;
@@ -94,8 +94,9 @@ async fn an_answer_that_does_not_come_is_not_waited_for() {
     assert_eq!(get(server.address, "/-/healthy").await.status, 200);
 }
 
+/// It is served as soon as another connection ends.
 #[tokio::test]
-async fn one_connection_too_many_waits_for_its_place() {
+async fn server_extra_connection_waits() {
     let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let limits = Limits { connections: 2, ..patient() };
     let server = Setup { limits, probe: gated(&gate, &begun), ..Setup::default() }.start().await;
@@ -114,7 +115,7 @@ async fn one_connection_too_many_waits_for_its_place() {
 }
 
 #[tokio::test]
-async fn a_client_that_reads_nothing_gives_its_place_up() {
+async fn server_stalled_reader_is_closed() {
     let limits = Limits { connections: 1, write: SOON, ..patient() };
     let server = Setup { limits, ..Setup::default() }.start().await;
     server.history.observe(Arc::new(record("sessions", &"x".repeat(4_000_000))));
@@ -126,7 +127,7 @@ async fn a_client_that_reads_nothing_gives_its_place_up() {
 }
 
 #[tokio::test]
-async fn a_connection_is_kept_and_not_for_ever() {
+async fn server_keep_alive_is_bounded() {
     let limits = Limits { connection: SOON * 5, ..patient() };
     let server = Setup { limits, ..Setup::default() }.start().await;
     let mut stream = TcpStream::connect(server.address).await.expect("accepted");
@@ -141,7 +142,7 @@ async fn a_connection_is_kept_and_not_for_ever() {
 }
 
 #[tokio::test]
-async fn a_shutdown_lets_requests_end_and_takes_no_new_ones() {
+async fn server_shutdown_finishes_requests() {
     let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let mut server = Setup { limits: patient(), probe: gated(&gate, &begun), ..Setup::default() }.start().await;
     let mut idle = TcpStream::connect(server.address).await.expect("accepted");
@@ -161,7 +162,7 @@ async fn a_shutdown_lets_requests_end_and_takes_no_new_ones() {
 }
 
 #[tokio::test]
-async fn a_shutdown_waits_for_nobody_for_ever() {
+async fn server_shutdown_is_bounded() {
     let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let limits = Limits { drain: SOON, ..patient() };
     let mut server = Setup { limits, probe: gated(&gate, &begun), ..Setup::default() }.start().await;
@@ -173,7 +174,7 @@ async fn a_shutdown_waits_for_nobody_for_ever() {
 }
 
 #[tokio::test]
-async fn http_2_without_being_asked_is_an_error_and_an_upgrade_is_none() {
+async fn server_http_2_and_upgrade_are_refused() {
     let server = Setup::default().start().await;
     // The preface (RFC 9113, 3.4), SETTINGS, and what floods are made of: streams begun and reset at once.
     let mut flood = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00".to_vec();

@@ -40,7 +40,7 @@ const ACTS: [(&str, &str); 3] =
     [("GET", "/probe?target=sessions"), ("HEAD", "/probe?target=sessions"), ("POST", "/-/reload")];
 
 #[tokio::test]
-async fn another_sites_page_has_nothing_probed_or_reloaded() {
+async fn cross_site_probe_and_reload_are_refused() {
     let directory = Directory::new();
     let users = format!("basic_auth_users: {{anna: {}}}", bcrypt::hash("right", 4).expect("a hash"));
     for setup in [Setup::default(), Setup::with_web_config(&directory, &users)] {
@@ -85,7 +85,7 @@ async fn another_sites_page_has_nothing_probed_or_reloaded() {
 }
 
 #[tokio::test]
-async fn a_name_of_another_site_that_leads_here_reads_nothing() {
+async fn cross_site_dns_rebinding_is_refused() {
     const BROWSER: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0\r\nAccept-Language: en\r\n";
     let done = Done::default();
     let server = done.counted(Setup::default()).await;
@@ -152,7 +152,7 @@ async fn site(addresses: &[String]) -> (SocketAddr, tokio::task::JoinHandle<()>)
 }
 
 #[tokio::test]
-async fn a_real_browser_is_of_no_use_to_another_sites_page() {
+async fn cross_site_real_browser_is_refused() {
     let done = Done::default();
     let server = done.counted(Setup::default()).await;
     let port = server.address.port();

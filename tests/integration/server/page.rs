@@ -51,7 +51,7 @@ fn held_to_its_server(browser: &Browser, server: &Server) {
 }
 
 #[tokio::test]
-async fn the_failing_come_first_with_all_that_was_seen_in_words() {
+async fn status_page_failures_first_in_words() {
     let records = vec![passing("carts"), record("sessions", "cache1.privatelink.redis.cache.windows.net")];
     let server = served(Setup::default(), records).await;
     let mut browser = Browser::start().await;
@@ -119,7 +119,7 @@ async fn the_failing_come_first_with_all_that_was_seen_in_words() {
 }
 
 #[tokio::test]
-async fn the_page_renews_itself_until_it_is_told_to_stop() {
+async fn status_page_refreshes_until_stopped() {
     let server = Setup::default().start().await;
     let mut browser = Browser::start().await;
     browser.open(&format!("http://{}/", server.address)).await;
@@ -140,7 +140,7 @@ async fn the_page_renews_itself_until_it_is_told_to_stop() {
 }
 
 #[tokio::test]
-async fn nothing_that_others_wrote_becomes_an_element_or_runs() {
+async fn status_page_escapes_untrusted_text() {
     let mut hostile = record(HARM, HARM);
     hostile.observation.phases.connection.ping = Phase::failed(
         std::time::Duration::from_millis(1),
@@ -183,7 +183,7 @@ async fn nothing_that_others_wrote_becomes_an_element_or_runs() {
 }
 
 #[tokio::test]
-async fn hundreds_of_targets_stay_a_small_page_that_fits_a_phone() {
+async fn status_page_many_targets_stays_small() {
     let name = |at: usize| format!("cache-{at:03}-with-a-rather-long-name-for-a-narrow-screen");
     let targets = |count: usize| -> Vec<Record> {
         (0..count).map(|at| if at % 20 == 7 { record(&name(at), "x") } else { passing(&name(at)) }).collect()

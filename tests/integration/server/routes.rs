@@ -9,7 +9,7 @@ use super::client::{ask, get};
 use super::harness::{HOSTILE, Setup, record};
 
 #[tokio::test]
-async fn every_route_has_its_methods_and_no_other() {
+async fn routes_accept_only_their_methods() {
     let server = Setup::default().start().await;
     for (path, status) in [
         ("/", 200),
@@ -54,7 +54,7 @@ async fn every_route_has_its_methods_and_no_other() {
 }
 
 #[tokio::test]
-async fn metrics_come_in_the_format_that_is_asked_for() {
+async fn routes_metrics_format_is_negotiated() {
     let server = Setup::default().start().await;
     let plain = get(server.address, "/metrics").await;
     assert!(plain.header("content-type").expect("a type").starts_with("text/plain; version=0.0.4"));
@@ -67,7 +67,7 @@ async fn metrics_come_in_the_format_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn long_answers_are_compressed_for_those_who_take_it() {
+async fn routes_long_answers_are_compressed() {
     let server = Setup::default().start().await;
     server.history.observe(Arc::new(record("sessions", "x")));
     let plain = get(server.address, "/api/v1/records").await;
@@ -84,7 +84,7 @@ async fn long_answers_are_compressed_for_those_who_take_it() {
 }
 
 #[tokio::test]
-async fn probes_on_demand_are_answered_or_refused_with_the_rule() {
+async fn routes_probe_answers_or_names_rule() {
     let server = Setup::default().start().await;
     let probed = get(server.address, "/probe?module=any&target=sessions").await;
     assert_eq!(probed.status, 200);
@@ -113,7 +113,7 @@ async fn probes_on_demand_are_answered_or_refused_with_the_rule() {
 }
 
 #[tokio::test]
-async fn the_api_escapes_what_a_terminal_acts_on() {
+async fn routes_api_escapes_terminal_controls() {
     let server = Setup::default().start().await;
     server.history.observe(Arc::new(record("sessions", "\u{9b}31m \u{202e}x")));
     let answer = get(server.address, "/api/v1/records").await;
@@ -123,7 +123,7 @@ async fn the_api_escapes_what_a_terminal_acts_on() {
 }
 
 #[tokio::test]
-async fn the_latest_records_are_served_whole() {
+async fn routes_latest_records_are_complete() {
     let server = Setup::default().start().await;
     assert_eq!(get(server.address, "/api/v1/records").await.json(), serde_json::json!({ "records": [] }));
     assert_eq!(get(server.address, "/api/v1/records?target=sessions").await.text(), "{\"records\":[]}\n");
@@ -149,7 +149,7 @@ async fn the_latest_records_are_served_whole() {
 }
 
 #[tokio::test]
-async fn readiness_follows_the_agent_and_health_does_not() {
+async fn routes_readiness_follows_agent_state() {
     let server = Setup::default().start().await;
     server.ready.send_replace(false);
     assert_eq!(get(server.address, "/-/ready").await.status, 503);
@@ -159,7 +159,7 @@ async fn readiness_follows_the_agent_and_health_does_not() {
 }
 
 #[tokio::test]
-async fn a_failed_reload_says_why() {
+async fn routes_failed_reload_gives_reason() {
     let reload = || async { Err("line 3: no such key".to_owned()) };
     let server = Setup { reload: Arc::new(move || Box::pin(reload())), ..Setup::default() }.start().await;
     let failed = ask(server.address, "POST", "/-/reload", "").await;
@@ -167,7 +167,7 @@ async fn a_failed_reload_says_why() {
 }
 
 #[tokio::test]
-async fn the_status_page_shows_the_target_and_runs_nothing() {
+async fn routes_status_page_has_no_script() {
     let server = Setup { hostname: HOSTILE.into(), ..Setup::default() }.start().await;
     let empty = get(server.address, "/").await;
     assert!(empty.text().contains("not been probed yet"));
@@ -211,7 +211,7 @@ async fn the_status_page_shows_the_target_and_runs_nothing() {
 }
 
 #[tokio::test]
-async fn findings_link_to_the_pages_of_their_codes() {
+async fn routes_findings_link_to_code_pages() {
     let server = Setup::default().start().await;
     server.history.set_targets(&["sessions".into()]);
     let record = record("sessions", "x");

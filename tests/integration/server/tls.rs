@@ -73,7 +73,7 @@ async fn start(directory: &Directory, authority: &Authority, rest: &str) -> Serv
 }
 
 #[tokio::test]
-async fn requests_are_answered_over_tls_and_over_nothing_else() {
+async fn web_tls_refuses_plaintext() {
     let (directory, authority) = (Directory::new(), Authority::new());
     let server = start(&directory, &authority, "").await;
     let client = Client { trusts: &authority, shows: None, versions: BOTH };
@@ -85,7 +85,7 @@ async fn requests_are_answered_over_tls_and_over_nothing_else() {
 }
 
 #[tokio::test]
-async fn versions_suites_and_curves_are_what_was_asked_for() {
+async fn web_tls_versions_and_suites_as_configured() {
     let (directory, authority) = (Directory::new(), Authority::new());
     let rest = "  min_version: TLS12\n  max_version: TLS12\n  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]\n  curve_preferences: [CurveP384]\n";
     let server = start(&directory, &authority, rest).await;
@@ -99,7 +99,7 @@ async fn versions_suites_and_curves_are_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn client_certificates_are_asked_for_as_configured() {
+async fn web_tls_client_certificates_as_configured() {
     let authority = Authority::new();
     let (clients, strangers) = (Authority::new(), Authority::new());
     let known = clients.issue(&["prometheus.example"]);
@@ -129,7 +129,7 @@ async fn client_certificates_are_asked_for_as_configured() {
 }
 
 #[tokio::test]
-async fn only_the_allowed_names_are_let_in() {
+async fn web_tls_only_allowed_names() {
     let (directory, authority, clients) = (Directory::new(), Authority::new(), Authority::new());
     directory.write("ca.crt", &clients.pem);
     let rest = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n  client_allowed_sans: [prometheus.example, 10.1.2.3]\n";
@@ -149,7 +149,7 @@ async fn only_the_allowed_names_are_let_in() {
 }
 
 #[tokio::test]
-async fn a_rotated_certificate_is_taken_up() {
+async fn web_tls_rotated_certificate_is_reloaded() {
     let (directory, authority) = (Directory::new(), Authority::new());
     let server = start(&directory, &authority, "").await;
     let client = Client { trusts: &authority, shows: None, versions: BOTH };
@@ -161,7 +161,7 @@ async fn a_rotated_certificate_is_taken_up() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_does_not_begin_is_cut_off() {
+async fn web_tls_missing_handshake_times_out() {
     let (directory, authority) = (Directory::new(), Authority::new());
     write(&directory, &authority.issue(&["redpath.example"]));
     let setup = Setup::with_web_config(&directory, "tls_server_config: {cert_file: tls.crt, key_file: tls.key}");
@@ -172,7 +172,7 @@ async fn a_handshake_that_does_not_begin_is_cut_off() {
 }
 
 #[tokio::test]
-async fn http_2_is_not_agreed_on() {
+async fn web_tls_does_not_negotiate_http_2() {
     let (directory, authority) = (Directory::new(), Authority::new());
     let server = start(&directory, &authority, "http_server_config: {http2: true}\n").await;
     let connected = |protocols: &'static [&'static [u8]]| {

@@ -21,7 +21,7 @@ const SHARD: &str = "*4\n+slots\n*4\n:0\n:99\n:200\n:200\n+nodes\n*2\n\
     *14\n+id\n+b\n+port\n:7001\n+tls-port\n:15001\n+ip\n+10.60.4.5\n+endpoint\n$-1\n+role\n+replica\n+health\n+fail\n";
 
 #[test]
-fn shards_are_read() {
+fn topology_reads_shards() {
     let announcement = of_shards(&resp(&format!("*1\n{SHARD}")), true).expect("an announcement");
     assert_eq!(hosts(&announcement), [(ip("10.60.4.5"), 15_000), (Host::Same, 15_001)]);
     let [master, replica] = announcement.nodes.as_slice() else { panic!("two nodes") };
@@ -34,14 +34,14 @@ fn shards_are_read() {
 }
 
 #[test]
-fn shards_of_resp3_are_the_same() {
+fn topology_reads_shards_of_resp3() {
     let map = SHARD.replacen("*4\n+slots", "%2\n+slots", 1).replace("*14\n", "%7\n");
     let resp3 = of_shards(&resp(&format!("*1\n{map}")), true);
     assert_eq!(resp3, of_shards(&resp(&format!("*1\n{SHARD}")), true));
 }
 
 #[test]
-fn slots_are_read_and_a_node_is_there_once() {
+fn topology_reads_slots_with_unique_nodes() {
     let reply = "*3\n*4\n:0\n:10\n*4\n+10.60.4.5\n:15000\n+a\n*0\n*3\n$0\n\n:15001\n+b\n\
         *3\n:11\n:20\n*3\n+10.60.4.5\n:15000\n+a\n\
         *4\n:21\n:22\n*3\n+cache1.example.org\n:15002\n+c\n*3\n+?\n:15003\n+d\n";
@@ -54,7 +54,7 @@ fn slots_are_read_and_a_node_is_there_once() {
 }
 
 #[test]
-fn what_cannot_be_read_costs_itself_alone() {
+fn topology_skips_only_unreadable_entries() {
     let reply =
         "*3\n+nonsense\n*3\n:0\n:10\n*2\n+10.60.4.5\n:0\n*4\n:99999\n:-1\n*2\n+10.60.4.5\n:15000\n*2\n:1\n:99999\n";
     let announcement = of_slots(&resp(reply)).expect("an announcement");
@@ -68,7 +68,7 @@ fn what_cannot_be_read_costs_itself_alone() {
 }
 
 #[test]
-fn nodes_and_names_are_bounded() {
+fn topology_nodes_and_names_are_bounded() {
     let node = |number: usize| {
         Value::Array(vec![
             Value::BulkString(format!("n{number}\u{1b}[2J{}", "x".repeat(9_000)).into_bytes()),
@@ -120,7 +120,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn any_reply_is_survived_and_bounded(value in any_value(), tls in any::<bool>()) {
+    fn topology_any_reply_is_bounded(value in any_value(), tls in any::<bool>()) {
         for announcement in [of_shards(&value, tls), of_slots(&value)].into_iter().flatten() {
             prop_assert!(announcement.nodes.len() <= MAX_NODES);
             for node in announcement.nodes {
@@ -134,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn slots_are_a_set(ranges in proptest::collection::vec((0_u16..SLOTS, 0_u16..300), 0..12)) {
+    fn topology_slots_are_a_set(ranges in proptest::collection::vec((0_u16..SLOTS, 0_u16..300), 0..12)) {
         let mut slots = Slots::default();
         let mut expected = std::collections::BTreeSet::new();
         for (first, length) in ranges {
