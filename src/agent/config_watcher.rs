@@ -3,14 +3,13 @@
 //! Polling works where inotify does not: a ConfigMap is replaced by a symbolic link two directories up, and
 //! network file systems do not notify.
 
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep_until};
 
+use crate::bounded_read::{self, FileKind, FileStamp};
 use crate::config::{self, Config, ConfigError};
 
 /// The time from one poll to the next.
@@ -21,12 +20,12 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const SETTLE_TIME: Duration = Duration::from_secs(1);
 
 /// The maximum size of the file.
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// The configuration file, and its state at the last load.
 pub(super) struct ConfigFile {
     path: PathBuf,
-    stamp: Option<Stamp>,
+    stamp: Option<FileStamp>,
     content: Content,
     changing: Option<Content>,
     next_poll: Instant,
@@ -34,15 +33,6 @@ pub(super) struct ConfigFile {
 
 /// The digest of the content; `None` where there is no regular file that can be read.
 type Content = Option<[u8; 32]>;
-
-/// Metadata whose change shows that a file may have changed.
-#[derive(PartialEq, Eq)]
-struct Stamp {
-    device_inode: (u64, u64),
-    length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
 
 impl ConfigFile {
     /// A file that has not been read yet.
@@ -78,7 +68,7 @@ impl ConfigFile {
 
     fn has_settled(&mut self) -> bool {
         self.next_poll = Instant::now() + POLL_INTERVAL;
-        if self.changing.is_none() && self.stamp.is_some() && stamp(&self.path).map(|(_, stamp)| stamp) == self.stamp {
+        if self.changing.is_none() && self.stamp.is_some() && FileStamp::of(&self.path) == self.stamp {
             return false;
         }
         let (stamp, content) = read(&self.path);
@@ -94,26 +84,16 @@ impl ConfigFile {
     }
 }
 
-fn read(path: &Path) -> (Option<Stamp>, Content) {
-    let Some((length, stamp)) = stamp(path) else { return (None, None) };
-    let content = if length > MAX_BYTES { None } else { fs::read(path).ok() };
+fn read(path: &Path) -> (Option<FileStamp>, Content) {
+    let Some(stamp) = FileStamp::of(path) else { return (None, None) };
+    let content = bounded_read::read(path, FileKind::Regular, MAX_BYTES).ok();
     (Some(stamp), content.map(|bytes| Sha256::digest(bytes).into()))
-}
-
-/// Only of regular files: reading a pipe could block for ever.
-fn stamp(path: &Path) -> Option<(u64, Stamp)> {
-    let metadata: Metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
-    let stamp = Stamp {
-        device_inode: (metadata.dev(), metadata.ino()),
-        length: metadata.len(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-    };
-    Some((metadata.len(), stamp))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn loaded(path: &Path) -> ConfigFile {

@@ -16,6 +16,8 @@ use zeroize::Zeroizing;
 
 use client::ClientCertificates;
 
+use crate::bounded_read::{self, FileKind};
+
 /// `tls_server_config`, read but not yet tried.
 pub(crate) struct TlsSettings {
     /// The certificate chain, PEM, leaf first.
@@ -46,7 +48,7 @@ pub(crate) enum Version {
 }
 
 /// The longest file that is read.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
+const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// Reads the files and builds the configuration.
 ///
@@ -95,15 +97,8 @@ pub(crate) fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<
 /// # Errors
 /// A sentence that names the key and the file.
 pub(crate) fn read(key: &str, path: &Path) -> Result<Vec<u8>, String> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| format!("{key} {} cannot be read: {error}", path.display()))?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("{key} {} is longer than {MAX_FILE_BYTES} bytes", path.display()));
-    }
-    Ok(bytes)
+    bounded_read::read(path, FileKind::FileOrPipe, MAX_FILE_BYTES)
+        .map_err(|error| format!("{key} {}: {error}", path.display()))
 }
 
 /// The suite of an IANA name.
@@ -220,8 +215,8 @@ mod tests {
             (&key, &key, "holds no certificate in PEM"),
             (&cert, &cert, "holds no private key in PEM"),
             (&write("empty", ""), &key, "holds no certificate"),
-            (&directory.join("none.crt"), &key, "none.crt cannot be read"),
-            (&directory, &key, "cannot be read"),
+            (&directory.join("none.crt"), &key, "none.crt: there is no such file"),
+            (&directory, &key, "it is a directory"),
         ] {
             let error = tried(cert, key).expect_err("refused");
             assert!(error.contains(expected) && !error.contains("PRIVATE KEY"), "{error}");

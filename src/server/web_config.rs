@@ -5,8 +5,6 @@
 
 mod parse;
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +14,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use super::tls;
 use super::users::Users;
+use crate::bounded_read::FileStamp;
 use crate::secret::permissions::ReadableByOthers;
 
 /// How often the files are looked at, at most.
@@ -58,22 +57,16 @@ struct State {
     reported: Option<String>,
 }
 
-/// A file, and by what its change is noticed. The change time is there because a copy that keeps
-/// the modification time still moves it.
+/// A file, and by what its change is noticed.
 #[derive(PartialEq, Eq)]
 struct FileState {
     path: PathBuf,
-    mark: Option<[i64; 6]>,
+    stamp: Option<FileStamp>,
 }
 
 impl FileState {
     fn of(path: PathBuf) -> Self {
-        let mark = |file: Metadata| {
-            let signed = |number: u64| i64::from_ne_bytes(number.to_ne_bytes());
-            [signed(file.ino()), signed(file.len()), file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()]
-        };
-        let mark = std::fs::metadata(&path).ok().map(mark);
-        Self { path, mark }
+        Self { stamp: FileStamp::of(&path), path }
     }
 }
 
