@@ -119,6 +119,10 @@ pub struct MetricsSettings {
     pub phase_buckets: Vec<f64>,
     /// Whether `redpath_resolution_info` is exported.
     pub resolution_info: bool,
+    /// Whether the durations of phases have classic buckets.
+    pub classic_histograms: bool,
+    /// Whether the durations of phases are native histograms as well.
+    pub native_histograms: bool,
 }
 
 /// Reads the file at `path`, at most 1 MiB of it.
@@ -244,7 +248,7 @@ impl Default for WebSettings {
 impl Default for MetricsSettings {
     fn default() -> Self {
         let phase_buckets = (0..16).map(|power| 0.000_25 * f64::from(1_u32 << power)).collect();
-        Self { phase_buckets, resolution_info: true }
+        Self { phase_buckets, resolution_info: true, classic_histograms: true, native_histograms: false }
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::secret_files::SecretFiles;
 use crate::clock::Timestamp;
-use crate::config::{Config, MetricsSettings};
+use crate::config::Config;
 use crate::history::History;
 use crate::output::metrics::Metrics;
 use crate::plan::Plan;
@@ -151,8 +151,7 @@ impl<E: Executor> Agent<E> {
             let (from, to) = (from.to_string(), to.to_string());
             tracing::warn!(from, to, "web.listen has changed: it takes effect after a restart");
         }
-        let MetricsSettings { phase_buckets, resolution_info } = &self.config.metrics;
-        if *phase_buckets != new.metrics.phase_buckets || *resolution_info != new.metrics.resolution_info {
+        if self.config.metrics != new.metrics {
             tracing::warn!("the settings of the metrics have changed: they take effect after a restart");
         }
         let (old, labels) = (&self.config, &new.labels);

@@ -67,6 +67,8 @@ fn raw(config: &Config) -> RawConfig {
         metrics: Some(RawMetrics {
             phase_buckets: Some(config.metrics.phase_buckets.clone()),
             resolution_info: Some(config.metrics.resolution_info),
+            classic_histograms: Some(config.metrics.classic_histograms),
+            native_histograms: Some(config.metrics.native_histograms),
         }),
         max_concurrent_probes: u16::try_from(config.max_concurrent_probes).ok(),
     }

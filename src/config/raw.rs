@@ -315,6 +315,12 @@ pub(super) struct RawMetrics {
     /// Whether `redpath_resolution_info` is exported.
     #[schemars(extend("default" = true))]
     pub(super) resolution_info: Option<bool>,
+    /// Whether the durations of phases have the buckets of `phase_buckets`; `false` leaves count and sum.
+    #[schemars(extend("default" = true))]
+    pub(super) classic_histograms: Option<bool>,
+    /// Whether the durations of phases are native histograms too, for scrapers that ask for protobuf.
+    #[schemars(extend("default" = false))]
+    pub(super) native_histograms: Option<bool>,
 }
 
 /// The views that are asked.

@@ -381,6 +381,8 @@ fn metrics(raw: Option<&RawMetrics>, path: &Path, problems: &mut Problems<'_>) -
     let mut metrics = MetricsSettings::default();
     let Some(raw) = raw else { return metrics };
     metrics.resolution_info = raw.resolution_info.unwrap_or(metrics.resolution_info);
+    metrics.classic_histograms = raw.classic_histograms.unwrap_or(metrics.classic_histograms);
+    metrics.native_histograms = raw.native_histograms.unwrap_or(metrics.native_histograms);
     if let Some(buckets) = &raw.phase_buckets {
         let path = path.key("phase_buckets");
         let mut before = 0.0;

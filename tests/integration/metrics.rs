@@ -307,7 +307,8 @@ fn metrics_absurd_answer_is_capped() {
 #[test]
 fn metrics_resolution_can_be_disabled() {
     let plan = plan("cache1");
-    let settings = MetricsSettings { resolution_info: false, phase_buckets: vec![0.1, 1.0] };
+    let settings =
+        MetricsSettings { resolution_info: false, phase_buckets: vec![0.1, 1.0], ..MetricsSettings::default() };
     let metrics = Metrics::new(&settings, &records::vantage());
     metrics.set_targets(std::slice::from_ref(&plan));
     metrics.observe(&Arc::new(healthy(&plan, 0)));
