@@ -74,6 +74,8 @@ pub struct ApplicationPeer {
     pub established: u32,
     /// Connections whose SYN is not answered yet.
     pub connecting: u32,
+    /// Those among them whose SYN was sent again, so that an answer is overdue by a second or more.
+    pub unanswered: u32,
     /// Connections that were closed on this side and that the kernel still remembers (`TIME_WAIT` and the like).
     pub closing: u32,
     /// The longest time without a byte sent or received; absent where the kernel does not tell.

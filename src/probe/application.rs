@@ -1,6 +1,7 @@
 //! The TCP connections that applications of this network namespace have open towards a target, as the kernel lists
 //! them. Counts alone leave this module: no process is looked into.
 
+pub mod history;
 pub mod peers;
 mod proc_net;
 mod sock_diag;
@@ -9,7 +10,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::azure::Service;
 use crate::observation::application::SocketSource;
+use crate::target::Target;
 
 /// The most sockets that one look reads.
 pub const MAX_SOCKETS: usize = 65_536;
@@ -24,6 +27,26 @@ pub struct PortRange {
 }
 
 impl PortRange {
+    /// The ports that clients of a target use: its own, those of the nodes that it announced, and those that the
+    /// Azure service has for its nodes.
+    pub fn of_target(target: &Target, announced: &[u16]) -> Vec<Self> {
+        let mut ports: Vec<Self> = [target.port].iter().chain(announced).map(|port| Self::one(*port)).collect();
+        ports.extend(match target.service {
+            // Nodes of the OSS cluster policy.
+            Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => {
+                &[Self { first: 8500, last: 8599 }][..]
+            }
+            // Shards with TLS, and without.
+            Service::AzureCacheForRedis => {
+                &[Self { first: 15_000, last: 15_009 }, Self { first: 13_000, last: 13_009 }]
+            }
+            Service::Other => &[],
+        });
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+
     /// A single port.
     pub fn one(port: u16) -> Self {
         Self { first: port, last: port }
@@ -44,8 +67,17 @@ pub struct Socket {
     pub peer: SocketAddr,
     /// Its state.
     pub state: State,
+    /// How often an unanswered segment was sent again; above 0 in `SYN_SENT`, the SYN is not answered.
+    pub retransmits: u8,
     /// What the kernel measured; absent where only `/proc` was read, and in `TIME_WAIT`.
     pub info: Option<SocketInfo>,
+}
+
+impl Socket {
+    /// Whether its SYN was sent more than once, and no answer came.
+    pub fn is_unanswered(&self) -> bool {
+        self.state == State::Connecting && self.retransmits > 0
+    }
 }
 
 /// What the kernel measured of a connection.

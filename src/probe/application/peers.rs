@@ -98,6 +98,7 @@ fn peer(ip: IpAddr, sockets: &[&Socket], known: &KnownAddresses, expectation: &E
         label: known.labels.get(&ip).cloned(),
         established: count(State::Established),
         connecting: count(State::Connecting),
+        unanswered: u32::try_from(sockets.iter().filter(|socket| socket.is_unanswered()).count()).unwrap_or(u32::MAX),
         closing: count(State::Closing),
         longest_idle_seconds: established()
             .filter_map(|socket| socket.info.map(|info| info.idle))
@@ -127,6 +128,7 @@ mod tests {
             local: "10.0.1.4:40000".parse().expect("an address"),
             peer: SocketAddr::new(ip(peer), 6380),
             state,
+            retransmits: 0,
             info: millis.map(|(idle, round_trip)| SocketInfo {
                 idle: Duration::from_millis(idle),
                 round_trip: Duration::from_millis(round_trip),

@@ -53,12 +53,13 @@ pub(super) fn read(table: impl Read, ports: &[PortRange], deadline: Instant, lis
     }
 }
 
-/// `  0: 0100007F:1F90 0200007F:C001 01 …`: number, local, peer, state.
+/// `  0: 0100007F:1F90 0200007F:C001 01 tx:rx tr:when retransmits …`: number, local, peer, state.
 fn parse_line(line: &str) -> Option<Socket> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let (local, peer) = (address(fields.next()?)?, address(fields.next()?)?);
     let state = State::from_number(u8::from_str_radix(fields.next()?, 16).ok()?)?;
-    Some(Socket { local, peer, state, info: None })
+    let retransmits = fields.nth(2).and_then(|number| u8::from_str_radix(number, 16).ok()).unwrap_or_default();
+    Some(Socket { local, peer, state, retransmits, info: None })
 }
 
 /// Hexadecimal words of 32 bits in the byte order of the machine, a colon, and the port in hexadecimal.
