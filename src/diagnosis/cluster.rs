@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use super::remediation::{self, Resource};
 use super::{Code, Context, Finding, Severity, redis};
+use crate::azure::Service;
 use crate::observation::cluster::{
     ClusterFacts, ClusterFailure, ClusterNode, NodeHealth, NodeRole, NodeState, NotTried, SLOTS,
 };
+use crate::observation::redis::PingReply;
 use crate::observation::{ConnectFailure, RedisFailure, SkipReason};
 use crate::phase::PhaseName;
 
@@ -22,7 +24,10 @@ pub(super) fn diagnose(case: &Context<'_>) -> Vec<Finding> {
     if let Some(ClusterFailure::Command { failure }) = phase.failure() {
         findings.push(topology_unknown(case, failure));
     }
-    let Some(facts) = &case.observation.cluster else { return findings };
+    let Some(facts) = &case.observation.cluster else {
+        findings.extend(nodes_not_asked_for(case));
+        return findings;
+    };
     if let (Some(words), true) = (&facts.refusal, phase.summary().reason == Some(SkipReason::NoPermission.as_str())) {
         findings.push(not_permitted(words));
     }
@@ -32,7 +37,42 @@ pub(super) fn diagnose(case: &Context<'_>) -> Vec<Finding> {
     findings.extend(certificate_lacks_ip(case, facts));
     findings.extend(answers_with_an_error(case, facts));
     findings.extend(not_tried(facts));
+    findings.extend(redirects(facts));
     findings
+}
+
+/// A probe without credentials cannot ask for the nodes, and these services usually have some.
+fn nodes_not_asked_for(case: &Context<'_>) -> Option<Finding> {
+    let resource = Resource::of(case)?;
+    let ports = resource.node_ports(case.target.tls)?;
+    let usual = matches!(resource.service, Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis);
+    let keyless = case.observation.connection.as_ref()?.ping.as_ref()?.reply == PingReply::Noauth;
+    (usual && keyless).then(|| {
+        Finding::new(
+            Code::ClusterNodeUnreachable,
+            Severity::Info,
+            "the nodes of the cluster were not looked at: Redis tells them to authenticated clients only",
+            format!("Under the OSS cluster policy, the default of {}, clients connect to nodes on ports {ports} beside port {}. Whether they can be reached from here is unknown.", resource.service.title(), case.target.port),
+        )
+        .phase(PhaseName::Cluster)
+        .hint("give the probe a credential that may send +cluster|shards (--password-file, --auth entra), or --cluster off where no client uses nodes")
+    })
+}
+
+/// Every node can be reached, and only a client of the cluster makes use of it.
+fn redirects(facts: &ClusterFacts) -> Option<Finding> {
+    let masters =
+        facts.nodes.iter().filter(|node| node.role == NodeRole::Master && node.slot_count > 0).collect::<Vec<_>>();
+    let all_reachable = facts.nodes.iter().all(|node| node.state == NodeState::Reachable);
+    (masters.len() > 1 && all_reachable).then(|| {
+        Finding::new(
+            Code::RedisMoved,
+            Severity::Info,
+            format!("the cluster has {} nodes with slots: clients without cluster support get MOVED", masters.len()),
+            "Each node serves its own slots and redirects the commands on other keys. Clients with cluster support follow; others report the error MOVED.",
+        )
+        .phase(PhaseName::Cluster)
+    })
 }
 
 /// The server answered `PING` and not this, so its nodes are not known.
@@ -71,7 +111,8 @@ fn unreachable(case: &Context<'_>, facts: &ClusterFacts) -> Option<Finding> {
         nodes.iter().filter(|node| node.role != NodeRole::Replica).map(|node| u32::from(node.slot_count)).sum();
     let effect = match lost {
         0 => "They are replicas: clients that read from replicas fail or wait on them, and a failover to one of them fails for clients here.".to_owned(),
-        _ => format!("PING on port {} works, and so do the keys of the other slots; clients of the cluster fail or wait on the keys of these {lost} of {SLOTS} slots.", case.target.port),
+        lost if lost >= u32::from(SLOTS) => format!("PING on port {} works. Clients of the cluster fail or wait on every key; clients without cluster support get MOVED to these nodes.", case.target.port),
+        _ => format!("PING on port {} works, and so do the keys of the other slots. Clients of the cluster fail or wait on the keys of these {lost} of {SLOTS} slots; clients without cluster support get MOVED for them.", case.target.port),
     };
     let resource = Resource::of(case);
     let range = resource.as_ref().and_then(|resource| resource.node_ports(case.target.tls));
@@ -153,12 +194,12 @@ fn unexpected_address(case: &Context<'_>, facts: &ClusterFacts) -> Option<Findin
                 named(&nodes, |node| format!("{} ({})", shown(node), part(node)))
             ),
             format!(
-                "Nothing was sent there: an announcement leads this probe only to addresses that meet the expectation ({}). Clients of the cluster do follow it for the keys of these slots; they leave the private path or fail, while a client without cluster support, on port {} alone, notices nothing. By likelihood: the cache announces its public or internal address and not the private endpoint's; a second private endpoint is in use; the expectation is too narrow.",
+                "Nothing was sent there: an announcement leads this probe only to addresses that meet the expectation ({}). Clients of the cluster do follow it for the keys of these slots; they leave the private path or fail. A client without cluster support gets MOVED for these keys on port {}. By likelihood: the cache announces its public or internal address and not the private endpoint's; a second private endpoint is in use; the expectation is too narrow.",
                 expected(case),
                 case.target.port
             ),
         )
-        .hint("if the addresses are right, name them as endpoints (--endpoint, expect.endpoints); otherwise map them to the endpoint in the client, or, on Enterprise and Managed Redis, take the Enterprise cluster policy, which announces no nodes")
+        .hint("if the addresses are right, name them as endpoints (--endpoint, expect.endpoints); otherwise map them to the endpoint in the client, or, on Enterprise and Managed Redis, use a database with the Enterprise cluster policy, which announces no nodes (the policy of an existing OSS database cannot be changed: it has to be deleted and created anew; from NoCluster it can)")
         .commands(resource.iter().map(Resource::show)),
     )
 }
@@ -222,11 +263,11 @@ fn certificate_lacks_ip(case: &Context<'_>, facts: &ClusterFacts) -> Option<Find
                 addresses(&nodes).replace(' ', ", ")
             ),
             format!(
-                "This probe verified them by the name {name}, and it cannot see which client the application uses. Clients that verify each node by the address announced fail with a name mismatch as soon as they follow the announcement, although PING works. Reported so with Azure: node-redis (issue 2903), ioredis (1149), go-redis (1698), Redisson (1296), Lettuce (\"No subject alternative names matching IP address\"). Not affected: clients without cluster support, and those that verify by the configured name, as StackExchange.Redis does where all configured endpoints have one name (its pull request 218)."
+                "This probe verified them by the name {name}, and it cannot see which client the application uses. Clients that verify each node by the address announced fail with a name mismatch as soon as they follow the announcement, although PING works. Reported so with Azure: node-redis (issue 2903), ioredis (1149), go-redis (1698), Redisson (1296), Lettuce (\"No subject alternative names matching IP address\"). Not affected: those that verify by the configured name, as StackExchange.Redis does where all configured endpoints have one name (its pull request 218)."
             ),
         )
         .hint(format!(
-            "give the client the name to verify by: servername in ioredis (tls) and node-redis (socket), TLSConfig.ServerName in go-redis, sslHost in StackExchange.Redis; or map the announced addresses back to {name}: nodeAddressMap in node-redis, natMap in ioredis, MappingSocketAddressResolver in Lettuce; or, on Enterprise and Managed Redis, take the Enterprise cluster policy, which announces no nodes. Do not switch verification off"
+            "give the client the name to verify by: servername in ioredis (tls) and node-redis (socket), TLSConfig.ServerName in go-redis, sslHost in StackExchange.Redis; or map the announced addresses back to {name}: nodeAddressMap in node-redis, natMap in ioredis, MappingSocketAddressResolver in Lettuce; or, on Enterprise and Managed Redis, use a database with the Enterprise cluster policy, which announces no nodes (the policy of an existing OSS database cannot be changed: it has to be deleted and created anew). Do not switch verification off"
         ))
         .commands(first.address.map(|address| {
             let (socket, ip) = (remediation::socket(address), address.ip());

@@ -120,7 +120,7 @@ fn of_reply(case: &Context<'_>, reply: PingReply, phases: &ConnectionPhases) -> 
 fn enforced(case: &Context<'_>, reason: SkipReason) -> Finding {
     let detail = match reason {
         SkipReason::NoCredentials => {
-            "It shows that authentication is enforced, without any secret; it does not show that the application's own credential is accepted."
+            "It shows that authentication is enforced, without any secret; it does not show that the application's own credential is accepted. NOAUTH comes before other errors: a server that is blocked, loading or unable to save (BUSY, LOADING, MISCONF) looks the same to a probe without credentials."
         }
         SkipReason::WithheldUnexpectedAddress => {
             "The credentials were withheld, since they go to an expected address only."
@@ -161,6 +161,11 @@ pub(super) fn failure_finding(case: &Context<'_>, failure: &RedisFailure, phase:
         Finding::new(code, Severity::Error, summary, detail).hint(hint).phase(phase)
     };
     match failure {
+        RedisFailure::Timeout | RedisFailure::Closed | RedisFailure::Reset | RedisFailure::NotRedis { .. }
+            if !case.target.tls =>
+        {
+            plain_connection_failure(case, failure, phase)
+        }
         RedisFailure::ErrorReply { code, message } => of_error_reply(case, code, message, phase),
         RedisFailure::UnexpectedReply { reply } => error(
             Code::NotRedis,
@@ -205,6 +210,31 @@ pub(super) fn failure_finding(case: &Context<'_>, failure: &RedisFailure, phase:
             "probe again; if it stays, capture the connection",
         ),
     }
+}
+
+/// A target without TLS whose peer does not answer in plain text: the port may be one of TLS.
+fn plain_connection_failure(case: &Context<'_>, failure: &RedisFailure, phase: PhaseName) -> Finding {
+    let port = case.target.port;
+    let is_tls_port = case.target.service.listens_on(port, true) || matches!(port, 6380 | 10_000);
+    let first = if is_tls_port {
+        format!("The port {port} is one of TLS, and this target is plain (redis:// or --plaintext).")
+    } else {
+        format!("By likelihood: the port {port} is one of TLS, and this target is plain (redis:// or --plaintext).")
+    };
+    let (code, what) = match failure {
+        RedisFailure::Timeout => (Code::RedisTimeout, "does not reply to"),
+        RedisFailure::Reset => (Code::RedisClosed, "resets the connection in place of a reply to"),
+        RedisFailure::NotRedis { .. } => (Code::NotRedis, "gives a reply that is not of Redis to"),
+        _ => (Code::RedisClosed, "closes the connection in place of a reply to"),
+    };
+    Finding::new(
+        code,
+        Severity::Error,
+        format!("the peer {what} a plain {}", command(phase)),
+        format!("{first} Otherwise: the server is restarting or failing over; it has no room for another client; a firewall or proxy ends the connection. The peer gave: {failure}."),
+    )
+    .hint("use TLS: rediss:// in place of redis://, without --plaintext")
+    .phase(phase)
 }
 
 fn of_error_reply(case: &Context<'_>, code: &str, message: &str, phase: PhaseName) -> Finding {
@@ -265,6 +295,29 @@ fn of_error_reply(case: &Context<'_>, code: &str, message: &str, phase: PhaseNam
                 command(phase)
             ),
             "compare the node it names with the cluster that is meant",
+        ),
+        "BUSY" => finding(
+            Code::RedisError,
+            Severity::Error,
+            "a script blocks Redis, which answers nothing else until it ends (BUSY)".to_owned(),
+            format!("{proven} A Lua script or function has run longer than the server's limit. It says \"{said}\"."),
+            "have the owner of the script end it: SCRIPT KILL, or FUNCTION KILL for a function; a script that has written already ends by itself or with the server",
+        )
+        .commands(["redis-cli SCRIPT KILL".to_owned()]),
+        "MISCONF" => finding(
+            Code::RedisError,
+            Severity::Error,
+            "Redis cannot save its data to disk and refuses commands (MISCONF)".to_owned(),
+            format!("{proven} Its last snapshot (RDB) or append to the log (AOF) failed. By likelihood: the disk is full or not writable; there is too little memory for the fork that saves. It says \"{said}\"."),
+            "look at the server's persistence: disk space, permissions and memory",
+        )
+        .commands(["redis-cli INFO persistence".to_owned()]),
+        "DENIED" => finding(
+            Code::RedisError,
+            Severity::Error,
+            "Redis is in protected mode and answers local clients only (DENIED)".to_owned(),
+            format!("{proven} Protected mode is on while no password is set and no address is bound. Azure's services are never in it: a server of your own answers there."),
+            "set a password or bind the server to an address; or find out why this name leads to that server",
         ),
         "ERR" if message.contains("max number of clients") => finding(
             Code::RedisMaxClients,

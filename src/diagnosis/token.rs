@@ -77,6 +77,9 @@ pub(super) fn rejected(case: &Context<'_>, facts: &TokenFacts, who: &str, said: 
         Some(_) => " The token's dates do not fit this machine's clock: it may have expired.",
         None => "",
     };
+    if let Some(object_id) = facts.object_id.as_deref().filter(|id| !id.eq_ignore_ascii_case(who)) {
+        return not_the_object_id(case, facts, who, object_id);
+    }
     Finding::new(
         Code::AuthRejected,
         Severity::Error,
@@ -88,6 +91,22 @@ pub(super) fn rejected(case: &Context<'_>, facts: &TokenFacts, who: &str, said: 
     )
     .hint(format!("assign an access policy of the cache to the object ID {who}, and enable Entra authentication"))
     .commands(Resource::of(case).iter().flat_map(|resource| [resource.list_assignments(), resource.show()]))
+}
+
+/// The user name that was sent is not the object ID that the token is for: Redis takes no other.
+fn not_the_object_id(case: &Context<'_>, facts: &TokenFacts, who: &str, object_id: &str) -> Finding {
+    let is_client_id = facts.client_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(who));
+    let what = if is_client_id { "the client ID of the identity" } else { "not the object ID of the identity" };
+    Finding::new(
+        Code::AuthRejected,
+        Severity::Error,
+        format!("the user name \"{who}\" is {what}, and the token is for the object ID {object_id}"),
+        format!("{} Redis takes a token of Entra ID only with its object ID as the user name.", case.proven()),
+    )
+    .hint(format!(
+        "leave the user name out (username, --username, REDPATH_USERNAME), or set it to {object_id}; an access policy belongs to that object ID"
+    ))
+    .commands(Resource::of(case).iter().map(Resource::list_assignments))
 }
 
 struct Advice {
