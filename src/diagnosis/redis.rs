@@ -2,6 +2,7 @@
 
 use super::remediation::Resource;
 use super::{Code, Context, Finding, Severity};
+use crate::azure::Service;
 use crate::observation::redis::{AuthFacts, PingReply};
 use crate::observation::{Connection, ConnectionPhases, Phase, RedisFailure, SkipReason};
 use crate::phase::PhaseName;
@@ -215,7 +216,8 @@ pub(super) fn failure_finding(case: &Context<'_>, failure: &RedisFailure, phase:
 /// A target without TLS whose peer does not answer in plain text: the port may be one of TLS.
 fn plain_connection_failure(case: &Context<'_>, failure: &RedisFailure, phase: PhaseName) -> Finding {
     let port = case.target.port;
-    let is_tls_port = case.target.service.listens_on(port, true) || matches!(port, 6380 | 10_000);
+    let service = case.target.service;
+    let is_tls_port = (service != Service::Other && service.listens_on(port, true)) || matches!(port, 6380 | 10_000);
     let first = if is_tls_port {
         format!("The port {port} is one of TLS, and this target is plain (redis:// or --plaintext).")
     } else {

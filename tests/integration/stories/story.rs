@@ -101,6 +101,7 @@ struct RawPhases {
     tls: Option<RawPhase>,
     auth: Option<RawPhase>,
     ping: Option<RawPhase>,
+    cluster: Option<RawPhase>,
 }
 
 /// A phase that differs from a healthy run without credentials.
@@ -394,7 +395,10 @@ fn observation(
             resolve,
             connection: phases,
             token: token(file)?,
-            cluster: file.cluster.is_some().then(|| Phase::done(TOOK)),
+            cluster: match &file.phases.cluster {
+                Some(raw) => Some(phase(raw)?),
+                None => file.cluster.is_some().then(|| Phase::done(TOOK)),
+            },
             posture: file.posture.clone().map(|facts| PosturePhase { phase: Phase::done(TOOK), facts }),
         },
         token: file.token.clone(),
