@@ -32,7 +32,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
     rules: [
       {
         alert: 'RedpathPathNotPrivate'
-        expression: '(redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) * on (cluster, job, instance) group_left (vnet, subnet, hostname) topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance, target) (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0)'
+        expression: '(((redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) + redpath_usable) or ((redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) - 1)) * on (cluster, job, instance) group_left (vnet, subnet, hostname) topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance, target) (((redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) + redpath_usable) or ((redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) - 1))'
         severity: 0
         enabled: true
         labels: {
@@ -40,8 +40,28 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         }
         annotations: {
           summary: '{{ $labels.target }} is not on the private path (subnet {{ $labels.subnet }}, vantage {{ $labels.instance }})'
-          description: 'The name of {{ $labels.target }} leads there to an address that is not private and not the expected one: traffic takes that path now, and stops when public access is closed. redpath_finding_active names the cause by its code.'
+          description: 'The name of {{ $labels.target }} leads there to an address that is not private and not the expected one. {{ if eq $value 1.0 }}Redis answers at that address: traffic takes this path now, and stops when public access is closed.{{ else if eq $value 0.0 }}Redis does not answer at that address: clients that are led there are down now.{{ else }}Whether Redis answers at that address is unknown.{{ end }} redpath_finding_active names the cause by its code.'
           runbook: 'docs/monitoring.md#redpathpathnotprivate'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathUnusable'
+        expression: '(((redpath_usable == 0) + last_over_time((redpath_path_private and redpath_usable == 1)[1d:5m])) or ((redpath_usable == 0) - 1)) * on (cluster, job, instance) group_left (vnet, subnet, hostname) topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance, target) (((redpath_usable == 0) + last_over_time((redpath_path_private and redpath_usable == 1)[1d:5m])) or ((redpath_usable == 0) - 1))'
+        for: 'PT1M'
+        severity: 0
+        enabled: true
+        labels: {
+          severity: 'critical'
+        }
+        annotations: {
+          summary: '{{ $labels.target }} {{ if eq $value 0.0 }}was working over the public path and has stopped{{ else if eq $value 1.0 }}was working over the private path and has stopped{{ else }}does not work and did not in the last day{{ end }} (subnet {{ $labels.subnet }}, vantage {{ $labels.instance }})'
+          description: 'For a minute no probe from {{ $labels.instance }} has got a reply of Redis from {{ $labels.target }}, by whatever path. {{ if eq $value 0.0 }}It worked before over an address that is not private: public access was probably closed while this vantage still depended on it.{{ else if eq $value 1.0 }}It worked before over the private path, so something on that path or the server itself has changed.{{ else }}It has not worked from there in the last day: a rule, a route or an approval may be missing from the beginning.{{ end }} redpath_finding_active names the cause by its code.'
+          runbook: 'docs/monitoring.md#redpathunusable'
         }
         resolveConfiguration: {
           autoResolved: true
