@@ -10,7 +10,6 @@ mod az;
 mod cluster;
 mod dns;
 mod latency;
-mod pages;
 mod posture;
 mod precheck;
 mod redis;

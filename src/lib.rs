@@ -30,6 +30,7 @@ pub mod observation;
 pub mod record;
 
 // What comes of a record.
+pub mod codes;
 pub mod history;
 pub mod output;
 pub mod schedule;

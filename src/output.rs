@@ -2,11 +2,11 @@
 //! an observation means.
 
 pub(crate) mod describe;
+pub mod html;
 pub mod json;
 pub mod log;
 pub mod markdown;
 pub mod metrics;
-pub mod page;
 pub mod prometheus;
 pub mod text;
 

@@ -3,10 +3,8 @@
 //! It serves what others know (history, metrics) and asks others to act (a probe, a reload); it
 //! decides nothing about targets. HTTP/1.1 alone is spoken.
 
-mod code_page;
 mod compression;
 mod cross_site;
-mod html;
 mod limits;
 mod routes;
 mod status_page;

@@ -7,19 +7,19 @@ use super::check::rendered;
 use super::{print, terminal, write_out};
 use crate::bounded_read::{self, FileKind, ReadError};
 use crate::cli::{ExitCode, ExplainArgs, OutputFormat, print_error};
+use crate::codes::{page, terminal as code_page};
 use crate::diagnosis::{Cause, Code};
-use crate::output::page;
 use crate::record::saved::{self, MAX_BYTES, Saved, SavedVerdict};
 
 /// Explains what the command line names.
 pub fn run(args: &ExplainArgs) -> ExitCode {
     let style = terminal::style(args.color);
     let Some(subject) = args.subject.as_deref() else {
-        return document(args.output, || page::list(&style), page::index);
+        return document(args.output, || code_page::list(&style), page::index);
     };
     let name = subject.to_str().unwrap_or_default();
     if let Some(code) = Code::named(name) {
-        return document(args.output, || page::text(code, &style), || code.page());
+        return document(args.output, || code_page::page(code, &style), || page::markdown(code));
     }
     for (cause, meaning) in [
         (Cause::Healthy, "everything is as expected; there is nothing to do.\n"),

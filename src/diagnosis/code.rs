@@ -5,7 +5,6 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::pages;
 use crate::phase::PhaseName;
 
 macro_rules! codes {
@@ -32,11 +31,6 @@ macro_rules! codes {
             /// What it says, in a few words.
             pub fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
-            }
-
-            /// Its page of the documentation, `docs/codes/NAME.md`, as Markdown. It is unpacked each time.
-            pub fn page(self) -> String {
-                pages::of(self.as_str()).unwrap_or_default() // a test holds each to its file
             }
         }
     };

@@ -14,7 +14,7 @@ use crate::record::{Record, Report};
 
 pub(crate) use path::chain_lines;
 pub use style::Style;
-pub(super) use style::{Paint, wrap};
+pub(crate) use style::{Paint, wrap};
 
 /// The width of the labels, and what follows them.
 const LABEL: usize = 8;

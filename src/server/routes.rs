@@ -22,10 +22,12 @@ use tower_service::Service;
 use super::compression::{gzipped, written};
 use super::cross_site::{self, RequestOrigin};
 use super::limits::{Limits, MAX_BODY_BYTES};
+use super::status_page::StatusPage;
 use super::users::{AuthOutcome, Authenticator};
 use super::web_config::{WebConfig, WebConfigFile};
-use super::{Backend, ProbeRefused, code_page, status_page};
+use super::{Backend, ProbeRefused};
 use crate::clock::Timestamp;
+use crate::codes;
 use crate::diagnosis::Code;
 use crate::output;
 use crate::output::metrics::ExpositionFormat;
@@ -148,8 +150,8 @@ fn router(backend: Arc<Backend>) -> Router {
         .route("/metrics", get(metrics))
         .route("/probe", get(probe))
         .route("/api/v1/records", get(records))
-        .route("/codes", get(codes))
-        .route("/codes/{code}", get(code))
+        .route("/codes", get(code_index))
+        .route("/codes/{code}", get(code_page))
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload))
@@ -166,7 +168,7 @@ async fn root(State(backend): State<Arc<Backend>>, headers: HeaderMap, uri: Uri)
         Ok(only) => only,
         Err(why) => return (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
     };
-    let shown = status_page::Shown {
+    let page = StatusPage {
         vantage: &backend.vantage,
         state: &backend.state.borrow(),
         targets: backend.history.all(),
@@ -174,19 +176,19 @@ async fn root(State(backend): State<Arc<Backend>>, headers: HeaderMap, uri: Uri)
         refreshes: !parameters(uri.query()).any(|(key, value)| key == "refresh" && value == "off"),
         now: Timestamp::now(),
     };
-    match status_page::page(shown) {
+    match page.render() {
         Some(page) => html(&headers, page),
         None => (StatusCode::NOT_FOUND, "no such target is configured: / shows all\n").into_response(),
     }
 }
 
-async fn codes(headers: HeaderMap) -> Response {
-    html(&headers, code_page::index())
+async fn code_index(headers: HeaderMap) -> Response {
+    html(&headers, codes::html::index())
 }
 
-async fn code(Path(name): Path<String>, headers: HeaderMap) -> Response {
+async fn code_page(Path(name): Path<String>, headers: HeaderMap) -> Response {
     match Code::named(&name) {
-        Some(code) => html(&headers, code_page::page(code)),
+        Some(code) => html(&headers, codes::html::page(code)),
         None => (StatusCode::NOT_FOUND, "no such code: /codes lists them\n").into_response(),
     }
 }
@@ -194,7 +196,7 @@ async fn code(Path(name): Path<String>, headers: HeaderMap) -> Response {
 /// A page of ours, with what it may do.
 fn html(headers: &HeaderMap, page: String) -> Response {
     let mut response = body(headers, HTML, page.into_bytes());
-    if let Ok(policy) = HeaderValue::from_str(&status_page::POLICY) {
+    if let Ok(policy) = HeaderValue::from_str(&output::html::CONTENT_SECURITY_POLICY) {
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     }
     response

@@ -48,6 +48,7 @@ const LAYERS: &[Layer] = &[
         // The configuration for its settings alone (buckets, switches), the memory for what changed.
         imports: &["vocabulary", "configuration", "observation", "diagnosis", "record", "memory"],
     },
+    Layer { name: "code reference", modules: &["codes"], imports: &["vocabulary", "diagnosis", "outputs"] },
     Layer {
         name: "command line",
         modules: &["cli"],
@@ -65,6 +66,7 @@ const LAYERS: &[Layer] = &[
             "record",
             "memory",
             "outputs",
+            "code reference",
             "connectors",
         ],
     },
@@ -81,6 +83,7 @@ const LAYERS: &[Layer] = &[
             "record",
             "memory",
             "outputs",
+            "code reference",
             "command line",
             "connectors",
         ],

@@ -115,7 +115,7 @@ fn explain_knows_every_code() {
         let coloured = explain(&[code.as_str(), "--color", "always"]);
         assert!(text(&coloured.stdout).contains("\x1b[1mWhat it means\x1b[0m"));
         let raw = explain(&[code.as_str(), "--output", "markdown"]);
-        assert_eq!(text(&raw.stdout), code.page());
+        assert_eq!(text(&raw.stdout), redpath::codes::page::markdown(code));
     }
     for cause in ["healthy", "unknown"] {
         assert_eq!(explain(&[cause]).status.code(), Some(0), "{cause}");

@@ -18,7 +18,7 @@ pub struct Style {
 
 /// What a piece of text is, for the eye.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::output) enum Paint {
+pub(crate) enum Paint {
     Good,
     Warning,
     Bad,
@@ -29,7 +29,7 @@ pub(in crate::output) enum Paint {
 
 impl Style {
     /// `text`, cleaned before, in its colour. Padding belongs inside, so that columns align.
-    pub(in crate::output) fn paint(&self, paint: Paint, text: &str) -> String {
+    pub(crate) fn paint(&self, paint: Paint, text: &str) -> String {
         if !self.color || text.trim().is_empty() {
             return text.to_owned();
         }
@@ -45,7 +45,7 @@ impl Style {
     }
 
     /// `text`, harmless to a terminal and in characters that it has.
-    pub(in crate::output) fn clean(&self, text: &str) -> String {
+    pub(crate) fn clean(&self, text: &str) -> String {
         let text = printable(text);
         if self.unicode || text.is_ascii() {
             return text.into_owned();
@@ -75,7 +75,7 @@ impl Style {
 }
 
 /// Prose in lines of at most `width` characters, cleaned; a longer word keeps a line to itself.
-pub(in crate::output) fn wrap(text: &str, width: usize, style: &Style) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize, style: &Style) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut used = usize::MAX;
     for word in text.split_whitespace() {

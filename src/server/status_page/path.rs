@@ -1,179 +1,194 @@
-//! The path as a chain, from the name to the address in use, and the views side by side.
+//! The path as a chain, from the name to the address in use, and the answers of the views.
 
-use std::fmt::{self, Write};
 use std::net::IpAddr;
 
-use super::super::html::text;
+use maud::{Markup, PreEscaped, html};
+
 use crate::azure;
-use crate::observation::dns::{View, ViewKind};
+use crate::observation::dns::{HostsEntry, View, ViewKind};
 use crate::output::describe::{self, Agreement};
 use crate::output::text::range;
 use crate::record::Record;
 
-/// A hostile chain stays on the screen.
-const MOST_LINKS: usize = 24;
+/// The maximum number of links of a chain, and of addresses.
+const MAX_LINKS: usize = 24;
 
-/// The chain of the view in use, or of the one that shows best how the name leads there, and what
-/// was connected to.
-pub(super) fn chain(out: &mut String, record: &Record) -> fmt::Result {
+/// The chain of the view in use, or of the view with the most complete chain, and the connection.
+pub(super) fn chain(record: &Record) -> Markup {
     let resolution = &record.observation.resolution;
     let in_use = resolution.in_use();
     let view = describe::chain_view(resolution).or(in_use);
-    out.push_str("<section><h3>Path</h3>\n<ol class=\"chain\">\n");
     let host = record.target.host.as_str();
-    write!(out, "<li><code>{}</code>", text(host))?;
-    if let Some(view) = view {
-        if let Some(answered) = view.answered_name.as_deref().filter(|name| *name != host) {
-            write!(out, " <span class=\"note\">answered as</span> <code>{}</code>", text(answered))?;
-        }
-        if matches!(describe::standing(resolution, view), Agreement::Differs | Agreement::Unknown) {
-            write!(out, " <span class=\"note\">as {} sees it</span>", text(describe::view_name(view)))?;
-        }
-    }
-    out.push_str("</li>\n");
-    if let Some(view) = view {
-        links(out, record, view)?;
-    }
-    if let Some(connection) = &record.observation.connection {
-        let ip = connection.address.ip();
-        let told = view.is_some_and(|view| view.ips().any(|told| told == ip));
-        if connection.address_given {
-            address(out, record, ip, "the address given, in place of what was resolved")?;
-        } else if !told {
-            let hosts = in_use.and_then(|view| view.hosts_file.iter().find(|entry| entry.ip == ip));
-            let by = hosts.map(|entry| format!("{} line {}", entry.file, entry.line));
-            let by = by.or_else(|| in_use.map(|view| format!("from {}", describe::view_name(view))));
-            address(out, record, ip, &by.unwrap_or_default())?;
+    html! {
+        section {
+            h3 { "Path" }
+            ol class="chain" {
+                li {
+                    code { (host) }
+                    @if let Some(view) = view {
+                        @if let Some(answered) = view.answered_name.as_deref().filter(|name| *name != host) {
+                            " " span class="note" { "answered as" } " " code { (answered) }
+                        }
+                        @if matches!(describe::standing(resolution, view), Agreement::Differs | Agreement::Unknown) {
+                            " " span class="note" { "as " (describe::view_name(view)) " answers it" }
+                        }
+                    }
+                }
+                @if let Some(view) = view { (links(record, view)) }
+                @if let Some(connected) = connected_address(record, view, in_use) { (connected) }
+            }
+            (connection(record))
         }
     }
-    out.push_str("</ol>\n");
-    connection(out, record)?;
-    out.push_str("</section>\n");
-    Ok(())
 }
 
-fn links(out: &mut String, record: &Record, view: &View) -> fmt::Result {
-    for link in view.chain.iter().take(MOST_LINKS) {
-        let by = format!("{}, TTL {} s", link.record_type, link.ttl);
-        match link.data.parse() {
-            Ok(ip) => address(out, record, ip, &by)?,
-            Err(_) => name(out, &by, &link.data)?,
+/// The address of the connection, unless the chain shows it already.
+fn connected_address(record: &Record, view: Option<&View>, in_use: Option<&View>) -> Option<Markup> {
+    let connection = record.observation.connection.as_ref()?;
+    let ip = connection.address.ip();
+    if connection.address_given {
+        return Some(address(record, ip, "--connect, in place of the resolved address"));
+    }
+    if view.is_some_and(|view| view.ips().any(|shown| shown == ip)) {
+        return None;
+    }
+    let hosts = in_use.and_then(|view| hosts_line(view, ip));
+    let by = hosts.or_else(|| in_use.map(|view| format!("from {}", describe::view_name(view))));
+    Some(address(record, ip, &by.unwrap_or_default()))
+}
+
+fn hosts_line(view: &View, ip: IpAddr) -> Option<String> {
+    let HostsEntry { file, line, .. } = view.hosts_file.iter().find(|entry| entry.ip == ip)?;
+    Some(format!("{file} line {line}"))
+}
+
+fn links(record: &Record, view: &View) -> Markup {
+    let is_in_chain = |ip: IpAddr| view.chain.iter().any(|link| link.data.parse() == Ok(ip));
+    let canonical = view.canonical_name.as_deref().filter(|name| *name != record.target.host.as_str());
+    html! {
+        @for link in view.chain.iter().take(MAX_LINKS) {
+            @let by = format!("{}, TTL {} s", link.record_type, link.ttl);
+            @match link.data.parse() {
+                Ok(ip) => (address(record, ip, &by)),
+                Err(_) => (name(&by, &link.data)),
+            }
+        }
+        @if view.chain.len() > MAX_LINKS { li class="note" { "and " (view.chain.len() - MAX_LINKS) " more" } }
+        @if let Some(canonical) = canonical.filter(|_| view.chain.is_empty()) { (name("canonical name", canonical)) }
+        @for found in view.addresses.iter().filter(|found| !is_in_chain(found.ip)).take(MAX_LINKS) {
+            (address(record, found.ip, &hosts_line(view, found.ip).unwrap_or_default()))
+        }
+        @if view.addresses.is_empty() { li class="end miss" { b { "✗ " (describe::view_answer(view)) } } }
+    }
+}
+
+fn name(by: &str, name: &str) -> Markup {
+    let is_privatelink = azure::privatelink_zone(name).is_some();
+    html! {
+        li class=[is_privatelink.then_some("step")] {
+            span class="by" { (by) } " " code { (name) }
+            @if is_privatelink { " " span class="tag" { "privatelink step" } }
         }
     }
-    if view.chain.len() > MOST_LINKS {
-        writeln!(out, "<li class=\"note\">and {} more</li>", view.chain.len() - MOST_LINKS)?;
-    }
-    let told = |ip: IpAddr| view.chain.iter().any(|link| link.data.parse() == Ok(ip));
-    if let (true, Some(canonical)) = (view.chain.is_empty(), view.canonical_name.as_deref())
-        && canonical != record.target.host.as_str()
-    {
-        name(out, "canonical name", canonical)?;
-    }
-    for found in view.addresses.iter().filter(|found| !told(found.ip)).take(MOST_LINKS) {
-        let by = view.hosts_file.iter().find(|entry| entry.ip == found.ip);
-        let by = by.map(|entry| format!("{} line {}", entry.file, entry.line)).unwrap_or_default();
-        address(out, record, found.ip, &by)?;
-    }
-    if view.addresses.is_empty() {
-        writeln!(out, "<li class=\"end miss\"><b>✗ {}</b></li>", text(describe::view_answer(view)))?;
-    }
-    Ok(())
 }
 
-fn name(out: &mut String, by: &str, name: &str) -> fmt::Result {
-    let step = azure::privatelink_zone(name).is_some();
-    let (class, tag) =
-        if step { (" class=\"step\"", " <span class=\"tag\">privatelink step</span>") } else { ("", "") };
-    writeln!(out, "<li{class}><span class=\"by\">{}</span> <code>{}</code>{tag}</li>", text(by), text(name))
-}
-
-fn address(out: &mut String, record: &Record, ip: IpAddr, by: &str) -> fmt::Result {
-    let met = record.expectation.allows(ip);
-    let (class, word) = if met { ("met", "✓ expected") } else { ("miss", "✗ not expected") };
+fn address(record: &Record, ip: IpAddr, by: &str) -> Markup {
+    let (class, word) =
+        if record.expectation.allows(ip) { ("met", "✓ expected") } else { ("miss", "✗ not expected") };
     let connected = record.observation.connection.as_ref().is_some_and(|connection| connection.address.ip() == ip);
-    writeln!(
-        out,
-        "<li class=\"end {class}\"><span class=\"by\">{}</span> <code>{ip}</code> <span class=\"tag\">{}</span> <b>{word}</b>{}</li>",
-        text(by),
-        record.expectation.class(ip),
-        if connected { ", in use" } else { "" }
-    )
+    html! {
+        li class={ "end " (class) } {
+            span class="by" { (by) } " " code { (ip) } " " span class="tag" { (record.expectation.class(ip)) } " "
+            b { (word) } @if connected { ", in use" }
+        }
+    }
 }
 
-/// What is expected, and the connection.
-fn connection(out: &mut String, record: &Record) -> fmt::Result {
+/// The expectation and the connection.
+fn connection(record: &Record) -> Markup {
     let expectation = &record.expectation;
-    out.push_str("<ul class=\"plain\">\n");
-    write!(out, "<li>expected: <b>{}</b>", expectation.path)?;
-    for endpoint in &expectation.endpoints {
-        write!(out, " <code>{}</code>", range(endpoint))?;
-    }
-    out.push_str("</li>\n");
-    let Some(connection) = &record.observation.connection else {
-        out.push_str("<li>no address to connect to</li>\n</ul>\n");
-        return Ok(());
-    };
-    for attempt in connection.earlier_attempts.iter().take(MOST_LINKS) {
-        let ip = attempt.address.ip();
-        writeln!(out, "<li>tried <code>{ip}</code>: {}, so the next was tried</li>", text(&attempt.failure))?;
-    }
-    write!(out, "<li>to <code>{}</code>", connection.address)?;
-    if let Some(source) = connection.source {
-        write!(out, " from <code>{source}</code>")?;
-    }
-    out.push_str("</li>\n");
-    for other in record.observation.other_connections.iter().take(MOST_LINKS) {
-        let (address, phases) = (other.connection.address, describe::phases_in_a_row(&other.phases));
-        writeln!(out, "<li>also <code>{address}</code>: {}</li>", text(phases))?;
-    }
-    if let Some(facts) = &connection.tls {
-        if let Some(tls) = describe::tls(facts, record.started_at) {
-            writeln!(out, "<li>{}</li>", text(tls))?;
+    html! {
+        ul class="plain" {
+            li {
+                "expected: " b { (expectation.path) }
+                @for endpoint in &expectation.endpoints { " " code { (range(endpoint)) } }
+            }
+            @match &record.observation.connection {
+                None => li { "no address to connect to" },
+                Some(connection) => {
+                    @for attempt in connection.earlier_attempts.iter().take(MAX_LINKS) {
+                        li { "tried " code { (attempt.address.ip()) } ": " (attempt.failure) ", so the next was tried" }
+                    }
+                    li {
+                        "to " code { (connection.address) }
+                        @if let Some(source) = connection.source { " from " code { (source) } }
+                    }
+                    @for other in record.observation.other_connections.iter().take(MAX_LINKS) {
+                        li { "also " code { (other.connection.address) } ": " (describe::phases_in_a_row(&other.phases)) }
+                    }
+                    @if let Some(facts) = &connection.tls {
+                        @if let Some(tls) = describe::tls(facts, record.started_at) { li { (tls) } }
+                        @if let Some(certificate) = &facts.certificate {
+                            li {
+                                "certificate of " code { (certificate.subject) } ", issued by "
+                                code { (certificate.issuer) }
+                            }
+                        }
+                    }
+                },
+            }
         }
-        if let Some(certificate) = &facts.certificate {
-            let (subject, issuer) = (text(&certificate.subject), text(&certificate.issuer));
-            writeln!(out, "<li>certificate of <code>{subject}</code>, issued by <code>{issuer}</code></li>")?;
-        }
     }
-    out.push_str("</ul>\n");
-    Ok(())
 }
 
-/// What each resolver answers, the one that differs marked.
-pub(super) fn views(out: &mut String, record: &Record) -> fmt::Result {
-    let resolution = &record.observation.resolution;
-    if resolution.views.is_empty() {
-        return Ok(());
-    }
-    out.push_str(
-        "<section><h3>Views</h3>\n<table class=\"views\"><caption>The name as each resolver answers it</caption>\n\
-         <thead><tr><th scope=\"col\">view</th><th scope=\"col\">answer</th><th scope=\"col\" class=\"number\">time</th></tr></thead>\n<tbody>\n",
-    );
-    for view in &resolution.views {
-        let (class, mark) = match describe::standing(resolution, view) {
-            Agreement::InUse => ("used", "◂ in use"),
-            Agreement::Agrees => ("", "= agrees"),
-            Agreement::Differs => ("odd", "≠ differs"),
-            Agreement::Unknown => ("", ""),
-        };
-        let (name, answer) = (text(describe::view_name(view)), text(describe::view_answer(view)));
-        let (hue, symbol) = match view.addresses.is_empty() {
-            true => ("", ""),
-            false if view.ips().all(|ip| record.expectation.allows(ip)) => ("pass", "✓ "),
-            false => ("fail", "✗ "),
-        };
-        let took = view.took_seconds.map(|took| took.to_string()).unwrap_or_default();
-        write!(
-            out,
-            "<tr class=\"{class}\"><th scope=\"row\">{name}<span class=\"mark\">{mark}</span></th><td><span class=\"{hue}\">{symbol}{answer}</span>"
-        )?;
-        if let (ViewKind::System | ViewKind::Resolver, Some(end)) = (view.kind, view.end_of_chain()) {
-            // A long name breaks behind its dots.
-            let end = text(end).to_string().replace('.', ".<wbr>");
-            write!(out, "<span class=\"note\">through {end}</span>")?;
+/// The answer of each view; those that differ are marked.
+pub(super) fn views(record: &Record) -> Markup {
+    let views = &record.observation.resolution.views;
+    html! {
+        @if !views.is_empty() {
+            section {
+                h3 { "Views" }
+                table class="views" {
+                    caption { "The answer of each resolver to the name" }
+                    thead {
+                        tr {
+                            th scope="col" { "view" } th scope="col" { "answer" }
+                            th scope="col" class="number" { "time" }
+                        }
+                    }
+                    tbody { @for view in views { (view_row(record, view)) } }
+                }
+            }
         }
-        writeln!(out, "</td><td class=\"number\">{took}</td></tr>")?;
     }
-    out.push_str("</tbody></table></section>\n");
-    Ok(())
+}
+
+fn view_row(record: &Record, view: &View) -> Markup {
+    let (class, mark) = match describe::standing(&record.observation.resolution, view) {
+        Agreement::InUse => ("used", "◂ in use"),
+        Agreement::Agrees => ("", "= agrees"),
+        Agreement::Differs => ("odd", "≠ differs"),
+        Agreement::Unknown => ("", ""),
+    };
+    let (colour, symbol) = match view.addresses.is_empty() {
+        true => ("", ""),
+        false if view.ips().all(|ip| record.expectation.allows(ip)) => ("pass", "✓ "),
+        false => ("fail", "✗ "),
+    };
+    let end = view.end_of_chain().filter(|_| matches!(view.kind, ViewKind::System | ViewKind::Resolver));
+    html! {
+        tr class=(class) {
+            th scope="row" { (describe::view_name(view)) span class="mark" { (mark) } }
+            td {
+                span class=(colour) { (symbol) (describe::view_answer(view)) }
+                @if let Some(end) = end { span class="note" { "through " (breakable(end)) } }
+            }
+            td class="number" { @if let Some(took) = view.took_seconds { (took) } }
+        }
+    }
+}
+
+/// A long name that may break after its dots.
+fn breakable(name: &str) -> Markup {
+    PreEscaped(html! { (name) }.0.replace('.', ".<wbr>"))
 }

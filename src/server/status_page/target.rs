@@ -1,209 +1,207 @@
-//! One target in full: its verdict, what to do about it, and all that was seen.
+//! One target in full: its verdict, what to do, and all that was observed.
 
-use std::fmt::{self, Write};
+use std::time::Duration;
 
-use super::super::html::text;
-use super::{Shown, age, ago, href, look, moment, path};
-use crate::clock::Timestamp;
+use maud::{Markup, html};
+
+use super::{StatusPage, age, ago, appearance, href, moment, path};
+use crate::clock::{Seconds, Timestamp};
 use crate::diagnosis::{Cause, Finding, Severity};
 use crate::history::{Change, TargetHistory};
 use crate::output::describe::{self, PhaseState};
 use crate::record::Record;
 
-/// The last changes shown beside other targets; a target's own page shows all that are kept.
-const FEW_CHANGES: usize = 5;
+/// The maximum number of changes on the page of all targets; the page of one target shows all.
+const MAX_CHANGES: usize = 5;
 
-impl Shown<'_> {
-    /// The target; `at` tells the headings of one page apart.
-    pub(super) fn in_full(&self, out: &mut String, at: usize, name: &str, history: &TargetHistory) -> fmt::Result {
-        let (class, symbol, word) = look(super::status(history));
-        write!(
-            out,
-            "<article class=\"card {class}\" aria-labelledby=\"t{at}\">\n<h2 id=\"t{at}\"><span class=\"verdict\">{symbol} {word}</span> {}</h2>\n",
-            text(name)
-        )?;
-        match &history.latest {
-            None => self.unprobed(out, name)?,
-            Some(record) => self.probed(out, name, history, record)?,
+impl StatusPage<'_> {
+    /// The target; `at` makes the ids of the headings unique.
+    pub(super) fn in_full(&self, at: usize, name: &str, history: &TargetHistory) -> Markup {
+        let (class, symbol, word) = appearance(super::status(history));
+        let id = format!("t{at}");
+        html! {
+            article class={ "card " (class) } aria-labelledby=(id) {
+                h2 id=(id) { span class="verdict" { (symbol) " " (word) } " " (name) }
+                @match &history.latest {
+                    None => (self.unprobed(name)),
+                    Some(record) => (self.probed(name, history, record)),
+                }
+            }
         }
-        out.push_str("</article>\n");
-        Ok(())
     }
 
-    fn unprobed(&self, out: &mut String, name: &str) -> fmt::Result {
-        out.push_str("<p>It has not been probed yet");
-        if let Some(interval) = self.state.intervals.get(name) {
-            write!(out, "; the first probe begins within a second of the start, then every {}", age(*interval))?;
+    fn unprobed(&self, name: &str) -> Markup {
+        html! {
+            p {
+                "It has not been probed yet"
+                @if let Some(interval) = self.state.intervals.get(name) {
+                    "; the first probe starts within a second of the start, then every " (age(*interval))
+                }
+                "."
+            }
         }
-        out.push_str(".</p>\n");
-        Ok(())
     }
 
-    fn probed(&self, out: &mut String, name: &str, history: &TargetHistory, record: &Record) -> fmt::Result {
-        out.push_str("<p class=\"cause\">");
-        match record.verdict.cause {
-            Cause::Code(code) => write!(out, "<a href=\"/codes/{code}\"><code>{code}</code></a>")?,
-            Cause::Healthy | Cause::Unknown => write!(out, "<code>{}</code>", record.verdict.cause)?,
-        }
-        if let Some(since) = history.since {
-            write!(out, " since {}{}", moment(since), ago(since, self.now))?;
-        }
+    fn probed(&self, name: &str, history: &TargetHistory, record: &Record) -> Markup {
         let target = &record.target;
-        let tls = if target.tls { "TLS" } else { "without TLS" };
-        write!(
-            out,
-            "</p>\n<p class=\"note\"><code>{}:{}</code>, {}, {tls}; probed {} in {}",
-            text(&target.host),
-            target.port,
-            text(target.service.title()),
-            moment(record.started_at),
-            record.took_seconds,
-        )?;
-        self.timing(out, name, record.started_at)?;
-        if self.only.is_none() {
-            write!(out, "; <a href=\"{}\">this target alone</a>", href(Some(name), self.refreshes))?;
+        html! {
+            p class="cause" {
+                @match record.verdict.cause {
+                    Cause::Code(code) => (code_link(code.as_str())),
+                    Cause::Healthy | Cause::Unknown => code { (record.verdict.cause) },
+                }
+                @if let Some(since) = history.since { " since " (moment(since)) (ago(since, self.now)) }
+            }
+            p class="note" {
+                code { (target.host) ":" (target.port) } ", " (target.service.title()) ", "
+                @if target.tls { "TLS" } @else { "without TLS" }
+                "; probed " (moment(record.started_at)) " in " (record.took_seconds)
+                (self.timing(name, record.started_at))
+                @if self.only.is_none() { "; " a href=(href(Some(name), self.refreshes)) { "this target alone" } }
+            }
+            @if let Some(line) = describe::precheck(record) { p class="notice" { (line) } }
+            @for finding in &record.findings { (self::finding(finding)) }
+            div class="grid" {
+                (path::chain(record))
+                (path::views(record))
+                (phases(record))
+                @if let Some(facts) = &record.observation.cluster {
+                    @if let Some(summary) = describe::cluster(facts) {
+                        (list("Cluster", std::iter::once(summary).chain(describe::cluster_nodes(facts))))
+                    }
+                }
+                (list("Posture", describe::posture(record).into_iter()))
+                (self.changes(history))
+            }
         }
-        out.push_str("</p>\n");
-        if let Some(line) = describe::precheck(record) {
-            writeln!(out, "<p class=\"notice\">{}</p>", text(line))?;
-        }
-        for finding in &record.findings {
-            self::finding(out, finding)?;
-        }
-        out.push_str("<div class=\"grid\">\n");
-        path::chain(out, record)?;
-        path::views(out, record)?;
-        phases(out, record)?;
-        if let Some(facts) = &record.observation.cluster
-            && let Some(summary) = describe::cluster(facts)
-        {
-            list(out, "Cluster", std::iter::once(summary).chain(describe::cluster_nodes(facts)))?;
-        }
-        list(out, "Posture", describe::posture(record).into_iter())?;
-        self.changes(out, history)?;
-        out.push_str("</div>\n");
-        Ok(())
     }
 
-    /// When the target is probed again, or that it should have been.
-    fn timing(&self, out: &mut String, name: &str, last: Timestamp) -> fmt::Result {
-        out.push_str(&ago(last, self.now));
-        let Some(interval) = self.state.intervals.get(name) else { return Ok(()) };
-        write!(out, ", every {}", age(*interval))?;
-        if self.overdue(name, last) {
-            out.push_str(", <b class=\"warn\">! overdue</b>");
-        } else if let Some(left) = last.after(*interval).and_then(|next| self.now.until(next)) {
-            write!(out, ", next in {}", age(left))?;
+    /// When the target was probed and is due again.
+    fn timing(&self, name: &str, last: Timestamp) -> Markup {
+        html! {
+            (ago(last, self.now))
+            @if let Some(interval) = self.state.intervals.get(name) {
+                ", every " (age(*interval))
+                @if self.is_overdue(name, last) {
+                    ", " b class="warn" { "! overdue" }
+                } @else if let Some(left) = last.after(*interval).and_then(|next| self.now.until(next)) {
+                    ", next in " (age(left))
+                }
+            }
         }
-        Ok(())
     }
 
-    fn changes(&self, out: &mut String, history: &TargetHistory) -> fmt::Result {
-        let shown = if self.only.is_some() { history.changes.len() } else { FEW_CHANGES };
-        if history.changes.is_empty() {
-            return Ok(());
+    fn changes(&self, history: &TargetHistory) -> Markup {
+        let shown = if self.only.is_some() { history.changes.len() } else { MAX_CHANGES };
+        html! {
+            @if !history.changes.is_empty() {
+                section {
+                    h3 { "Last changes" }
+                    ol class="changes" {
+                        @for Change { at, to, summary, .. } in history.changes.iter().take(shown) {
+                            @let (class, symbol, _) = appearance(Some(to.status));
+                            li class=(class) {
+                                span class="note" { (moment(*at)) (ago(*at, self.now)) } " "
+                                b aria-hidden="true" { (symbol) } " " (summary.replace("->", "→"))
+                            }
+                        }
+                    }
+                }
+            }
         }
-        out.push_str("<section><h3>Last changes</h3>\n<ol class=\"changes\">\n");
-        for Change { at, to, summary, .. } in history.changes.iter().take(shown) {
-            let (class, symbol, _) = look(Some(to.status));
-            let summary = summary.replace("->", "→");
-            writeln!(
-                out,
-                "<li class=\"{class}\"><span class=\"note\">{}{}</span> <b aria-hidden=\"true\">{symbol}</b> {}</li>",
-                moment(*at),
-                ago(*at, self.now),
-                text(summary)
-            )?;
-        }
-        out.push_str("</ol></section>\n");
-        Ok(())
     }
 }
 
-fn finding(out: &mut String, finding: &Finding) -> fmt::Result {
+fn code_link(code: &str) -> Markup {
+    html! { a href={ "/codes/" (code) } { code { (code) } } }
+}
+
+fn finding(finding: &Finding) -> Markup {
     let (class, symbol, word) = match finding.severity {
         Severity::Error => ("fail", "✗", "error"),
         Severity::Warning => ("warn", "!", "warning"),
         Severity::Info => ("unknown", "i", "note"),
     };
-    let code = finding.code;
-    write!(
-        out,
-        "<section class=\"finding {class}\"><h3><span class=\"mark\">{symbol} {word}</span> <a href=\"/codes/{code}\"><code>{code}</code></a></h3>\n<p>{}</p>\n",
-        text(&finding.summary)
-    )?;
-    if !finding.hint.is_empty() {
-        writeln!(out, "<p><b>What to do:</b> {}</p>", text(&finding.hint))?;
-    }
-    if !finding.commands.is_empty() {
-        // One click selects a command whole.
-        out.push_str("<pre>");
-        for command in &finding.commands {
-            write!(out, "<code>{}</code>", text(command))?;
+    html! {
+        section class={ "finding " (class) } {
+            h3 { span class="mark" { (symbol) " " (word) } " " (code_link(finding.code.as_str())) }
+            p { (finding.summary) }
+            @if !finding.hint.is_empty() { p { b { "What to do:" } " " (finding.hint) } }
+            @if !finding.commands.is_empty() {
+                // One click selects a whole command.
+                pre { @for command in &finding.commands { code { (command) } } }
+            }
+            @if !finding.detail.is_empty() { p class="note" { (finding.detail) } }
         }
-        out.push_str("</pre>\n");
     }
-    if !finding.detail.is_empty() {
-        writeln!(out, "<p class=\"note\">{}</p>", text(&finding.detail))?;
-    }
-    out.push_str("</section>\n");
-    Ok(())
 }
 
-/// Each phase's bar begins where the one before ended.
-fn phases(out: &mut String, record: &Record) -> fmt::Result {
+/// The phases on a time axis: each bar starts where the one before ended.
+fn phases(record: &Record) -> Markup {
     let phases = &record.observation.phases;
-    let told = describe::phases_told(phases);
+    let shown = describe::phases_told(phases);
     let took = |phase| describe::phase_state(phases, phase).took().map(|took| took.0).unwrap_or_default();
-    let total: std::time::Duration = told.iter().map(|phase| took(*phase)).sum();
-    let axis = crate::clock::Seconds(total);
-    writeln!(
-        out,
-        "<section><h3>Phases</h3>\n<table class=\"phases\"><caption>One after the other, on an axis of {axis}</caption>\n\
-         <thead><tr><th scope=\"col\">phase</th><th scope=\"col\" class=\"number\">time</th><th scope=\"col\">when and how</th></tr></thead>\n<tbody>"
-    )?;
-    let mut begun = 0.0;
-    for phase in told {
+    let total: Duration = shown.iter().map(|phase| took(*phase)).sum();
+    let mut start = Duration::ZERO;
+    let rows = shown.into_iter().map(|phase| {
         let state = describe::phase_state(phases, phase);
-        let (class, symbol, words) = match &state {
+        let (class, symbol, note) = match &state {
             PhaseState::Done(_) => ("done", "✓", describe::phase_note(phase, record.observation.connection.as_ref())),
             PhaseState::Failed(..) => ("fail", "✗", Some(state.outcome())),
             PhaseState::Skipped(_) | PhaseState::NotReached(_) => ("left", "–", Some(state.outcome())),
         };
-        write!(out, "<tr class=\"{class}\"><th scope=\"row\">{symbol} {phase}</th>")?;
-        match state.took() {
-            Some(took) => write!(out, "<td class=\"number\">{took}</td><td>")?,
-            None => out.push_str("<td colspan=\"2\" class=\"wordy\">"),
+        let bar = state.took().filter(|_| !total.is_zero()).map(|took| bar(start, took.0, total));
+        start += took(phase);
+        let cell = html! {
+            @if let Some(bar) = bar { (bar) }
+            @if let Some(note) = note {
+                span class="note" { (note) }
+            } @else if matches!(state, PhaseState::Done(_)) {
+                span class="unseen" { "done" }
+            }
+        };
+        html! {
+            tr class=(class) {
+                th scope="row" { (symbol) " " (phase) }
+                @match state.took() {
+                    Some(took) => { td class="number" { (took) } td { (cell) } },
+                    None => td colspan="2" class="wordy" { (cell) },
+                }
+            }
         }
-        if let (Some(took), false) = (state.took(), total.is_zero()) {
-            let share = |seconds: f64| 100.0 * seconds / axis.as_f64();
-            let (from, width) = (share(begun).min(99.4), share(took.as_f64()).max(0.6));
-            write!(
-                out,
-                "<svg viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect x=\"{from:.1}\" width=\"{width:.1}\" height=\"1\"/></svg>"
-            )?;
-            begun += took.as_f64();
+    });
+    html! {
+        section {
+            h3 { "Phases" }
+            table class="phases" {
+                caption { "One after the other, on an axis of " (Seconds(total)) }
+                thead {
+                    tr {
+                        th scope="col" { "phase" } th scope="col" class="number" { "time" }
+                        th scope="col" { "when and how" }
+                    }
+                }
+                tbody { @for row in rows { (row) } }
+            }
         }
-        if let Some(words) = words {
-            write!(out, "<span class=\"note\">{}</span>", text(words))?;
-        } else if matches!(state, PhaseState::Done(_)) {
-            out.push_str("<span class=\"unseen\">done</span>");
-        }
-        out.push_str("</td></tr>\n");
     }
-    out.push_str("</tbody></table></section>\n");
-    Ok(())
 }
 
-fn list(out: &mut String, heading: &str, lines: impl Iterator<Item = String>) -> fmt::Result {
+fn bar(start: Duration, took: Duration, total: Duration) -> Markup {
+    let percent = |time: Duration| 100.0 * time.as_secs_f64() / total.as_secs_f64();
+    let (x, width) = (percent(start).min(99.4), percent(took).max(0.6));
+    html! {
+        svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" {
+            rect x=(format!("{x:.1}")) width=(format!("{width:.1}")) height="1" {}
+        }
+    }
+}
+
+fn list(heading: &str, lines: impl Iterator<Item = String>) -> Markup {
     let mut lines = lines.peekable();
-    if lines.peek().is_none() {
-        return Ok(());
+    html! {
+        @if lines.peek().is_some() {
+            section { h3 { (heading) } ul { @for line in lines { li { (line) } } } }
+        }
     }
-    writeln!(out, "<section><h3>{heading}</h3>\n<ul>")?;
-    for line in lines {
-        writeln!(out, "<li>{}</li>", text(line))?;
-    }
-    out.push_str("</ul></section>\n");
-    Ok(())
 }

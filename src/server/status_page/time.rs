@@ -1,19 +1,23 @@
-//! Moments and ages as people read them: absolute in UTC, relative in at most two units.
+//! Times for people: absolute in UTC, relative in at most two units.
 
 use std::time::Duration;
+
+use maud::{Markup, html};
 
 use crate::clock::Timestamp;
 
 /// `<time datetime="…">2026-11-24 14:00:05 UTC</time>`.
-pub(super) fn moment(at: Timestamp) -> String {
+pub(super) fn moment(at: Timestamp) -> Markup {
     let exact = at.to_string();
-    match (exact.get(..10), exact.get(11..19), exact.ends_with('Z')) {
-        (Some(day), Some(time), true) => format!("<time datetime=\"{exact}\">{day} {time} UTC</time>"),
-        _ => exact,
+    html! {
+        @match (exact.get(..10), exact.get(11..19), exact.ends_with('Z')) {
+            (Some(day), Some(time), true) => time datetime=(exact) { (day) " " (time) " UTC" },
+            _ => (exact),
+        }
     }
 }
 
-/// ` (3 min 20 s ago)`, or nothing where the clock was set back in between.
+/// ` (3 min 20 s ago)`, or nothing if the clock was set back meanwhile.
 pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
     then.until(now).map(|passed| format!(" ({} ago)", age(passed))).unwrap_or_default()
 }
@@ -36,7 +40,7 @@ mod tests {
 
     #[test]
     fn age_has_at_most_two_units() {
-        for (seconds, words) in [
+        for (seconds, text) in [
             (0, "0 s"),
             (59, "59 s"),
             (60, "1 min"),
@@ -45,15 +49,15 @@ mod tests {
             (11_531, "3 h 12 min"),
             (86_400 * 4 + 3_600 * 3, "4 d 3 h"),
         ] {
-            assert_eq!(age(Duration::from_secs(seconds)), words);
+            assert_eq!(age(Duration::from_secs(seconds)), text);
         }
     }
 
     #[test]
     fn time_is_utc_and_clock_step_gives_no_age() {
         let at = |seconds| Timestamp::from_unix(seconds).expect("a time");
-        let words = moment(at(1_790_000_000));
-        assert_eq!(words, "<time datetime=\"2026-09-21T14:13:20Z\">2026-09-21 14:13:20 UTC</time>");
+        let text = moment(at(1_790_000_000)).into_string();
+        assert_eq!(text, "<time datetime=\"2026-09-21T14:13:20Z\">2026-09-21 14:13:20 UTC</time>");
         assert_eq!(ago(at(100), at(130)), " (30 s ago)");
         assert_eq!(ago(at(130), at(100)), "");
     }

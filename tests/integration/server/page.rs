@@ -76,7 +76,7 @@ async fn status_page_failures_first_in_words() {
         "✗ 20.50.1.10 public",
         "not reached: interrupted",
         "first verdict: fail (private_zone_not_seen): 20.50.1.10 public",
-        "fetched anew every 15 s, stop that",
+        "refreshed every 15 s, stop",
     ] {
         assert!(text.contains(shown), "{shown:?} is missing in:\n{text}");
     }
@@ -135,7 +135,7 @@ async fn status_page_refreshes_until_stopped() {
     let stop = browser.value("document.querySelector('a[href*=\"refresh=off\"]').href").await;
     browser.open(stop.as_str().expect("a link")).await;
     assert_eq!(browser.value("document.querySelector('meta[http-equiv=refresh]')").await, Value::Null);
-    assert_eq!(browser.value("document.body.innerText.includes('not fetched anew')").await, true);
+    assert_eq!(browser.value("document.body.innerText.includes('not refreshed')").await, true);
     held_to_its_server(&browser, &server);
 }
 
