@@ -32,6 +32,7 @@ pub mod record;
 // What comes of a record.
 pub mod codes;
 pub mod history;
+mod lock;
 pub mod output;
 pub mod schedule;
 pub mod server;

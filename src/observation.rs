@@ -135,6 +135,13 @@ impl ConnectionPhases {
         }
     }
 
+    /// Whether an interrupt kept a phase from being reached.
+    pub fn is_interrupted(&self) -> bool {
+        let Self { connect, tls, auth, ping } = self;
+        [connect.stopped_by(), tls.stopped_by(), auth.stopped_by(), ping.stopped_by()]
+            .contains(&Some(StoppedBy::Interrupt))
+    }
+
     /// The outcome and duration of one phase; those of the whole probe belong to no connection.
     pub fn get(&self, phase: PhaseName) -> PhaseSummary<'_> {
         match phase {
@@ -201,6 +208,14 @@ impl<F> Phase<F> {
         match self {
             Self::Failed { failure, .. } => Some(failure),
             Self::Done { .. } | Self::Skipped { .. } | Self::NotReached { .. } => None,
+        }
+    }
+
+    /// What kept it from being reached, if it was not.
+    pub fn stopped_by(&self) -> Option<StoppedBy> {
+        match self {
+            Self::NotReached { stopped_by } => Some(*stopped_by),
+            Self::Done { .. } | Self::Failed { .. } | Self::Skipped { .. } => None,
         }
     }
 

@@ -1,14 +1,15 @@
-//! Doing it: one probe of one target, which never fails but says what it saw.
+//! Runs one probe of one target. Infallible: failures are part of the observation.
 //!
 //! Nothing here decides what an observation means, and nothing but `dns` resolves the target's name: every
 //! other phase is given addresses. The phases are functions called in order, each taking over the
-//! live connection of the one before.
+//! open connection of the one before.
 
 pub mod application;
 mod blocking_fs;
 pub mod budget;
 mod cluster;
 pub mod connection;
+mod context;
 mod credential;
 mod dns;
 mod escape;
@@ -27,17 +28,15 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use self::budget::{Budget, Interrupt};
-use self::connection::Connector;
-use crate::observation::{
-    ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, StoppedBy,
-    ViewOutcome,
-};
+use self::cluster::ClusterOutcome;
+use self::connection::{ConnectionOutcome, Connector};
+use crate::observation::{Connection, ConnectionPhases, Observation, OtherConnection, Phases, StoppedBy, ViewOutcome};
 use crate::plan::{Addresses, ClusterMode, Plan};
 
 /// The most addresses of one name that are connected to with `addresses: all`.
 const MAX_CONNECTIONS: usize = 16;
 
-/// What all probes of a process share: trust anchors, and the count of the C library's calls.
+/// What all probes of a process share: trust anchors, tokens, and the count of the C library's calls.
 pub struct Prober {
     resolver: dns::Resolver,
     connector: Connector,
@@ -55,8 +54,8 @@ impl Prober {
         Self { resolver: dns::Resolver::new(), connector: Connector::new() }
     }
 
-    /// Probes once. The views are asked side by side, and the connection begins as soon as the view
-    /// in use has answered: a silent resolver beside it delays nothing.
+    /// Probes once. All views are queried concurrently, and the connection starts as soon as the view in use has
+    /// answered: another, silent resolver delays nothing.
     pub async fn probe(&self, plan: &Plan, interrupt: &Interrupt) -> Observation {
         let budget = Budget::new(plan.timeout, interrupt.clone());
         let (sender, answer) = oneshot::channel();
@@ -80,13 +79,13 @@ impl Prober {
         let token = self.connector.tokens().phase(plan, &budget);
         let ((resolution, resolve), connected, token) = tokio::join!(resolving, connecting, token);
         let (token, token_facts) = token.unzip();
-        let (cluster, cluster_facts) = connected.cluster.unzip();
-        let seen = posture::ProbeFacts {
+        let facts = posture::ProbeFacts {
             resolution: &resolution,
             phases: &connected.phases,
             connection: connected.connection.as_ref(),
         };
-        let posture = posture::look(&self.connector, plan, &seen, &budget).await;
+        let posture = posture::check(&self.connector, plan, &facts, &budget).await;
+        let (cluster, cluster_facts) = connected.cluster.map(|cluster| (cluster.phase, cluster.facts)).unzip();
         Observation {
             resolution,
             phases: Phases { resolve, connection: connected.phases, token, cluster, posture },
@@ -106,19 +105,19 @@ impl Prober {
             return Connected::not_reached(plan, StoppedBy::Resolve);
         }
         let others = others.chunks(1).take(MAX_CONNECTIONS - 1);
-        let others = join_all(others.map(|address| self.connector.connect(plan, address, budget)));
+        let others = others.map(async |address| {
+            let ConnectionOutcome { phases, connection, .. } = self.connector.connect(plan, address, budget).await;
+            OtherConnection { phases, connection }
+        });
         let in_use = async {
-            let (phases, connection, asked) = self.connector.connect_in_use(plan, in_use, budget).await;
+            let in_use = self.connector.connect_in_use(plan, in_use, budget).await;
             let cluster = match plan.cluster {
                 ClusterMode::Off => None,
-                ClusterMode::Auto => {
-                    Some(cluster::walk(&self.connector, plan, &phases, &connection, asked, budget).await)
-                }
+                ClusterMode::Auto => Some(cluster::check_nodes(&self.connector, plan, &in_use, budget).await),
             };
-            (phases, connection, cluster)
+            (in_use, cluster)
         };
-        let ((phases, connection, cluster), others) = tokio::join!(in_use, others);
-        let others = others.into_iter().map(|(phases, connection)| OtherConnection { phases, connection }).collect();
+        let ((ConnectionOutcome { phases, connection, .. }, cluster), others) = tokio::join!(in_use, join_all(others));
         Connected { phases, connection: Some(connection), others, cluster }
     }
 }
@@ -128,14 +127,14 @@ struct Connected {
     phases: ConnectionPhases,
     connection: Option<Connection>,
     others: Vec<OtherConnection>,
-    /// The walk over the cluster; absent where it was not wanted.
-    cluster: Option<(Phase<ClusterFailure>, Option<ClusterFacts>)>,
+    /// Absent where the plan leaves the cluster out.
+    cluster: Option<ClusterOutcome>,
 }
 
 impl Connected {
     fn not_reached(plan: &Plan, stopped_by: StoppedBy) -> Self {
         let cluster = match plan.cluster {
-            ClusterMode::Auto => Some((Phase::NotReached { stopped_by }, None)),
+            ClusterMode::Auto => Some(ClusterOutcome::not_reached(stopped_by)),
             ClusterMode::Off => None,
         };
         Self { phases: ConnectionPhases::not_reached(stopped_by), connection: None, others: Vec::new(), cluster }

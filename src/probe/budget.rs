@@ -1,31 +1,28 @@
 //! Every time limit of a probe, with its arithmetic.
 //!
-//! A probe has one deadline, `timeout` after its beginning (5 s unless configured). A phase may
-//! take half of that timeout, and never more than what is left of it: with 5 s, a silent name
-//! server costs 2.5 s, a silent endpoint another 2.5 s, and the whole never more than 5 s.
+//! A probe has one deadline, `timeout` after its start (5 s unless configured). A phase may take half of that timeout,
+//! and never more than what is left of it: with 5 s, a silent name server takes 2.5 s, a silent endpoint another
+//! 2.5 s, and the whole never more than 5 s.
 //!
-//! The cluster phase is a phase like the others: from its question to the last node it may take half
-//! of the timeout. Its nodes are connected to side by side, at most 16 at a time, and each has its
-//! share of what the question left: all of it up to 16 nodes, a quarter with 64. So a silent node
-//! costs the phase its own limit, and never another node's turn.
+//! The cluster phase may take half of the timeout, from its query to the last node. At most 16 nodes are connected to
+//! at a time, and each has its share of what the query left: all of it up to 16 nodes, a quarter with 64. So a silent
+//! node uses its own share, and never another's.
 //!
-//! What should be closed often is silent, so that the checks of posture, side by side after the
-//! connection, have a limit of their own: a quarter of the timeout. With 5 s that is 1.25 s, which
-//! has room for a SYN that is lost once (repeated after 1 s: RFC 6298, 2.1), and half of that again for
-//! the second look at a port that is silent to TLS and may be plain Redis. Silence counts as closed
-//! only where it was listened to for that long; with less time left, it says nothing.
-
+//! Endpoints that should be closed are often silent, so that the checks of posture, concurrent and after the
+//! connection, have a limit of their own: a quarter of the timeout. With 5 s that is 1.25 s, which has room for a SYN
+//! that is lost once (repeated after 1 s: RFC 6298, 2.1), and half of that again for detecting plain Redis on a port
+//! that is silent to TLS. A timeout counts as closed only if the full limit elapsed.
 //!
-//! A token is fetched beside the other phases, from the probe's beginning, and may take four fifths of the
-//! timeout: with 5 s that is 4 s, and the last one is left to `AUTH` and `PING`. Fetching goes on after that
-//! in a task of its own, for the next probe to find its token.
+//! A token is fetched concurrently with the other phases, from the start of the probe, and may take four fifths of the
+//! timeout: with 5 s that is 4 s, and 1 s is left to `AUTH` and `PING`. After that the fetch continues in a task of its
+//! own, for the next probe.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-/// Why a phase ended before its work did.
+/// Why a phase ended before it was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
     /// Its limit has passed.
@@ -34,7 +31,7 @@ pub enum StopReason {
     Interrupt,
 }
 
-/// The deadline of a probe, and the wish to end it early.
+/// The deadline of a probe, and its interrupt.
 #[derive(Clone, Debug)]
 pub struct Budget {
     begun: Instant,
@@ -44,19 +41,19 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget that begins now.
+    /// A budget that starts now.
     pub fn new(timeout: Duration, interrupt: Interrupt) -> Self {
         let begun = Instant::now();
         Self { begun, deadline: begun + timeout, phase: timeout / 2, interrupt }
     }
 
-    /// A part of this budget that begins now and ends after `limit`; a phase within it may take all of it.
+    /// A part of this budget that starts now and ends after `limit`; a phase within it may take all of it.
     pub fn part(&self, limit: Duration) -> Self {
         let deadline = self.deadline.min(Instant::now() + limit);
         Self { begun: self.begun, deadline, phase: limit, interrupt: self.interrupt.clone() }
     }
 
-    /// When the probe began.
+    /// When the probe started.
     pub(super) fn begun(&self) -> Instant {
         self.begun
     }
@@ -72,24 +69,24 @@ impl Budget {
         self.phase
     }
 
-    /// The longest that a phase that begins now may take.
+    /// The longest that a phase that starts now may take.
     pub fn phase_limit(&self) -> Duration {
         self.phase.min(self.deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// The budget of the checks of posture, which begin now, and whether it is a whole one: what is
-    /// left of the probe's time may be less.
-    pub(super) fn of_posture(&self) -> (Self, bool) {
+    /// The budget of the checks of posture, which start now, and whether it is the full one: less may be left of the
+    /// probe's time.
+    pub(super) fn posture(&self) -> (Self, bool) {
         let whole = self.phase / 2;
         let left = self.deadline.saturating_duration_since(Instant::now());
-        // A third is kept for the second look at a port that was silent to TLS: it may be plain Redis.
+        // A third is left for detecting plain Redis on a port that is silent to TLS.
         let limit = whole.min(left * 2 / 3);
         let now = Instant::now();
         let deadline = now + limit + limit / 2;
         (Self { begun: now, deadline, phase: limit, interrupt: self.interrupt.clone() }, limit == whole)
     }
 
-    /// Whether the operator wants to end it.
+    /// Whether the probe is interrupted.
     pub(super) fn is_interrupted(&self) -> bool {
         self.interrupt.is_raised()
     }
@@ -97,7 +94,7 @@ impl Budget {
     /// Runs a phase's work within its limit.
     ///
     /// # Errors
-    /// [`StopReason`] where the limit passed, or the probe was interrupted, before the work was done.
+    /// [`StopReason`] where the limit passed, or the probe was interrupted, before `work` was done.
     pub fn phase<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = Result<T, StopReason>> {
         self.within(self.phase_limit(), work)
     }
@@ -117,12 +114,12 @@ impl Budget {
     }
 }
 
-/// The wish of the operator to end what is under way, shared by all probes.
+/// Ends all probes early when it is raised.
 #[derive(Clone, Debug)]
 pub struct Interrupt(watch::Receiver<bool>);
 
 impl Interrupt {
-    /// An interrupt and the handle that raises it; it is never raised once the handle is gone.
+    /// An interrupt and the handle that raises it; it is never raised once the handle is dropped.
     pub fn new() -> (InterruptHandle, Self) {
         let (sender, receiver) = watch::channel(false);
         (InterruptHandle(sender), Self(receiver))
@@ -147,7 +144,7 @@ impl Interrupt {
 pub struct InterruptHandle(watch::Sender<bool>);
 
 impl InterruptHandle {
-    /// Ends what is under way; whatever is known by then is kept.
+    /// Ends the probes; what they have observed by then is recorded.
     pub fn raise(&self) {
         self.0.send_replace(true);
     }

@@ -1,13 +1,13 @@
-//! The cluster phase: every node that the server announces is connected to, with the target's own server
-//! name and rules for credentials.
+//! The cluster phase: connects to every node that the server announces, with the target's own server name and rules
+//! for credentials.
 //!
-//! An announcement is a stranger's word. It leads only to addresses that meet the expectation, or to the
-//! one in use, so that it can neither turn the probe into a port scanner nor draw credentials; a name in
-//! it is never resolved; and nothing of it is kept for the next probe.
+//! The topology is untrusted input. It leads only to addresses that meet the expectation, or to the one in use, so
+//! that the probe is no port scanner and credentials go nowhere else; a name in it is never resolved, and nothing of
+//! it is kept for the next probe.
 
 pub(super) mod topology;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -15,57 +15,76 @@ use tokio::sync::Semaphore;
 
 use self::topology::{Announced, Announcement, Host, Slots};
 use super::budget::Budget;
-use super::connection::Connector;
+use super::connection::{ConnectionOutcome, Connector};
 use super::redis::{ClusterQuery, ClusterReply};
 use crate::observation::cluster::{ClusterCommand, ClusterNode, NodeState, NotTried, SLOTS};
 use crate::observation::redis::PingReply;
 use crate::observation::{
     ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Phase, RedisFailure, SkipReason, StoppedBy,
 };
-use crate::phase::{PhaseName, PhaseOutcome};
 use crate::plan::{Addresses, ClusterMode, Plan};
 
 /// The most nodes that one probe connects to; the others are counted.
 const MAX_CONNECTED: usize = 64;
 
 /// How many nodes are connected to at a time.
-const AT_A_TIME: usize = 16;
+const MAX_CONCURRENT: usize = 16;
 
-/// A node has at least this long, however many there are, or is not tried: a shorter silence would say
-/// nothing. An eighth of the timeout where that is less.
-const LEAST_TIME: Duration = Duration::from_millis(250);
+/// A node has at least this long, however many there are, or is not tried: a shorter timeout would prove nothing. An
+/// eighth of the probe's timeout where that is less.
+const MIN_TIME: Duration = Duration::from_millis(250);
 
-/// The most ranges of slots of one node that are kept.
+/// The most ranges of slots of one node that are recorded.
 const MAX_RANGES: usize = 64;
 
-/// Connects to the nodes of the answer, and says what became of the phase.
-pub(super) async fn walk(
-    connector: &Connector,
-    plan: &Plan,
-    phases: &ConnectionPhases,
-    connection: &Connection,
-    asked: Option<ClusterQuery>,
-    budget: &Budget,
-) -> (Phase<ClusterFailure>, Option<ClusterFacts>) {
-    let Some(ClusterQuery { took, answer }) = asked else { return (not_asked(phases, connection), None) };
-    let refused = |words| Some(ClusterFacts { refusal: Some(words), ..ClusterFacts::default() });
-    match answer {
-        ClusterReply::Announced(command, announcement) => {
-            let left = budget.phase_limit().min(budget.whole_phase().saturating_sub(took));
-            let begun = Instant::now();
-            let walk = NodeChecks { connector, plan, connection, budget: &budget.part(left) };
-            let facts = walk.nodes(command, announcement).await;
-            (outcome(&facts, took + begun.elapsed()), Some(facts))
-        }
-        ClusterReply::NoCluster(words) => (Phase::Skipped { reason: SkipReason::NotApplicable }, refused(words)),
-        ClusterReply::NotPermitted(words) => (Phase::Skipped { reason: SkipReason::NoPermission }, refused(words)),
-        ClusterReply::Failed(failure) => (Phase::failed(took, ClusterFailure::Command { failure }), None),
-        ClusterReply::Interrupted => (Phase::NotReached { stopped_by: StoppedBy::Interrupt }, None),
+/// The cluster phase and its facts.
+pub(super) struct ClusterOutcome {
+    pub(super) phase: Phase<ClusterFailure>,
+    pub(super) facts: Option<ClusterFacts>,
+}
+
+impl ClusterOutcome {
+    /// The phase was not reached.
+    pub(super) fn not_reached(stopped_by: StoppedBy) -> Self {
+        Self { phase: Phase::NotReached { stopped_by }, facts: None }
+    }
+
+    fn skipped(reason: SkipReason, refusal: &str) -> Self {
+        let facts = ClusterFacts { refusal: Some(refusal.to_owned()), ..ClusterFacts::default() };
+        Self { phase: Phase::Skipped { reason }, facts: Some(facts) }
     }
 }
 
-/// Why the server was not asked.
-fn not_asked(phases: &ConnectionPhases, connection: &Connection) -> Phase<ClusterFailure> {
+/// Connects to the nodes that the connection in use has announced.
+pub(super) async fn check_nodes(
+    connector: &Connector,
+    plan: &Plan,
+    in_use: &ConnectionOutcome,
+    budget: &Budget,
+) -> ClusterOutcome {
+    let Some(ClusterQuery { took, reply }) = &in_use.cluster else {
+        return ClusterOutcome { phase: not_queried(&in_use.phases, &in_use.connection), facts: None };
+    };
+    match reply {
+        ClusterReply::Announced(command, announcement) => {
+            let left = budget.phase_limit().min(budget.whole_phase().saturating_sub(*took));
+            let begun = Instant::now();
+            let checks = NodeChecks { connector, plan, connection: &in_use.connection, budget: &budget.part(left) };
+            let facts = checks.run(*command, announcement).await;
+            ClusterOutcome { phase: phase(&facts, *took + begun.elapsed()), facts: Some(facts) }
+        }
+        ClusterReply::NoCluster(message) => ClusterOutcome::skipped(SkipReason::NotApplicable, message),
+        ClusterReply::NotPermitted(message) => ClusterOutcome::skipped(SkipReason::NoPermission, message),
+        ClusterReply::Failed(failure) => {
+            let failure = ClusterFailure::Command { failure: failure.clone() };
+            ClusterOutcome { phase: Phase::failed(*took, failure), facts: None }
+        }
+        ClusterReply::Interrupted => ClusterOutcome::not_reached(StoppedBy::Interrupt),
+    }
+}
+
+/// The phase where the server was not queried.
+fn not_queried(phases: &ConnectionPhases, connection: &Connection) -> Phase<ClusterFailure> {
     match connection.ping.as_ref().map(|ping| ping.reply) {
         Some(PingReply::Noauth) => return Phase::Skipped { reason: SkipReason::NoCredentials },
         Some(PingReply::Noperm) => return Phase::Skipped { reason: SkipReason::NoPermission },
@@ -78,7 +97,7 @@ fn not_asked(phases: &ConnectionPhases, connection: &Connection) -> Phase<Cluste
     Phase::NotReached { stopped_by }
 }
 
-fn outcome(facts: &ClusterFacts, took: Duration) -> Phase<ClusterFailure> {
+fn phase(facts: &ClusterFacts, took: Duration) -> Phase<ClusterFailure> {
     let count = |state| u32::try_from(facts.in_state(state).count()).unwrap_or(u32::MAX);
     let (unreachable, unexpected_address) = (count(NodeState::Unreachable), count(NodeState::UnexpectedAddress));
     if facts.nodes.iter().any(|node| node.not_tried == Some(NotTried::Interrupted)) {
@@ -98,45 +117,58 @@ struct NodeChecks<'a> {
 }
 
 impl NodeChecks<'_> {
-    async fn nodes(&self, command: ClusterCommand, announcement: Announcement) -> ClusterFacts {
+    async fn run(&self, command: ClusterCommand, announcement: &Announcement) -> ClusterFacts {
         let mut covered = Slots::default();
         announcement.nodes.iter().for_each(|node| covered.add(&node.slots));
-        let mut nodes: Vec<ClusterNode> = announcement.nodes.iter().map(|node| self.node(node)).collect();
-        let mut tried: Vec<(SocketAddr, &mut ClusterNode)> = nodes
-            .iter_mut()
-            .filter(|node| node.state == NodeState::NotTried && node.not_tried.is_none())
-            .filter_map(|node| Some((node.address?, node)))
-            .collect();
-        for (_, node) in tried.iter_mut().skip(MAX_CONNECTED) {
-            node.not_tried = Some(NotTried::TooMany);
-        }
-        tried.truncate(MAX_CONNECTED);
-        // Each wave of nodes has its share, so that silent ones do not take the others' turn.
-        let waves = u32::try_from(tried.len().div_ceil(AT_A_TIME)).unwrap_or(u32::MAX).max(1);
-        let share = (self.budget.phase_limit() / waves).max(self.least_time());
-        let turns = Semaphore::new(AT_A_TIME);
-        let turns = &turns;
-        let visits = tried.into_iter().map(|(address, node)| async move {
-            let _turn = turns.acquire().await;
-            self.visit(address, node, share).await;
+        let nodes: Vec<Checked> = self.select(announcement);
+        let tried = nodes.iter().filter(|node| matches!(node, Checked::Try(..))).count();
+        // Each wave of nodes has its share, so that silent ones do not use the time of the others.
+        let waves = u32::try_from(tried.div_ceil(MAX_CONCURRENT)).unwrap_or(u32::MAX).max(1);
+        let share = (self.budget.phase_limit() / waves).max(self.min_time());
+        let permits = Semaphore::new(MAX_CONCURRENT);
+        let nodes = nodes.into_iter().map(async |node| match node {
+            Checked::Try(address, node) => {
+                let _permit = permits.acquire().await;
+                self.connect(address, node, share).await
+            }
+            Checked::Leave(node) => node,
         });
-        join_all(visits).await;
         ClusterFacts {
             command: Some(command),
             refusal: None,
-            nodes,
-            nodes_left_out: announcement.left_out,
-            slots_uncovered: (announcement.left_out == 0).then(|| SLOTS - covered.count()),
+            nodes: join_all(nodes).await,
+            nodes_left_out: announcement.omitted,
+            slots_uncovered: (announcement.omitted == 0).then(|| SLOTS - covered.count()),
         }
     }
 
-    /// A node before it is tried, and whether it may be.
+    /// Which nodes are connected to: the first [`MAX_CONNECTED`] of those that may be.
+    fn select(&self, announcement: &Announcement) -> Vec<Checked> {
+        let mut tried = 0;
+        let select = |announced| {
+            let node = self.node(announced);
+            match node.address {
+                Some(_) if node.state != NodeState::NotTried || node.not_tried.is_some() => Checked::Leave(node),
+                Some(_) if tried == MAX_CONNECTED => {
+                    Checked::Leave(ClusterNode { not_tried: Some(NotTried::TooMany), ..node })
+                }
+                Some(address) => {
+                    tried += 1;
+                    Checked::Try(address, node)
+                }
+                None => Checked::Leave(node),
+            }
+        };
+        announcement.nodes.iter().map(select).collect()
+    }
+
+    /// A node before it is connected to, and whether it may be.
     fn node(&self, announced: &Announced) -> ClusterNode {
         let port = announced.port;
         let (text, address) = match &announced.host {
             Host::Same => (format!(":{port}"), Some(self.connection.address.ip())),
             Host::Ip(ip) => (SocketAddr::new(*ip, port).to_string(), Some(*ip)),
-            // The target's own name has been resolved by the phase that may.
+            // The resolve phase has resolved the target's own name.
             Host::Name(name) if name.trim_end_matches('.').eq_ignore_ascii_case(self.plan.target.host.as_str()) => {
                 (format!("{name}:{port}"), Some(self.connection.address.ip()))
             }
@@ -144,7 +176,7 @@ impl NodeChecks<'_> {
             Host::Unknown => (format!("?:{port}"), None),
         };
         let (state, not_tried) = match address {
-            Some(ip) if self.may_go_to(ip) => (NodeState::NotTried, None),
+            Some(ip) if self.may_connect_to(ip) => (NodeState::NotTried, None),
             Some(_) => (NodeState::UnexpectedAddress, None),
             None if announced.host == Host::Unknown => (NodeState::NotTried, Some(NotTried::UnknownHost)),
             None => (NodeState::NotTried, Some(NotTried::Name)),
@@ -165,9 +197,9 @@ impl NodeChecks<'_> {
         }
     }
 
-    /// Whether an announcement may lead there. Where any address will do, one of another class than the
-    /// one in use will not: such an expectation is no leave to look into other networks.
-    fn may_go_to(&self, ip: std::net::IpAddr) -> bool {
+    /// Whether a node may be connected to there. Where any address is expected, it must be of the class of the
+    /// one in use: such an expectation does not allow connections into other networks.
+    fn may_connect_to(&self, ip: IpAddr) -> bool {
         let expectation = &self.plan.expectation;
         let in_use = self.connection.address.ip().to_canonical();
         ip.to_canonical() == in_use
@@ -175,14 +207,13 @@ impl NodeChecks<'_> {
                 && (!expectation.endpoints.is_empty() || expectation.class(ip) == self.connection.class))
     }
 
-    fn least_time(&self) -> Duration {
-        LEAST_TIME.min(self.plan.timeout / 8)
+    fn min_time(&self) -> Duration {
+        MIN_TIME.min(self.plan.timeout / 8)
     }
 
-    async fn visit(&self, address: SocketAddr, node: &mut ClusterNode, share: Duration) {
-        if self.budget.phase_limit() < self.least_time() {
-            node.not_tried = Some(NotTried::NoTime);
-            return;
+    async fn connect(&self, address: SocketAddr, node: ClusterNode, share: Duration) -> ClusterNode {
+        if self.budget.phase_limit() < self.min_time() {
+            return ClusterNode { not_tried: Some(NotTried::NoTime), ..node };
         }
         let budget = self.budget.part(share);
         let mut plan = self.plan.clone();
@@ -190,27 +221,34 @@ impl NodeChecks<'_> {
         plan.addresses = Addresses::First;
         plan.samples = 1;
         plan.cluster = ClusterMode::Off;
-        let (phases, connection) = self.connector.connect(&plan, &[address.ip()], &budget).await;
+        let ConnectionOutcome { phases, connection, .. } =
+            self.connector.connect(&plan, &[address.ip()], &budget).await;
         let certificate = connection.tls.and_then(|tls| tls.certificate);
-        if node.announced_by_ip {
-            node.certificate_covers_ip = certificate.as_ref().map(|certificate| certificate.covers_ip(address.ip()));
-        }
-        node.certificate_sha256 = certificate.map(|certificate| certificate.sha256);
-        (node.state, node.not_tried) = match state(&phases) {
+        let covers_ip = certificate.as_ref().map(|certificate| certificate.covers_ip(address.ip()));
+        let (state, not_tried) = match state(&phases) {
             Some(state) => (state, None),
             None => (NodeState::NotTried, Some(NotTried::Interrupted)),
         };
-        node.phases = Some(phases);
+        ClusterNode {
+            state,
+            not_tried,
+            certificate_covers_ip: covers_ip.filter(|_| node.announced_by_ip),
+            certificate_sha256: certificate.map(|certificate| certificate.sha256),
+            phases: Some(phases),
+            ..node
+        }
     }
+}
+
+/// A node, and whether it is connected to.
+enum Checked {
+    Try(SocketAddr, ClusterNode),
+    Leave(ClusterNode),
 }
 
 /// Whether a Redis answered: an error reply is an answer. `None` where it was interrupted before that.
 fn state(phases: &ConnectionPhases) -> Option<NodeState> {
-    let interrupted = [PhaseName::Connect, PhaseName::Tls, PhaseName::Auth, PhaseName::Ping].into_iter().any(|phase| {
-        let summary = phases.get(phase);
-        summary.outcome == PhaseOutcome::NotReached && summary.reason == Some(StoppedBy::Interrupt.as_str())
-    });
-    if interrupted {
+    if phases.is_interrupted() {
         return None;
     }
     let is_answer = |failure: Option<&RedisFailure>| matches!(failure, Some(RedisFailure::ErrorReply { .. }));

@@ -1,27 +1,41 @@
 //! One connection: TCP, TLS, `AUTH`, `PING`, in this order, each phase handing its stream to the next.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::budget::Budget;
-use super::redis::{self, ClusterQuery, RespConnection};
+use super::context::ProbeContext;
+use super::redis::{self, ClusterQuery, RedisOutcome, RespConnection};
 use super::socket_timestamps::{TimestampGuard, TimestampedStream};
 use super::tcp::{self, ConnectError, TcpConnected};
 use super::tls::{self, Handshake, Tls, TlsError};
 use super::token::Tokens;
-use crate::observation::{Connection, ConnectionPhases, Phase, SkipReason, StoppedBy};
+use crate::observation::{Connection, ConnectionPhases, Phase, SkipReason, StoppedBy, TlsFacts, TlsFailure};
 use crate::plan::{ClusterMode, Plan};
 
-/// Connects for every target: what is worth keeping between probes is kept here.
+/// Connects for every target, with what all probes share: trust anchors and tokens.
 pub struct Connector {
     tls: Tls,
     tokens: Tokens,
-    #[expect(dead_code, reason = "while it is there, packets are stamped")]
-    stamping: TimestampGuard,
+    #[expect(dead_code, reason = "the kernel timestamps packets while it is open")]
+    timestamps: TimestampGuard,
 }
 
-/// Where the nodes of the cluster go, if they are wanted.
-type ClusterSlot<'a> = Option<&'a mut Option<ClusterQuery>>;
+/// What came of one connection.
+pub struct ConnectionOutcome {
+    /// What became of its phases.
+    pub phases: ConnectionPhases,
+    /// Its addresses, and what the peer showed.
+    pub connection: Connection,
+    /// The query for the nodes of the cluster; `None` where it was not sent.
+    pub(super) cluster: Option<ClusterQuery>,
+}
+
+impl ConnectionOutcome {
+    fn not_reached(stopped_by: StoppedBy, connection: Connection) -> Self {
+        Self { phases: ConnectionPhases::not_reached(stopped_by), connection, cluster: None }
+    }
+}
 
 impl Default for Connector {
     fn default() -> Self {
@@ -33,7 +47,7 @@ impl Connector {
     /// A connector that has read nothing yet.
     pub fn new() -> Self {
         let tls = Tls::new();
-        Self { tokens: Tokens::new(tls.clone()), tls, stamping: TimestampGuard::new() }
+        Self { tokens: Tokens::new(tls.clone()), tls, timestamps: TimestampGuard::new() }
     }
 
     /// The tokens that its connections authenticate with.
@@ -41,126 +55,116 @@ impl Connector {
         &self.tokens
     }
 
-    /// Connects to the first of `addresses` that answers, and goes through the phases on it. It
-    /// ends with the budget, whatever the peer does.
+    /// Connects to the first of `addresses` that answers, and runs the phases on it. It ends with the budget,
+    /// whatever the peer does.
     ///
     /// Credentials are sent over this one connection alone, after the certificate was verified, and only
     /// where the address meets the plan's expectation; otherwise the probe goes on without.
-    pub async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> (ConnectionPhases, Connection) {
-        self.run(plan, addresses, budget, None).await
+    pub async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> ConnectionOutcome {
+        let context = ProbeContext { plan, tokens: &self.tokens, budget, query_cluster: false };
+        self.run(&context, addresses).await
     }
 
-    /// The same for the connection in use. Where the plan wants it, asks a server that says `PONG` for the nodes of
-    /// its cluster; `None` where it did not come to that.
-    pub(super) async fn connect_in_use(
-        &self,
-        plan: &Plan,
-        addresses: &[IpAddr],
-        budget: &Budget,
-    ) -> (ConnectionPhases, Connection, Option<ClusterQuery>) {
-        let mut asked = None;
-        let wanted = (plan.cluster == ClusterMode::Auto).then_some(&mut asked);
-        let (phases, connection) = self.run(plan, addresses, budget, wanted).await;
-        (phases, connection, asked)
+    /// The same for the connection in use, which is also queried for the nodes of the cluster, if the plan says so.
+    pub(super) async fn connect_in_use(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> ConnectionOutcome {
+        let query_cluster = plan.cluster == ClusterMode::Auto;
+        let context = ProbeContext { plan, tokens: &self.tokens, budget, query_cluster };
+        self.run(&context, addresses).await
     }
 
-    async fn run(
-        &self,
-        plan: &Plan,
-        addresses: &[IpAddr],
-        budget: &Budget,
-        cluster: ClusterSlot<'_>,
-    ) -> (ConnectionPhases, Connection) {
+    async fn run(&self, context: &ProbeContext<'_>, addresses: &[IpAddr]) -> ConnectionOutcome {
+        let plan = context.plan;
         let Some(&first) = addresses.first() else {
-            let nowhere = connection(plan, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-            return (ConnectionPhases::not_reached(StoppedBy::Resolve), nowhere);
+            let unspecified = connection(plan, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            return ConnectionOutcome::not_reached(StoppedBy::Resolve, unspecified);
         };
-        match tcp::open(plan, addresses, budget).await {
-            Ok(opened) => self.after_connect(plan, opened, budget, cluster).await,
+        match tcp::open(plan, addresses, context.budget).await {
+            Ok(connected) => self.after_connect(context, connected).await,
             Err(ConnectError::Failed(failed, others)) => {
-                let mut connection = connection(plan, failed.address.ip());
-                connection.earlier_attempts = others;
-                let mut phases = ConnectionPhases::not_reached(StoppedBy::Connect);
-                phases.connect = Phase::failed(failed.took_seconds, failed.failure);
-                (phases, connection)
+                let connection = Connection { earlier_attempts: others, ..connection(plan, failed.address.ip()) };
+                let connect = Phase::failed(failed.took_seconds, failed.failure);
+                let phases = ConnectionPhases { connect, ..ConnectionPhases::not_reached(StoppedBy::Connect) };
+                ConnectionOutcome { phases, connection, cluster: None }
             }
-            Err(ConnectError::Interrupted(earlier)) => {
-                let mut connection = connection(plan, first);
-                connection.earlier_attempts = earlier;
-                (ConnectionPhases::not_reached(StoppedBy::Interrupt), connection)
+            Err(ConnectError::Interrupted(earlier_attempts)) => {
+                let connection = Connection { earlier_attempts, ..connection(plan, first) };
+                ConnectionOutcome::not_reached(StoppedBy::Interrupt, connection)
             }
         }
     }
 
-    async fn after_connect(
-        &self,
-        plan: &Plan,
-        opened: TcpConnected,
-        budget: &Budget,
-        cluster: ClusterSlot<'_>,
-    ) -> (ConnectionPhases, Connection) {
-        let mut connection = connection(plan, opened.address.ip());
-        connection.source = opened.source;
-        connection.earlier_attempts = opened.earlier;
-        let mut phases = ConnectionPhases::not_reached(StoppedBy::Interrupt);
-        phases.connect = Phase::done(opened.took);
-        let mut tcp = TimestampedStream::new(opened.stream);
-        if plan.target.tls {
-            self.over_tls(plan, tcp, cluster, budget, &mut phases, &mut connection).await;
+    async fn after_connect(&self, context: &ProbeContext<'_>, connected: TcpConnected) -> ConnectionOutcome {
+        let TcpConnected { stream, address, source, took, earlier } = connected;
+        let mut tcp = TimestampedStream::new(stream);
+        let TlsOutcome { phase: tls, facts: tls_facts, redis } = if context.plan.target.tls {
+            self.over_tls(context, tcp, address).await
         } else {
-            phases.tls = Phase::Skipped { reason: SkipReason::Plaintext };
-            let arrival = tcp.arrival();
-            let talk = RespConnection::new(&mut tcp, arrival);
-            redis::run_session(talk, plan, &self.tokens, budget, &mut phases, &mut connection, cluster).await;
+            let last_received = tcp.last_received();
+            let stream = RespConnection::new(&mut tcp, last_received);
+            let redis = redis::run_session(stream, context, address.ip()).await;
+            TlsOutcome { phase: Phase::Skipped { reason: SkipReason::Plaintext }, facts: None, redis }
+        };
+        ConnectionOutcome {
+            phases: ConnectionPhases { connect: Phase::done(took), tls, auth: redis.auth, ping: redis.ping },
+            connection: Connection {
+                source,
+                earlier_attempts: earlier,
+                tls: tls_facts,
+                auth: redis.auth_facts,
+                ping: redis.ping_facts,
+                ..connection(context.plan, address.ip())
+            },
+            cluster: redis.cluster,
         }
-        (phases, connection)
     }
 
-    async fn over_tls(
-        &self,
-        plan: &Plan,
-        tcp: TimestampedStream,
-        cluster: ClusterSlot<'_>,
-        budget: &Budget,
-        phases: &mut ConnectionPhases,
-        connection: &mut Connection,
-    ) {
-        let arrival = tcp.arrival();
-        let reading = Instant::now();
-        let (result, begun, took) = match self.tls.trust(plan.ca_file.as_deref(), budget).await {
-            Ok(anchors) => {
-                let Handshake { result, facts, begun, took } =
-                    anchors.handshake(&plan.target.server_name, tcp, budget).await;
-                connection.tls = Some(facts);
-                (result, begun, took)
-            }
-            Err(unverified) => (Err(unverified), reading, reading.elapsed()),
+    async fn over_tls(&self, context: &ProbeContext<'_>, tcp: TimestampedStream, address: SocketAddr) -> TlsOutcome {
+        let (plan, budget) = (context.plan, context.budget);
+        let last_received = tcp.last_received();
+        let begun = Instant::now();
+        let anchors = match self.tls.trust_anchors(plan.ca_file.as_deref(), budget).await {
+            Ok(anchors) => anchors,
+            Err(TlsError::Failed(failure)) => return TlsOutcome::failed(None, begun.elapsed(), *failure),
+            Err(TlsError::Interrupted) => return TlsOutcome::interrupted(None),
         };
-        let failure = match result {
-            Ok(mut stream) => {
-                phases.tls = Phase::done(took);
-                let talk = RespConnection::new(&mut stream, arrival);
-                let Some(alert) =
-                    redis::run_session(talk, plan, &self.tokens, budget, phases, connection, cluster).await
-                else {
-                    return;
-                };
-                (begun.elapsed(), tls::refused_late(&stream, alert))
-            }
+        let handshake = anchors.handshake(&plan.target.server_name, tcp, budget).await;
+        let Handshake { result, facts, begun, took } = handshake;
+        let mut stream = match result {
+            Ok(stream) => stream,
             Err(TlsError::Failed(failure)) => {
-                (took, tls::look_for_plain_redis(connection.address, *failure, budget).await)
+                let failure = tls::detect_plain_redis(address, &failure, budget).await.unwrap_or(*failure);
+                return TlsOutcome::failed(Some(facts), took, failure);
             }
-            Err(TlsError::Interrupted) => return,
+            Err(TlsError::Interrupted) => return TlsOutcome::interrupted(Some(facts)),
         };
-        phases.tls = Phase::failed(failure.0, failure.1);
-        phases.auth = Phase::NotReached { stopped_by: StoppedBy::Tls };
-        phases.ping = Phase::NotReached { stopped_by: StoppedBy::Tls };
-        connection.auth = None;
+        let session = RespConnection::new(&mut stream, last_received);
+        let redis = redis::run_session(session, context, address.ip()).await;
+        match redis.tls_alert {
+            Some(alert) => TlsOutcome::failed(Some(facts), begun.elapsed(), tls::late_alert(&stream, alert)),
+            None => TlsOutcome { phase: Phase::done(took), facts: Some(facts), redis },
+        }
+    }
+}
+
+/// The tls phase, and the session over the stream.
+struct TlsOutcome {
+    phase: Phase<TlsFailure>,
+    facts: Option<TlsFacts>,
+    redis: RedisOutcome,
+}
+
+impl TlsOutcome {
+    fn failed(facts: Option<TlsFacts>, took: Duration, failure: TlsFailure) -> Self {
+        Self { phase: Phase::failed(took, failure), facts, redis: RedisOutcome::not_reached(StoppedBy::Tls) }
+    }
+
+    fn interrupted(facts: Option<TlsFacts>) -> Self {
+        let stopped_by = StoppedBy::Interrupt;
+        Self { phase: Phase::NotReached { stopped_by }, facts, redis: RedisOutcome::not_reached(stopped_by) }
     }
 }
 
 fn connection(plan: &Plan, ip: IpAddr) -> Connection {
-    let mut connection = Connection::new(SocketAddr::new(ip, plan.target.port), plan.expectation.class(ip));
-    connection.address_given = plan.connect.is_some();
-    connection
+    let connection = Connection::new(SocketAddr::new(ip, plan.target.port), plan.expectation.class(ip));
+    Connection { address_given: plan.connect.is_some(), ..connection }
 }

@@ -5,7 +5,6 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-#[cfg(feature = "entra")]
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use super::budget::{Budget, Interrupt};
-use super::connection::Connector;
+use super::cluster::ClusterOutcome;
+use super::connection::{ConnectionOutcome, Connector};
+use super::context::ProbeContext;
 use super::socket_timestamps::LastReceived;
-use super::tls::{Anchors, Handshake, Tls, TlsError};
+use super::tls::{Handshake, Tls, TlsError, TrustAnchors};
 #[cfg(feature = "entra")]
 use super::token;
 use super::token::Tokens;
@@ -23,7 +24,7 @@ use super::{cluster, dns, redis};
 use crate::expectation::Expectation;
 use crate::observation::dns::{HostsEntry, View};
 use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts, TlsFacts, TlsFailure};
-use crate::observation::{ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Phase, SkipReason, StoppedBy};
+use crate::observation::{ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Phase, SkipReason};
 #[cfg(feature = "entra")]
 use crate::observation::{TokenFacts, TokenFailure};
 use crate::plan::Plan;
@@ -86,17 +87,29 @@ pub struct RedisSeen {
 pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Plan, peer: SocketAddr) -> RedisSeen {
     let (_handle, interrupt) = Interrupt::new();
     let budget = Budget::new(plan.timeout, interrupt);
-    let mut connection = Connection::new(peer, plan.expectation.class(peer.ip()));
-    let mut phases = ConnectionPhases::not_reached(StoppedBy::Interrupt);
-    phases.connect = Phase::done(Duration::ZERO);
-    phases.tls = Phase::Skipped { reason: SkipReason::Plaintext };
-    let mut asked = None;
-    let talk = redis::RespConnection::new(stream, LastReceived::default());
     let tokens = Tokens::new(Tls::new());
-    redis::run_session(talk, plan, &tokens, &budget, &mut phases, &mut connection, Some(&mut asked)).await;
+    let context = ProbeContext { plan, tokens: &tokens, budget: &budget, query_cluster: true };
+    let stream = redis::RespConnection::new(stream, LastReceived::default());
+    let redis = redis::run_session(stream, &context, peer.ip()).await;
+    let outcome = ConnectionOutcome {
+        phases: ConnectionPhases {
+            connect: Phase::done(Duration::ZERO),
+            tls: Phase::Skipped { reason: SkipReason::Plaintext },
+            auth: redis.auth,
+            ping: redis.ping,
+        },
+        connection: Connection {
+            auth: redis.auth_facts,
+            ping: redis.ping_facts,
+            ..Connection::new(peer, plan.expectation.class(peer.ip()))
+        },
+        cluster: redis.cluster,
+    };
     // Without time, no node is connected to.
     let no_time = budget.part(Duration::ZERO);
-    let (cluster, cluster_facts) = cluster::walk(&Connector::new(), plan, &phases, &connection, asked, &no_time).await;
+    let ClusterOutcome { phase: cluster, facts: cluster_facts } =
+        cluster::check_nodes(&Connector::new(), plan, &outcome, &no_time).await;
+    let ConnectionOutcome { phases, connection, .. } = outcome;
     RedisSeen { phases, connection, cluster, cluster_facts }
 }
 
@@ -139,7 +152,7 @@ pub fn hosts(file: &[u8], name: &HostName) -> Vec<HostsEntry> {
 }
 
 /// Reads what TLS servers show, with the trust anchors of one file.
-pub struct TlsReader(Anchors);
+pub struct TlsReader(Arc<TrustAnchors>);
 
 impl TlsReader {
     /// Reads the anchors, PEM.
@@ -148,7 +161,7 @@ impl TlsReader {
     /// Why they cannot be read.
     pub async fn load(ca_file: &Path) -> Result<Self, TlsFailure> {
         let (_handle, interrupt) = Interrupt::new();
-        match Tls::new().trust(Some(ca_file), &Budget::new(Duration::from_secs(60), interrupt)).await {
+        match Tls::new().trust_anchors(Some(ca_file), &Budget::new(Duration::from_secs(60), interrupt)).await {
             Ok(anchors) => Ok(Self(anchors)),
             Err(TlsError::Failed(failure)) => Err(*failure),
             Err(TlsError::Interrupted) => Err(TlsFailure::Other { error: "interrupted".to_owned() }),

@@ -1,13 +1,13 @@
-//! The posture phase: what should be closed is knocked at, each door on a connection of its own.
+//! The posture phase: checks endpoints that should be closed, each over its own connection.
 //!
-//! A attempt is a connection by a plan without credentials, so that none can ever be sent on it. All
-//! of them come after the connection in use, whose times they must not disturb, and side by side.
+//! An attempt is a connection by a plan without credentials, so that none can ever be sent over it. All attempts run
+//! concurrently, after the connection in use, whose times they must not disturb.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::budget::Budget;
-use super::connection::Connector;
+use super::connection::{ConnectionOutcome, Connector};
 use crate::address::AddressClass;
 use crate::expectation::PublicAccess as Expected;
 use crate::observation::posture::{Attempt, AttemptOutcome, PlaintextPort, PublicEndpoint};
@@ -16,7 +16,7 @@ use crate::observation::{Connection, ConnectionPhases, Phase, Posture, PostureFa
 use crate::observation::{Resolution, StoppedBy};
 use crate::plan::{Auth, Plan, PublicAddress};
 
-/// What the probe has seen by now.
+/// What the probe has seen so far.
 pub(super) struct ProbeFacts<'a> {
     pub(super) resolution: &'a Resolution,
     pub(super) phases: &'a ConnectionPhases,
@@ -30,11 +30,11 @@ impl ProbeFacts<'_> {
     }
 }
 
-/// Makes the checks that are wanted; `None` where none is.
-pub(super) async fn look(
+/// Makes the checks of the plan; `None` where it has none.
+pub(super) async fn check(
     connector: &Connector,
     plan: &Plan,
-    seen: &ProbeFacts<'_>,
+    facts: &ProbeFacts<'_>,
     budget: &Budget,
 ) -> Option<PosturePhase> {
     let wants_auth = plan.auth != Auth::None && !plan.posture.without_auth;
@@ -44,53 +44,53 @@ pub(super) async fn look(
         return None;
     }
     let phase = |phase| Some(PosturePhase { phase, facts: Posture::default() });
-    // Where no credentials were accepted, the connection in use has told already, or nothing could.
-    let auth_at = seen.connection.filter(|_| wants_auth && seen.phases.auth.is_done() && seen.phases.ping.is_done());
-    let plain_at = seen.connection.filter(|_| seen.phases.connect.is_done()).zip(plaintext_port);
+    // Without accepted credentials, the connection in use has shown it already, or nothing can.
+    let auth_at = facts.connection.filter(|_| wants_auth && facts.phases.auth.is_done() && facts.phases.ping.is_done());
+    let plain_at = facts.connection.filter(|_| facts.phases.connect.is_done()).zip(plaintext_port);
     if auth_at.is_none() && plain_at.is_none() && !wants_public {
-        return phase(not_reached(seen));
+        return phase(not_reached(facts));
     }
     if budget.is_interrupted() {
         return phase(Phase::NotReached { stopped_by: StoppedBy::Interrupt });
     }
     let begun = Instant::now();
-    let (budget, is_whole) = budget.of_posture();
-    let door = PostureProbe { connector, plan, budget: &budget, is_whole };
-    // Each on the heap: most probes attempt nowhere, and are not to have room for it.
+    let (budget, is_whole) = budget.posture();
+    let probe = PostureProbe { connector, plan, budget: &budget, is_whole };
+    // On the heap: most probes make no attempt, and need no room for it.
     let (auth_check, plaintext, public_access) = tokio::join!(
-        async { Some(Box::pin(door.attempt(auth_at?.address, plan.target.tls)).await) },
+        async { Some(Box::pin(probe.attempt(auth_at?.address, plan.target.tls)).await) },
         async {
             let (connection, port) = plain_at?;
-            let attempt = Box::pin(door.attempt(SocketAddr::new(connection.address.ip(), port), false)).await;
+            let attempt = Box::pin(probe.attempt(SocketAddr::new(connection.address.ip(), port), false)).await;
             Some(PlaintextPort { port, state: attempt.state(), attempt })
         },
-        async { if wants_public { Some(Box::pin(door.public_access(seen)).await) } else { None } },
+        async { if wants_public { Some(Box::pin(probe.public_access(facts)).await) } else { None } },
     );
-    let ends = [
+    let outcomes = [
         auth_check.as_ref().map(|attempt| attempt.outcome),
         plaintext.as_ref().map(|port| port.attempt.outcome),
         public_access.as_ref().map(|access| access.attempt.outcome),
     ];
-    let all = |how| ends.iter().flatten().all(|end| *end == how);
-    let phase = if ends.contains(&Some(AttemptOutcome::Interrupted)) {
+    let all = |outcome| outcomes.iter().flatten().all(|found| *found == outcome);
+    let phase = if outcomes.contains(&Some(AttemptOutcome::Interrupted)) {
         Phase::NotReached { stopped_by: StoppedBy::Interrupt }
     } else if all(AttemptOutcome::OutOfTime) {
         Phase::failed(begun.elapsed(), PostureFailure::OutOfTime)
     } else {
         Phase::done(begun.elapsed())
     };
-    let facts = Posture {
+    let posture = Posture {
         auth_enforced: auth_check.as_ref().and_then(auth_enforced),
         auth_check,
         plaintext_port: plaintext,
         public_access,
     };
-    Some(PosturePhase { phase, facts })
+    Some(PosturePhase { phase, facts: posture })
 }
 
-/// What kept the connection in use from showing what the checks begin from.
-fn not_reached(seen: &ProbeFacts<'_>) -> Phase<PostureFailure> {
-    let ConnectionPhases { connect, tls, auth, ping } = seen.phases;
+/// What kept the connection in use from the state that the checks need.
+fn not_reached(facts: &ProbeFacts<'_>) -> Phase<PostureFailure> {
+    let ConnectionPhases { connect, tls, auth, ping } = facts.phases;
     let failed = [
         (connect.failure().is_some(), StoppedBy::Connect),
         (tls.failure().is_some(), StoppedBy::Tls),
@@ -108,7 +108,7 @@ fn not_reached(seen: &ProbeFacts<'_>) -> Phase<PostureFailure> {
     }
 }
 
-/// `None` where the answer is neither yes nor no: a user that may not `PING` is still let in.
+/// `None` where the reply is neither yes nor no: a user that may not `PING` is authenticated all the same.
 fn auth_enforced(attempt: &Attempt) -> Option<bool> {
     match (attempt.outcome, attempt.reply.as_deref()) {
         (AttemptOutcome::RedisAnswered, Some("NOAUTH")) => Some(true),
@@ -126,12 +126,13 @@ struct PostureProbe<'a> {
 }
 
 impl PostureProbe<'_> {
-    /// Connects, verifies the certificate where there is TLS, pings, and leaves.
+    /// Connects, verifies the certificate where there is TLS, pings, and closes.
     async fn attempt(&self, address: SocketAddr, tls: bool) -> Attempt {
         let mut plan = Plan { auth: Auth::None, samples: 1, connect: None, ..self.plan.clone() };
         plan.target.port = address.port();
         plan.target.tls = tls;
-        let (phases, connection) = self.connector.connect(&plan, &[address.ip()], self.budget).await;
+        let ConnectionOutcome { phases, connection, .. } =
+            self.connector.connect(&plan, &[address.ip()], self.budget).await;
         let reply = connection.ping.map(|facts| match facts.reply {
             PingReply::Pong => "PONG",
             PingReply::Noauth => "NOAUTH",
@@ -141,23 +142,23 @@ impl PostureProbe<'_> {
         if attempt.outcome.is_silence() && !self.is_whole { Attempt::ended(AttemptOutcome::OutOfTime) } else { attempt }
     }
 
-    async fn public_access(&self, seen: &ProbeFacts<'_>) -> PublicEndpoint {
+    async fn public_access(&self, facts: &ProbeFacts<'_>) -> PublicEndpoint {
         let (ip, view) = match self.plan.posture.public_address {
             PublicAddress::Given(ip) => (Ok(ip), None),
-            PublicAddress::Auto => self.outside(seen.resolution),
+            PublicAddress::Auto => self.public_answer(facts.resolution),
         };
         let address = ip.ok().map(|ip| SocketAddr::new(ip, self.plan.target.port));
         let attempt = match ip {
-            Err(end) => Attempt::ended(end),
-            Ok(ip) if seen.is_connected_to(ip) => Attempt::ended(AttemptOutcome::InUse),
+            Err(outcome) => Attempt::ended(outcome),
+            Ok(ip) if facts.is_connected_to(ip) => Attempt::ended(AttemptOutcome::InUse),
             Ok(ip) => self.attempt(SocketAddr::new(ip, self.plan.target.port), self.plan.target.tls).await,
         };
         PublicEndpoint { address, view, state: attempt.state(), attempt }
     }
 
-    /// The first public address that a resolver in the internet gives, and its view. Nobody who
-    /// holds a record of the chain may send the probe anywhere else.
-    fn outside(&self, resolution: &Resolution) -> (Result<IpAddr, AttemptOutcome>, Option<String>) {
+    /// The first public address in the answer of a public resolver, and its view. A record of the chain can send the
+    /// probe nowhere else.
+    fn public_answer(&self, resolution: &Resolution) -> (Result<IpAddr, AttemptOutcome>, Option<String>) {
         let expectation = &self.plan.expectation;
         let mut not_public = None;
         for view in resolution.views.iter().filter(|view| view.is_public_resolver(&expectation.private_ranges)) {

@@ -1,9 +1,9 @@
-//! What the kernel knows of a connection's times, and a program that was asleep learns late: when the last bytes
-//! came, how long the handshake of TCP took.
+//! Times of a connection from the kernel: when the last bytes were received (`SO_TIMESTAMPNS`), how long the TCP
+//! handshake took (`TCP_INFO`).
 //!
-//! A probe that reads a clock after it was woken measures its own wake-up besides: tens of microseconds on an
-//! idle machine, and as long as the pod is throttled where it is. So the kernel is asked, and its word is taken
-//! only where it fits what the clocks here say; where it does not, or there is none, they stand.
+//! A probe that reads a clock after it was woken also measures its own wake-up: tens of microseconds on an idle
+//! machine, and as long as the pod is throttled. So the kernel's times are used where they are consistent with the
+//! program's clocks, which are used otherwise.
 
 mod stream;
 
@@ -17,18 +17,18 @@ use uapi::{MsghdrMut, OwnedFd, c};
 
 pub(super) use self::stream::TimestampedStream;
 
-/// When the last bytes of a connection came to this machine; shared between who reads them and who measures.
+/// When the last bytes of a connection were received; shared between the stream and the session that measures.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LastReceived(Arc<AtomicU64>);
 
 impl LastReceived {
-    fn note(&self, at: SystemTime) {
+    fn set(&self, at: SystemTime) {
         let nanos = at.duration_since(UNIX_EPOCH).ok().and_then(|since| u64::try_from(since.as_nanos()).ok());
         self.0.store(nanos.unwrap_or_default(), Ordering::Relaxed);
     }
 
-    /// `None` where the kernel has not said.
-    fn last(&self) -> Option<SystemTime> {
+    /// `None` without a timestamp of the kernel.
+    fn get(&self) -> Option<SystemTime> {
         match self.0.load(Ordering::Relaxed) {
             0 => None,
             nanos => UNIX_EPOCH.checked_add(Duration::from_nanos(nanos)),
@@ -36,62 +36,64 @@ impl LastReceived {
     }
 }
 
-/// A moment by both clocks: the one that never steps, and the one that the kernel stamps packets by.
+/// A time by both clocks: the monotonic one, and the wall clock, which the kernel uses for timestamps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DualClock {
-    steady: Instant,
+    monotonic: Instant,
     wall: SystemTime,
 }
 
 impl DualClock {
-    /// This moment.
+    /// Now.
     pub(super) fn now() -> Self {
-        Self { steady: Instant::now(), wall: SystemTime::now() }
+        Self { monotonic: Instant::now(), wall: SystemTime::now() }
     }
 
     /// How long ago.
     pub(super) fn elapsed(self) -> Duration {
-        self.steady.elapsed()
+        self.monotonic.elapsed()
     }
 
-    /// How long until the last bytes came; until now where the kernel has not said when that was.
-    pub(super) fn until(self, arrival: &LastReceived) -> Duration {
-        self.between(Self::now(), arrival.last())
+    /// How long until the last bytes were received; until now without a timestamp of the kernel.
+    pub(super) fn until(self, last_received: &LastReceived) -> Duration {
+        self.between(Self::now(), last_received.get())
     }
 
-    /// Up to `read`, when the bytes were read. A stamp that lies outside of the two, or between which the clock was set, says nothing.
-    fn between(self, read: Self, stamped: Option<SystemTime>) -> Duration {
-        /// How far the two clocks part in themselves: as fast as one may be slewed (adjtimex(2)), and the time between their readings.
-        const SLEWED: u32 = 1_000;
-        const APART: Duration = Duration::from_micros(20);
-        let steady = read.steady.saturating_duration_since(self.steady);
+    /// Until the timestamp, or until `read`, when the bytes were read, if the timestamp is not between the two, or the
+    /// wall clock was set meanwhile.
+    fn between(self, read: Self, timestamp: Option<SystemTime>) -> Duration {
+        /// How far the clocks may differ: the fastest slew (adjtimex(2)) is a thousandth, and they are read in turn.
+        const MAX_SLEW: u32 = 1_000;
+        const MAX_READ_GAP: Duration = Duration::from_micros(20);
+        let monotonic = read.monotonic.saturating_duration_since(self.monotonic);
         let kernel = || {
             let wall = read.wall.duration_since(self.wall).ok()?;
-            let stamped = stamped?.duration_since(self.wall).ok()?;
-            (wall.abs_diff(steady) <= APART + steady / SLEWED && stamped <= steady).then_some(stamped)
+            let received = timestamp?.duration_since(self.wall).ok()?;
+            let consistent = wall.abs_diff(monotonic) <= MAX_READ_GAP + monotonic / MAX_SLEW;
+            (consistent && received <= monotonic).then_some(received)
         };
-        kernel().unwrap_or(steady)
+        kernel().unwrap_or(monotonic)
     }
 }
 
-/// Keeps the kernel stamping packets: it begins a moment after the first socket wants that, and
-/// stops with the last, which for each probe anew would cost more than the probe.
-pub(super) struct TimestampGuard(#[expect(dead_code, reason = "it is open, which is all")] Option<OwnedFd>);
+/// Keeps timestamps of packets on. The kernel switches them on with the first socket that asks for them, and off with
+/// the last; doing so for each probe would cost more than the probe.
+pub(super) struct TimestampGuard(#[expect(dead_code, reason = "only kept open")] Option<OwnedFd>);
 
 impl TimestampGuard {
-    /// Costs one descriptor; without it, the program's own clocks stand.
+    /// Costs one descriptor; without it, the program's own clocks are used.
     pub(super) fn new() -> Self {
         let socket = uapi::socket(c::AF_INET, c::SOCK_DGRAM | c::SOCK_CLOEXEC, 0).ok();
-        Self(socket.filter(|socket| stamp(socket).is_ok()))
+        Self(socket.filter(|socket| enable_timestamps(socket).is_ok()))
     }
 }
 
-/// Asks for a stamp with everything that `socket` receives (socket(7), `SO_TIMESTAMPNS`).
-fn stamp(socket: &impl AsRawFd) -> io::Result<()> {
+/// Asks for a timestamp with everything that `socket` receives (socket(7), `SO_TIMESTAMPNS`).
+fn enable_timestamps(socket: &impl AsRawFd) -> io::Result<()> {
     Ok(uapi::setsockopt(socket.as_raw_fd(), c::SOL_SOCKET, c::SO_TIMESTAMPNS, &1_i32)?)
 }
 
-/// Receives what there is, and when the last of it came.
+/// Receives the available bytes, and the timestamp of the last ones.
 fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<(usize, Option<SystemTime>)> {
     let mut control = [0_u8; 64];
     let mut parts = [buffer];
@@ -99,17 +101,17 @@ fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<(usize, Optio
         MsghdrMut { iov: &mut parts[..], control: Some(&mut control[..]), name: uapi::sockaddr_none_mut(), flags: 0 };
     let (received, _, mut control) = uapi::recvmsg(socket.as_raw_fd(), &mut message, 0)?;
     let length = received.iter().map(<[u8]>::len).sum();
-    let mut stamped = None;
+    let mut timestamp = None;
     while let Ok((_, header, data)) = uapi::cmsg_read(&mut control) {
         if (header.cmsg_level, header.cmsg_type) == (c::SOL_SOCKET, c::SCM_TIMESTAMPNS) {
-            stamped = time_of(data);
+            timestamp = parse_timespec(data);
         }
     }
-    Ok((length, stamped))
+    Ok((length, timestamp))
 }
 
-/// A `struct timespec` of two 64-bit words; of others nothing is read.
-fn time_of(timespec: &[u8]) -> Option<SystemTime> {
+/// A `struct timespec` of two 64-bit words; `None` for another.
+fn parse_timespec(timespec: &[u8]) -> Option<SystemTime> {
     let (seconds, nanos) = timespec.split_at_checked(8)?;
     let seconds = u64::try_from(i64::from_ne_bytes(seconds.try_into().ok()?)).ok()?;
     let nanos =
@@ -117,11 +119,11 @@ fn time_of(timespec: &[u8]) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
 }
 
-/// How long the SYN and its answer took, where neither was lost: the only round trip that there was on a
-/// connection that has just been opened (tcp(7), `TCP_INFO`).
-pub(super) fn handshake(socket: &impl AsRawFd) -> Option<Duration> {
-    /// Where `tcpi_rtt`, in microseconds, and `tcpi_total_retrans` stand in the words of `struct tcp_info`
-    /// (linux/tcp.h), which only ever grows at its end.
+/// How long the SYN and its answer took, where neither was lost: the only round trip of a connection that has just been
+/// opened (tcp(7), `TCP_INFO`).
+pub(super) fn handshake_time(socket: &impl AsRawFd) -> Option<Duration> {
+    /// The places of `tcpi_rtt`, in microseconds, and `tcpi_total_retrans` in `struct tcp_info` (linux/tcp.h), as
+    /// 32-bit words. The structure only grows at its end.
     const RTT: usize = 68 / 4;
     const TOTAL_RETRANS: usize = 100 / 4;
     let mut words = [0_u32; TOTAL_RETRANS + 1];
@@ -136,7 +138,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
-    /// Whatever time it is.
+    /// Any time.
     const NOW: Duration = Duration::from_secs(1_800_000_000);
 
     fn at(millis: i64) -> SystemTime {
@@ -144,19 +146,19 @@ mod tests {
         UNIX_EPOCH + if millis < 0 { NOW - by } else { NOW + by }
     }
 
-    /// What was sent when both clocks said nought, and read when they said so, in milliseconds: how long that counts as.
-    fn between(steady: u64, wall: i64, stamped: Option<i64>) -> u128 {
-        let sent = DualClock { steady: Instant::now(), wall: at(0) };
-        let read = DualClock { steady: sent.steady + Duration::from_millis(steady), wall: at(wall) };
-        sent.between(read, stamped.map(at)).as_millis()
+    /// Bytes sent when both clocks were 0, and read at these times, in milliseconds: how long that counts as.
+    fn between(monotonic: u64, wall: i64, timestamp: Option<i64>) -> u128 {
+        let sent = DualClock { monotonic: Instant::now(), wall: at(0) };
+        let read = DualClock { monotonic: sent.monotonic + Duration::from_millis(monotonic), wall: at(wall) };
+        sent.between(read, timestamp.map(at)).as_millis()
     }
 
     #[test]
     fn timestamp_outside_clock_range_is_ignored() {
-        assert_eq!(between(30, 30, Some(20)), 20, "it lay between");
+        assert_eq!(between(30, 30, Some(20)), 20, "it is between");
         assert_eq!(between(30, 30, None), 30, "there is none");
-        assert_eq!(between(30, 30, Some(-5)), 30, "of bytes that came before");
-        assert_eq!(between(30, 30, Some(31)), 30, "of the future");
+        assert_eq!(between(30, 30, Some(-5)), 30, "of earlier bytes");
+        assert_eq!(between(30, 30, Some(31)), 30, "in the future");
         assert_eq!(between(30, 10_030, Some(20)), 30, "the clock was set forward");
         assert_eq!(between(30, 10, Some(5)), 30, "the clock was set back a little");
         assert_eq!(between(30, -10_000, Some(20)), 30, "the clock was set back");
@@ -166,9 +168,9 @@ mod tests {
     #[test]
     fn timespec_parses_and_rejects_invalid() {
         let bytes = |seconds: i64, nanos: i64| [seconds.to_ne_bytes(), nanos.to_ne_bytes()].concat();
-        assert_eq!(time_of(&bytes(1_800_000_000, 5)), Some(at(0) + Duration::from_nanos(5)));
-        for nonsense in [bytes(-1, 0), bytes(0, -1), bytes(0, 1_000_000_000), bytes(0, 0)[..15].to_vec(), Vec::new()] {
-            assert_eq!(time_of(&nonsense), None, "{nonsense:?}");
+        assert_eq!(parse_timespec(&bytes(1_800_000_000, 5)), Some(at(0) + Duration::from_nanos(5)));
+        for invalid in [bytes(-1, 0), bytes(0, -1), bytes(0, 1_000_000_000), bytes(0, 0)[..15].to_vec(), Vec::new()] {
+            assert_eq!(parse_timespec(&invalid), None, "{invalid:?}");
         }
     }
 
@@ -184,26 +186,26 @@ mod tests {
         let begun = Instant::now();
         let (client, _server) = connected().await;
         let took = begun.elapsed();
-        let handshake = handshake(&client).expect("this kernel tells");
+        let handshake = handshake_time(&client).expect("TCP_INFO");
         assert!(handshake > Duration::ZERO && handshake <= took, "{handshake:?} of {took:?}");
     }
 
     #[tokio::test]
     async fn timestamped_read_uses_arrival_time() {
-        let _stamping = TimestampGuard::new();
+        let _guard = TimestampGuard::new();
         let (client, mut server) = connected().await;
         let mut client = TimestampedStream::new(client);
-        let arrival = client.arrival();
+        let last_received = client.last_received();
         let mut buffer = [0; 64];
         let begun = Instant::now();
-        // The kernel begins to stamp a moment after it was asked to.
+        // The kernel begins a moment after it was asked to.
         let (waited, until) = loop {
             let sent = DualClock::now();
             server.write_all(b"+PONG\r\n").await.expect("an open connection");
             std::thread::sleep(Duration::from_millis(60));
             let length = client.read(&mut buffer).await.expect("an open connection");
             assert_eq!(&buffer[..length], b"+PONG\r\n");
-            let (until, waited) = (sent.until(&arrival), sent.elapsed());
+            let (until, waited) = (sent.until(&last_received), sent.elapsed());
             if until < waited / 2 || begun.elapsed() > Duration::from_secs(20) {
                 break (waited, until);
             }

@@ -11,19 +11,19 @@ use super::socket_timestamps;
 use crate::observation::tcp::{ConnectFailure, FailedAttempt};
 use crate::plan::Plan;
 
-/// A further address gets at least this long, however many there are and while the phase lasts:
-/// less would call a far endpoint dead that only lost its first SYN's place in a queue.
-const LEAST_SHARE: Duration = Duration::from_millis(250);
+/// Each address gets at least this long within the phase, however many there are: with less, a distant endpoint that
+/// is slow to answer would count as unreachable.
+const MIN_SHARE: Duration = Duration::from_millis(250);
 
 /// An open connection.
 pub(super) struct TcpConnected {
-    /// The connection itself.
+    /// The stream.
     pub(super) stream: TcpStream,
-    /// Where to.
+    /// The peer.
     pub(super) address: SocketAddr,
-    /// Where from.
+    /// The local address.
     pub(super) source: Option<IpAddr>,
-    /// How long this attempt took, those before it left out.
+    /// How long this attempt took, without those before it.
     pub(super) took: Duration,
     /// The attempts before it, in order.
     pub(super) earlier: Vec<FailedAttempt>,
@@ -31,44 +31,44 @@ pub(super) struct TcpConnected {
 
 /// Why there is no connection.
 pub(super) enum ConnectError {
-    /// Every attempt failed; the first one stands for the phase, the others are kept.
+    /// Every attempt failed: the first one, which is the phase's failure, and the others.
     Failed(FailedAttempt, Vec<FailedAttempt>),
-    /// The probe was interrupted; what had failed by then is kept.
+    /// The probe was interrupted; the attempts that had failed by then.
     Interrupted(Vec<FailedAttempt>),
 }
 
 /// Connects to the first of `addresses` that answers.
 ///
-/// Each attempt may take its fair share of what is left of the phase, so that a silent first
-/// address leaves the second its turn: with two addresses and 2.5 s, 1.25 s.
+/// Each attempt has an equal share of what is left of the phase, so that a silent first address leaves time for the
+/// second: with two addresses and 2.5 s, 1.25 s.
 pub(super) async fn open(plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> Result<TcpConnected, ConnectError> {
     let limit = budget.phase_limit();
     let begun = Instant::now();
     let mut earlier: Vec<FailedAttempt> = Vec::new();
-    for (place, &ip) in addresses.iter().enumerate() {
+    for (index, &ip) in addresses.iter().enumerate() {
         let left = limit.saturating_sub(begun.elapsed());
-        if left.is_zero() && place > 0 {
+        if left.is_zero() && index > 0 {
             break;
         }
-        let waiting = u32::try_from(addresses.len() - place).unwrap_or(u32::MAX);
-        let share = (left / waiting).max(LEAST_SHARE).min(left);
+        let remaining = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        let share = (left / remaining).max(MIN_SHARE).min(left);
         let address = SocketAddr::new(ip, plan.target.port);
         let mut started = Instant::now();
         let opening = async {
             let socket = if ip.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-            started = Instant::now(); // a socket is no packet yet
+            started = Instant::now(); // without the time to open a socket
             socket.connect(address).await
         };
         let failure = match budget.within(share, opening).await {
             Ok(Ok(stream)) => {
                 let took = started.elapsed();
-                let took = socket_timestamps::handshake(&stream).filter(|kernel| *kernel <= took).unwrap_or(took);
-                // Commands are small: waiting to fill a segment would be measured as Redis' time.
+                let took = socket_timestamps::handshake_time(&stream).filter(|kernel| *kernel <= took).unwrap_or(took);
+                // Nagle's algorithm would delay commands, and be measured as Redis' time.
                 let _ = stream.set_nodelay(true);
                 let source = stream.local_addr().ok().map(|local| local.ip().to_canonical());
                 return Ok(TcpConnected { stream, address, source, took, earlier });
             }
-            Ok(Err(error)) => failure(&error),
+            Ok(Err(error)) => connect_failure(&error),
             Err(StopReason::Timeout) => ConnectFailure::Timeout,
             Err(StopReason::Interrupt) => return Err(ConnectError::Interrupted(earlier)),
         };
@@ -83,9 +83,9 @@ pub(super) async fn open(plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> 
 }
 
 /// The operating system's error as a failure of the phase.
-fn failure(error: &io::Error) -> ConnectFailure {
-    /// `EAFNOSUPPORT`, which the standard library gives no kind: no IPv6 in this kernel.
-    const NO_SUCH_FAMILY: i32 = if cfg!(target_os = "linux") { 97 } else { 47 };
+fn connect_failure(error: &io::Error) -> ConnectFailure {
+    /// No IPv6 in this kernel; the standard library has no kind for it.
+    const EAFNOSUPPORT: i32 = if cfg!(target_os = "linux") { 97 } else { 47 };
     match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectFailure::Refused,
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => ConnectFailure::Reset,
@@ -94,7 +94,7 @@ fn failure(error: &io::Error) -> ConnectFailure {
             ConnectFailure::NetworkUnreachable
         }
         io::ErrorKind::TimedOut => ConnectFailure::Timeout,
-        _ if error.raw_os_error() == Some(NO_SUCH_FAMILY) => ConnectFailure::NetworkUnreachable,
+        _ if error.raw_os_error() == Some(EAFNOSUPPORT) => ConnectFailure::NetworkUnreachable,
         _ => ConnectFailure::Other { error: error.to_string() },
     }
 }
@@ -127,9 +127,9 @@ mod tests {
             (97, ConnectFailure::NetworkUnreachable),  // EAFNOSUPPORT
             (110, ConnectFailure::Timeout),            // ETIMEDOUT
         ] {
-            assert_eq!(failure(&io::Error::from_raw_os_error(number)), expected, "{number}");
+            assert_eq!(connect_failure(&io::Error::from_raw_os_error(number)), expected, "{number}");
         }
-        assert!(matches!(failure(&io::Error::from_raw_os_error(1)), ConnectFailure::Other { .. }), "EPERM");
+        assert!(matches!(connect_failure(&io::Error::from_raw_os_error(1)), ConnectFailure::Other { .. }), "EPERM");
     }
 
     #[tokio::test]

@@ -23,6 +23,7 @@ const LAYERS: &[Layer] = &[
             "bounded_read",
             "clock",
             "expectation",
+            "lock",
             "phase",
             "plan",
             "secret",

@@ -13,7 +13,7 @@ use redpath::observation::{Observation, Phase, SkipReason};
 use redpath::plan::{Auth, PasswordSource, Plan, ViewSelection};
 use redpath::probe::Prober;
 use redpath::probe::budget::{Budget, Interrupt};
-use redpath::probe::connection::Connector;
+use redpath::probe::connection::{ConnectionOutcome, Connector};
 use redpath::secret::Secret;
 use redpath::target::{HostName, Target};
 
@@ -130,7 +130,8 @@ async fn password_withheld_at_unexpected_address() {
     let (_handle, interrupt) = Interrupt::new();
     let plan = Plan { connect: None, ..plan(&certificates, port) };
     let budget = Budget::new(plan.timeout, interrupt);
-    let (phases, connection) = Connector::new().connect(&plan, &[HERE, ELSEWHERE], &budget).await;
+    let ConnectionOutcome { phases, connection, .. } =
+        Connector::new().connect(&plan, &[HERE, ELSEWHERE], &budget).await;
     assert_eq!((connection.earlier_attempts.len(), connection.address.ip()), (1, ELSEWHERE));
     assert_eq!(phases.auth, Phase::Skipped { reason: SkipReason::WithheldUnexpectedAddress });
     let expected = honest(&certificates, Leaf::Wildcard, HERE, port);

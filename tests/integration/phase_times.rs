@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use redpath::plan::Plan;
 use redpath::probe::budget::{Budget, Interrupt};
-use redpath::probe::connection::Connector;
+use redpath::probe::connection::{ConnectionOutcome, Connector};
 use redpath::target::{HostName, Target};
 use tokio::sync::Notify;
 
@@ -45,7 +45,7 @@ async fn dns_time_ends_at_arrival() {
             std::thread::sleep(BUSY);
         };
         let addresses = [server.address().ip()];
-        let ((phases, _), ()) = tokio::join!(connector.connect(&plan, &addresses, &budget), busy);
+        let (ConnectionOutcome { phases, .. }, ()) = tokio::join!(connector.connect(&plan, &addresses, &budget), busy);
         assert!(phases.ping.is_done(), "{phases:?}");
         let took = phases.ping.summary().took.expect("it ran").0;
         if took < BUSY || begun.elapsed() > Duration::from_secs(20) {
@@ -71,7 +71,8 @@ async fn connect_time_is_the_handshake_time() {
     let begun = Instant::now();
     // Its turn comes when the SYN is out.
     let busy = async { std::thread::sleep(BUSY) };
-    let ((phases, _), ()) = tokio::join!(biased; connector.connect(&plan, &addresses, &budget), busy);
+    let (ConnectionOutcome { phases, .. }, ()) =
+        tokio::join!(biased; connector.connect(&plan, &addresses, &budget), busy);
     assert!(phases.connect.is_done() && begun.elapsed() >= BUSY, "{phases:?}");
     let took = phases.connect.summary().took.expect("it ran").0;
     assert!(took < BUSY / 4, "{took:?} for a handshake on loopback");

@@ -1,5 +1,5 @@
-//! The replies of `CLUSTER SHARDS` and `CLUSTER SLOTS`, read as a stranger's: bounded, escaped, and an
-//! entry that cannot be read costs itself alone.
+//! Parses the replies of `CLUSTER SHARDS` and `CLUSTER SLOTS`, which are untrusted: bounded, escaped, and an entry that
+//! cannot be read is omitted.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use crate::observation::cluster::{NodeHealth, NodeRole, SLOTS, SlotRange};
 /// The most nodes that are read; Redis itself advises against more (cluster specification, "main properties").
 const MAX_NODES: usize = 1_000;
 
-/// The longest host name that is kept (RFC 1035, 2.3.4).
+/// The most characters of a host name (RFC 1035, 2.3.4).
 const MAX_HOST: usize = 253;
 
 /// What a cluster announced.
@@ -21,20 +21,21 @@ pub(in crate::probe) struct Announcement {
     /// Each host and port once, in the order of the reply.
     pub(in crate::probe) nodes: Vec<Announced>,
     /// Entries that could not be read, or were beyond [`MAX_NODES`].
-    pub(in crate::probe) left_out: u32,
+    pub(in crate::probe) omitted: u32,
 }
 
 impl Announcement {
     /// Whether there are entries, and none of them could be read.
     pub(in crate::probe) fn is_unreadable(&self) -> bool {
-        self.nodes.is_empty() && self.left_out > 0
+        self.nodes.is_empty() && self.omitted > 0
     }
 
-    /// Leaves the nodes out whose names are such, and counts them.
-    pub(in crate::probe) fn leave_out_names(&mut self, is_such: impl Fn(&str) -> bool) {
+    /// Without the nodes whose names are excluded; they are counted.
+    pub(in crate::probe) fn without_names(mut self, is_excluded: impl Fn(&str) -> bool) -> Self {
         let all = self.nodes.len();
-        self.nodes.retain(|node| !matches!(&node.host, Host::Name(name) if is_such(name)));
-        self.left_out = self.left_out.saturating_add(u32::try_from(all - self.nodes.len()).unwrap_or(u32::MAX));
+        self.nodes.retain(|node| !matches!(&node.host, Host::Name(name) if is_excluded(name)));
+        self.omitted = self.omitted.saturating_add(u32::try_from(all - self.nodes.len()).unwrap_or(u32::MAX));
+        self
     }
 }
 
@@ -51,7 +52,7 @@ pub(in crate::probe) struct Announced {
 /// The host of a node as announced.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::probe) enum Host {
-    /// None: the host that was asked (CLUSTER SLOTS, "If an endpoint is given as NULL or empty").
+    /// None: the host that sent the reply (CLUSTER SLOTS, "If an endpoint is given as NULL or empty").
     Same,
     /// An IP address.
     Ip(IpAddr),
@@ -78,7 +79,7 @@ impl std::fmt::Debug for Slots {
 }
 
 impl Slots {
-    /// Takes a range in, a word at a time: a reply may have tens of thousands of ranges.
+    /// Adds a range, a word at a time: a reply may have tens of thousands of ranges.
     fn insert(&mut self, first: u16, last: u16) {
         let last = last.min(SLOTS - 1);
         for word in first / 64..=last / 64 {
@@ -94,7 +95,7 @@ impl Slots {
         self.0[usize::from(slot / 64)] & (1 << (slot % 64)) != 0
     }
 
-    /// Takes those of another set in.
+    /// Adds those of another set.
     pub(in crate::probe) fn add(&mut self, other: &Self) {
         for (word, more) in self.0.iter_mut().zip(other.0.iter()) {
             *word |= more;
@@ -106,14 +107,14 @@ impl Slots {
         (0..SLOTS).map(|slot| u16::from(self.has(slot))).sum()
     }
 
-    /// The first `most` ranges of them.
-    pub(in crate::probe) fn ranges(&self, most: usize) -> Vec<SlotRange> {
+    /// The first `max` ranges of them.
+    pub(in crate::probe) fn ranges(&self, max: usize) -> Vec<SlotRange> {
         let mut ranges: Vec<SlotRange> = Vec::new();
         for slot in (0..SLOTS).filter(|slot| self.has(*slot)) {
             let listed = ranges.len();
             match ranges.last_mut() {
                 Some(range) if range.last + 1 == slot => range.last = slot,
-                Some(_) | None if listed == most => break,
+                Some(_) | None if listed == max => break,
                 Some(_) | None => ranges.push(SlotRange { first: slot, last: slot }),
             }
         }
@@ -136,7 +137,7 @@ pub(in crate::probe) fn of_shards(reply: &Value, tls: bool) -> Option<Announceme
             }
         }
         for node in nodes {
-            reader.take(node_of_shard(node, tls), &slots);
+            reader.add(node_of_shard(node, tls), &slots);
         }
     }
     Some(reader.announcement)
@@ -155,21 +156,21 @@ pub(in crate::probe) fn of_slots(reply: &Value) -> Option<Announcement> {
         if let (Some(first), Some(last)) = (slot(first), slot(last)) {
             slots.insert(first, last);
         }
-        for (place, node) in nodes.iter().enumerate() {
-            let role = if place == 0 { NodeRole::Master } else { NodeRole::Replica };
+        for (index, node) in nodes.iter().enumerate() {
+            let role = if index == 0 { NodeRole::Master } else { NodeRole::Replica };
             let read = match items(node) {
                 Some([host, port, ..]) => Some(host).and_then(read_host).zip(read_port(port)),
                 _ => None,
             };
-            reader.take(read.map(|(host, port)| (host, port, role, None)), &slots);
+            reader.add(read.map(|(host, port)| (host, port, role, None)), &slots);
         }
     }
     Some(reader.announcement)
 }
 
-type Read = (Host, u16, NodeRole, Option<NodeHealth>);
+type ReadNode = (Host, u16, NodeRole, Option<NodeHealth>);
 
-fn node_of_shard(node: &Value, tls: bool) -> Option<Read> {
+fn node_of_shard(node: &Value, tls: bool) -> Option<ReadNode> {
     // The preferred endpoint is what clients connect to; the IP stands in where a server knows no other.
     let host = read_host(field(node, "endpoint").or_else(|| field(node, "ip"))?)?;
     let port = if tls { field(node, "tls-port").or_else(|| field(node, "port")) } else { field(node, "port") };
@@ -190,25 +191,25 @@ fn node_of_shard(node: &Value, tls: bool) -> Option<Read> {
 #[derive(Default)]
 struct Reader {
     announcement: Announcement,
-    places: HashMap<(Host, u16), usize>,
+    indices: HashMap<(Host, u16), usize>,
 }
 
 impl Reader {
-    fn take(&mut self, node: Option<Read>, slots: &Slots) {
+    fn add(&mut self, node: Option<ReadNode>, slots: &Slots) {
         let Some((host, port, role, health)) = node else { return self.count_omitted(1) };
         let key = (host, port);
-        if let Some(&place) = self.places.get(&key) {
-            return self.announcement.nodes[place].slots.add(slots);
+        if let Some(&index) = self.indices.get(&key) {
+            return self.announcement.nodes[index].slots.add(slots);
         }
         if self.announcement.nodes.len() == MAX_NODES {
             return self.count_omitted(1);
         }
-        self.places.insert(key.clone(), self.announcement.nodes.len());
+        self.indices.insert(key.clone(), self.announcement.nodes.len());
         self.announcement.nodes.push(Announced { host: key.0, port, role, health, slots: slots.clone() });
     }
 
     fn count_omitted(&mut self, count: u32) {
-        self.announcement.left_out = self.announcement.left_out.saturating_add(count);
+        self.announcement.omitted = self.announcement.omitted.saturating_add(count);
     }
 }
 
@@ -223,21 +224,21 @@ fn items(value: &Value) -> Option<&[Value]> {
 /// A field of a map: of RESP3's, or of the flat array that RESP2 has in its place.
 fn field<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     match value {
-        Value::Map(pairs) => pairs.iter().find(|(key, _)| is_word(key, name)).map(|(_, value)| value),
-        Value::Array(items) => items.chunks_exact(2).find(|pair| is_word(&pair[0], name)).map(|pair| &pair[1]),
+        Value::Map(pairs) => pairs.iter().find(|(key, _)| is_text(key, name)).map(|(_, value)| value),
+        Value::Array(items) => items.chunks_exact(2).find(|pair| is_text(&pair[0], name)).map(|pair| &pair[1]),
         _ => None,
     }
 }
 
-fn is_word(value: &Value, word: &str) -> bool {
+fn is_text(value: &Value, expected: &str) -> bool {
     match value {
-        Value::BulkString(bytes) => bytes == word.as_bytes(),
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => text == word,
+        Value::BulkString(bytes) => bytes == expected.as_bytes(),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => text == expected,
         _ => false,
     }
 }
 
-/// A text, as far as one can be a host.
+/// A text, cut to what a host can have.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::BulkString(bytes) => Some(String::from_utf8_lossy(&bytes[..bytes.len().min(4 * MAX_HOST)]).into_owned()),

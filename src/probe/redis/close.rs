@@ -1,5 +1,4 @@
-//! The end of a connection. Whoever just vanishes fills the server's log; whoever waits for a goodbye delays the next
-//! probe.
+//! Closes with `QUIT`, bounded to 200 ms: an abrupt close is logged by some servers.
 
 use std::io;
 use std::time::Duration;
@@ -7,25 +6,24 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::packed;
+use super::pack_command;
 use crate::probe::budget::Budget;
 
-/// The longest that `QUIT` and the end of the stream are waited for.
+/// The longest that `QUIT` and the end of the stream may take.
 const LIMIT: Duration = Duration::from_millis(200);
 
-/// Ends the conversation, with `QUIT` where that is `polite`: where the next reply would be the one to it.
-pub(super) async fn say<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, polite: bool, budget: &Budget) {
-    let _ = budget.within(LIMIT, end(stream, polite)).await;
+/// Closes the connection. `send_quit`: the next reply would be the one to `QUIT`.
+pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, send_quit: bool, budget: &Budget) {
+    let _ = budget.within(LIMIT, quit_and_shut_down(stream, send_quit)).await;
 }
 
-async fn end<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, polite: bool) -> io::Result<()> {
-    if polite {
-        stream.write_all(&packed(&["QUIT"])).await?;
+async fn quit_and_shut_down<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, send_quit: bool) -> io::Result<()> {
+    if send_quit {
+        stream.write_all(&pack_command(&["QUIT"])).await?;
         stream.flush().await?;
         let mut reply = [0; 64];
         let _ = stream.read(&mut reply).await;
-        // The end has mostly come with the reply. To a server that has gone, a goodbye would be one more packet for
-        // its machine to refuse.
+        // Most servers close with the reply. `close_notify` would then be a packet that is answered with a reset.
         if stream.read(&mut reply).now_or_never().is_some_and(|read| read.is_ok_and(|length| length == 0)) {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! One Redis reply from a stream: the bytes are the `redis` crate's to read, the bounds are ours.
+//! Reads one Redis reply from a stream: the `redis` crate parses the bytes, and this module bounds them.
 
 use std::io;
 use std::pin::Pin;
@@ -12,27 +12,27 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::probe::socket_timestamps::LastReceived;
 
-/// The most bytes that one reply may have where nothing else is said: most of what is asked for has a line.
+/// The most bytes of one reply, unless [`RespConnection::set_limit`] changes it. Most replies are one line.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 
-/// How much of a reply's beginning is kept.
-const KEPT: usize = 256;
+/// How many bytes of a reply's beginning are kept for an error.
+const HEAD_BYTES: usize = 256;
 
-/// A connection on which commands are answered in turn.
+/// A connection on which each command is answered before the next is sent.
 pub(in crate::probe) struct RespConnection<S> {
     stream: S,
-    arrival: LastReceived,
+    last_received: LastReceived,
     decoder: Decoder<AnySendSyncPartialState, PointerOffset<[u8]>>,
     bounds: Bounds,
     limit: usize,
 }
 
-/// What a command was answered with.
+/// The reply to a command.
 #[derive(Debug, PartialEq)]
 pub(super) enum Reply {
     /// A reply to the command.
     Answer(Value),
-    /// A reply that came before the command was sent, and is therefore none.
+    /// A reply that came before the command was sent.
     Unsolicited(Value),
 }
 
@@ -41,7 +41,7 @@ pub(super) enum Reply {
 pub(super) enum ReadError {
     /// What came is not the protocol; this is how it begins.
     NotRedis(Vec<u8>),
-    /// The reply has more bytes than it may, this many.
+    /// The reply has more bytes than this limit.
     TooLong(usize),
     /// The stream ended.
     Closed,
@@ -49,7 +49,7 @@ pub(super) enum ReadError {
     Failed(io::Error),
 }
 
-/// What has been read of the present reply.
+/// What has been read of the current reply.
 #[derive(Default)]
 struct Bounds {
     bytes: usize,
@@ -58,24 +58,24 @@ struct Bounds {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> RespConnection<S> {
-    /// Over a stream that notes its arrivals there.
-    pub(in crate::probe) fn new(stream: S, arrival: LastReceived) -> Self {
-        Self { stream, arrival, decoder: Decoder::new(), bounds: Bounds::default(), limit: MAX_BYTES }
+    /// Over a stream that records there when bytes are received.
+    pub(in crate::probe) fn new(stream: S, last_received: LastReceived) -> Self {
+        Self { stream, last_received, decoder: Decoder::new(), bounds: Bounds::default(), limit: MAX_BYTES }
     }
 
-    /// Lets the replies from here on have `limit` bytes.
+    /// Bounds the replies from here on to `limit` bytes.
     pub(super) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }
 
     /// Sends one packed command and reads its reply to the end.
     ///
-    /// An error line that came unasked counts as the reply, since that is how a server says why it
-    /// is about to close: `-ERR max number of clients reached`.
+    /// An unsolicited error counts as the reply: a server sends one before it closes, such as
+    /// `-ERR max number of clients reached`.
     pub(super) async fn call(&mut self, command: &[u8]) -> Result<Reply, ReadError> {
         self.bounds = Bounds::default();
-        if let Some(unasked) = self.already_there().await {
-            return Ok(match unasked? {
+        if let Some(early) = self.read_available().await {
+            return Ok(match early? {
                 error @ Value::ServerError(_) => Reply::Answer(error),
                 other => Reply::Unsolicited(other),
             });
@@ -87,22 +87,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RespConnection<S> {
         let sent = sent.await;
         match (self.read().await, sent) {
             (Ok(value), _) => Ok(Reply::Answer(value)),
-            // A peer that has closed may have said why before, and is asked for that first.
+            // A peer that has closed may have sent the reason before, so that is read first.
             (Err(ReadError::Closed), Err(error)) => Err(ReadError::Failed(error)),
-            (Err(broken), _) => Err(broken),
+            (Err(error), _) => Err(error),
         }
     }
 
-    /// What has come without being asked for, if anything has.
-    async fn already_there(&mut self) -> Option<Result<Value, ReadError>> {
-        // A dropped read loses nothing: the decoder keeps what has come of the reply.
+    /// A reply that has been received before a command was sent.
+    async fn read_available(&mut self) -> Option<Result<Value, ReadError>> {
+        // A dropped read loses nothing: the decoder keeps the beginning of the reply.
         self.read().now_or_never()
     }
 
     async fn read(&mut self) -> Result<Value, ReadError> {
         if self.bounds.head.is_empty() {
-            let kept = self.decoder.buffer();
-            self.bounds.head.extend_from_slice(&kept[..kept.len().min(KEPT)]);
+            let buffered = self.decoder.buffer();
+            self.bounds.head.extend_from_slice(&buffered[..buffered.len().min(HEAD_BYTES)]);
         }
         loop {
             let mut reader = Bounded { stream: &mut self.stream, bounds: &mut self.bounds, limit: self.limit };
@@ -124,9 +124,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RespConnection<S> {
         }
     }
 
-    /// When the last bytes of the stream came.
-    pub(super) fn arrival(&self) -> &LastReceived {
-        &self.arrival
+    /// When the last bytes of the stream were received.
+    pub(super) fn last_received(&self) -> &LastReceived {
+        &self.last_received
     }
 
     pub(super) fn stream(&mut self) -> &mut S {
@@ -139,8 +139,8 @@ fn begins_a_reply(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|first| b"+-:$*%|~_,#!=(>".contains(first))
 }
 
-/// Reads no more than a reply may have, and remembers why it ended: the parser's own errors say
-/// less, and differ from version to version.
+/// Reads no more than the limit, and records why it ended: the parser's own errors say less, and differ from version
+/// to version.
 struct Bounded<'a, S> {
     stream: &'a mut S,
     bounds: &'a mut Bounds,
@@ -168,7 +168,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<'_, S> {
             this.bounds.end = Some(ReadError::Closed);
         }
         this.bounds.bytes += bytes.len();
-        let room = KEPT.saturating_sub(this.bounds.head.len());
+        let room = HEAD_BYTES.saturating_sub(this.bounds.head.len());
         this.bounds.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
         buffer.put_slice(bytes);
         Poll::Ready(Ok(()))
@@ -181,32 +181,32 @@ mod tests {
     use proptest::prelude::*;
     use tokio::io::AsyncReadExt;
 
-    /// Feeds `bytes` in the given pieces to a conversation that sends commands until it breaks.
-    fn converse(bytes: &[u8], cuts: &[usize]) -> (Vec<Reply>, ReadError) {
+    /// Sends `bytes`, cut there, to a connection that sends commands until it fails.
+    fn run_connection(bytes: &[u8], cuts: &[usize]) -> (Vec<Reply>, ReadError) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let (ours, theirs) = tokio::io::duplex(1 << 20);
-            let (mut hears, mut says) = tokio::io::split(theirs);
+            let (mut requests, mut replies) = tokio::io::split(theirs);
             let server = async {
                 let mut first = [0; 1];
-                let _ = hears.read(&mut first).await;
+                let _ = requests.read(&mut first).await;
                 let mut rest = bytes;
                 for cut in cuts {
                     let (piece, after) = rest.split_at((*cut).min(rest.len()));
-                    let _ = says.write_all(piece).await;
+                    let _ = replies.write_all(piece).await;
                     tokio::task::yield_now().await;
                     rest = after;
                 }
-                let _ = says.write_all(rest).await;
-                let _ = says.shutdown().await;
+                let _ = replies.write_all(rest).await;
+                let _ = replies.shutdown().await;
             };
             let client = async {
-                let mut conversation = RespConnection::new(ours, LastReceived::default());
+                let mut connection = RespConnection::new(ours, LastReceived::default());
                 let mut replies = Vec::new();
                 loop {
-                    match conversation.call(b"PING\r\n").await {
+                    match connection.call(b"PING\r\n").await {
                         Ok(reply) => replies.push(reply),
-                        Err(broken) => break (replies, broken),
+                        Err(error) => break (replies, error),
                     }
                 }
             };
@@ -215,9 +215,9 @@ mod tests {
     }
 
     fn first(bytes: &[u8]) -> Result<Value, ReadError> {
-        let (mut replies, broken) = converse(bytes, &[]);
+        let (mut replies, error) = run_connection(bytes, &[]);
         if replies.is_empty() {
-            return Err(broken);
+            return Err(error);
         }
         match replies.swap_remove(0) {
             Reply::Answer(value) | Reply::Unsolicited(value) => Ok(value),
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn resp_unsolicited_reply_is_rejected() {
-        let (replies, _) = converse(b"+PONG\r\n+PONG\r\n-ERR bye\r\n", &[]);
+        let (replies, _) = run_connection(b"+PONG\r\n+PONG\r\n-ERR bye\r\n", &[]);
         assert!(matches!(replies[0], Reply::Answer(Value::SimpleString(_))));
         assert!(matches!(replies[1], Reply::Unsolicited(Value::SimpleString(_))));
         assert!(matches!(replies[2], Reply::Answer(Value::ServerError(_))));
@@ -273,16 +273,16 @@ mod tests {
             ],
             cuts in proptest::collection::vec(1_usize..50, 0..20),
         ) {
-            let (replies, _) = converse(&bytes, &cuts);
+            let (replies, _) = run_connection(&bytes, &cuts);
             prop_assert!(replies.len() <= bytes.len());
         }
 
         #[test]
         fn resp_chunking_does_not_matter(text in "[a-zA-Z0-9 ]{0,60}", cuts in proptest::collection::vec(1_usize..9, 0..30)) {
             let bytes = format!("${}\r\n{text}\r\n", text.len());
-            let (replies, broken) = converse(bytes.as_bytes(), &cuts);
+            let (replies, error) = run_connection(bytes.as_bytes(), &cuts);
             prop_assert_eq!(replies, vec![Reply::Answer(Value::BulkString(text.into_bytes()))]);
-            prop_assert!(matches!(broken, ReadError::Closed));
+            prop_assert!(matches!(error, ReadError::Closed));
         }
     }
 }

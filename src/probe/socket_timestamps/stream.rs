@@ -1,4 +1,4 @@
-//! A TCP stream that notes when its bytes came.
+//! A TCP stream that records when its bytes were received.
 
 use std::io;
 use std::pin::Pin;
@@ -7,24 +7,24 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::{LastReceived, receive, stamp};
+use super::{LastReceived, enable_timestamps, receive};
 
-/// A stream whose arrivals are noted.
+/// A stream with the time of the last bytes received.
 pub(in crate::probe) struct TimestampedStream {
     tcp: TcpStream,
-    arrival: LastReceived,
+    last_received: LastReceived,
 }
 
 impl TimestampedStream {
-    /// From here on; where the kernel stamps nothing, nothing is noted.
+    /// Asks the kernel for timestamps; without them there is no time.
     pub(in crate::probe) fn new(tcp: TcpStream) -> Self {
-        let _ = stamp(&tcp);
-        Self { tcp, arrival: LastReceived::default() }
+        let _ = enable_timestamps(&tcp);
+        Self { tcp, last_received: LastReceived::default() }
     }
 
-    /// Where the arrivals are noted.
-    pub(in crate::probe) fn arrival(&self) -> LastReceived {
-        self.arrival.clone()
+    /// When the last bytes were received, from here on.
+    pub(in crate::probe) fn last_received(&self) -> LastReceived {
+        self.last_received.clone()
     }
 }
 
@@ -36,16 +36,15 @@ impl AsyncRead for TimestampedStream {
             let room = buffer.initialize_unfilled();
             let mut received = None;
             let tried = this.tcp.try_io(Interest::READABLE, || {
-                let (length, stamped) = receive(&this.tcp, room)?;
-                received = Some((length, stamped));
-                // Less than there was room for is all there was: the runtime is told so, and asks the kernel no more
-                // before it hears of more.
+                let (length, timestamp) = receive(&this.tcp, room)?;
+                received = Some((length, timestamp));
+                // Less than there was room for: nothing more is available, and the runtime waits for more.
                 if length > 0 && length < room.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
             });
             match (received, tried) {
-                (Some((length, stamped)), _) => {
-                    if let Some(stamped) = stamped {
-                        this.arrival.note(stamped);
+                (Some((length, timestamp)), _) => {
+                    if let Some(timestamp) = timestamp {
+                        this.last_received.set(timestamp);
                     }
                     buffer.advance(length);
                     return Poll::Ready(Ok(()));

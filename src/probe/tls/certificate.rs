@@ -1,7 +1,6 @@
-//! What the server's certificates say, and each of their verifications by itself.
+//! The facts of the server's certificates, and each of their verifications by itself.
 //!
-//! Certificates may be hostile: what is kept of one is bounded, and one that cannot be read is a
-//! fact like any other.
+//! Certificates may be hostile: the facts are bounded, and that one cannot be read is a fact, too.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,16 +18,16 @@ use super::super::escape;
 use crate::clock::Timestamp;
 use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts};
 
-/// The most names of one certificate that are kept.
+/// The most names of one certificate that are recorded.
 const MAX_NAMES: usize = 100;
 
 /// The most characters of one name.
 const MAX_TEXT: usize = 256;
 
-/// The most further certificates that are kept.
+/// The most intermediates that are recorded.
 const MAX_INTERMEDIATES: usize = 10;
 
-/// What the leaf says.
+/// The facts of the leaf.
 pub(super) fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
     let mut facts = CertificateFacts {
         subject: String::new(),
@@ -46,8 +45,8 @@ pub(super) fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
             return facts;
         }
     };
-    facts.subject = shown(&certificate.subject());
-    facts.issuer = shown(&certificate.issuer());
+    facts.subject = display(&certificate.subject());
+    facts.issuer = display(&certificate.issuer());
     facts.not_before = Timestamp::from_unix(certificate.validity().not_before.timestamp());
     facts.not_after = Timestamp::from_unix(certificate.validity().not_after.timestamp());
     match certificate.subject_alternative_name() {
@@ -60,14 +59,14 @@ pub(super) fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
     facts
 }
 
-/// What the further certificates say.
+/// The facts of the intermediates.
 pub(super) fn intermediates(chain: &[CertificateDer<'_>]) -> Vec<IntermediateFacts> {
     chain
         .iter()
         .take(MAX_INTERMEDIATES)
         .map(|der| match x509_parser::parse_x509_certificate(der) {
             Ok((_, certificate)) => {
-                IntermediateFacts { subject: shown(&certificate.subject()), issuer: shown(&certificate.issuer()) }
+                IntermediateFacts { subject: display(&certificate.subject()), issuer: display(&certificate.issuer()) }
             }
             Err(_) => IntermediateFacts { subject: "(unreadable)".to_owned(), issuer: "(unreadable)".to_owned() },
         })
@@ -80,7 +79,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
 }
 
-/// Verifies trust, time and name, each without regard to the others.
+/// Verifies trust, time and name, each independently of the others.
 pub(super) fn checks(
     roots: &RootCertStore,
     chain: &[CertificateDer<'static>],
@@ -98,14 +97,14 @@ pub(super) fn checks(
         in_date: match &today {
             Ok(()) => true,
             Err(error) if is_validity_error(error) => false,
-            // Without a chain to judge, the leaf's own time is all there is.
+            // Without a chain, the leaf's own validity decides.
             Err(_) => validity(leaf, |validity| contains(validity, now)).unwrap_or(false),
         },
         name_matches: verify_server_name(&parsed, name).is_ok(),
     }
 }
 
-/// Whether `error` says that a certificate's time is over or has not begun.
+/// Whether `error` is that a certificate has expired, or is not valid yet.
 pub(super) fn is_validity_error(error: &Error) -> bool {
     matches!(
         error,
@@ -124,7 +123,7 @@ pub(super) fn issuer_is_an_anchor(roots: &RootCertStore, leaf: &CertificateDer<'
     roots.subjects().iter().any(|subject| subject.as_ref() == certificate.issuer().as_raw())
 }
 
-/// Times at which trust can be judged by itself: one at which every certificate is valid, where
+/// Times at which trust can be verified independently of the validity: one at which every certificate is valid, where
 /// there is one, and the middle of the leaf's validity.
 fn trial_times(chain: &[CertificateDer<'_>]) -> Vec<UnixTime> {
     let spans: Vec<(i64, i64)> =
@@ -155,11 +154,11 @@ fn unix(seconds: i64) -> Option<UnixTime> {
     u64::try_from(seconds).ok().map(|seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
 }
 
-fn shown(text: &impl ToString) -> String {
+fn display(text: &impl ToString) -> String {
     escape::of_text(&text.to_string(), MAX_TEXT)
 }
 
-/// A name as it stands in a record: DNS names as they are, others with their type in front.
+/// A name as a record has it: DNS names as they are, others with their type in front.
 fn name(name: &GeneralName<'_>) -> String {
     let text = match name {
         GeneralName::DNSName(name) => (*name).to_owned(),

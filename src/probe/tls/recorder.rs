@@ -1,22 +1,23 @@
-//! What came over the wire: how much, how it began, and what the server chose in its hello.
+//! A stream that counts the bytes received, and reads version and cipher suite from the ServerHello.
 //!
-//! rustls tells version and cipher suite of a finished handshake alone, and the record keeps them
-//! of one that failed, too. The ServerHello is never encrypted, so that its beginning is enough.
+//! rustls gives both of a finished handshake alone, and the record has them of one that failed, too. The ServerHello
+//! is never encrypted, so that its beginning is enough.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::rustls::CipherSuite;
 
-use super::HandshakeRecord;
+use super::record::HandshakeRecord;
+use crate::lock::lock;
 
-/// How much of the beginning is kept: a ServerHello of TLS 1.3 has about 130 bytes.
-const KEPT: usize = 256;
+/// How many of the first bytes are kept: a ServerHello of TLS 1.3 has about 130.
+const HEAD_BYTES: usize = 256;
 
-/// Bytes that were received, counted.
+/// The bytes received.
 #[derive(Default)]
 pub(super) struct Received {
     /// How many.
@@ -28,7 +29,7 @@ pub(super) struct Received {
 impl Received {
     fn count(&mut self, bytes: &[u8]) {
         self.bytes = self.bytes.saturating_add(bytes.len() as u64);
-        let room = KEPT - self.head.len();
+        let room = HEAD_BYTES - self.head.len();
         self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
@@ -37,7 +38,7 @@ impl Received {
         self.head.first().is_none_or(|first| (0x14..=0x17).contains(first))
     }
 
-    /// The version and the cipher suite of a ServerHello, as they stand in a record.
+    /// The version and the cipher suite of a ServerHello, as a record has them.
     pub(super) fn server_hello(&self) -> Option<(String, String)> {
         const HANDSHAKE: u8 = 22;
         const SERVER_HELLO: u8 = 2;
@@ -95,43 +96,38 @@ impl<'a> Bytes<'a> {
 }
 
 /// A stream that counts what it receives.
-pub(in crate::probe) struct Wire<S> {
+pub(in crate::probe) struct RecordingStream<S> {
     stream: S,
-    seen: Arc<Mutex<HandshakeRecord>>,
+    record: Arc<Mutex<HandshakeRecord>>,
 }
 
-impl<S> Wire<S> {
-    pub(super) fn new(stream: S, seen: Arc<Mutex<HandshakeRecord>>) -> Self {
-        Self { stream, seen }
+impl<S> RecordingStream<S> {
+    pub(super) fn new(stream: S, record: Arc<Mutex<HandshakeRecord>>) -> Self {
+        Self { stream, record }
     }
 
-    /// What was seen so far.
-    pub(super) fn seen(&self) -> MutexGuard<'_, HandshakeRecord> {
-        locked(&self.seen)
+    /// The record so far.
+    pub(super) fn record(&self) -> MutexGuard<'_, HandshakeRecord> {
+        lock(&self.record)
     }
 }
 
-/// What was seen; a panic elsewhere does not make it unreadable.
-pub(super) fn locked(seen: &Mutex<HandshakeRecord>) -> MutexGuard<'_, HandshakeRecord> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for RecordingStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-        locked(&this.seen).received.count(&buffer.filled()[before..]);
+        lock(&this.record).received.count(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for RecordingStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
     }
 
-    /// A flight of messages in one segment: with one each, a server that judges the first and closes
+    /// Sends a flight of messages in one segment: with one each, a server that rejects the first and closes
     /// resets the others, and its alert is lost.
     fn poll_write_vectored(
         self: Pin<&mut Self>,

@@ -1,14 +1,13 @@
 //! The certificates that are trusted: a configured file and nothing else, or the platform's store,
 //! or Mozilla's roots where the platform has none.
 //!
-//! They are kept between probes. A file is read again when it has changed, so that a rotated one is
-//! taken up; the platform's store once an hour.
+//! They are cached between probes. A file is read again when it has changed; the platform's store once an hour.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
@@ -17,6 +16,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::lock::lock;
 use crate::observation::tls::TrustSource;
 use crate::probe::blocking_fs;
 
@@ -24,7 +24,7 @@ use crate::probe::blocking_fs;
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What is read, for an error.
-const WHAT: &str = "trust anchors";
+const KIND: &str = "trust anchors";
 
 /// Stands for the files of the platform's store.
 const PLATFORM: &str = "the platform's store";
@@ -32,35 +32,35 @@ const PLATFORM: &str = "the platform's store";
 /// How long the platform's store is used before it is read again.
 const PLATFORM_AGE: Duration = Duration::from_secs(3600);
 
-/// Trust anchors, and all that a handshake needs beside the name.
-pub(super) struct Trust {
+/// Trust anchors, with the client configuration of a handshake.
+pub(in crate::probe) struct TrustAnchors {
     /// Where they came from.
     pub(super) source: TrustSource,
     /// The anchors.
     pub(super) roots: Arc<RootCertStore>,
-    /// What verifies with them.
+    /// Verifies chains with them.
     pub(super) verifier: Arc<WebPkiServerVerifier>,
-    /// The client's side of a handshake, cheap to copy.
+    /// The configuration of a handshake, cheap to clone.
     pub(super) config: ClientConfig,
 }
 
 /// The trust anchors of all targets.
 pub(super) struct TrustStores {
     provider: Arc<CryptoProvider>,
-    files: Mutex<HashMap<PathBuf, Known>>,
-    /// How long a file is taken for unchanged without a look at it, which takes a thread.
-    look_after: Duration,
-    platform: tokio::sync::Mutex<Option<(Instant, Arc<Trust>)>>,
+    files: Mutex<HashMap<PathBuf, CachedFile>>,
+    /// How long a cached file is used before its stamp is compared again, which takes a thread.
+    max_age: Duration,
+    platform: tokio::sync::Mutex<Option<(Instant, Arc<TrustAnchors>)>>,
 }
 
-/// How long a file of trust anchors is taken for unchanged: hundreds of targets share one.
-const FILE_AGE: Duration = Duration::from_millis(500);
+/// How long a cached file is used before its stamp is compared again: hundreds of targets share one.
+const MAX_FILE_AGE: Duration = Duration::from_millis(500);
 
-/// What was read of a file.
-struct Known {
+/// The anchors of a file, and when its stamp was last compared.
+struct CachedFile {
     stamp: Stamp,
-    looked: Instant,
-    trust: Arc<Trust>,
+    checked: Instant,
+    trust: Arc<TrustAnchors>,
 }
 
 /// What changes when a file does.
@@ -74,60 +74,57 @@ impl TrustStores {
     /// No anchors are read yet.
     pub(super) fn new(provider: Arc<CryptoProvider>) -> Self {
         let platform = tokio::sync::Mutex::default();
-        Self { provider, files: Mutex::default(), look_after: FILE_AGE, platform }
+        Self { provider, files: Mutex::default(), max_age: MAX_FILE_AGE, platform }
     }
 
     /// The anchors of `file`, or the platform's, read without blocking the runtime.
     ///
     /// # Errors
     /// A sentence that names the file and what is wrong with it.
-    pub(super) async fn get(self: &Arc<Self>, file: Option<&Path>) -> Result<Arc<Trust>, String> {
+    pub(super) async fn get(self: &Arc<Self>, file: Option<&Path>) -> Result<Arc<TrustAnchors>, String> {
         let this = Arc::clone(self);
         if let Some(path) = file {
-            if let Some(known) = self.known_files().get(path)
-                && known.looked.elapsed() < self.look_after
+            if let Some(cached) = lock(&self.files).get(path)
+                && cached.checked.elapsed() < self.max_age
             {
-                return Ok(Arc::clone(&known.trust));
+                return Ok(Arc::clone(&cached.trust));
             }
             let file = path.to_owned();
-            return blocking_fs::read_with_limit(path, WHAT, move || this.of_file(&file)).await;
+            return blocking_fs::read_with_limit(path, KIND, move || this.load_file(&file)).await;
         }
         let mut platform = self.platform.lock().await;
         match &*platform {
             Some((read, trust)) if read.elapsed() < PLATFORM_AGE => Ok(Arc::clone(trust)),
             Some(_) | None => {
-                let trust = blocking_fs::read_with_limit(Path::new(PLATFORM), WHAT, move || this.of_platform()).await?;
+                let trust =
+                    blocking_fs::read_with_limit(Path::new(PLATFORM), KIND, move || this.load_platform()).await?;
                 *platform = Some((Instant::now(), Arc::clone(&trust)));
                 Ok(trust)
             }
         }
     }
 
-    fn of_file(&self, path: &Path) -> Result<Arc<Trust>, String> {
+    fn load_file(&self, path: &Path) -> Result<Arc<TrustAnchors>, String> {
         let refuse = |why: &dyn std::fmt::Display| format!("CA file {}: {why}", path.display());
         let metadata = fs::metadata(path).map_err(|error| refuse(&error))?;
         if !metadata.is_file() {
             return Err(refuse(&"it is not a regular file")); // opening a pipe waits for its writer
         }
         let stamp = Stamp { modified: metadata.modified().ok(), length: metadata.len() };
-        let looked = Instant::now();
-        if let Some(known) = self.known_files().get_mut(path)
-            && known.stamp == stamp
+        let checked = Instant::now();
+        if let Some(cached) = lock(&self.files).get_mut(path)
+            && cached.stamp == stamp
         {
-            known.looked = looked;
-            return Ok(Arc::clone(&known.trust));
+            cached.checked = checked;
+            return Ok(Arc::clone(&cached.trust));
         }
         let roots = read_anchors(path).map_err(|error| refuse(&error))?;
         let trust = self.with_roots(roots, TrustSource::CaFile)?;
-        self.known_files().insert(path.to_owned(), Known { stamp, looked, trust: Arc::clone(&trust) });
+        lock(&self.files).insert(path.to_owned(), CachedFile { stamp, checked, trust: Arc::clone(&trust) });
         Ok(trust)
     }
 
-    fn known_files(&self) -> MutexGuard<'_, HashMap<PathBuf, Known>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn of_platform(&self) -> Result<Arc<Trust>, String> {
+    fn load_platform(&self) -> Result<Arc<TrustAnchors>, String> {
         let mut roots = RootCertStore::empty();
         let (usable, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if usable > 0 {
@@ -137,7 +134,7 @@ impl TrustStores {
         self.with_roots(roots, TrustSource::CompiledIn)
     }
 
-    fn with_roots(&self, roots: RootCertStore, source: TrustSource) -> Result<Arc<Trust>, String> {
+    fn with_roots(&self, roots: RootCertStore, source: TrustSource) -> Result<Arc<TrustAnchors>, String> {
         let roots = Arc::new(roots);
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&self.provider))
             .build()
@@ -149,7 +146,7 @@ impl TrustStores {
             .with_webpki_verifier(Arc::clone(&verifier))
             .with_no_client_auth();
         config.resumption = Resumption::disabled(); // or the handshake of the second probe differs from the first's
-        Ok(Arc::new(Trust { source, roots, verifier, config }))
+        Ok(Arc::new(TrustAnchors { source, roots, verifier, config }))
     }
 }
 
@@ -183,7 +180,7 @@ mod tests {
 
     fn stores() -> Arc<TrustStores> {
         let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-        Arc::new(TrustStores { look_after: Duration::ZERO, ..TrustStores::new(provider) })
+        Arc::new(TrustStores { max_age: Duration::ZERO, ..TrustStores::new(provider) })
     }
 
     #[tokio::test]
@@ -215,7 +212,7 @@ mod tests {
     #[tokio::test]
     async fn trust_store_default_is_never_empty() {
         let stores = stores();
-        let trust = stores.get(None).await.expect("platform or compiled in");
+        let trust = stores.get(None).await.expect("those of the platform, or compiled in");
         assert!(!trust.roots.is_empty());
         assert!(Arc::ptr_eq(&trust, &stores.get(None).await.expect("the same")));
     }

@@ -138,7 +138,7 @@ impl Client {
         tcp: TcpStream,
     ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>, TokenFailure> {
         let budget = Budget::new(REQUEST_TIMEOUT, Interrupt::new().1); // the timeout of the request ends it earlier
-        let stream = match self.tls.trust(None, &budget).await {
+        let stream = match self.tls.trust_anchors(None, &budget).await {
             Ok(anchors) => anchors.handshake(name, tcp, &budget).await.result,
             Err(error) => Err(error),
         };

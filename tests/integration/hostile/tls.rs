@@ -121,7 +121,7 @@ fn plan(certificates: &Certificates, port: u16) -> Plan {
 async fn look(plan: &Plan) -> ConnectionPhases {
     let (_handle, interrupt) = Interrupt::new();
     let budget = Budget::new(plan.timeout, interrupt);
-    Connector::new().connect(plan, &["127.0.0.1".parse().expect("an address")], &budget).await.0
+    Connector::new().connect(plan, &["127.0.0.1".parse().expect("an address")], &budget).await.phases
 }
 
 /// The phase that failed, and how.

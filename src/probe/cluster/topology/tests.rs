@@ -1,4 +1,4 @@
-//! Announcements, honest and hostile.
+//! Replies of clusters, valid and hostile.
 
 use proptest::prelude::*;
 
@@ -50,7 +50,7 @@ fn topology_reads_slots_with_unique_nodes() {
     let expected = [(ip("10.60.4.5"), 15_000), (Host::Same, 15_001), (name, 15_002), (Host::Unknown, 15_003)];
     assert_eq!(hosts(&announcement), expected);
     assert_eq!(announcement.nodes[0].slots.ranges(9), [SlotRange { first: 0, last: 20 }]);
-    assert_eq!(announcement.left_out, 0);
+    assert_eq!(announcement.omitted, 0);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn topology_skips_only_unreadable_entries() {
     let reply =
         "*3\n+nonsense\n*3\n:0\n:10\n*2\n+10.60.4.5\n:0\n*4\n:99999\n:-1\n*2\n+10.60.4.5\n:15000\n*2\n:1\n:99999\n";
     let announcement = of_slots(&resp(reply)).expect("an announcement");
-    assert_eq!((hosts(&announcement), announcement.left_out), (vec![(ip("10.60.4.5"), 15_000)], 3));
+    assert_eq!((hosts(&announcement), announcement.omitted), (vec![(ip("10.60.4.5"), 15_000)], 3));
     assert_eq!(announcement.nodes[0].slots.count(), 0);
     assert_eq!(of_slots(&resp("+PONG\n")), None);
     assert_eq!(of_shards(&Value::Nil, true), None);
@@ -77,7 +77,7 @@ fn topology_nodes_and_names_are_bounded() {
     };
     let entry = [vec![Value::Int(0), Value::Int(1)], (0..3_000).map(node).collect()].concat();
     let announcement = of_slots(&Value::Array(vec![Value::Array(entry)])).expect("an announcement");
-    assert_eq!((announcement.nodes.len(), announcement.left_out), (MAX_NODES, 2_000));
+    assert_eq!((announcement.nodes.len(), announcement.omitted), (MAX_NODES, 2_000));
     for node in &announcement.nodes {
         let Host::Name(name) = &node.host else { panic!("a name") };
         assert!(!name.contains('\u{1b}') && name.len() < 300, "{name}");

@@ -1,0 +1,18 @@
+//! What the phases of one probe share.
+
+use super::budget::Budget;
+use super::token::Tokens;
+use crate::plan::Plan;
+
+/// The plan of a probe, its time and what it may use.
+#[derive(Clone, Copy)]
+pub(super) struct ProbeContext<'a> {
+    /// What is probed, and how.
+    pub(super) plan: &'a Plan,
+    /// The tokens of all probes.
+    pub(super) tokens: &'a Tokens,
+    /// The time limits, and the interrupt.
+    pub(super) budget: &'a Budget,
+    /// Whether the server is queried for the nodes of its cluster.
+    pub(super) query_cluster: bool,
+}
