@@ -1,5 +1,5 @@
-//! Flags for the linker, which Cargo.toml has no place for, and texts as the program carries them: the
-//! configuration's schema without the blanks that are for people, and the pages of the codes, compressed.
+//! Prepares the texts that the program embeds: the configuration's schema without indentation, and the pages of
+//! the codes, compressed.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -9,37 +9,22 @@ use std::{env, fs};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
-/// What people read.
 const SCHEMA: &str = "docs/schema/config.json";
 const CODES: &str = "docs/codes";
 
-/// Which functions stand side by side.
-const ORDER: &str = "scripts/function-order.txt";
-
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    for read in [SCHEMA, CODES, ORDER] {
-        println!("cargo::rerun-if-changed={read}");
+    for path in [SCHEMA, CODES] {
+        println!("cargo::rerun-if-changed={path}");
     }
     let schema = fs::read_to_string(SCHEMA).expect("the schema is committed");
-    // No line break of JSON stands inside of a string (RFC 8259, 7).
+    // A JSON string contains no line break (RFC 8259, section 7).
     let short: String = schema.lines().map(str::trim_start).collect();
     write("config.schema.json", short.as_bytes());
     write("codes.z", &compressed(&pages()));
-
-    let is = |name: &str, value: &str| env::var(name).is_ok_and(|text| text == value);
-    // rustc links with its own LLD there, which can.
-    if is("PROFILE", "release") && is("TARGET", "x86_64-unknown-linux-gnu") {
-        // Functions that came out the same are kept once.
-        println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
-        // Those that an agent runs stand together, and the pages of the others need not be in memory: decision 12.
-        let order = env::current_dir().expect("cargo sets it").join(ORDER);
-        println!("cargo::rustc-link-arg-bins=-Wl,--symbol-ordering-file={}", order.display());
-        println!("cargo::rustc-link-arg-bins=-Wl,--no-warn-symbol-ordering");
-    }
 }
 
-/// All pages, by name, each after a line of its name and ended by a NUL.
+/// All pages in order of their names: a line with the name, the text, a NUL.
 fn pages() -> String {
     let entries = fs::read_dir(CODES).expect("the pages are committed");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable folder").path()).collect();

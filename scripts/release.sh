@@ -9,7 +9,6 @@ dist=$target/dist
 rm -rf "$dist" && mkdir -p "$dist"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 
-scripts/function-order.sh check
 cargo build --locked --release --quiet --bin redpath
 for kind in deb rpm; do cp "$(scripts/package.sh "$kind" | tail -1)" "$dist/"; done
 container/image.sh "$target/release/redpath" "$target/image"
