@@ -332,6 +332,9 @@ fn verdict(case: &Context<'_>, findings: &[Finding]) -> Verdict {
         let cause = first(Severity::Error).map_or(Cause::Unknown, Cause::Code);
         return Verdict { status: Status::Unknown, cause };
     }
+    if case.observation.local_limit.is_some() {
+        return Verdict { status: Status::Unknown, cause: Cause::Unknown };
+    }
     if let Some(code) = first(Severity::Error) {
         return Verdict { status: Status::Fail, cause: Cause::Code(code) };
     }

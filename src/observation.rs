@@ -6,6 +6,7 @@
 pub mod application;
 pub mod cluster;
 pub mod dns;
+pub mod local_limit;
 pub mod posture;
 pub mod redis;
 pub mod tcp;
@@ -23,6 +24,7 @@ use crate::clock::Seconds;
 pub use crate::phase::{PhaseName, PhaseOutcome};
 pub use cluster::{ClusterFacts, ClusterFailure};
 pub use dns::{Resolution, ResolveFailure, View, ViewOutcome};
+pub use local_limit::LocalLimit;
 pub use posture::{Attempt, AttemptOutcome, OpenState, Posture, PostureFailure, PosturePhase};
 pub use redis::{PingFacts, RedisFailure};
 pub use tcp::{ConnectFailure, Connection};
@@ -39,6 +41,9 @@ pub struct Observation {
     /// What became of each phase, for the connection in use.
     #[serde(default)]
     pub phases: Phases,
+    /// A limit of this process or machine that stopped a part of the probe: the verdict is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_limit: Option<LocalLimit>,
     /// What is known of the token; absent where none was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenFacts>,
@@ -295,6 +300,8 @@ pub enum StoppedBy {
     Auth,
     /// `PING` failed.
     Ping,
+    /// A limit of this process or machine, which the observation names.
+    LocalLimit,
     /// The probe was interrupted.
     Interrupt,
 }
@@ -308,6 +315,7 @@ impl StoppedBy {
             Self::Tls => "tls",
             Self::Auth => "auth",
             Self::Ping => "ping",
+            Self::LocalLimit => "local_limit",
             Self::Interrupt => "interrupt",
         }
     }

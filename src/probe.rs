@@ -93,6 +93,7 @@ impl Prober {
             connection: connected.connection,
             other_connections: connected.others,
             cluster: cluster_facts.flatten(),
+            local_limit: None,
         }
     }
 

@@ -64,7 +64,7 @@ pub(super) fn has_usable_view(case: &Context<'_>) -> bool {
 /// this machine does to DNS, what its servers do, what the zones hold, what the resource has.
 fn decide(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     match views.reading(views.in_use) {
-        AnswerClass::Interrupted => None,
+        AnswerClass::NotReached => None,
         AnswerClass::Failed => transport::library_waits_for_udp(case, views)
             .or_else(|| filters::blocked_by_policy(case, views))
             .or_else(|| Some(servers::failed(case, views))),
@@ -118,6 +118,7 @@ fn failure_code(outcome: ViewOutcome) -> Option<Code> {
         | ViewOutcome::NoData
         | ViewOutcome::NameNotFound
         | ViewOutcome::NoAddress
+        | ViewOutcome::NotReached
         | ViewOutcome::Interrupted => None,
     }
 }

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr};
 
 use crate::address::{AddressClass, classify};
 use crate::azure::AZURE_DNS;
@@ -262,8 +263,9 @@ pub enum ViewKind {
 }
 
 /// How a DNS message travelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Transport {
     /// UDP.
     Udp,
@@ -274,16 +276,14 @@ pub enum Transport {
 impl Transport {
     /// The name used in records.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-        }
+        self.into()
     }
 }
 
 /// What came of a question or of a view. Response codes and transport errors are different things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, IntoStaticStr, Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ViewOutcome {
     /// At least one address.
     Answered,
@@ -309,6 +309,8 @@ pub enum ViewOutcome {
     BadAnswer,
     /// It could not be asked at all.
     Failed,
+    /// A limit of this process or machine kept it from being asked; `reason` begins with `local_limit`.
+    NotReached,
     /// The probe was interrupted before it answered.
     Interrupted,
 }
@@ -316,32 +318,12 @@ pub enum ViewOutcome {
 impl ViewOutcome {
     /// The name used in records.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::NoData => "no_data",
-            Self::NameNotFound => "name_not_found",
-            Self::NoAddress => "no_address",
-            Self::ServerFailure => "server_failure",
-            Self::Refused => "refused",
-            Self::OtherRcode => "other_rcode",
-            Self::TryAgain => "try_again",
-            Self::Timeout => "timeout",
-            Self::Unreachable => "unreachable",
-            Self::BadAnswer => "bad_answer",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-        }
+        self.into()
     }
 
     /// Whether the server gave a final word on the name: addresses, or that there are none.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Answered | Self::NoData | Self::NameNotFound | Self::NoAddress)
-    }
-}
-
-impl fmt::Display for ViewOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

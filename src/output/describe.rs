@@ -66,6 +66,7 @@ impl PhaseState<'_> {
             Self::Done(_) => "done".into(),
             Self::Failed(_, reason) => format!("failed: {reason}"),
             Self::Skipped(reason) => format!("skipped: {}", skipped(*reason)),
+            Self::NotReached(StoppedBy::LocalLimit) => "not reached: a limit of this machine".into(),
             Self::NotReached(StoppedBy::Interrupt) => "not reached: interrupted".into(),
             Self::NotReached(stopped_by) => format!("not reached: stopped by {}", stopped_by.as_str()),
         }
@@ -276,6 +277,7 @@ fn first_answer(view: &View) -> String {
         ViewOutcome::Unreachable => "unreachable".into(),
         ViewOutcome::BadAnswer => "an answer that makes no sense".into(),
         ViewOutcome::Failed => "could not be asked".into(),
+        ViewOutcome::NotReached => "not asked".into(),
         ViewOutcome::Interrupted => "interrupted".into(),
     };
     match view.reason.as_deref() {

@@ -28,8 +28,8 @@ pub(super) enum AnswerClass {
     Absent,
     /// No word at all.
     Failed,
-    /// It was interrupted.
-    Interrupted,
+    /// It was not asked, or interrupted.
+    NotReached,
 }
 
 impl AnswerClass {
@@ -49,7 +49,7 @@ impl AnswerClass {
             | ViewOutcome::Unreachable
             | ViewOutcome::BadAnswer
             | ViewOutcome::Failed => Self::Failed,
-            ViewOutcome::Interrupted => Self::Interrupted,
+            ViewOutcome::NotReached | ViewOutcome::Interrupted => Self::NotReached,
         }
     }
 
@@ -207,6 +207,7 @@ pub(super) fn said(view: &View) -> String {
             | ViewOutcome::Unreachable
             | ViewOutcome::BadAnswer
             | ViewOutcome::Failed
+            | ViewOutcome::NotReached
             | ViewOutcome::Interrupted => {
                 view.rcode.clone().or_else(|| view.reason.clone()).unwrap_or_else(|| view.outcome.to_string())
             }

@@ -192,7 +192,7 @@ fn azure_dns_evidence(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (S
             ),
             forward,
         ),
-        AnswerClass::Failed | AnswerClass::Interrupted => (
+        AnswerClass::Failed | AnswerClass::NotReached => (
             format!(
                 " {AZURE_DNS}, asked from here, gives no usable answer ({}), so it cannot be told whether the zone is linked here.",
                 said(azure)

@@ -40,7 +40,7 @@ fn is_public_resolver(view: &View, expectation: &Expectation) -> bool {
 /// Whether a further try that had `allowed` of `limit` counts: silence does only where it was long.
 pub(super) fn counts(view: &View, allowed: Duration, limit: Duration) -> bool {
     match view.outcome {
-        ViewOutcome::Interrupted => false,
+        ViewOutcome::NotReached | ViewOutcome::Interrupted => false,
         ViewOutcome::Timeout => allowed >= limit / 2,
         ViewOutcome::Answered
         | ViewOutcome::NoData

@@ -107,6 +107,7 @@ impl SearchList {
             | ViewOutcome::Unreachable
             | ViewOutcome::BadAnswer
             | ViewOutcome::Failed
+            | ViewOutcome::NotReached
             | ViewOutcome::Interrupted => false,
         });
         if !goes_on {

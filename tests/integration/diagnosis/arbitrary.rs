@@ -172,6 +172,7 @@ const OUTCOMES: &[ViewOutcome] = &[
     ViewOutcome::Unreachable,
     ViewOutcome::BadAnswer,
     ViewOutcome::Failed,
+    ViewOutcome::NotReached,
     ViewOutcome::Interrupted,
 ];
 

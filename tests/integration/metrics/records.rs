@@ -219,6 +219,7 @@ fn connected(plan: &Plan, addresses: [&str; 3], answers: bool) -> Observation {
         phases.connect = Phase::failed(milliseconds(2_500), redpath::observation::ConnectFailure::Timeout);
     }
     Observation {
+        local_limit: None,
         token: None,
         resolution: Resolution {
             views: views(plan, addresses.map(Some)),

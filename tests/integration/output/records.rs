@@ -58,6 +58,7 @@ pub(crate) fn healthy() -> Record {
     };
     record(
         Observation {
+            local_limit: None,
             token: None,
             resolution: resolution(views),
             phases: phases([940, 1_210, 8_200, 804]),
@@ -150,6 +151,7 @@ pub(crate) fn unlinked_zone() -> Record {
     };
     record(
         Observation {
+            local_limit: None,
             token: None,
             resolution: resolution(views),
             phases: phases([940, 40_100, 82_000, 40_200]),
@@ -236,6 +238,7 @@ pub(crate) fn overridden() -> Record {
     phases.connection.ping = Phase::NotReached { stopped_by: StoppedBy::Tls };
     record(
         Observation {
+            local_limit: None,
             token: None,
             resolution: resolution(vec![libc, system]),
             phases,

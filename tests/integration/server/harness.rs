@@ -58,6 +58,7 @@ pub(super) fn record(name: &str, note: &str) -> Record {
         ..TlsFacts::default()
     });
     let observation = Observation {
+        local_limit: None,
         token: None,
         resolution: Resolution { views: vec![view], view_in_use: Some("libc".into()), ..Resolution::default() },
         phases: Phases {

@@ -27,7 +27,7 @@ pub(crate) fn view(
         _ => ViewKind::Resolver,
     };
     let mut view = View::new(name, kind, server);
-    if text != "INTERRUPTED" {
+    if !["INTERRUPTED", "LOCAL_LIMIT"].contains(&text) {
         view.took_seconds = Some(Seconds(Duration::from_millis(1)));
     }
     match kind {
@@ -48,6 +48,7 @@ fn libc(view: &mut View, text: &str, expectation: &Expectation) -> Result<(), St
         "EAI_FAIL" => (ViewOutcome::ServerFailure, "getaddrinfo: EAI_FAIL (-4)"),
         "EAI_SYSTEM" => (ViewOutcome::Failed, "getaddrinfo: EAI_SYSTEM (-11)"),
         "TIMEOUT" => (ViewOutcome::Timeout, "no answer after 2.00 s"),
+        "LOCAL_LIMIT" => (ViewOutcome::NotReached, "local_limit: too many calls of getaddrinfo have not returned"),
         "INTERRUPTED" => return Ok(()),
         addresses => {
             view.outcome = ViewOutcome::Answered;

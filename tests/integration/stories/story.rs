@@ -14,8 +14,8 @@ use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tcp::FailedAttempt;
 use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts};
 use redpath::observation::{
-    ClusterFacts, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases, Posture, PosturePhase,
-    SkipReason, StoppedBy, TokenFacts, TokenFailure, View, ViewOutcome,
+    ClusterFacts, Connection, ConnectionPhases, LocalLimit, Observation, OtherConnection, Phase, Phases, Posture,
+    PosturePhase, SkipReason, StoppedBy, TokenFacts, TokenFailure, View, ViewOutcome,
 };
 use redpath::phase::PhaseName;
 use redpath::target::{HostName, Target};
@@ -71,6 +71,8 @@ struct File {
     others: Vec<RawOther>,
     /// What the server announced of its cluster, in the shape of a record.
     cluster: Option<ClusterFacts>,
+    /// The limit of this machine that stopped a part of the probe, in the shape of a record.
+    local_limit: Option<LocalLimit>,
     /// What is known of the token of Entra ID, in the shape of a record.
     token: Option<TokenFacts>,
     /// How fetching it failed, in the shape of a record.
@@ -334,7 +336,11 @@ fn resolution(file: &File, target: &Target, expectation: &Expectation) -> Result
         _ => 2,
     });
     Ok(Resolution {
-        view_in_use: views.first().map(|view| view.view.clone()),
+        view_in_use: views
+            .iter()
+            .find(|view| view.outcome != ViewOutcome::NotReached)
+            .or(views.first())
+            .map(|view| view.view.clone()),
         views,
         search: file.search.clone(),
         ndots: file.ndots,
@@ -355,6 +361,7 @@ fn observation(
         (None, Some(view)) => match view.outcome {
             ViewOutcome::Answered => Phase::done(TOOK),
             ViewOutcome::Interrupted => Phase::NotReached { stopped_by: StoppedBy::Interrupt },
+            ViewOutcome::NotReached => Phase::NotReached { stopped_by: StoppedBy::LocalLimit },
             outcome => Phase::failed(
                 TOOK,
                 ResolveFailure::NoAddress {
@@ -373,7 +380,13 @@ fn observation(
         let stopped_by = if resolve.failure().is_some() { StoppedBy::Resolve } else { StoppedBy::Interrupt };
         let connection = ConnectionPhases::not_reached(stopped_by);
         let phases = Phases { resolve, connection, token: token(file)?, ..Phases::default() };
-        return Ok(Observation { resolution, phases, token: file.token.clone(), ..Observation::default() });
+        return Ok(Observation {
+            resolution,
+            phases,
+            token: file.token.clone(),
+            local_limit: file.local_limit,
+            ..Observation::default()
+        });
     };
     let (mut phases, mut connection) = connect(&file.phases, &file.connection, address, target, expectation)?;
     if file.token_failure.is_some() {
@@ -390,6 +403,7 @@ fn observation(
         other_connections.push(OtherConnection { phases, connection });
     }
     Ok(Observation {
+        local_limit: file.local_limit,
         resolution,
         phases: Phases {
             resolve,
