@@ -1,7 +1,6 @@
-//! What another site's page may not do by the browser of somebody who reaches the agent: have it probe or reload,
-//! and, under a name of its own that it points here (DNS rebinding), read what it answers.
+//! Refuses cross-site requests that probe or reload, and requests by DNS rebinding.
 //!
-//! Whoever is no browser sends none of the headers looked at: Prometheus, kubelet and curl are never refused.
+//! Only browsers send the headers that are checked: Prometheus, kubelet and curl are never refused.
 
 use std::net::IpAddr;
 
@@ -11,45 +10,45 @@ use url::Url;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The routes that do something, whatever the method.
+/// The routes that change something, for every method.
 const STATE_CHANGING_PATHS: [&str; 2] = ["/probe", "/-/reload"];
 
-/// Names under these lead to nobody outside: RFC 6761 and 6762, RFC 8375, ICANN's reservation of 2024; and `svc`,
-/// which Kubernetes' search lists complete, is no top-level domain.
+/// Names under these are local: RFC 6761, 6762 and 8375, ICANN's reservation of 2024; and `svc`, which
+/// the search lists of Kubernetes complete, is not a top-level domain.
 const LOCAL_SUFFIXES: [&str; 5] = ["localhost", "local", "home.arpa", "internal", "svc"];
 
-/// What of the agent the answer depends on.
+/// What is known about the agent and its clients.
 pub(super) struct RequestOrigin<'a> {
-    /// The machine's name.
+    /// The host name of this machine.
     pub(super) hostname: &'a str,
-    /// The names that the operator allows, and those below them.
+    /// Further host names from the configuration; names below them are allowed as well.
     pub(super) allowed_hosts: &'a [String],
-    /// Whether a page cannot get at the answers anyway: its own name has neither the certificate nor the password.
-    pub(super) proves_itself: bool,
+    /// Whether TLS or users are configured: a page that uses DNS rebinding has neither the certificate nor the password.
+    pub(super) is_authenticated: bool,
 }
 
-/// Why the request is refused, where it is.
+/// Why the request is refused; `None` if it is allowed.
 pub(super) fn refusal(site: &RequestOrigin<'_>, path: &str, headers: &HeaderMap) -> Option<&'static str> {
-    if STATE_CHANGING_PATHS.contains(&path) && !is_own_doing(headers) {
-        return Some("another site's page may not have this agent probe or reload: open the address by itself\n");
+    if STATE_CHANGING_PATHS.contains(&path) && !is_same_origin(headers) {
+        return Some("cross-site request: a page of another site may not probe or reload; open the address directly\n");
     }
-    if !site.proves_itself && is_of_a_browser(headers) && !is_asked_by_its_own_name(site, headers) {
+    if !site.is_authenticated && is_from_browser(headers) && !has_own_host(site, headers) {
         return Some(
-            "this agent does not know itself by that host name, which may be another site's (DNS rebinding): \
-             ask by its IP address, or put the name into web.allowed_hosts of its configuration\n",
+            "unknown host name, possibly of another site (DNS rebinding): use the IP address of this agent, or add \
+             the name to web.allowed_hosts of its configuration\n",
         );
     }
     None
 }
 
-/// Whether no other site has a part in it, as far as the browser says; the rules of Go's `CrossOriginProtection`.
-fn is_own_doing(headers: &HeaderMap) -> bool {
+/// Whether the request comes from the agent's own page or the user; the rules of Go's `CrossOriginProtection`.
+fn is_same_origin(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all(SEC_FETCH_SITE).iter().peekable();
     if sites.peek().is_some() {
         return sites.all(|site| site == "same-origin" || site == "none");
     }
-    // Over plain HTTP to another machine a browser sends no such header; with a form it names its origin, and with an
-    // image, unless the page hides it, the page.
+    // Over plain HTTP to another machine, browsers do not send Sec-Fetch-Site. Forms send Origin, images send
+    // Referer unless the page suppresses it.
     let is_own = |origin: &[u8]| {
         let origin = std::str::from_utf8(origin).ok().and_then(|origin| Url::parse(origin).ok());
         origin.is_some_and(|origin| {
@@ -65,15 +64,15 @@ fn is_own_doing(headers: &HeaderMap) -> bool {
     headers.get_all(REFERER).iter().all(|referer| is_own(referer.as_bytes()))
 }
 
-/// Whether it has what every browser sends and a script cannot take away.
-fn is_of_a_browser(headers: &HeaderMap) -> bool {
+/// Whether it has headers that browsers always send and a script cannot remove.
+fn is_from_browser(headers: &HeaderMap) -> bool {
     let is_mozilla = |agent: &[u8]| agent.to_ascii_lowercase().starts_with(b"mozilla/");
     headers.get_all(USER_AGENT).iter().any(|agent| is_mozilla(agent.as_bytes()))
         || [ACCEPT_LANGUAGE, COOKIE, ORIGIN, REFERER].iter().any(|name| headers.contains_key(name))
         || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
 }
 
-fn is_asked_by_its_own_name(site: &RequestOrigin<'_>, headers: &HeaderMap) -> bool {
+fn has_own_host(site: &RequestOrigin<'_>, headers: &HeaderMap) -> bool {
     headers.get_all(HOST).iter().all(|host| host.to_str().is_ok_and(|host| is_own_name(site, host)))
 }
 
@@ -84,7 +83,7 @@ fn is_own_name(site: &RequestOrigin<'_>, host: &str) -> bool {
     };
     let name = name.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     let is_at_or_below = |end: &str| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    // A page of an address, or of a name that only this network resolves, is not from outside.
+    // DNS rebinding needs a public name: not an address, nor a name that only this network resolves.
     name.parse::<IpAddr>().is_ok()
         || !name.contains('.')
         || name == site.hostname.to_ascii_lowercase()
@@ -134,8 +133,8 @@ mod tests {
             for (name, value) in all {
                 map.append(HeaderName::from_static(name), HeaderValue::from_str(value).expect("a value"));
             }
-            assert_eq!(is_own_doing(&map), is_own, "{all:?}");
-            let site = RequestOrigin { hostname: "vm-1", allowed_hosts: &[], proves_itself: true };
+            assert_eq!(is_same_origin(&map), is_own, "{all:?}");
+            let site = RequestOrigin { hostname: "vm-1", allowed_hosts: &[], is_authenticated: true };
             for path in ["/probe", "/-/reload"] {
                 assert_eq!(refusal(&site, path, &map).is_none(), is_own, "{path}: {all:?}");
             }
@@ -146,7 +145,8 @@ mod tests {
     #[test]
     fn cross_site_local_names_are_allowed() {
         let allowed = ["redpath.example.org".to_owned()];
-        let site = RequestOrigin { hostname: "VM-1.corp.example.net", allowed_hosts: &allowed, proves_itself: false };
+        let site =
+            RequestOrigin { hostname: "VM-1.corp.example.net", allowed_hosts: &allowed, is_authenticated: false };
         for host in [
             "10.0.0.7",
             "10.0.0.7:9736",
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn cross_site_non_browser_any_host() {
-        let site = |proves_itself| RequestOrigin { hostname: "vm-1", allowed_hosts: &[], proves_itself };
+        let site = |is_authenticated| RequestOrigin { hostname: "vm-1", allowed_hosts: &[], is_authenticated };
         let host = ("host", "evil.example:9736");
         for of_a_browser in [
             ("user-agent", "Mozilla/5.0 (X11; Linux x86_64)"),

@@ -138,7 +138,7 @@ impl HttpService {
         let site = RequestOrigin {
             hostname: &self.backend.vantage.hostname,
             allowed_hosts: &state.allowed_hosts,
-            proves_itself: config.tls.is_some() || !config.users.is_empty(),
+            is_authenticated: config.tls.is_some() || !config.users.is_empty(),
         };
         cross_site::refusal(&site, request.uri().path(), request.headers())
     }

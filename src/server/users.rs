@@ -1,7 +1,7 @@
-//! Who may ask: HTTP basic authentication (RFC 7617) against bcrypt hashes.
+//! HTTP basic authentication (RFC 7617) against bcrypt hashes.
 //!
-//! It tells nobody, by words or by time, whether a user exists, and keeps no password: what is
-//! remembered of a success is a salted digest.
+//! Neither the response nor its time shows whether a user exists. No password is stored: the cache of
+//! successes holds salted digests.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::str::FromStr;
@@ -17,22 +17,22 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
-/// The highest cost of a hash: one check of cost 15 already takes seconds of a processor.
+/// The maximum cost of a hash: a check at cost 15 takes seconds of CPU time.
 pub(crate) const MAX_COST: u32 = 15;
 
-/// The lowest cost that bcrypt knows.
+/// The minimum cost of bcrypt.
 const MIN_COST: u32 = 4;
 
-/// The most checks at a time.
+/// The maximum number of concurrent checks.
 const MAX_CHECKS: usize = 2;
 
-/// The longest that a check waits for its turn.
+/// How long a request waits until its check starts.
 const AUTH_QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most successes that are remembered.
-const MAX_REMEMBERED: usize = 64;
+/// The maximum number of cached successes.
+const MAX_CACHED: usize = 64;
 
-/// The users and their bcrypt hashes; nobody may ask without being one of them, unless there are none.
+/// The users and their bcrypt hashes; without users, no authentication is required.
 #[derive(Default)]
 pub(crate) struct Users {
     hashes: BTreeMap<String, String>,
@@ -40,10 +40,10 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    /// Reads users and hashes.
+    /// Checks the hashes.
     ///
     /// # Errors
-    /// A sentence that names the user and never shows the hash: it may be a password by mistake.
+    /// A sentence that names the user, and never quotes the hash: it may be a password by mistake.
     pub(crate) fn new(hashes: BTreeMap<String, String>) -> Result<Self, String> {
         let mut highest = MIN_COST;
         for (user, hash) in &hashes {
@@ -60,44 +60,44 @@ impl Users {
             }
             highest = highest.max(cost);
         }
-        // Checked in place of an unknown user's hash, at the same cost; no password is known to match.
+        // Checked in place of an unknown user's hash, at the same cost; no known password matches.
         let decoy = format!("$2b${highest:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDe");
         Ok(Self { hashes, decoy })
     }
 
-    /// Whether nobody has to say who they are.
+    /// Whether no authentication is required.
     pub(crate) fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }
 }
 
-/// What came of a request's credentials.
+/// The result of a request's authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AuthOutcome {
-    /// They are right, or none are asked for.
+    /// Correct, or not required.
     Granted,
-    /// They are missing, malformed or wrong.
+    /// Missing, malformed or wrong.
     Denied,
-    /// Too many others are being checked.
+    /// Too many concurrent checks.
     Busy,
 }
 
-/// Checks credentials, a few at a time.
+/// Checks credentials, [`MAX_CHECKS`] at a time.
 pub(crate) struct Authenticator {
     salt: [u8; 32],
-    remembered: Mutex<VecDeque<[u8; 32]>>,
-    turns: Arc<Semaphore>,
+    cache: Mutex<VecDeque<[u8; 32]>>,
+    checks: Arc<Semaphore>,
 }
 
 impl Authenticator {
-    /// A doorkeeper that remembers nobody.
+    /// An authenticator with an empty cache.
     ///
     /// # Errors
     /// The operating system has no randomness.
     pub(crate) fn new() -> std::io::Result<Self> {
         let mut salt = [0; 32];
         getrandom::fill(&mut salt).map_err(std::io::Error::other)?;
-        Ok(Self { salt, remembered: Mutex::default(), turns: Arc::new(Semaphore::new(MAX_CHECKS)) })
+        Ok(Self { salt, cache: Mutex::default(), checks: Arc::new(Semaphore::new(MAX_CHECKS)) })
     }
 
     /// Checks the value of an `Authorization` header against `users`.
@@ -112,21 +112,21 @@ impl Authenticator {
             Some(hash) => (hash, true),
             None => (&users.decoy, false),
         };
-        let mark = self.mark(&user, hash, &password);
-        if known && self.remembers(&mark) {
+        let digest = self.digest(&user, hash, &password);
+        if known && self.is_cached(&digest) {
             return AuthOutcome::Granted;
         }
-        let Ok(Ok(turn)) = tokio::time::timeout(AUTH_QUEUE_TIMEOUT, self.turns.clone().acquire_owned()).await else {
+        let Ok(Ok(permit)) = tokio::time::timeout(AUTH_QUEUE_TIMEOUT, self.checks.clone().acquire_owned()).await else {
             return AuthOutcome::Busy;
         };
         let hash = hash.clone();
         let check = tokio::task::spawn_blocking(move || {
-            let _turn = turn; // held by the check, which outlives a request that is given up
+            let _permit = permit; // until the check ends: it outlives a cancelled request
             bcrypt::verify(password.expose(), &hash).unwrap_or(false)
         });
         match check.await {
             Ok(true) if known => {
-                self.remember(mark);
+                self.add_to_cache(digest);
                 AuthOutcome::Granted
             }
             Ok(_) => AuthOutcome::Denied,
@@ -134,7 +134,7 @@ impl Authenticator {
         }
     }
 
-    fn mark(&self, user: &str, hash: &str, password: &Secret) -> [u8; 32] {
+    fn digest(&self, user: &str, hash: &str, password: &Secret) -> [u8; 32] {
         let mut digest = Sha256::new();
         digest.update(self.salt);
         for part in [user, hash] {
@@ -145,20 +145,20 @@ impl Authenticator {
         digest.finalize().into()
     }
 
-    fn remembers(&self, mark: &[u8; 32]) -> bool {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).contains(mark)
+    fn is_cached(&self, digest: &[u8; 32]) -> bool {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
     }
 
-    fn remember(&self, mark: [u8; 32]) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if !remembered.contains(&mark) {
-            remembered.truncate(MAX_REMEMBERED - 1);
-            remembered.push_front(mark);
+    fn add_to_cache(&self, digest: [u8; 32]) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if !cache.contains(&digest) {
+            cache.truncate(MAX_CACHED - 1);
+            cache.push_front(digest);
         }
     }
 }
 
-/// The user and password of an `Authorization` header; `None` where it is not well-formed.
+/// The user and password of an `Authorization` header; `None` if malformed.
 fn credentials(authorization: &[u8]) -> Option<(String, Secret)> {
     let (scheme, rest) = authorization.split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") {
@@ -189,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn user_with_right_password_is_accepted() {
-        let doorkeeper = Authenticator::new().expect("randomness");
+        let authenticator = Authenticator::new().expect("randomness");
         let users = users(&[("anna", "correct horse"), ("ben", "")]);
         for (pair, expected) in [
             ("anna:correct horse", AuthOutcome::Granted),
@@ -202,24 +202,24 @@ mod tests {
             ("Anna:correct horse", AuthOutcome::Denied),
             ("anna", AuthOutcome::Denied),
         ] {
-            assert_eq!(doorkeeper.authenticate(&users, Some(&basic(pair))).await, expected, "{pair}");
+            assert_eq!(authenticator.authenticate(&users, Some(&basic(pair))).await, expected, "{pair}");
         }
         for header in [&b"Basic"[..], b"Basic !!!", b"Bearer abc", b"", b"Basic \xff\xfe"] {
-            assert_eq!(doorkeeper.authenticate(&users, Some(header)).await, AuthOutcome::Denied);
+            assert_eq!(authenticator.authenticate(&users, Some(header)).await, AuthOutcome::Denied);
         }
-        assert_eq!(doorkeeper.authenticate(&users, None).await, AuthOutcome::Denied);
-        assert_eq!(doorkeeper.remembered.lock().expect("unpoisoned").len(), 2, "successes alone");
+        assert_eq!(authenticator.authenticate(&users, None).await, AuthOutcome::Denied);
+        assert_eq!(authenticator.cache.lock().expect("unpoisoned").len(), 2, "successes alone");
     }
 
     #[tokio::test]
     async fn user_cache_ends_with_changed_hash() {
-        let doorkeeper = Authenticator::new().expect("randomness");
+        let authenticator = Authenticator::new().expect("randomness");
         let right = basic("anna:one");
-        assert_eq!(doorkeeper.authenticate(&users(&[("anna", "one")]), Some(&right)).await, AuthOutcome::Granted);
-        assert_eq!(doorkeeper.authenticate(&users(&[("anna", "two")]), Some(&right)).await, AuthOutcome::Denied);
-        assert_eq!(doorkeeper.authenticate(&users(&[("ben", "one")]), Some(&right)).await, AuthOutcome::Denied);
+        assert_eq!(authenticator.authenticate(&users(&[("anna", "one")]), Some(&right)).await, AuthOutcome::Granted);
+        assert_eq!(authenticator.authenticate(&users(&[("anna", "two")]), Some(&right)).await, AuthOutcome::Denied);
+        assert_eq!(authenticator.authenticate(&users(&[("ben", "one")]), Some(&right)).await, AuthOutcome::Denied);
         assert_eq!(
-            doorkeeper.authenticate(&Users::default(), None).await,
+            authenticator.authenticate(&Users::default(), None).await,
             AuthOutcome::Granted,
             "no users, no credentials"
         );

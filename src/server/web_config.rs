@@ -1,7 +1,7 @@
 //! `--web-config-file`: TLS, client certificates, users and headers, in the format of the Prometheus
-//! exporter-toolkit, taken up anew when its files change.
+//! exporter-toolkit, reloaded when its files change.
 //!
-//! A file that has become unusable changes nothing: what was read before stays in force.
+//! An invalid change is logged, and the previous configuration stays in force.
 
 mod parse;
 
@@ -17,33 +17,33 @@ use super::users::Users;
 use crate::bounded_read::FileStamp;
 use crate::secret::permissions::ReadableByOthers;
 
-/// How often the files are looked at, at most.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The minimum time between two checks of the files.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The web configuration file, and what it said when it was last usable.
+/// The web configuration file, and its last valid content.
 #[derive(Clone)]
 pub struct WebConfigFile {
     path: Arc<PathBuf>,
     state: Arc<Mutex<State>>,
 }
 
-/// What the server does differently because of the file.
+/// The content of the web configuration.
 #[derive(Default)]
 pub(crate) struct WebConfig {
-    /// TLS, where it is spoken.
+    /// TLS, if configured.
     pub(crate) tls: Option<Arc<ServerConfig>>,
-    /// The headers of every answer.
+    /// The headers of every response.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    /// Who may ask.
+    /// The users.
     pub(crate) users: Users,
-    /// The file of the private key, where every user of the machine can read it.
-    exposed_key: Option<ReadableByOthers>,
+    /// The file of the private key, if every user of the machine can read it.
+    readable_key: Option<ReadableByOthers>,
 }
 
 impl WebConfig {
-    /// Warns of a private key that others can read.
-    fn warn(&self) {
-        if let Some(ReadableByOthers { path, mode, fix_command }) = &self.exposed_key {
+    /// Logs a warning about a private key that other users can read.
+    fn warn_about_readable_key(&self) {
+        if let Some(ReadableByOthers { path, mode, fix_command }) = &self.readable_key {
             let (file, mode) = (path.display().to_string(), format!("{mode:04o}"));
             tracing::warn!(file, mode, fix_command, "a private key can be read by every user of this machine");
         }
@@ -53,11 +53,11 @@ impl WebConfig {
 struct State {
     current: Arc<WebConfig>,
     files: Vec<FileState>,
-    looked: Instant,
+    checked: Instant,
     reported: Option<String>,
 }
 
-/// A file, and by what its change is noticed.
+/// A file, and the stamp that shows its changes.
 #[derive(PartialEq, Eq)]
 struct FileState {
     path: PathBuf,
@@ -77,13 +77,13 @@ impl WebConfigFile {
     /// One sentence that names the file, the key and what is accepted, and quotes no user's hash.
     pub fn load(path: &Path) -> Result<Self, String> {
         let (current, files) = read(path)?;
-        current.warn();
-        let state = State { current: Arc::new(current), files, looked: Instant::now(), reported: None };
+        current.warn_about_readable_key();
+        let state = State { current: Arc::new(current), files, checked: Instant::now(), reported: None };
         Ok(Self { path: Arc::new(path.to_owned()), state: Arc::new(Mutex::new(state)) })
     }
 
-    /// Whether the text of such a file would be taken, but for the files that it names; relative paths
-    /// start at `directory`.
+    /// Checks the text of a web configuration, without the files that it names; relative paths start at
+    /// `directory`.
     ///
     /// # Errors
     /// One sentence that names the key and what is accepted, and quotes no value of a user.
@@ -91,25 +91,25 @@ impl WebConfigFile {
         parse::parse(text, directory).map(drop)
     }
 
-    /// What is in force, after a look at the files where the last one is a second old.
+    /// The configuration in force; checks the files first if the last check is older than [`CHECK_INTERVAL`].
     pub(crate) async fn current(&self) -> Arc<WebConfig> {
         {
             let mut state = self.state();
-            if state.looked.elapsed() < LOOK_EVERY {
+            if state.checked.elapsed() < CHECK_INTERVAL {
                 return state.current.clone();
             }
-            state.looked = Instant::now();
+            state.checked = Instant::now();
         }
         let file = self.clone();
-        // Awaited or not, the look is finished: nothing is lost with a request that is given up.
-        let looked = tokio::task::spawn_blocking(move || file.look()).await;
-        if let Err(error) = looked {
-            tracing::error!(%error, "looking at the web configuration file failed");
+        // The check completes even if the request is cancelled.
+        let checked = tokio::task::spawn_blocking(move || file.reload_if_changed()).await;
+        if let Err(error) = checked {
+            tracing::error!(%error, "checking the web configuration file failed");
         }
         self.state().current.clone()
     }
 
-    fn look(&self) {
+    fn reload_if_changed(&self) {
         let unchanged = {
             let state = self.state();
             state.reported.is_none() && state.files.iter().all(|file| *file == FileState::of(file.path.clone()))
@@ -121,15 +121,15 @@ impl WebConfigFile {
         let mut state = self.state();
         match outcome {
             Ok((current, files)) => {
-                if current.exposed_key != state.current.exposed_key {
-                    current.warn();
+                if current.readable_key != state.current.readable_key {
+                    current.warn_about_readable_key();
                 }
                 (state.current, state.files, state.reported) = (Arc::new(current), files, None);
-                tracing::info!(file = %self.path.display(), "took the changed web configuration up");
+                tracing::info!(file = %self.path.display(), "reloaded web configuration");
             }
             Err(error) => {
                 if state.reported.as_ref() != Some(&error) {
-                    tracing::error!(%error, "kept the web configuration that was read before");
+                    tracing::error!(%error, "invalid web configuration; the previous one stays in force");
                 }
                 state.reported = Some(error);
             }
@@ -156,8 +156,8 @@ fn read(path: &Path) -> Result<(WebConfig, Vec<FileState>), String> {
         }
         None => None,
     };
-    let exposed_key = settings.tls.as_ref().and_then(|tls| ReadableByOthers::at(&tls.key_file));
-    Ok((WebConfig { tls, headers: settings.headers, users: settings.users, exposed_key }, files))
+    let readable_key = settings.tls.as_ref().and_then(|tls| ReadableByOthers::at(&tls.key_file));
+    Ok((WebConfig { tls, headers: settings.headers, users: settings.users, readable_key }, files))
 }
 
 #[cfg(test)]
@@ -191,7 +191,7 @@ mod tests {
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
-            file.look();
+            file.reload_if_changed();
             assert!(Arc::ptr_eq(&file.state().current, &first), "nothing has changed");
             for broken in [
                 "",
@@ -200,21 +200,21 @@ mod tests {
                 "tls_server_config: {cert_file: /nonexistent, key_file: b}",
             ] {
                 std::fs::write(&path, broken).expect("written");
-                file.look();
-                file.look();
+                file.reload_if_changed();
+                file.reload_if_changed();
                 assert!(Arc::ptr_eq(&file.state().current, &first), "{broken}");
             }
             std::fs::remove_file(&path).expect("removed");
-            file.look();
+            file.reload_if_changed();
             assert!(Arc::ptr_eq(&file.state().current, &first), "no file");
             std::fs::write(&path, users("ben")).expect("written");
-            file.look();
-            assert!(!Arc::ptr_eq(&file.state().current, &first), "taken up once it is whole again");
+            file.reload_if_changed();
+            assert!(!Arc::ptr_eq(&file.state().current, &first), "reloaded once it is valid again");
         });
         std::fs::remove_file(&path).expect("removed");
         let log = String::from_utf8(log.0.lock().expect("unpoisoned").clone()).expect("UTF-8");
-        assert_eq!(log.matches("kept the web configuration").count(), 4, "once for each kind of failure:\n{log}");
-        assert_eq!(log.matches("took the changed").count(), 1, "{log}");
+        assert_eq!(log.matches("invalid web configuration").count(), 4, "once for each kind of failure:\n{log}");
+        assert_eq!(log.matches("reloaded web configuration").count(), 1, "{log}");
         assert!(log.contains("/nonexistent") && !log.contains("plain"), "{log}");
     }
 }

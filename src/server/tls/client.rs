@@ -1,4 +1,4 @@
-//! What is asked of a client's certificate, with the meanings of Go's `tls.ClientAuthType`.
+//! Client certificates, with the policies of Go's `tls.ClientAuthType`.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -17,28 +17,28 @@ use tokio_rustls::rustls::{
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// What is asked of clients.
+/// The client certificates that the server requests or requires.
 pub(crate) struct ClientCertificates {
-    /// How strictly.
+    /// Whether one is requested, required, verified.
     pub(crate) policy: Policy,
     /// The authorities, PEM.
     pub(crate) ca_file: Option<PathBuf>,
-    /// The subject alternative names of which a certificate must have one; any will do where empty.
+    /// A certificate must have one of these subject alternative names; empty: any name.
     pub(crate) allowed_sans: Vec<String>,
 }
 
 /// `client_auth_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Policy {
-    /// `NoClientCert`: none is asked for.
+    /// `NoClientCert`: not requested.
     None,
-    /// `RequestClientCert`: one is asked for; none will do, and so will anybody's.
+    /// `RequestClientCert`: requested, optional, not verified.
     Request,
-    /// `RequireAnyClientCert`: there must be one; anybody's will do.
+    /// `RequireAnyClientCert`: required, not verified.
     RequireAny,
-    /// `VerifyClientCertIfGiven`: none will do; one must lead to the authorities.
+    /// `VerifyClientCertIfGiven`: optional, verified.
     VerifyIfGiven,
-    /// `RequireAndVerifyClientCert`: there must be one, and it must lead to the authorities.
+    /// `RequireAndVerifyClientCert`: required and verified.
     RequireAndVerify,
 }
 
@@ -68,7 +68,7 @@ impl Policy {
         }
     }
 
-    /// Whether a client without a certificate is turned away.
+    /// Whether a client without a certificate is rejected.
     pub(crate) fn is_mandatory(self) -> bool {
         match self {
             Self::RequireAny | Self::RequireAndVerify => true,
@@ -76,7 +76,7 @@ impl Policy {
         }
     }
 
-    /// Whether a certificate must lead to the authorities.
+    /// Whether a certificate is verified against `client_ca_file`.
     pub(crate) fn verifies(self) -> bool {
         match self {
             Self::VerifyIfGiven | Self::RequireAndVerify => true,
@@ -85,19 +85,19 @@ impl Policy {
     }
 }
 
-/// The verifier that does what is asked.
+/// The verifier for the settings.
 ///
 /// # Errors
 /// A sentence that names the key and the file.
 pub(crate) fn verifier(
-    asked: &ClientCertificates,
+    settings: &ClientCertificates,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    if asked.policy == Policy::None {
+    if settings.policy == Policy::None {
         return Ok(WebPkiClientVerifier::no_client_auth());
     }
-    let chain = match &asked.ca_file {
-        Some(path) if asked.policy.verifies() => {
+    let chain = match &settings.ca_file {
+        Some(path) if settings.policy.verifies() => {
             let mut roots = RootCertStore::empty();
             for certificate in super::certificates("client_ca_file", path)? {
                 roots
@@ -113,13 +113,13 @@ pub(crate) fn verifier(
     };
     Ok(Arc::new(Verifier {
         chain,
-        mandatory: asked.policy.is_mandatory(),
-        allowed_sans: asked.allowed_sans.clone(),
+        mandatory: settings.policy.is_mandatory(),
+        allowed_sans: settings.allowed_sans.clone(),
         algorithms: provider.signature_verification_algorithms,
     }))
 }
 
-/// Verifies what is asked of a certificate, and always that the client holds its key.
+/// Verifies the chain and the names as configured, and always that the client has the private key.
 #[derive(Debug)]
 struct Verifier {
     chain: Option<Arc<dyn ClientCertVerifier>>,

@@ -1,7 +1,6 @@
-//! The text of a web configuration, read into settings.
+//! Parses the text of a web configuration.
 //!
-//! It is read as a plain tree and walked by hand, so that no error quotes a value: a password may
-//! stand where a hash belongs.
+//! By hand from a plain tree, so that no error quotes a value: it may be a password in place of a hash.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,23 +12,23 @@ use crate::server::tls::client::{ClientCertificates, Policy};
 use crate::server::tls::{self, TlsSettings, Version};
 use crate::server::users::Users;
 
-/// What the file says.
+/// The content of the file.
 pub(super) struct Settings {
     pub(super) tls: Option<TlsSettings>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) users: Users,
 }
 
-/// Reads the text; relative paths start at `directory`.
+/// Parses the text; relative paths start at `directory`.
 ///
 /// # Errors
 /// A sentence that names the key and what is accepted.
 pub(super) fn parse(text: &str, directory: &Path) -> Result<Settings, String> {
-    // Closed by default: an editor may leave a file empty for a moment, and that must open nothing.
+    // An editor may leave the file empty for a moment: that must not switch TLS and users off.
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Err("it is empty; {} says that neither TLS nor users are wanted".into());
+        return Err("it is empty; write {} for neither TLS nor users".into());
     }
-    // A whole file has some dozens of values; without bounds, a few lines of aliases make millions.
+    // Without limits, a few lines of aliases expand to millions of values.
     let options = serde_saphyr::options! {
         with_snippet: false,
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 10_000, max_replay_stack_depth: 8 },
@@ -38,7 +37,7 @@ pub(super) fn parse(text: &str, directory: &Path) -> Result<Settings, String> {
     let tree: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let place =
             error.location().map_or(String::new(), |at| format!("line {}, column {}: ", at.line(), at.column()));
-        format!("{place}it is not YAML that can be read, or a key stands twice")
+        format!("{place}it is not valid YAML, or a key is repeated")
     })?;
     let root = Section::of("", &tree, &["tls_server_config", "http_server_config", "basic_auth_users"])?;
     Ok(Settings {
@@ -57,11 +56,14 @@ fn tls_settings(value: &Value, directory: &Path) -> Result<Option<TlsSettings>, 
         "client_allowed_sans",
         "min_version",
         "max_version",
-        "cipher_suites",
-        "prefer_server_cipher_suites",
-        "curve_preferences",
     ];
-    let section = Section::of("tls_server_config", value, KEYS)?;
+    // rustls has secure suites and curves alone, and its own order of them.
+    const REFUSED: [&str; 3] = ["cipher_suites", "prefer_server_cipher_suites", "curve_preferences"];
+    let section = Section::of_any("tls_server_config", value)?;
+    if let Some(key) = REFUSED.into_iter().find(|key| section.map.contains_key(key)) {
+        return Err(section.at(key, "it cannot be chosen here: remove the key, and rustls uses its secure defaults"));
+    }
+    let section = section.with_known_keys(KEYS)?;
     if section.map.is_empty() {
         return Ok(None);
     }
@@ -83,9 +85,6 @@ fn tls_settings(value: &Value, directory: &Path) -> Result<Option<TlsSettings>, 
         client: client_certificates(&section, path("client_ca_file")?)?,
         min_version,
         max_version,
-        cipher_suites: section.each("cipher_suites", tls::cipher_suite)?,
-        prefer_server_cipher_suites: section.switch("prefer_server_cipher_suites")?.unwrap_or(true),
-        curves: section.each("curve_preferences", tls::curve)?,
     }))
 }
 
@@ -94,12 +93,12 @@ fn client_certificates(section: &Section<'_>, ca_file: Option<PathBuf>) -> Resul
         Some(name) => Policy::parse(name).map_err(|why| section.at("client_auth_type", &why))?,
         None => Policy::None,
     };
-    let allowed_sans = section.each("client_allowed_sans", |name| Ok(name.to_owned()))?;
+    let allowed_sans = section.texts("client_allowed_sans")?;
     if policy.verifies() && ca_file.is_none() {
         return Err(section.at("client_auth_type", "verifying client certificates needs client_ca_file"));
     }
     if ca_file.is_some() && !policy.verifies() {
-        let why = "it has a meaning only with client_auth_type VerifyClientCertIfGiven or RequireAndVerifyClientCert";
+        let why = "it takes effect only with client_auth_type VerifyClientCertIfGiven or RequireAndVerifyClientCert";
         return Err(section.at("client_ca_file", why));
     }
     if section.get("client_allowed_sans").is_some() && (allowed_sans.is_empty() || !policy.is_mandatory()) {
@@ -111,7 +110,7 @@ fn client_certificates(section: &Section<'_>, ca_file: Option<PathBuf>) -> Resul
 
 fn headers(value: &Value) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
     let section = Section::of("http_server_config", value, &["http2", "headers"])?;
-    section.switch("http2")?; // the toolkit's default is true; this server speaks HTTP/1.1 in any case
+    section.switch("http2")?; // accepted without effect: HTTP/1.1 only
     let Some(headers) = section.get("headers") else {
         return Ok(Vec::new());
     };
@@ -150,7 +149,7 @@ fn users(value: &Value) -> Result<Users, String> {
     Users::new(hashes).map_err(|why| format!("basic_auth_users: {why}"))
 }
 
-/// A mapping, and where it stands. A key without a value counts as absent, as in the toolkit.
+/// A mapping, and its path. A key without a value counts as absent, as in the toolkit.
 struct Section<'a> {
     path: &'static str,
     map: BTreeMap<&'a str, &'a Value>,
@@ -158,10 +157,13 @@ struct Section<'a> {
 
 impl<'a> Section<'a> {
     fn of(path: &'static str, value: &'a Value, known: &[&str]) -> Result<Self, String> {
-        let section = Self::of_any(path, value)?;
-        match section.map.keys().find(|key| !known.contains(key)) {
-            Some(key) => Err(section.at(key, &format!("no such key is known here: {} are", known.join(", ")))),
-            None => Ok(section),
+        Self::of_any(path, value)?.with_known_keys(known)
+    }
+
+    fn with_known_keys(self, known: &[&str]) -> Result<Self, String> {
+        match self.map.keys().find(|key| !known.contains(key)) {
+            Some(key) => Err(self.at(key, &format!("unknown key; {} are known here", known.join(", ")))),
+            None => Ok(self),
         }
     }
 
@@ -203,15 +205,13 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn each<T>(&self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    fn texts(&self, key: &str) -> Result<Vec<String>, String> {
         let Some(value) = self.get(key) else {
             return Ok(Vec::new());
         };
         let refused = || self.at(key, "a list of texts is expected");
         let list = value.as_array().ok_or_else(refused)?;
-        list.iter()
-            .map(|item| item.as_str().ok_or_else(refused).and_then(|text| read(text).map_err(|why| self.at(key, &why))))
-            .collect()
+        list.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(refused)).collect()
     }
 }
 
@@ -242,9 +242,6 @@ mod tests {
   client_allowed_sans: [prometheus.example, 10.1.2.3]
   min_version: TLS12
   max_version: TLS13
-  cipher_suites: [TLS_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]
-  prefer_server_cipher_suites: false
-  curve_preferences: [CurveP256]
 http_server_config:
   http2: true
   headers:
@@ -260,8 +257,6 @@ basic_auth_users:
         assert_eq!(tls.key_file, Path::new("/run/tls.key"));
         assert_eq!(tls.client.policy, Policy::RequireAndVerify);
         assert_eq!(tls.client.allowed_sans.len(), 2);
-        assert_eq!((tls.cipher_suites.len(), tls.curves.len()), (2, 1));
-        assert!(!tls.prefer_server_cipher_suites);
         assert_eq!(settings.headers.len(), 2);
         assert!(!settings.users.is_empty());
 
@@ -276,26 +271,27 @@ basic_auth_users:
             ("".to_owned(), "it is empty"),
             ("# nothing\n\n".to_owned(), "it is empty"),
             ("[a]".to_owned(), "the file must be a mapping"),
-            ("basic_auth_user: {}".to_owned(), "basic_auth_user: no such key is known here: tls_server_config"),
-            ("rate_limit: {burst: 1}".to_owned(), "rate_limit: no such key"),
+            ("basic_auth_user: {}".to_owned(), "basic_auth_user: unknown key; tls_server_config"),
+            ("rate_limit: {burst: 1}".to_owned(), "rate_limit: unknown key"),
             ("a: [".to_owned(), "line 1"),
-            (BOMB.to_owned(), "not YAML that can be read"),
-            ("basic_auth_users: {a: x}\nbasic_auth_users: {}".to_owned(), "stands twice"),
+            (BOMB.to_owned(), "not valid YAML"),
+            ("basic_auth_users: {a: x}\nbasic_auth_users: {}".to_owned(), "is repeated"),
             ("tls_server_config: {cert_file: a}".to_owned(), "tls_server_config.key_file is missing"),
             ("tls_server_config: {client_auth_type: NoClientCert}".to_owned(), "cert_file is missing"),
-            (tls("cert: x"), "tls_server_config.cert: no such key"),
+            (tls("cert: x"), "tls_server_config.cert: unknown key"),
             (tls("min_version: TLS10"), "TLS12 and TLS13"),
             (tls("min_version: 1.2"), "min_version: a text"),
             (tls("min_version: TLS13, max_version: TLS12"), "above max_version"),
-            (tls("cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]"), "is not a cipher suite"),
-            (tls("cipher_suites: TLS_AES_128_GCM_SHA256"), "a list"),
-            (tls("curve_preferences: [CurveP521]"), "X25519, CurveP256"),
+            (tls("cipher_suites: [TLS_AES_128_GCM_SHA256]"), "cipher_suites: it cannot be chosen here"),
+            (tls("curve_preferences: [X25519]"), "curve_preferences: it cannot be chosen here"),
+            (tls("prefer_server_cipher_suites: true"), "prefer_server_cipher_suites: it cannot be chosen here"),
+            (tls("client_auth_type: RequireAnyClientCert, client_allowed_sans: a"), "a list"),
             (tls("client_auth_type: Always"), "RequireAndVerifyClientCert"),
             (tls("client_auth_type: RequireAndVerifyClientCert"), "needs client_ca_file"),
             (tls("client_ca_file: c"), "VerifyClientCertIfGiven"),
             (tls("client_auth_type: RequestClientCert, client_allowed_sans: [a]"), "client_allowed_sans: it needs"),
-            (tls("prefer_server_cipher_suites: maybe"), "true or false"),
-            ("http_server_config: {headers: {X-Powered-By: x}}".to_owned(), "headers.X-Powered-By: no such key"),
+            ("http_server_config: {http2: maybe}".to_owned(), "true or false"),
+            ("http_server_config: {headers: {X-Powered-By: x}}".to_owned(), "headers.X-Powered-By: unknown key"),
             ("http_server_config: {headers: {X-Frame-Options: no}}".to_owned(), "X-Frame-Options: "),
             ("http_server_config: {headers: {X-XSS-Protection: \"a\\nb\"}}".to_owned(), "visible ASCII"),
             ("basic_auth_users: {anna: canary}".to_owned(), "\"anna\" has no bcrypt hash"),

@@ -85,17 +85,12 @@ async fn web_tls_refuses_plaintext() {
 }
 
 #[tokio::test]
-async fn web_tls_versions_and_suites_as_configured() {
+async fn web_tls_versions_as_configured() {
     let (directory, authority) = (Directory::new(), Authority::new());
-    let rest = "  min_version: TLS12\n  max_version: TLS12\n  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]\n  curve_preferences: [CurveP384]\n";
-    let server = start(&directory, &authority, rest).await;
+    let server = start(&directory, &authority, "  min_version: TLS12\n  max_version: TLS12\n").await;
     let client = Client { trusts: &authority, shows: None, versions: ONLY_13 };
     assert!(client.get(server.address, "/metrics").await.is_none(), "TLS 1.3 is not offered");
-    let stream = Client { versions: BOTH, ..client }.connect(server.address).await.expect("TLS 1.2");
-    let suite = stream.get_ref().1.negotiated_cipher_suite().expect("a suite").suite();
-    assert_eq!(format!("{suite:?}"), "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384");
-    let group = stream.get_ref().1.negotiated_key_exchange_group().expect("a group").name();
-    assert_eq!(format!("{group:?}"), "secp384r1");
+    assert!(Client { versions: BOTH, ..client }.connect(server.address).await.is_ok(), "TLS 1.2");
 }
 
 #[tokio::test]
