@@ -226,9 +226,13 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Whether the connection in use went to an address that meets the expectation.
+    /// Whether the connection in use went to an address that meets the expectation, and no configured
+    /// resolver gives another one.
     fn is_at_expected_address(&self) -> bool {
-        self.observation.connection.as_ref().is_some_and(|connection| self.expectation.allows(connection.address.ip()))
+        self.observation.connection.as_ref().is_some_and(|connection| {
+            self.expectation.allows(connection.address.ip())
+                && (connection.address_given || self.observation.resolution.contradicting(self.expectation).is_none())
+        })
     }
 
     /// What an answer of Redis proves, and no more.
@@ -241,7 +245,7 @@ impl Context<'_> {
                 "The path is proven: TCP and Redis are right, at an address that meets the expectation; without TLS nothing proves who answers."
             }
             (false, _) => {
-                "A Redis answers, and at an address that does not meet the expectation: nothing is proven about the path."
+                "A Redis answers, and not at an address that is known to be the expected one: nothing is proven about the path."
             }
         }
     }
@@ -259,6 +263,12 @@ impl Finding {
             hint: String::new(),
             commands: Vec::new(),
         }
+    }
+
+    /// With more evidence at the end of its detail.
+    fn more(mut self, evidence: &str) -> Self {
+        self.detail.push_str(evidence);
+        self
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {

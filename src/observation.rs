@@ -266,6 +266,8 @@ pub enum SkipReason {
     NoCredentials,
     /// The credentials were withheld: the address does not meet the expectation.
     WithheldUnexpectedAddress,
+    /// The credentials were withheld: a configured resolver gives another private address.
+    WithheldResolverDisagreement,
     /// The credentials could not be read, so the probe went on without.
     CredentialUnavailable,
     /// The user may not do what the phase needs.
@@ -280,6 +282,7 @@ impl SkipReason {
             Self::Plaintext => "plaintext",
             Self::NoCredentials => "no_credentials",
             Self::WithheldUnexpectedAddress => "withheld_unexpected_address",
+            Self::WithheldResolverDisagreement => "withheld_resolver_disagreement",
             Self::CredentialUnavailable => "credential_unavailable",
             Self::NoPermission => "no_permission",
         }

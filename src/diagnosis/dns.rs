@@ -7,8 +7,10 @@ mod cache;
 mod disagree;
 mod filters;
 mod flapping;
+mod known_server;
 mod local_override;
 mod no_address;
+mod pod;
 mod reserved_address;
 mod search;
 mod secondary;
@@ -73,6 +75,7 @@ fn decide(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
             .or_else(|| Some(no_address::diagnose(case, views))),
         AnswerClass::Expected => flapping::diagnose(case, views)
             .or_else(|| disagree::another_server_is_wrong(case, views))
+            .or_else(|| disagree::reference_contradicts(case, views))
             .or_else(|| filters::sinkhole(case, views)),
         AnswerClass::WrongEndpoint | AnswerClass::Mixed | AnswerClass::Public | AnswerClass::OtherKind => {
             flapping::diagnose(case, views)

@@ -77,6 +77,7 @@ fn of_reply(case: &Context<'_>, reply: PingReply, phases: &ConnectionPhases) -> 
                 reason:
                     SkipReason::CredentialUnavailable
                     | SkipReason::WithheldUnexpectedAddress
+                    | SkipReason::WithheldResolverDisagreement
                     | SkipReason::Plaintext
                     | SkipReason::NotApplicable
                     | SkipReason::NoPermission,
@@ -125,6 +126,9 @@ fn enforced(case: &Context<'_>, reason: SkipReason) -> Finding {
         }
         SkipReason::WithheldUnexpectedAddress => {
             "The credentials were withheld, since they go to an expected address only."
+        }
+        SkipReason::WithheldResolverDisagreement => {
+            "The credentials were withheld, since a configured resolver gives another private address."
         }
         SkipReason::CredentialUnavailable => "No credential was sent, since it could not be read.",
         SkipReason::Plaintext => "The credentials were withheld, since they do not go over a connection without TLS.",

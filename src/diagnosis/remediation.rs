@@ -182,6 +182,20 @@ impl Resource {
     }
 }
 
+/// What a DNS server is to forward, and where a rule for the private zone alone is enough: the server is
+/// asked for the service's name, and takes the rest of the chain from whoever answers that.
+pub(super) fn forward(zone: &str, at: &str, to: &str) -> String {
+    let suffix = azure::suffix_of_zone(zone);
+    let note = if suffix == zone {
+        String::new()
+    } else {
+        format!(
+            " (a rule for {zone} alone is enough only where the server follows CNAMEs itself: BIND and unbound do, dnsmasq does not)"
+        )
+    };
+    format!("forward {suffix}{at} to {to}{note}")
+}
+
 /// The suffix of the service's names, which a DNS server is asked for; the host name where it is of no known service.
 pub(super) fn suffix_of(case: &Context<'_>) -> String {
     Resource::of(case).map_or_else(|| case.target.host.to_string(), |resource| resource.suffix().to_owned())

@@ -12,6 +12,7 @@ use strum::{Display, IntoStaticStr};
 use crate::address::{AddressClass, classify};
 use crate::azure::AZURE_DNS;
 use crate::clock::Seconds;
+use crate::expectation::{Expectation, ExpectedPath};
 
 /// Every view's answer to the same question.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +29,9 @@ pub struct Resolution {
     /// `ndots` of resolv.conf: a name with fewer dots walks the search list first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ndots: Option<u32>,
+    /// Whether the environment has `KUBERNETES_SERVICE_HOST`, as that of every pod.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub in_kubernetes: bool,
     /// What is wrong with resolv.conf, where something is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolv_conf_error: Option<String>,
@@ -38,6 +42,35 @@ impl Resolution {
     pub fn in_use(&self) -> Option<&View> {
         let name = self.view_in_use.as_deref()?;
         self.views.iter().find(|view| view.view == name)
+    }
+
+    /// The configured resolver that gives another private address than the view in use, where no
+    /// endpoint is named: the one that Azure runs first. Which of the two is the endpoint's is unknown then.
+    pub fn contradicting(&self, expectation: &Expectation) -> Option<&View> {
+        if expectation.path != ExpectedPath::Private || !expectation.endpoints.is_empty() {
+            return None;
+        }
+        let in_use = self.in_use()?;
+        let is_private = |view: &View| !view.addresses.is_empty() && view.ips().all(|ip| expectation.allows(ip));
+        let differs = |view: &View| {
+            let family = |v4: bool| {
+                let of = |view: &View| -> BTreeSet<IpAddr> { ips(&view.addresses).filter(|ip| ip.is_ipv4() == v4).collect() };
+                (of(in_use), of(view))
+            };
+            let families = [family(true), family(false)];
+            let mut common = families.iter().filter(|(ours, theirs)| !ours.is_empty() && !theirs.is_empty()).peekable();
+            common.peek().is_some() && common.all(|(ours, theirs)| ours.is_disjoint(theirs))
+        };
+        let mut contradicting = self.views.iter().filter(|view| {
+            view.kind == ViewKind::Resolver
+                && view.view != in_use.view
+                && !view.is_public_resolver(&expectation.private_ranges)
+                && is_private(in_use)
+                && is_private(view)
+                && differs(view)
+        });
+        let first = contradicting.next()?;
+        Some(if first.is_azure_dns() { first } else { contradicting.find(|view| view.is_azure_dns()).unwrap_or(first) })
     }
 }
 
@@ -202,13 +235,18 @@ impl RepeatGroup {
                 known.count = known.count.saturating_add(1);
                 known.took_seconds = known.took_seconds.max(took_seconds);
             }
-            None => tries.push(Self {
-                count: 1,
-                outcome: view.outcome,
-                rcode: view.rcode.clone(),
-                addresses: view.addresses.clone(),
-                took_seconds,
-            }),
+            None => tries.push(Self::of(view)),
+        }
+    }
+
+    /// The one try that `view` holds.
+    pub fn of(view: &View) -> Self {
+        Self {
+            count: 1,
+            outcome: view.outcome,
+            rcode: view.rcode.clone(),
+            addresses: view.addresses.clone(),
+            took_seconds: view.took_seconds.unwrap_or_default(),
         }
     }
 }

@@ -118,6 +118,7 @@ fn skipped(reason: SkipReason) -> &'static str {
         SkipReason::Plaintext => "plaintext target",
         SkipReason::NoCredentials => "no credentials",
         SkipReason::WithheldUnexpectedAddress => "credentials withheld, the address is not the expected one",
+        SkipReason::WithheldResolverDisagreement => "credentials withheld, resolvers disagree on the address",
         SkipReason::CredentialUnavailable => "the credential cannot be read",
         SkipReason::NoPermission => "the user may not",
     }

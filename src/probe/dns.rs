@@ -66,6 +66,7 @@ impl Resolver {
             view_in_use: views.first().map(|view| view.view.clone()),
             search: conf.search.clone(),
             ndots: Some(conf.ndots),
+            in_kubernetes: std::env::var_os("KUBERNETES_SERVICE_HOST").is_some(),
             resolv_conf_error: conf.error.clone(),
         };
         let round = ResolveContext { plan, conf: &conf, budget, limit: budget.phase_limit(), began: Instant::now() };

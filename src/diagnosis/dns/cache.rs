@@ -1,8 +1,8 @@
-//! Caches: what times to live betray of an old answer, when it will be gone, and the caches that
-//! are known by their addresses.
+//! Caches: what times to live show of an old answer, and when it will be gone.
 
 use std::time::Duration;
 
+use super::known_server::KnownServer;
 use super::views::{Views, called};
 use crate::diagnosis::Context;
 use crate::observation::View;
@@ -88,83 +88,14 @@ fn expires_at_text(case: &Context<'_>, bad: &View, good: &View) -> String {
 }
 
 fn stale(bad: &View) -> &'static str {
-    match LocalCache::of(bad) {
-        Some(LocalCache::LocalDnsDefault | LocalCache::LocalDnsClusterFirst) => {
+    match KnownServer::by_address(bad) {
+        Some(KnownServer::LocalDnsDefault | KnownServer::LocalDnsClusterFirst) => {
             " LocalDNS may serve an answer for another 3600 s after its time unless it is configured otherwise (serveStaleDurationInSeconds)."
         }
-        Some(LocalCache::NodeLocal | LocalCache::Resolved) | None => "",
+        Some(_) | None => "",
     }
 }
 
 fn lowest_ttl(view: &View) -> Option<u32> {
     view.addresses.iter().filter_map(|address| address.ttl).min()
-}
-
-/// A cache on the node, by its documented address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LocalCache {
-    /// NodeLocal DNSCache of Kubernetes.
-    NodeLocal,
-    /// LocalDNS of AKS, which forwards to the virtual network's servers.
-    LocalDnsDefault,
-    /// LocalDNS of AKS, which forwards to CoreDNS.
-    LocalDnsClusterFirst,
-    /// systemd-resolved.
-    Resolved,
-}
-
-impl LocalCache {
-    pub(super) fn of(view: &View) -> Option<Self> {
-        match view.server?.ip().to_string().as_str() {
-            "169.254.20.10" => Some(Self::NodeLocal),
-            "169.254.10.10" => Some(Self::LocalDnsDefault),
-            "169.254.10.11" => Some(Self::LocalDnsClusterFirst),
-            "127.0.0.53" | "127.0.0.54" => Some(Self::Resolved),
-            _ => None,
-        }
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::NodeLocal => "NodeLocal DNSCache",
-            Self::LocalDnsDefault => "LocalDNS of AKS, for pods with dnsPolicy Default",
-            Self::LocalDnsClusterFirst => "LocalDNS of AKS, for pods with dnsPolicy ClusterFirst",
-            Self::Resolved => "systemd-resolved",
-        }
-    }
-
-    /// Where it is emptied, and where it says whom it asks.
-    pub(super) fn hint(self) -> &'static str {
-        match self {
-            Self::NodeLocal => {
-                "a restart of its DaemonSet empties it; the servers it asks stand in the ConfigMap node-local-dns of kube-system, and behind them in CoreDNS' own (coredns-custom)"
-            }
-            Self::LocalDnsDefault => {
-                "its cache and stale times, and the servers it asks, are the node pool's LocalDNS configuration (vnetDNSOverrides); it asks the virtual network's DNS servers by itself"
-            }
-            Self::LocalDnsClusterFirst => {
-                "its cache and stale times, and the servers it asks, are the node pool's LocalDNS configuration (kubeDNSOverrides); it asks CoreDNS by itself, whose forwarders stand in the ConfigMap coredns-custom of kube-system"
-            }
-            Self::Resolved => "resolvectl names the server that it asks for this name, and empties its cache",
-        }
-    }
-
-    pub(super) fn commands(self, host: &str) -> Vec<String> {
-        const NODE_POOL: &str =
-            "az aks nodepool show --cluster-name <cluster> --resource-group <resource-group> --name <node-pool>";
-        const COREDNS: &str = "kubectl --namespace kube-system get configmap coredns-custom --output yaml";
-        match self {
-            Self::NodeLocal => vec![
-                "kubectl --namespace kube-system get configmap node-local-dns --output yaml".to_owned(),
-                "kubectl --namespace kube-system rollout restart daemonset node-local-dns".to_owned(),
-            ],
-            Self::LocalDnsDefault => vec![NODE_POOL.to_owned()],
-            Self::LocalDnsClusterFirst => vec![NODE_POOL.to_owned(), COREDNS.to_owned()],
-            Self::Resolved => vec![
-                "resolvectl status".to_owned(),
-                format!("resolvectl query {host}"),
-                "resolvectl flush-caches".to_owned(),
-            ],
-        }
-    }
 }

@@ -1,11 +1,12 @@
 //! Servers that should say the same and do not.
 
-use super::cache::{self, LocalCache};
-use super::local_override;
+use super::cache;
+use super::known_server::{KnownServer, NETWORK_SERVERS, RULESETS};
 use super::views::{AnswerClass, Views, addresses, called, said};
-use super::wrong_address;
+use super::{local_override, pod, wrong_address};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::remediation::{self, Resource};
+use crate::diagnosis::text::capitalized;
 use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::expectation::ExpectedPath;
 use crate::observation::View;
@@ -19,7 +20,7 @@ pub(super) fn servers_disagree(case: &Context<'_>, views: &Views<'_>) -> Option<
         " Programs ask the next server when the first is slow, so what they get changes from one question to the next.{}",
         wrong_address::connection_evidence(case)
     );
-    Some(disagreement(case, views, bad, good, &more))
+    Some(disagreement(case, views, bad, good).more(&more))
 }
 
 /// Every name server in use gives the wrong answer, and a configured resolver the right one: the
@@ -27,7 +28,7 @@ pub(super) fn servers_disagree(case: &Context<'_>, views: &Views<'_>) -> Option<
 pub(super) fn stale_forwarder(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     let good = views.comparable().find(|view| views.reading(view) == AnswerClass::Expected)?;
     let bad = views.system.iter().copied().find(|view| views.reading(view).is_wrong()).unwrap_or(views.in_use);
-    Some(disagreement(case, views, bad, good, &wrong_address::connection_evidence(case)))
+    Some(disagreement(case, views, bad, good).more(&wrong_address::connection_evidence(case)))
 }
 
 /// The path is right, and would not be from another name server of resolv.conf.
@@ -35,12 +36,8 @@ pub(super) fn another_server_is_wrong(case: &Context<'_>, views: &Views<'_>) -> 
     let is_bad = |view: &&View| views.reading(view).is_wrong() || views.reading(view) == AnswerClass::Absent;
     let bad = views.system.iter().copied().find(is_bad)?;
     if let Some(good) = views.system.iter().copied().find(|view| views.reading(view) == AnswerClass::Expected) {
-        return Some(disagreement(
-            case,
-            views,
-            bad,
-            good,
-            " Programs got the right answer this time; they ask the next server of resolv.conf when one is slow, so it will not stay so.",
+        return Some(disagreement(case, views, bad, good).more(
+            " Programs got the right answer this time; they ask the next server of resolv.conf when one is slow, so the next lookup may get the wrong one.",
         ));
     }
     let subset = addresses(views.in_use).is_subset(&addresses(bad));
@@ -68,28 +65,71 @@ pub(super) fn servers_differ(case: &Context<'_>, views: &Views<'_>) -> Option<Fi
     )
 }
 
+/// The view in use and a configured resolver give two private addresses, and no endpoint is named.
+pub(super) fn reference_contradicts(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
+    if case.observation.connection.as_ref().is_some_and(|connection| connection.address_given) {
+        return None; // the address that was given is the one that is judged
+    }
+    let reference = case.observation.resolution.contradicting(case.expectation)?;
+    let same = |view: &&View| !addresses(view).is_disjoint(&addresses(views.in_use));
+    let view = views.system.iter().copied().find(same).unwrap_or(views.in_use);
+    let host = case.target.host.as_str();
+    let sees = if reference.is_azure_dns() {
+        format!(
+            "{AZURE_DNS} answers from the zone that this virtual network is linked to, so the other one likely keeps a copy of the zone, an old answer, or the block page of a DNS filter."
+        )
+    } else {
+        "One of the two keeps a copy of the zone, an old answer, or another network's zone.".to_owned()
+    };
+    let ttl = |view: &View| view.addresses.iter().filter_map(|address| address.ttl).min();
+    let lives = match (ttl(view), ttl(reference)) {
+        (Some(ours), Some(theirs)) if ours > theirs.saturating_mul(2) => {
+            format!(" Its record has {ours} s left to live, and the other one's {theirs} s.")
+        }
+        _ => String::new(),
+    };
+    Some(
+        Finding::new(
+            Code::ResolverDisagreement,
+            Severity::Error,
+            summary(view, reference),
+            format!(
+                "Both are private, and no endpoint is named, so which of them is the endpoint's is unknown. {sees}{lives} Credentials go to neither while they differ: a wildcard certificate covers other caches too.{}",
+                wrong_address::connection_evidence(case)
+            ),
+        )
+        .hint(format!(
+            "compare both with the private endpoint's address, and name that one with --endpoint; then remove the copy at {}, or empty its cache",
+            called(view)
+        ))
+        .commands([remediation::ask(view, host), remediation::ask(reference, host)])
+        .commands(Resource::of(case).map(|resource| resource.show_record()))
+        .commands(["az network private-endpoint show --name <private-endpoint> --resource-group <resource-group> --query 'customDnsConfigs[].ipAddresses'".to_owned()]),
+    )
+}
+
 fn summary(bad: &View, good: &View) -> String {
     format!("{} answers {}, and {} answers {}", called(bad), said(bad), called(good), said(good))
 }
 
-fn disagreement(case: &Context<'_>, views: &Views<'_>, bad: &View, good: &View, more: &str) -> Finding {
+/// `bad` gives a wrong answer, and `good` the right one.
+fn disagreement(case: &Context<'_>, views: &Views<'_>, bad: &View, good: &View) -> Finding {
     let host = case.target.host.as_str();
-    let cached = cache::cache_evidence(case, views, bad, good);
     let finding = |detail: String| {
         Finding::new(Code::ResolverDisagreement, Severity::Error, summary(bad, good), detail)
             .commands([remediation::ask(bad, host), remediation::ask(good, host)])
     };
     if case.expectation.path != ExpectedPath::Private {
+        let cached = cache::cache_evidence(case, views, bad, good);
         return finding(format!(
-            "Both were asked the same question from here: one of them has an old answer, or a zone of its own.{cached}{more}"
+            "Both were asked the same question from here: one of them has an old answer, or a zone of its own.{cached}"
         ))
         .hint(format!("make {} answer as {} does: flush its cache, or compare its zones", called(bad), called(good)));
     }
-    let zone = zone(case, bad, good);
-    let at = bad.server.map(|server| server.ip().to_string());
     if views.is_public_server(bad) {
+        let at = bad.server.map(|server| server.ip().to_string());
         return finding(format!(
-            "Both were asked the same question from here. {} is a public server: it sees no private zone, and cannot be made to.{more}",
+            "Both were asked the same question from here. {} is a public server: it sees no private zone, and cannot be made to.",
             at.as_deref().unwrap_or("The first")
         ))
         .hint(format!(
@@ -98,30 +138,118 @@ fn disagreement(case: &Context<'_>, views: &Views<'_>, bad: &View, good: &View, 
             at.as_deref().unwrap_or("it")
         ));
     }
-    let finding = finding(format!(
-        "Both were asked the same question from here, so the zone and its link are right and what stands between is not: a stale cache, an own copy of the zone, or a forwarder that does not ask {AZURE_DNS} for it.{cached}{more}"
-    ));
-    if let Some(cache) = LocalCache::of(bad) {
-        finding
-            .hint(format!(
-                "flush that cache, then see whether the server it forwards to asks {} for {zone}; leave the zone link alone ({})",
-                good.server.map_or(AZURE_DNS, |server| server.ip()),
-                cache.hint()
-            ))
-            .commands(cache.commands(host))
-    } else if good.is_azure_dns() {
-        let server = at.unwrap_or_else(|| {
-            if bad.kind == ViewKind::Libc { "the name server in use".to_owned() } else { called(bad) }
-        });
-        finding
-            .hint(format!("forward {zone} at {server} to {AZURE_DNS} and flush its cache; leave the zone link alone"))
-    } else {
-        finding.hint(format!(
-            "make {} answer as {} does: flush its cache, or forward {zone} where the other one does",
-            called(bad),
-            called(good)
-        ))
+    if bad.is_azure_dns() {
+        return azure_dns_differs(case, views, bad, good);
     }
+    let (what, hint, commands) = set_right(case, bad, good);
+    let cached = cache::cache_evidence(case, views, bad, good);
+    finding(format!(
+        "Both were asked the same question from here, so the zone and its link are right and what stands between is not: {what}.{cached}{}",
+        pod::note(case)
+    ))
+    .hint(hint)
+    .commands(commands)
+}
+
+/// What may be wrong with the server of `bad`, what to do about it so that it answers as `good` does,
+/// and the commands for that.
+pub(super) fn set_right(case: &Context<'_>, bad: &View, good: &View) -> (String, String, Vec<String>) {
+    let host = case.target.host.as_str();
+    let zone = zone(case, bad, good);
+    let to = good.server.map_or(AZURE_DNS, |server| server.ip()).to_string();
+    let elsewhere = format!("a stale cache, an own copy of the zone, or a forwarder that does not ask {to} for it");
+    let leave = "leave the zone link alone";
+    match KnownServer::of(case, bad) {
+        Some(server @ (KnownServer::NodeLocal | KnownServer::LocalDnsDefault | KnownServer::LocalDnsClusterFirst)) => (
+            elsewhere,
+            format!(
+                "flush that cache, then see whether the server it asks gives what {to} gives; if not, have that one {}; {leave} ({})",
+                remediation::forward(&zone, "", &to),
+                server.behind()
+            ),
+            server.commands(host),
+        ),
+        Some(server @ KnownServer::Resolved) => (
+            elsewhere,
+            format!(
+                "flush that cache, then see whether the server it asks gives what {to} gives; {leave} ({})",
+                server.behind()
+            ),
+            server.commands(host),
+        ),
+        Some(server @ (KnownServer::CoreDns | KnownServer::Docker | KnownServer::Loopback)) => (
+            format!("{} only passes questions on. {}", capitalized(server.name().unwrap_or("it")), capitalized(&server.behind())),
+            format!("have the servers that {} asks {}; {leave}", called_known(bad, server), remediation::forward(&zone, "", &to)),
+            server.commands(host),
+        ),
+        Some(KnownServer::AzureDns) | None => {
+            let at = bad.server.map_or_else(
+                || if bad.kind == ViewKind::Libc { "the name server in use".to_owned() } else { called(bad) },
+                |server| server.ip().to_string(),
+            );
+            let hint = if good.is_azure_dns() {
+                format!("{}, and flush its cache; {leave}", remediation::forward(&zone, &format!(" at {at}"), &to))
+            } else {
+                format!(
+                    "make {} answer as {} does: {} or where the other one forwards it, and flush its cache",
+                    called(bad),
+                    called(good),
+                    remediation::forward(&zone, "", &to)
+                )
+            };
+            (elsewhere, hint, Vec::new())
+        }
+    }
+}
+
+fn called_known(view: &View, server: KnownServer) -> String {
+    let at = view.server.map_or_else(|| called(view), |server| server.ip().to_string());
+    server.name().map_or_else(|| format!("the program at {at}"), |name| format!("{name} ({at})"))
+}
+
+/// Azure's own resolver is in use, and gives the wrong answer: it is no forwarder, and has no cache to
+/// empty. What it answers is what this virtual network is linked to.
+fn azure_dns_differs(case: &Context<'_>, views: &Views<'_>, azure: &View, good: &View) -> Finding {
+    let host = &case.target.host;
+    let zone = zone(case, azure, good);
+    let resource = Resource::of(case);
+    let alone = views.system.iter().all(|view| view.is_azure_dns());
+    let unlinked = views.reading(azure) == AnswerClass::Public;
+    let (what, link) = if unlinked {
+        ("this virtual network is not linked to the zone", format!("link this virtual network to {zone}"))
+    } else {
+        (
+            "this virtual network is linked to another zone of that name, or to one with another record",
+            format!("compare the record of {zone} that is linked to this virtual network with the private endpoint's address"),
+        )
+    };
+    let (code, summary) = if unlinked && alone {
+        (
+            Code::PrivateZoneNotSeen,
+            format!("{host} leads to {}: this virtual network is not linked to {zone}", said(views.in_use)),
+        )
+    } else {
+        (Code::ResolverDisagreement, summary(azure, good))
+    };
+    Finding::new(
+        code,
+        Severity::Error,
+        summary,
+        format!(
+            "{AZURE_DNS} is Azure's own resolver, and answers {}: {what}, or a DNS forwarding ruleset that is linked to it sends the name elsewhere (a ruleset outranks a zone). {} answers {}, so the zone and its record exist.",
+            said(azure),
+            capitalized(&called(good)),
+            said(good)
+        ),
+    )
+    .hint(format!(
+        "{link}, or set its DNS servers to {}{}",
+        good.server.map_or_else(|| called(good), |server| server.ip().to_string()),
+        if alone { "" } else { " alone" }
+    ))
+    .commands([remediation::ask(azure, host.as_str()), remediation::ask(good, host.as_str())])
+    .commands(resource.iter().flat_map(|resource| [resource.list_links(), resource.create_link()]))
+    .commands([NETWORK_SERVERS.to_owned(), RULESETS.to_owned()])
 }
 
 fn zone(case: &Context<'_>, bad: &View, good: &View) -> String {

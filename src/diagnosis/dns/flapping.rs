@@ -1,6 +1,6 @@
 //! One server that says now this, now that: no single answer shows it, several tries do.
 
-use super::cache::LocalCache;
+use super::known_server::KnownServer;
 use super::views::{AnswerClass, Views, called};
 use super::wrong_address;
 use crate::azure::AZURE_DNS;
@@ -22,15 +22,25 @@ pub(super) fn diagnose(case: &Context<'_>, views: &Views<'_>) -> Option<Finding>
         .find(|view| is_now_wrong(views, view))
         .or_else(|| Some(views.in_use).filter(|view| is_now_wrong(views, view) && !servers_explain(views, view)))?;
     let zone = Resource::of(case).map_or_else(|| "the zone".to_owned(), |resource| resource.zone);
-    let hint = match (LocalCache::of(view), view.kind, case.expectation.path) {
-        (Some(cache), _, _) => cache.hint().to_owned(),
+    let known = KnownServer::of(case, view);
+    let hint = match (known, view.kind, case.expectation.path) {
         (None, ViewKind::Libc, _) => {
             "look for a cache on this machine (nscd, sssd) and at the sources of nsswitch.conf; then ask again"
                 .to_owned()
         }
+        (Some(KnownServer::AzureDns), _, _) => {
+            "look at the zones and rulesets that are linked to this virtual network: every target server of a rule must see the private zone; then ask again, 20 times".to_owned()
+        }
+        (Some(server @ (KnownServer::CoreDns | KnownServer::Docker | KnownServer::Loopback)), _, ExpectedPath::Private) => format!(
+            "have every server that {} asks {}; then ask again, 20 times",
+            server.name().map_or_else(|| self::server(view), str::to_owned),
+            remediation::forward(&zone, "", &AZURE_DNS.to_string())
+        ),
+        (Some(server), _, _) => server.behind(),
         (None, ViewKind::System | ViewKind::Resolver, ExpectedPath::Private) => format!(
-            "find every server behind {} and have each forward {zone} to {AZURE_DNS}; then ask again, 20 times",
-            server(view)
+            "find every server behind {} and have each {}; then ask again, 20 times",
+            server(view),
+            remediation::forward(&zone, "", &AZURE_DNS.to_string())
         ),
         (None, ViewKind::System | ViewKind::Resolver, ExpectedPath::Public | ExpectedPath::Any) => {
             format!("find every server behind {} and compare their zones; then ask again, 20 times", server(view))
@@ -44,14 +54,14 @@ pub(super) fn diagnose(case: &Context<'_>, views: &Views<'_>) -> Option<Finding>
             "Asked the same {} times, one question after the other; programs get now the one answer, now the other.{} {}{}",
             total(&view.tries),
             others(views, view),
-            why(view),
+            why(known, view),
             wrong_address::connection_evidence(case)
         ),
     )
     .hint(hint)
     .commands([remediation::ask(view, case.target.host.as_str()), remediation::ask_often(case, view)]);
-    Some(match LocalCache::of(view) {
-        Some(cache) => finding.commands(cache.commands(case.target.host.as_str())),
+    Some(match known {
+        Some(server) => finding.commands(server.commands(case.target.host.as_str())),
         None => finding,
     })
 }
@@ -103,21 +113,35 @@ fn is_now_wrong(views: &Views<'_>, view: &View) -> bool {
     })
 }
 
-/// Whether the C library changes its mind because its servers differ, each of them steady: then the
-/// servers are the finding. With one steady and wrong, its fault goes first, too.
+/// Whether the C library gets different answers because its servers differ: each of its answers is one
+/// that a server gave. Then the servers are the finding.
 fn servers_explain(views: &Views<'_>, view: &View) -> bool {
-    view.kind == ViewKind::Libc && views.system.iter().any(|view| views.reading(view) != AnswerClass::Expected)
+    let given_by_a_server = |group: &RepeatGroup| {
+        views.system.iter().any(|server| {
+            let answer = RepeatGroup::of(server);
+            answer.agrees_with(group) || server.tries.iter().any(|other| other.agrees_with(group))
+        })
+    };
+    view.kind == ViewKind::Libc
+        && view.tries.iter().filter(|group| group.outcome.is_final()).all(given_by_a_server)
 }
 
-fn why(view: &View) -> &'static str {
-    match view.kind {
-        ViewKind::Libc => {
-            "The name servers, asked directly, are steady, so the change is made on this machine: a cache, or several sources."
-        }
-        ViewKind::System | ViewKind::Resolver => {
-            "By likelihood: several servers stand behind that address and do not agree; it forwards to several servers that do not; it gives up on the right one after a short time and asks another. Which one it is cannot be seen from here."
-        }
+fn why(known: Option<KnownServer>, view: &View) -> String {
+    if view.kind == ViewKind::Libc {
+        return "The name servers, asked directly, are steady, so the change is made on this machine (a cache, or several sources of nsswitch.conf), or by a server that changes its answer only now and then.".to_owned();
     }
+    let first = match known {
+        Some(KnownServer::CoreDns) => {
+            "CoreDNS asks the virtual network's DNS servers in turn, and these do not agree; "
+        }
+        Some(KnownServer::AzureDns) => {
+            return "A zone was linked or unlinked just now, or a DNS forwarding ruleset that is linked to this virtual network has target servers that do not agree.".to_owned();
+        }
+        Some(_) | None => "",
+    };
+    format!(
+        "By likelihood: {first}several servers stand behind that address and do not agree; it forwards to several servers that do not; it gives up on the right one after a short time and asks another. Which one it is cannot be seen from here."
+    )
 }
 
 /// What the other views said, as often as they were asked.

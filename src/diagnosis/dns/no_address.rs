@@ -1,6 +1,6 @@
 //! The view in use gave a final word: there is no address.
 
-use super::local_override;
+use super::{disagree, known_server, local_override};
 use super::views::{AnswerClass, Views, called, said};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::remediation::{self, Resource};
@@ -52,20 +52,37 @@ fn elsewhere_present(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     let good = views.comparable().find(|view| views.reading(view) == AnswerClass::Expected)?;
     let bad = views.system.iter().copied().find(|view| is_negative(view)).unwrap_or(views.in_use);
     let host = case.target.host.as_str();
-    let zone = good.privatelink_zone.clone().unwrap_or_else(|| "the zone".to_owned());
-    let at = bad.server.map_or_else(|| "the name server in use".to_owned(), |server| server.ip().to_string());
+    let (what, hint, commands) = disagree::set_right(case, bad, good);
+    let (why, hint, commands) = if bad.is_azure_dns() {
+        (
+            format!(
+                "{AZURE_DNS} is Azure's own resolver: a zone or a DNS forwarding ruleset that is linked to this virtual network says so"
+            ),
+            format!(
+                "look at the zones and rulesets that are linked to this virtual network, or set its DNS servers to {}",
+                good.server.map_or_else(|| called(good), |server| server.ip().to_string())
+            ),
+            vec![known_server::NETWORK_SERVERS.to_owned(), known_server::RULESETS.to_owned()],
+        )
+    } else {
+        (
+            format!(
+                "Between here and there stands a server with an old negative answer or an own zone of that name without the record, or {what}"
+            ),
+            hint,
+            commands,
+        )
+    };
     Some(
         Finding::new(
             Code::ResolverDisagreement,
             Severity::Error,
             format!("{} answers {}, and {} answers {}", called(bad), said(bad), called(good), said(good)),
-            format!(
-                "The record exists where {} looks. Between here and there stands a server with an old negative answer, an own zone of that name without the record, or a forwarder that asks elsewhere.",
-                called(good)
-            ),
+            format!("The record exists where {} looks. {why}.", called(good)),
         )
-        .hint(format!("forward {zone} at {at} to {}, and flush its cache", good.server.map_or(AZURE_DNS, |server| server.ip())))
-        .commands([remediation::ask(bad, host), remediation::ask(good, host)]),
+        .hint(hint)
+        .commands([remediation::ask(bad, host), remediation::ask(good, host)])
+        .commands(commands),
     )
 }
 

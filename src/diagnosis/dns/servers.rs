@@ -1,6 +1,6 @@
 //! The view in use gave no word at all: its servers are silent, out of reach or at fault.
 
-use super::cache::LocalCache;
+use super::known_server::KnownServer;
 use super::views::{AnswerClass, Views, called, said};
 use super::{failure_code, transport};
 use crate::azure::AZURE_DNS;
@@ -114,8 +114,8 @@ pub(super) fn of_view(case: &Context<'_>, view: &View, severity: Severity, more:
     let finding = Finding::new(code, severity, summary, format!("{detail}{more}"))
         .hint(hint)
         .commands([remediation::ask(view, host)]);
-    match LocalCache::of(view) {
-        Some(cache) => finding.commands(cache.commands(host)),
+    match KnownServer::of(case, view).filter(|_| view.kind == ViewKind::System) {
+        Some(server) => finding.commands(server.commands(host)),
         None => finding,
     }
 }

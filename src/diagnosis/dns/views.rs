@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::cache::LocalCache;
+use super::known_server::KnownServer;
 use crate::address::{AddressClass, classify};
 use crate::diagnosis::Context;
 use crate::diagnosis::text::capitalized;
@@ -237,8 +237,8 @@ pub(super) fn called(view: &View) -> String {
         ViewKind::Libc => "the C library".to_owned(),
         ViewKind::System => {
             let server = view.view.trim_start_matches("system:");
-            match LocalCache::of(view) {
-                Some(cache) => format!("the name server {server} ({})", cache.name()),
+            match KnownServer::by_address(view).and_then(KnownServer::name) {
+                Some(name) => format!("the name server {server} ({name})"),
                 None => format!("the name server {server}"),
             }
         }

@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use super::known_server::KnownServer;
+use super::pod;
 use super::views::{AnswerClass, Views, addresses, called, said};
 use crate::address::{AddressClass, ReservedUse};
 use crate::azure::{AZURE_DNS, PRIVATELINK};
@@ -11,6 +13,7 @@ use crate::diagnosis::text::{capitalized, listed};
 use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::expectation::ExpectedPath;
 use crate::observation::{Connection, Phase, SkipReason, View, ViewOutcome};
+
 
 /// The address is that of another name, which the walk along the search list came upon first.
 pub(super) fn answered_by_search_list(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
@@ -133,21 +136,29 @@ fn zone_not_seen(case: &Context<'_>, views: &Views<'_>, view: &View) -> Finding 
         resource.seen_as(&zone, &record)
     });
     let decide = if azure.is_none() { Some(remediation::ask_azure(case)) } else { None };
+    let behind = views.system.first().and_then(|view| KnownServer::of(case, view));
+    let asks = behind.filter(|server| *server != KnownServer::AzureDns).map_or_else(
+        || pod::note(case).to_owned(),
+        |server| format!(" {}.", capitalized(&server.behind())),
+    );
     Finding::new(
         Code::PrivateZoneNotSeen,
         Severity::Error,
         format!("{host} leads to {}: the private zone {zone} is not seen from here", said(views.in_use)),
-        format!("{chain}{knows}{}", connection_evidence(case)),
+        format!("{chain}{knows}{asks}{}", connection_evidence(case)),
     )
     .hint(hint)
     .commands(decide)
     .commands(resource.iter().flat_map(|resource| [resource.list_links(), resource.create_link()]))
+    .commands(behind.into_iter().flat_map(|server| server.commands(host.as_str())))
 }
 
 /// What Azure's own resolver adds to a public answer, and what is to be done then.
 fn azure_dns_evidence(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (String, String) {
-    let forward =
-        format!("have the resolver in use forward {zone} to a resolver inside a virtual network that is linked to it");
+    let forward = format!(
+        "have the resolver in use {}",
+        remediation::forward(zone, "", "a resolver inside a virtual network that is linked to the zone")
+    );
     let Some(azure) = azure else {
         return (
             format!(
@@ -165,7 +176,8 @@ fn azure_dns_evidence(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (S
                 said(azure)
             ),
             format!(
-                "have the resolver in use forward {zone} to {AZURE_DNS}; compare the zone's record with the private endpoint's address"
+                "have the resolver in use {}; compare the zone's record with the private endpoint's address",
+                remediation::forward(zone, "", &AZURE_DNS.to_string())
             ),
         ),
         AnswerClass::Public | AnswerClass::OtherKind => unlinked(views, azure, zone),
@@ -175,7 +187,8 @@ fn azure_dns_evidence(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (S
                 said(azure)
             ),
             format!(
-                "create the private endpoint's DNS zone group or record in {zone} first; then have the resolver in use forward the zone to {AZURE_DNS}"
+                "create the private endpoint's DNS zone group or record in {zone} first; then have the resolver in use {}",
+                remediation::forward(zone, "", &AZURE_DNS.to_string())
             ),
         ),
         AnswerClass::Absent => (
@@ -205,7 +218,7 @@ fn azure_dns_evidence(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (S
 /// Azure's resolver answers publicly, too: this network is not linked. Whether that is what counts
 /// depends on where the name server in use stands.
 fn unlinked(views: &Views<'_>, azure: &View, zone: &str) -> (String, String) {
-    let causes = "By likelihood: this virtual network is not linked to the zone; the linked zone has another name; it is linked with fallback to internet (NxDomainRedirect) and lacks the record.";
+    let causes = "By likelihood: this virtual network is not linked to the zone; the linked zone has another name; it is linked with fallback to internet (NxDomainRedirect) and lacks the record; a DNS forwarding ruleset that is linked to this network sends the name elsewhere (a ruleset outranks a zone).";
     let said = said(azure);
     let Some(server) = views.system.first().filter(|_| !views.system.iter().any(|view| view.is_azure_dns())) else {
         return (
@@ -395,7 +408,7 @@ pub(super) fn connection_evidence(case: &Context<'_>) -> String {
     let observation = case.observation;
     let Some(connection) = &observation.connection else { return String::new() };
     let address = connection.address.ip();
-    if case.expectation.allows(address) {
+    if case.is_at_expected_address() {
         return String::new();
     }
     let public = !connection.address_given
@@ -410,7 +423,9 @@ pub(super) fn connection_evidence(case: &Context<'_>) -> String {
         .or_else(|| phases.auth.failure().map(ToString::to_string))
         .or_else(|| phases.ping.failure().map(ToString::to_string));
     let withheld = match phases.auth {
-        Phase::Skipped { reason: SkipReason::WithheldUnexpectedAddress } => " The credentials were withheld from it.",
+        Phase::Skipped {
+            reason: SkipReason::WithheldUnexpectedAddress | SkipReason::WithheldResolverDisagreement,
+        } => " The credentials were withheld from it.",
         Phase::Done { .. } | Phase::Failed { .. } | Phase::Skipped { .. } | Phase::NotReached { .. } => "",
     };
     match (broken, &phases.ping) {

@@ -62,6 +62,9 @@ struct File {
     #[serde(default)]
     search: Vec<String>,
     ndots: Option<u32>,
+    /// Whether it is a pod of Kubernetes.
+    #[serde(default)]
+    kubernetes: bool,
     resolv_conf_error: Option<String>,
     #[serde(default)]
     phases: RawPhases,
@@ -344,6 +347,7 @@ fn resolution(file: &File, target: &Target, expectation: &Expectation) -> Result
         views,
         search: file.search.clone(),
         ndots: file.ndots,
+        in_kubernetes: file.kubernetes,
         resolv_conf_error: file.resolv_conf_error.clone(),
     })
 }
