@@ -54,7 +54,9 @@ impl Resolution {
         let is_private = |view: &View| !view.addresses.is_empty() && view.ips().all(|ip| expectation.allows(ip));
         let differs = |view: &View| {
             let family = |v4: bool| {
-                let of = |view: &View| -> BTreeSet<IpAddr> { ips(&view.addresses).filter(|ip| ip.is_ipv4() == v4).collect() };
+                let of = |view: &View| -> BTreeSet<IpAddr> {
+                    ips(&view.addresses).filter(|ip| ip.is_ipv4() == v4).collect()
+                };
                 (of(in_use), of(view))
             };
             let families = [family(true), family(false)];

@@ -124,7 +124,11 @@ fn disagreement(case: &Context<'_>, views: &Views<'_>, bad: &View, good: &View) 
         return finding(format!(
             "Both were asked the same question from here: one of them has an old answer, or a zone of its own.{cached}"
         ))
-        .hint(format!("make {} answer as {} does: flush its cache, or compare its zones", called(bad), called(good)));
+        .hint(format!(
+            "make {} answer as {} does: flush its cache, or compare its zones",
+            called(bad),
+            called(good)
+        ));
     }
     if views.is_public_server(bad) {
         let at = bad.server.map(|server| server.ip().to_string());
@@ -178,8 +182,16 @@ pub(super) fn set_right(case: &Context<'_>, bad: &View, good: &View) -> (String,
             server.commands(host),
         ),
         Some(server @ (KnownServer::CoreDns | KnownServer::Docker | KnownServer::Loopback)) => (
-            format!("{} only passes questions on. {}", capitalized(server.name().unwrap_or("it")), capitalized(&server.behind())),
-            format!("have the servers that {} asks {}; {leave}", called_known(bad, server), remediation::forward(&zone, "", &to)),
+            format!(
+                "{} only passes questions on. {}",
+                capitalized(server.name().unwrap_or("it")),
+                capitalized(&server.behind())
+            ),
+            format!(
+                "have the servers that {} asks {}; {leave}",
+                called_known(bad, server),
+                remediation::forward(&zone, "", &to)
+            ),
             server.commands(host),
         ),
         Some(KnownServer::AzureDns) | None => {
@@ -220,7 +232,9 @@ fn azure_dns_differs(case: &Context<'_>, views: &Views<'_>, azure: &View, good: 
     } else {
         (
             "this virtual network is linked to another zone of that name, or to one with another record",
-            format!("compare the record of {zone} that is linked to this virtual network with the private endpoint's address"),
+            format!(
+                "compare the record of {zone} that is linked to this virtual network with the private endpoint's address"
+            ),
         )
     };
     let (code, summary) = if unlinked && alone {

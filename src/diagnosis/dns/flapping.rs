@@ -122,8 +122,7 @@ fn servers_explain(views: &Views<'_>, view: &View) -> bool {
             answer.agrees_with(group) || server.tries.iter().any(|other| other.agrees_with(group))
         })
     };
-    view.kind == ViewKind::Libc
-        && view.tries.iter().filter(|group| group.outcome.is_final()).all(given_by_a_server)
+    view.kind == ViewKind::Libc && view.tries.iter().filter(|group| group.outcome.is_final()).all(given_by_a_server)
 }
 
 fn why(known: Option<KnownServer>, view: &View) -> String {

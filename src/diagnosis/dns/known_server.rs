@@ -114,9 +114,7 @@ pub(super) const NETWORK_SERVERS: &str =
     "az network vnet show --name <vnet> --resource-group <resource-group> --query dhcpOptions.dnsServers";
 
 /// The DNS forwarding rulesets that are linked to a virtual network.
-pub(super) const RULESETS: &str =
-    "az dns-resolver forwarding-ruleset list-by-virtual-network --virtual-network-name <vnet> --resource-group <resource-group>";
+pub(super) const RULESETS: &str = "az dns-resolver forwarding-ruleset list-by-virtual-network --virtual-network-name <vnet> --resource-group <resource-group>";
 
 /// Gives the nodes of a pool the virtual network's present DNS servers.
-const UPGRADE_NODES: &str =
-    "az aks nodepool upgrade --cluster-name <cluster> --resource-group <resource-group> --name <node-pool> --node-image-only";
+const UPGRADE_NODES: &str = "az aks nodepool upgrade --cluster-name <cluster> --resource-group <resource-group> --name <node-pool> --node-image-only";

@@ -1,7 +1,7 @@
 //! The view in use gave a final word: there is no address.
 
-use super::{disagree, known_server, local_override};
 use super::views::{AnswerClass, Views, called, said};
+use super::{disagree, known_server, local_override};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::remediation::{self, Resource};
 use crate::diagnosis::text::capitalized;

@@ -14,7 +14,6 @@ use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::expectation::ExpectedPath;
 use crate::observation::{Connection, Phase, SkipReason, View, ViewOutcome};
 
-
 /// The address is that of another name, which the walk along the search list came upon first.
 pub(super) fn answered_by_search_list(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     let ips = addresses(views.in_use);
@@ -137,10 +136,9 @@ fn zone_not_seen(case: &Context<'_>, views: &Views<'_>, view: &View) -> Finding 
     });
     let decide = if azure.is_none() { Some(remediation::ask_azure(case)) } else { None };
     let behind = views.system.first().and_then(|view| KnownServer::of(case, view));
-    let asks = behind.filter(|server| *server != KnownServer::AzureDns).map_or_else(
-        || pod::note(case).to_owned(),
-        |server| format!(" {}.", capitalized(&server.behind())),
-    );
+    let asks = behind
+        .filter(|server| *server != KnownServer::AzureDns)
+        .map_or_else(|| pod::note(case).to_owned(), |server| format!(" {}.", capitalized(&server.behind())));
     Finding::new(
         Code::PrivateZoneNotSeen,
         Severity::Error,
@@ -423,9 +421,9 @@ pub(super) fn connection_evidence(case: &Context<'_>) -> String {
         .or_else(|| phases.auth.failure().map(ToString::to_string))
         .or_else(|| phases.ping.failure().map(ToString::to_string));
     let withheld = match phases.auth {
-        Phase::Skipped {
-            reason: SkipReason::WithheldUnexpectedAddress | SkipReason::WithheldResolverDisagreement,
-        } => " The credentials were withheld from it.",
+        Phase::Skipped { reason: SkipReason::WithheldUnexpectedAddress | SkipReason::WithheldResolverDisagreement } => {
+            " The credentials were withheld from it."
+        }
         Phase::Done { .. } | Phase::Failed { .. } | Phase::Skipped { .. } | Phase::NotReached { .. } => "",
     };
     match (broken, &phases.ping) {
