@@ -26,7 +26,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clock::Timestamp;
 use crate::expectation::Expectation;
-use crate::observation::{Observation, StoppedBy};
+use crate::observation::Observation;
 use crate::phase::{PhaseName, PhaseOutcome};
 use crate::target::Target;
 
@@ -205,8 +205,8 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
     // Who hands out the token is no peer on the path.
     findings.extend(token::diagnose(&case));
     az::apply_az_facts(&case, &mut findings);
-    findings.extend(posture::of_the_public_address(&case));
-    silence(&mut findings);
+    findings.extend(posture::public_address_finding(&case));
+    suppress_consequences(&mut findings);
     // That DNS has not moved is what a pre-check warns of first.
     findings.sort_by_key(|finding| (finding.severity, finding.phase, not_moved != Some(finding.code), finding.code));
     for finding in &mut findings {
@@ -330,7 +330,7 @@ fn connection_findings(case: &Context<'_>) -> Vec<Finding> {
 }
 
 /// A deeper cause silences what follows from it.
-fn silence(findings: &mut Vec<Finding>) {
+fn suppress_consequences(findings: &mut Vec<Finding>) {
     let has = |code: Code| findings.iter().any(|finding| finding.code == code && finding.severity == Severity::Error);
     let name = has(Code::PrivatelinkNameConfigured);
     findings.retain(|finding| !(name && finding.code == Code::TlsNameMismatch));
@@ -348,7 +348,7 @@ fn verdict(case: &Context<'_>, findings: &[Finding]) -> Verdict {
     if let Some(code) = first(Severity::Error) {
         return Verdict { status: Status::Fail, cause: Cause::Code(code) };
     }
-    if was_interrupted(case.observation) || !reached_redis(case) {
+    if case.observation.phases.is_interrupted() || !reached_redis(case) {
         return Verdict { status: Status::Unknown, cause: Cause::Unknown };
     }
     match first(Severity::Warning) {
@@ -364,11 +364,4 @@ fn reached_redis(case: &Context<'_>) -> bool {
     let answered = phases.get(PhaseName::Ping).outcome != PhaseOutcome::NotReached
         || phases.get(PhaseName::Auth).outcome == PhaseOutcome::Failed;
     case.is_at_expected_address() && answered
-}
-
-fn was_interrupted(observation: &Observation) -> bool {
-    observation.phases.names().any(|phase| {
-        let summary = observation.phases.get(phase);
-        summary.outcome == PhaseOutcome::NotReached && summary.reason == Some(StoppedBy::Interrupt.as_str())
-    })
 }

@@ -117,6 +117,18 @@ impl Phases {
         })
     }
 
+    /// Whether an interrupt kept a phase of this probe from running.
+    pub fn is_interrupted(&self) -> bool {
+        let optional = [
+            self.token.as_ref().and_then(Phase::stopped_by),
+            self.cluster.as_ref().and_then(Phase::stopped_by),
+            self.posture.as_ref().and_then(|posture| posture.phase.stopped_by()),
+        ];
+        self.connection.is_interrupted()
+            || self.resolve.stopped_by() == Some(StoppedBy::Interrupt)
+            || optional.contains(&Some(StoppedBy::Interrupt))
+    }
+
     /// The outcome and duration of one phase, whatever its kind of failure.
     pub fn get(&self, phase: PhaseName) -> PhaseSummary<'_> {
         match phase {

@@ -9,14 +9,14 @@ use crate::observation::cluster::{
     ClusterFacts, ClusterFailure, ClusterNode, NodeHealth, NodeRole, NodeState, NotTried, SLOTS,
 };
 use crate::observation::redis::PingReply;
-use crate::observation::{ConnectFailure, RedisFailure, SkipReason};
+use crate::observation::{ConnectFailure, Phase, RedisFailure, SkipReason};
 use crate::phase::PhaseName;
 
 /// The most nodes that a finding names.
-const NAMED: usize = 16;
+const MAX_SHOWN_NODES: usize = 16;
 
 /// The most ranges of slots that are named of one node.
-const RANGES_NAMED: usize = 4;
+const MAX_SHOWN_RANGES: usize = 4;
 
 pub(super) fn diagnose(case: &Context<'_>) -> Vec<Finding> {
     let Some(phase) = &case.observation.phases.cluster else { return Vec::new() };
@@ -28,8 +28,8 @@ pub(super) fn diagnose(case: &Context<'_>) -> Vec<Finding> {
         findings.extend(nodes_not_asked_for(case));
         return findings;
     };
-    if let (Some(words), true) = (&facts.refusal, phase.summary().reason == Some(SkipReason::NoPermission.as_str())) {
-        findings.push(not_permitted(words));
+    if let (Some(reply), Phase::Skipped { reason: SkipReason::NoPermission }) = (&facts.refusal, phase) {
+        findings.push(not_permitted(reply));
     }
     findings.extend(unreachable(case, facts));
     findings.extend(unexpected_address(case, facts));
@@ -93,11 +93,11 @@ fn topology_unknown(case: &Context<'_>, failure: &RedisFailure) -> Finding {
     finding
 }
 
-fn not_permitted(words: &str) -> Finding {
+fn not_permitted(reply: &str) -> Finding {
     Finding::new(
         Code::PermissionDenied,
         Severity::Info,
-        format!("Redis does not let this user ask for the cluster's nodes: {words}"),
+        format!("Redis does not let this user ask for the cluster's nodes: {reply}"),
         "Whether there is a cluster, and whether its nodes can be reached, is not known. All else was looked at.",
     )
     .phase(PhaseName::Cluster)
@@ -124,11 +124,11 @@ fn unreachable(case: &Context<'_>, facts: &ClusterFacts) -> Option<Finding> {
             "{} of the cluster's {} nodes cannot be reached: {}",
             nodes.len(),
             facts.nodes.len(),
-            named(&nodes, |node| format!("{} ({})", shown(node), part(node)))
+            list_nodes(&nodes, |node| format!("{} ({})", node_address(node), slots_text(node)))
         ),
         format!(
             "{}. {effect} {}",
-            named(&nodes, |node| format!("{}: {}", shown(node), failure(node))),
+            list_nodes(&nodes, |node| format!("{}: {}", node_address(node), failure(node))),
             likely(case, &nodes, range)
         ),
     );
@@ -141,8 +141,8 @@ fn unreachable(case: &Context<'_>, facts: &ClusterFacts) -> Option<Finding> {
             ))
             .commands([remediation::effective_nsg(), remediation::allow_ports(&addresses, &wanted)]);
     } else {
-        finding =
-            finding.hint(format!("look at what answers at {}: the network lets the connection through", shown(first)));
+        finding = finding
+            .hint(format!("look at what answers at {}: the network lets the connection through", node_address(first)));
     }
     Some(finding.commands(resource.iter().map(Resource::show)))
 }
@@ -153,7 +153,7 @@ fn likely(case: &Context<'_>, nodes: &[&ClusterNode], range: Option<&str>) -> St
     let failed: Vec<&ClusterNode> =
         nodes.iter().filter(|node| node.health == Some(NodeHealth::Failed)).copied().collect();
     if !failed.is_empty() {
-        causes.push(format!("the node is down, as the cluster itself says of {}", named(&failed, shown)));
+        causes.push(format!("the node is down, as the cluster itself says of {}", list_nodes(&failed, node_address)));
     }
     if nodes.iter().any(|node| fails_to_connect(node)) {
         let title = case.target.service.title();
@@ -191,7 +191,7 @@ fn unexpected_address(case: &Context<'_>, facts: &ClusterFacts) -> Option<Findin
                 "{} of the cluster's {} nodes are announced at an address that is not the expected one: {}",
                 nodes.len(),
                 facts.nodes.len(),
-                named(&nodes, |node| format!("{} ({})", shown(node), part(node)))
+                list_nodes(&nodes, |node| format!("{} ({})", node_address(node), slots_text(node)))
             ),
             format!(
                 "Nothing was sent there: an announcement leads this probe only to addresses that meet the expectation ({}). Clients of the cluster do follow it for the keys of these slots; they leave the private path or fail. A client without cluster support gets MOVED for these keys on port {}. By likelihood: the cache announces its public or internal address and not the private endpoint's; a second private endpoint is in use; the expectation is too narrow.",
@@ -284,10 +284,11 @@ fn answers_with_an_error(case: &Context<'_>, facts: &ClusterFacts) -> Vec<Findin
         let Some(failure) = phases.auth.failure().or(phases.ping.failure()) else { continue };
         let mut finding = redis::failure_finding(case, failure, PhaseName::Cluster);
         if findings.iter().any(|known| known.code == finding.code) {
-            continue; // the same at every node is told once
+            continue; // the same finding for every node is shown once
         }
         finding.severity = finding.severity.max(Severity::Warning);
-        finding.summary = format!("{} (at the cluster's node {}, {})", finding.summary, shown(node), part(node));
+        finding.summary =
+            format!("{} (at the cluster's node {}, {})", finding.summary, node_address(node), slots_text(node));
         findings.push(finding);
     }
     findings
@@ -304,9 +305,9 @@ fn not_tried(facts: &ClusterFacts) -> Option<Finding> {
     let no_time = reasons.contains(&NotTried::NoTime);
     let count = |reason: &NotTried| reasons.iter().filter(|other| *other == reason).count();
     let each: BTreeSet<NotTried> = reasons.iter().copied().collect();
-    let mut told: Vec<String> = each.iter().map(|reason| format!("{} {reason}", count(reason))).collect();
+    let mut parts: Vec<String> = each.iter().map(|reason| format!("{} {reason}", count(reason))).collect();
     if left_out > 0 {
-        told.push(format!("{left_out} beyond what is read, or unreadable"));
+        parts.push(format!("{left_out} beyond what is read, or unreadable"));
     }
     let finding = Finding::new(
         Code::ClusterNodeUnreachable,
@@ -315,21 +316,21 @@ fn not_tried(facts: &ClusterFacts) -> Option<Finding> {
             "{} of the {} nodes that the cluster announces were not connected to: {}",
             reasons.len() + left_out,
             facts.nodes.len() + left_out,
-            told.join(", ")
+            parts.join(", ")
         ),
         "Whether they can be reached is not known.",
     );
     Some(if no_time { finding.hint("give the probe more time (--timeout)") } else { finding })
 }
 
-fn shown(node: &ClusterNode) -> String {
+fn node_address(node: &ClusterNode) -> String {
     node.address.map_or_else(|| node.announced.clone(), |address| address.to_string())
 }
 
 /// What a node is for: `slots 0-5460`, `replica of slots 0-5460`.
-fn part(node: &ClusterNode) -> String {
-    let mut ranges: Vec<String> = node.slots.iter().take(RANGES_NAMED).map(ToString::to_string).collect();
-    if node.slots.len() > RANGES_NAMED {
+fn slots_text(node: &ClusterNode) -> String {
+    let mut ranges: Vec<String> = node.slots.iter().take(MAX_SHOWN_RANGES).map(ToString::to_string).collect();
+    if node.slots.len() > MAX_SHOWN_RANGES {
         ranges.push("and more".to_owned());
     }
     let slots = if ranges.is_empty() { "no slots".to_owned() } else { format!("slots {}", ranges.join(", ")) };
@@ -368,12 +369,12 @@ fn fails_to_connect(node: &ClusterNode) -> bool {
     }
 }
 
-fn named(nodes: &[&ClusterNode], words: impl Fn(&ClusterNode) -> String) -> String {
-    let mut told: Vec<String> = nodes.iter().take(NAMED).map(|node| words(node)).collect();
-    if nodes.len() > NAMED {
-        told.push(format!("and {} more", nodes.len() - NAMED));
+fn list_nodes(nodes: &[&ClusterNode], words: impl Fn(&ClusterNode) -> String) -> String {
+    let mut parts: Vec<String> = nodes.iter().take(MAX_SHOWN_NODES).map(|node| words(node)).collect();
+    if nodes.len() > MAX_SHOWN_NODES {
+        parts.push(format!("and {} more", nodes.len() - MAX_SHOWN_NODES));
     }
-    told.join("; ")
+    parts.join("; ")
 }
 
 /// Their ports, each once, as a command line takes them.
@@ -385,7 +386,7 @@ fn ports(nodes: &[&ClusterNode]) -> String {
 /// Their addresses, each once, the first ones.
 fn addresses(nodes: &[&ClusterNode]) -> String {
     let addresses: BTreeSet<_> = nodes.iter().filter_map(|node| Some(node.address?.ip())).collect();
-    addresses.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    addresses.iter().take(MAX_SHOWN_NODES).map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

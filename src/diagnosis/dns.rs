@@ -65,7 +65,7 @@ pub(super) fn has_usable_view(case: &Context<'_>) -> bool {
 /// The first rule that holds names the cause. The order is from the deepest cause outwards: what
 /// this machine does to DNS, what its servers do, what the zones hold, what the resource has.
 fn decide(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
-    match views.reading(views.in_use) {
+    match views.classify(views.in_use) {
         AnswerClass::NotReached => None,
         AnswerClass::Failed => transport::library_waits_for_udp(case, views)
             .or_else(|| filters::blocked_by_policy(case, views))

@@ -17,7 +17,7 @@ pub(super) fn diagnose(case: &Context<'_>) -> Option<Finding> {
         })
         .collect();
     let (first, _, _) = over.first()?;
-    let told: Vec<String> =
+    let phases_over: Vec<String> =
         over.iter().map(|(phase, took, budget)| format!("{phase} took {took} of {budget}")).collect();
     let within = |phase: PhaseName| {
         let ran = case.observation.phases.get(phase).outcome == PhaseOutcome::Done;
@@ -34,7 +34,7 @@ pub(super) fn diagnose(case: &Context<'_>) -> Option<Finding> {
         "A phase that is slow by itself points to what it depends on: resolve to the name server, connect to the network, TLS and PING to the server as well."
     };
     Some(
-        Finding::new(Code::LatencyOverBudget, Severity::Warning, told.join(", "), detail)
+        Finding::new(Code::LatencyOverBudget, Severity::Warning, phases_over.join(", "), detail)
             .phase(*first)
             .hint("compare the phases with each other, and with another vantage"),
     )

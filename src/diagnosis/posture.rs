@@ -13,14 +13,14 @@ pub(super) fn server_findings(case: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if facts.auth_enforced == Some(false) {
         let seen = "PING on a connection of its own, before any AUTH, was answered with PONG. AUTH was accepted on the connection in use all the same: a user `default` without a password (nopass) takes any.";
-        findings.push(redis::not_enforced(case, seen).phase(PhaseName::Posture));
+        findings.push(redis::auth_not_enforced(case, seen).phase(PhaseName::Posture));
     }
     findings.extend(facts.plaintext_port.as_ref().and_then(|port| plaintext_port(case, connection, port)));
     findings
 }
 
 /// What the check of the public address says; it stands beside whatever the path in use is.
-pub(super) fn of_the_public_address(case: &Context<'_>) -> Option<Finding> {
+pub(super) fn public_address_finding(case: &Context<'_>) -> Option<Finding> {
     let access = facts(case)?.public_access.as_ref()?;
     match case.expectation.public_access {
         Expected::Ignore | Expected::Open => None,
@@ -28,7 +28,7 @@ pub(super) fn of_the_public_address(case: &Context<'_>) -> Option<Finding> {
             OpenState::Closed => None,
             OpenState::Open => Some(public_access_open(case, access)),
             OpenState::Unknown if access.attempt.outcome == AttemptOutcome::InUse => in_use(case, access),
-            OpenState::Unknown => Some(undecided(
+            OpenState::Unknown => Some(unknown(
                 Code::PublicAccessOpen,
                 "it cannot be told whether the public address is closed",
                 &access.attempt,
@@ -45,7 +45,7 @@ fn plaintext_port(case: &Context<'_>, connection: &Connection, port: &PlaintextP
     let address = std::net::SocketAddr::new(connection.address.ip(), port.port);
     match port.state {
         OpenState::Closed => None,
-        OpenState::Unknown => Some(undecided(
+        OpenState::Unknown => Some(unknown(
             Code::PlaintextPortOpen,
             &format!("it cannot be told whether {address} answers without TLS"),
             &port.attempt,
@@ -54,7 +54,7 @@ fn plaintext_port(case: &Context<'_>, connection: &Connection, port: &PlaintextP
             Finding::new(
                 Code::PlaintextPortOpen,
                 Severity::Error,
-                format!("{address} answers Redis without TLS ({})", said(&port.attempt)),
+                format!("{address} answers Redis without TLS ({})", reply_text(&port.attempt)),
                 "A PING in plain text, without credentials, was answered. A client that is configured with this port sends its password and its data readable to whoever is on the way.",
             )
             .hint("move the clients that still use this port to TLS, then disable the non-TLS port")
@@ -67,12 +67,12 @@ fn public_access_open(case: &Context<'_>, access: &PublicEndpoint) -> Finding {
     let address = access.address.map_or_else(|| "the public address".to_owned(), |address| address.to_string());
     let answered = match access.attempt.outcome {
         AttemptOutcome::RedisAnsweredWithoutTls => "Redis answered there, without TLS".to_owned(),
-        _ if !case.target.tls => format!("Redis answered there ({})", said(&access.attempt)),
+        _ if !case.target.tls => format!("Redis answered there ({})", reply_text(&access.attempt)),
         _ => {
             format!(
                 "TLS, verified as {}, and Redis answered there ({})",
                 case.target.server_name,
-                said(&access.attempt)
+                reply_text(&access.attempt)
             )
         }
     };
@@ -80,7 +80,11 @@ fn public_access_open(case: &Context<'_>, access: &PublicEndpoint) -> Finding {
         Some(view) => format!(" The address is what the resolver {view} gives."),
         None => String::new(),
     };
-    open(case, format!("the public address {address} is open"), format!("{answered}, without credentials.{source}"))
+    open_finding(
+        case,
+        format!("the public address {address} is open"),
+        format!("{answered}, without credentials.{source}"),
+    )
 }
 
 /// The connection of the probe is the proof, where it was meant to go there; where it was not, the
@@ -88,14 +92,14 @@ fn public_access_open(case: &Context<'_>, access: &PublicEndpoint) -> Finding {
 fn in_use(case: &Context<'_>, access: &PublicEndpoint) -> Option<Finding> {
     let answers = case.observation.phases.connection.ping.is_done();
     let address = access.address.filter(|_| answers && case.is_at_expected_address())?;
-    Some(open(
+    Some(open_finding(
         case,
         format!("the public address {address} is open"),
         "It is the address in use, and Redis answers there.".to_owned(),
     ))
 }
 
-fn open(case: &Context<'_>, summary: String, seen: String) -> Finding {
+fn open_finding(case: &Context<'_>, summary: String, seen: String) -> Finding {
     let phases = &case.observation.phases.connection;
     let works_privately = case.is_at_expected_address() && phases.ping.is_done();
     let (here, hint) = if works_privately {
@@ -115,7 +119,7 @@ fn open(case: &Context<'_>, summary: String, seen: String) -> Finding {
 }
 
 /// It was asked for, and could not be told: that is worth knowing, and no verdict.
-fn undecided(code: Code, what: &str, attempt: &Attempt) -> Finding {
+fn unknown(code: Code, what: &str, attempt: &Attempt) -> Finding {
     let (why, hint) = match attempt.outcome {
         AttemptOutcome::NoAddress => (
             "No public address was given, and no configured resolver in the internet gave one. 168.63.129.16 is none: it sees the private zones.",
@@ -158,6 +162,6 @@ fn undecided(code: Code, what: &str, attempt: &Attempt) -> Finding {
     Finding::new(code, Severity::Info, what, detail).hint(hint)
 }
 
-fn said(attempt: &Attempt) -> &str {
+fn reply_text(attempt: &Attempt) -> &str {
     attempt.reply.as_deref().unwrap_or("a reply")
 }

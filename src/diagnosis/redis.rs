@@ -14,13 +14,13 @@ pub(super) fn diagnose(case: &Context<'_>, phases: &ConnectionPhases, connection
         findings.push(credential_unavailable(error));
     }
     if let Some(failure) = phases.auth.failure() {
-        findings.push(of_auth_failure(case, failure, auth));
+        findings.push(auth_failure(case, failure, auth));
     }
     if let Some(failure) = phases.ping.failure() {
         findings.push(failure_finding(case, failure, PhaseName::Ping));
     }
     if let Some(ping) = &connection.ping {
-        findings.extend(of_reply(case, ping.reply, phases));
+        findings.extend(reply_finding(case, ping.reply, phases));
     }
     findings
 }
@@ -35,28 +35,28 @@ fn credential_unavailable(error: &str) -> Finding {
     .hint("set the file, the variable or its permissions right")
 }
 
-fn of_auth_failure(case: &Context<'_>, failure: &RedisFailure, auth: Option<&AuthFacts>) -> Finding {
+fn auth_failure(case: &Context<'_>, failure: &RedisFailure, auth: Option<&AuthFacts>) -> Finding {
     let RedisFailure::ErrorReply { code, message } = failure else {
         return failure_finding(case, failure, PhaseName::Auth);
     };
     let who = auth.and_then(|auth| auth.username.as_deref()).unwrap_or("default");
     let none_configured = message.contains("without any password configured") || message.contains("no password is set");
     match code.as_str() {
-        "ERR" if message.contains("invalid password") => rejected(case, who, "ERR invalid password"),
-        "ERR" if none_configured => not_enforced(case, "The server says that no password is set."),
-        "WRONGPASS" => rejected(case, who, "WRONGPASS"),
+        "ERR" if message.contains("invalid password") => auth_rejected(case, who, "ERR invalid password"),
+        "ERR" if none_configured => auth_not_enforced(case, "The server says that no password is set."),
+        "WRONGPASS" => auth_rejected(case, who, "WRONGPASS"),
         _ => failure_finding(case, failure, PhaseName::Auth),
     }
 }
 
-fn rejected(case: &Context<'_>, who: &str, said: &str) -> Finding {
+fn auth_rejected(case: &Context<'_>, who: &str, reply: &str) -> Finding {
     if let Some(facts) = &case.observation.token {
-        return super::token::rejected(case, facts, who, said);
+        return super::token::rejected(case, facts, who, reply);
     }
     Finding::new(
         Code::AuthRejected,
         Severity::Error,
-        format!("Redis rejects the credential of user \"{who}\" ({said})"),
+        format!("Redis rejects the credential of user \"{who}\" ({reply})"),
         format!(
             "{} By likelihood: the key was rotated and the probe has the old one; the user name is not the one the password belongs to; access keys are disabled (Managed Redis does so by default), or the identity is not assigned; the address belongs to another cache.",
             case.proven()
@@ -66,10 +66,10 @@ fn rejected(case: &Context<'_>, who: &str, said: &str) -> Finding {
     .commands(Resource::of(case).iter().map(Resource::list_keys))
 }
 
-fn of_reply(case: &Context<'_>, reply: PingReply, phases: &ConnectionPhases) -> Option<Finding> {
+fn reply_finding(case: &Context<'_>, reply: PingReply, phases: &ConnectionPhases) -> Option<Finding> {
     match (reply, &phases.auth) {
         (PingReply::Pong, Phase::Skipped { reason: SkipReason::NoCredentials }) => {
-            Some(not_enforced(case, "PING was answered with PONG, and no credentials were sent."))
+            Some(auth_not_enforced(case, "PING was answered with PONG, and no credentials were sent."))
         }
         (
             PingReply::Pong,
@@ -82,7 +82,7 @@ fn of_reply(case: &Context<'_>, reply: PingReply, phases: &ConnectionPhases) -> 
                     | SkipReason::NotApplicable
                     | SkipReason::NoPermission,
             },
-        ) => Some(not_enforced(case, "PING was answered with PONG although the credentials were not sent.")),
+        ) => Some(auth_not_enforced(case, "PING was answered with PONG although the credentials were not sent.")),
         (PingReply::Pong, Phase::Done { .. } | Phase::Failed { .. } | Phase::NotReached { .. }) => None,
         (PingReply::Noauth, Phase::Done { .. }) => Some(
             Finding::new(
@@ -102,8 +102,8 @@ fn of_reply(case: &Context<'_>, reply: PingReply, phases: &ConnectionPhases) -> 
             )
             .hint("set right what AUTH failed for"),
         ),
-        (PingReply::Noauth, Phase::Skipped { reason }) => Some(enforced(case, *reason)),
-        (PingReply::Noauth, Phase::NotReached { .. }) => Some(enforced(case, SkipReason::NoCredentials)),
+        (PingReply::Noauth, Phase::Skipped { reason }) => Some(auth_enforced(case, *reason)),
+        (PingReply::Noauth, Phase::NotReached { .. }) => Some(auth_enforced(case, SkipReason::NoCredentials)),
         (PingReply::Noperm, _) => Some(
             Finding::new(
                 Code::PermissionDenied,
@@ -119,7 +119,7 @@ fn of_reply(case: &Context<'_>, reply: PingReply, phases: &ConnectionPhases) -> 
     }
 }
 
-fn enforced(case: &Context<'_>, reason: SkipReason) -> Finding {
+fn auth_enforced(case: &Context<'_>, reason: SkipReason) -> Finding {
     let detail = match reason {
         SkipReason::NoCredentials => {
             "It shows that authentication is enforced, without any secret; it does not show that the application's own credential is accepted. NOAUTH comes before other errors: a server that is blocked, loading or unable to save (BUSY, LOADING, MISCONF) looks the same to a probe without credentials."
@@ -142,7 +142,7 @@ fn enforced(case: &Context<'_>, reason: SkipReason) -> Finding {
     )
 }
 
-pub(super) fn not_enforced(case: &Context<'_>, seen: &str) -> Finding {
+pub(super) fn auth_not_enforced(case: &Context<'_>, seen: &str) -> Finding {
     let finding = |severity| {
         Finding::new(
             Code::AuthNotEnforced,
@@ -171,7 +171,7 @@ pub(super) fn failure_finding(case: &Context<'_>, failure: &RedisFailure, phase:
         {
             plain_connection_failure(case, failure, phase)
         }
-        RedisFailure::ErrorReply { code, message } => of_error_reply(case, code, message, phase),
+        RedisFailure::ErrorReply { code, message } => error_reply_finding(case, code, message, phase),
         RedisFailure::UnexpectedReply { reply } => error(
             Code::NotRedis,
             format!("the peer answers {} with {reply}, which Redis does not", command(phase)),
@@ -243,8 +243,8 @@ fn plain_connection_failure(case: &Context<'_>, failure: &RedisFailure, phase: P
     .phase(phase)
 }
 
-fn of_error_reply(case: &Context<'_>, code: &str, message: &str, phase: PhaseName) -> Finding {
-    let said = if message.is_empty() { code.to_owned() } else { format!("{code} {message}") };
+fn error_reply_finding(case: &Context<'_>, code: &str, message: &str, phase: PhaseName) -> Finding {
+    let reply = if message.is_empty() { code.to_owned() } else { format!("{code} {message}") };
     let proven = case.proven();
     let finding = |code: Code, severity: Severity, summary: String, detail: String, hint: &str| {
         Finding::new(code, severity, summary, detail).hint(hint).phase(phase)
@@ -253,21 +253,21 @@ fn of_error_reply(case: &Context<'_>, code: &str, message: &str, phase: PhaseNam
         "WRONGPASS" => finding(
             Code::AuthRejected,
             Severity::Error,
-            format!("Redis rejects the credential: {said}"),
+            format!("Redis rejects the credential: {reply}"),
             proven.to_owned(),
             "give the probe the present key, or check the user name",
         ),
         "NOAUTH" => finding(
             Code::AuthRequired,
             Severity::Error,
-            format!("Redis demands authentication: {said}"),
+            format!("Redis demands authentication: {reply}"),
             proven.to_owned(),
             "configure a credential",
         ),
         "NOPERM" => finding(
             Code::PermissionDenied,
             Severity::Warning,
-            format!("Redis does not allow {} to this user: {said}", command(phase)),
+            format!("Redis does not allow {} to this user: {reply}", command(phase)),
             format!("{proven} The user's access policy is narrower than a probe needs."),
             "allow the probe's user the commands that a probe sends (+auth, +ping)",
         ),
@@ -288,14 +288,14 @@ fn of_error_reply(case: &Context<'_>, code: &str, message: &str, phase: PhaseNam
         "CLUSTERDOWN" => finding(
             Code::RedisClusterDown,
             Severity::Error,
-            format!("the Redis cluster is down: {said}"),
+            format!("the Redis cluster is down: {reply}"),
             format!("{proven} Some slots are served by no node."),
             "look at the cluster's nodes and failover events",
         ),
         "MOVED" | "ASK" => finding(
             Code::RedisMoved,
             Severity::Error,
-            format!("Redis redirects: {said}"),
+            format!("Redis redirects: {reply}"),
             format!(
                 "{proven} A redirection in reply to {} is unusual: a proxy or another cluster answers.",
                 command(phase)
@@ -306,7 +306,7 @@ fn of_error_reply(case: &Context<'_>, code: &str, message: &str, phase: PhaseNam
             Code::RedisError,
             Severity::Error,
             "a script blocks Redis, which answers nothing else until it ends (BUSY)".to_owned(),
-            format!("{proven} A Lua script or function has run longer than the server's limit. It says \"{said}\"."),
+            format!("{proven} A Lua script or function has run longer than the server's limit. It says \"{reply}\"."),
             "have the owner of the script end it: SCRIPT KILL, or FUNCTION KILL for a function; a script that has written already ends by itself or with the server",
         )
         .commands(["redis-cli SCRIPT KILL".to_owned()]),
@@ -314,7 +314,7 @@ fn of_error_reply(case: &Context<'_>, code: &str, message: &str, phase: PhaseNam
             Code::RedisError,
             Severity::Error,
             "Redis cannot save its data to disk and refuses commands (MISCONF)".to_owned(),
-            format!("{proven} Its last snapshot (RDB) or append to the log (AOF) failed. By likelihood: the disk is full or not writable; there is too little memory for the fork that saves. It says \"{said}\"."),
+            format!("{proven} Its last snapshot (RDB) or append to the log (AOF) failed. By likelihood: the disk is full or not writable; there is too little memory for the fork that saves. It says \"{reply}\"."),
             "look at the server's persistence: disk space, permissions and memory",
         )
         .commands(["redis-cli INFO persistence".to_owned()]),
@@ -329,13 +329,13 @@ fn of_error_reply(case: &Context<'_>, code: &str, message: &str, phase: PhaseNam
             Code::RedisMaxClients,
             Severity::Error,
             "Redis has no room for another client".to_owned(),
-            format!("{proven} It says \"{said}\"."),
+            format!("{proven} It says \"{reply}\"."),
             "find who holds the connections (CLIENT LIST), or take a tier with a higher limit",
         ),
         _ => finding(
             Code::RedisError,
             Severity::Error,
-            format!("Redis replies to {} with an error: {said}", command(phase)),
+            format!("Redis replies to {} with an error: {reply}", command(phase)),
             proven.to_owned(),
             "look the error up in the server's log",
         ),

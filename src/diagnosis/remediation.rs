@@ -216,11 +216,11 @@ pub(super) fn allow_ports(addresses: &str, ports: &str) -> String {
 /// Asks one server by hand.
 pub(super) fn dig(server: SocketAddr, host: &str) -> String {
     let port = if server.port() == 53 { String::new() } else { format!(" -p {}", server.port()) };
-    format!("dig @{}{port} {}", server.ip(), word(host, "<name>"))
+    format!("dig @{}{port} {}", server.ip(), shell_safe_or(host, "<name>"))
 }
 
 /// A name as a shell may see it, or what to put in its place.
-pub(super) fn word<'a>(name: &'a str, otherwise: &'a str) -> &'a str {
+pub(super) fn shell_safe_or<'a>(name: &'a str, otherwise: &'a str) -> &'a str {
     if is_plain_word(name) { name } else { otherwise }
 }
 
@@ -236,7 +236,7 @@ pub(super) fn grep_hosts(case: &Context<'_>) -> String {
 
 /// Asks the server of a view by hand, or the C library where the view is its.
 pub(super) fn ask(view: &View, host: &str) -> String {
-    view.server.map_or_else(|| format!("getent ahosts {}", word(host, "<name>")), |server| dig(server, host))
+    view.server.map_or_else(|| format!("getent ahosts {}", shell_safe_or(host, "<name>")), |server| dig(server, host))
 }
 
 /// Asks so often that a server which changes its mind shows.

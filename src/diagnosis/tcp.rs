@@ -29,7 +29,7 @@ fn failure_finding(case: &Context<'_>, failure: &ConnectFailure, address: Socket
     let resource = Resource::of(case);
     let route = format!("ip route get {}", address.ip());
     match failure {
-        ConnectFailure::Timeout => silence(case, resource.as_ref(), address, severity),
+        ConnectFailure::Timeout => connect_timeout(case, resource.as_ref(), address, severity),
         ConnectFailure::Refused => Finding::new(
             Code::ConnectRefused,
             severity,
@@ -82,7 +82,12 @@ fn failure_finding(case: &Context<'_>, failure: &ConnectFailure, address: Socket
 }
 
 /// From the client, a connection that is not approved and a packet that is dropped look alike.
-fn silence(case: &Context<'_>, resource: Option<&Resource>, address: SocketAddr, severity: Severity) -> Finding {
+fn connect_timeout(
+    case: &Context<'_>,
+    resource: Option<&Resource>,
+    address: SocketAddr,
+    severity: Severity,
+) -> Finding {
     let port = address.port();
     let (causes, hint) = match case.expectation.path {
         ExpectedPath::Private => (

@@ -33,10 +33,10 @@ pub(super) fn capitalized(text: &str) -> String {
 
 /// `a, b and c`, at most eight of them.
 pub(super) fn listed(items: &[String]) -> String {
-    const SHOWN: usize = 8;
-    if items.len() > SHOWN {
-        let shown = items.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-        return format!("{shown} and {} more", items.len() - SHOWN);
+    const MAX_SHOWN: usize = 8;
+    if items.len() > MAX_SHOWN {
+        let shown = items.iter().take(MAX_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        return format!("{shown} and {} more", items.len() - MAX_SHOWN);
     }
     match items.split_last() {
         None => String::new(),

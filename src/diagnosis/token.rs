@@ -1,6 +1,6 @@
 //! What became of the token of Entra ID: its failures are never Redis', and have causes and commands of their own.
 
-use super::remediation::{Resource, word};
+use super::remediation::{Resource, shell_safe_or};
 use super::{Code, Context, Finding, Severity};
 use crate::observation::token::{ClockSkew, SkewDirection, TokenStep};
 use crate::observation::{TokenFacts, TokenFailure};
@@ -65,7 +65,7 @@ fn skewed(skew: ClockSkew) -> Finding {
 }
 
 /// Redis does not take the token: no failure of the token phase, and none that keys would mend.
-pub(super) fn rejected(case: &Context<'_>, facts: &TokenFacts, who: &str, said: &str) -> Finding {
+pub(super) fn rejected(case: &Context<'_>, facts: &TokenFacts, who: &str, reply: &str) -> Finding {
     let auth = case.observation.connection.as_ref().and_then(|connection| connection.auth.as_ref());
     let renewed = match auth {
         Some(auth) if auth.token_renewed => {
@@ -83,7 +83,7 @@ pub(super) fn rejected(case: &Context<'_>, facts: &TokenFacts, who: &str, said: 
     Finding::new(
         Code::AuthRejected,
         Severity::Error,
-        format!("Redis rejects the token of the identity \"{who}\" ({said})"),
+        format!("Redis rejects the token of the identity \"{who}\" ({reply})"),
         format!(
             "{} Entra ID gave the token, and the cache does not take it.{renewed}{clock} By likelihood: the identity has no access policy on this cache; Entra authentication is not enabled on the cache; a user name is configured that is not the object ID; the address belongs to another cache.",
             case.proven()
@@ -118,14 +118,16 @@ struct Advice {
 fn advice(facts: &TokenFacts, failure: &TokenFailure) -> Advice {
     let source = facts.source;
     match failure {
-        TokenFailure::NotConfigured { .. } | TokenFailure::FileUnreadable { .. } => of_setting(source),
+        TokenFailure::NotConfigured { .. } | TokenFailure::FileUnreadable { .. } => not_configured_advice(source),
         TokenFailure::Unreachable { step: TokenStep::Tls, .. } => Advice {
             why: "The token endpoint is asked over verified TLS only, with the certificates of this system. A middlebox that opens TLS looks like this, too.",
             hint: "look at who answers there; give the issuer with the environment variable SSL_CERT_FILE if it is your own",
             commands: Vec::new(),
         },
-        TokenFailure::Unreachable { .. } | TokenFailure::Timeout { .. } => of_silence(source),
-        TokenFailure::Rejected { status, code, .. } => of_refusal(facts, *status, code.as_deref().unwrap_or_default()),
+        TokenFailure::Unreachable { .. } | TokenFailure::Timeout { .. } => unreachable_advice(source),
+        TokenFailure::Rejected { status, code, .. } => {
+            rejected_advice(facts, *status, code.as_deref().unwrap_or_default())
+        }
         TokenFailure::BadAnswer { .. } => Advice {
             why: "What answered is not the endpoint, or something in between changed its answer.",
             hint: "look at who answers there: a proxy, a sign-in page, a changed environment",
@@ -149,7 +151,7 @@ fn advice(facts: &TokenFacts, failure: &TokenFailure) -> Advice {
     }
 }
 
-fn of_setting(source: TokenSource) -> Advice {
+fn not_configured_advice(source: TokenSource) -> Advice {
     match source {
         TokenSource::WorkloadIdentity => Advice {
             why: "AKS puts AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_FEDERATED_TOKEN_FILE into a pod that has the label azure.workload.identity/use: \"true\", when it is created.",
@@ -169,7 +171,7 @@ fn of_setting(source: TokenSource) -> Advice {
     }
 }
 
-fn of_silence(source: TokenSource) -> Advice {
+fn unreachable_advice(source: TokenSource) -> Advice {
     match source {
         TokenSource::WorkloadIdentity => Advice {
             why: "The token endpoint is public: networks that let nothing out to the internet have to let this through.",
@@ -194,8 +196,8 @@ fn of_silence(source: TokenSource) -> Advice {
     }
 }
 
-fn of_refusal(facts: &TokenFacts, status: u16, code: &str) -> Advice {
-    let client = facts.client_id.as_deref().map_or("<client-id>", |id| word(id, "<client-id>"));
+fn rejected_advice(facts: &TokenFacts, status: u16, code: &str) -> Advice {
+    let client = facts.client_id.as_deref().map_or("<client-id>", |id| shell_safe_or(id, "<client-id>"));
     let credentials =
         "az identity federated-credential list --identity-name <identity> --resource-group <resource-group>".to_owned();
     match (facts.source, code) {

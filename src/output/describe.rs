@@ -74,7 +74,7 @@ impl PhaseState<'_> {
 }
 
 /// The phases that are worth a line: those of every probe, and the others where they were to run.
-pub(crate) fn phases_told(phases: &Phases) -> Vec<PhaseName> {
+pub(crate) fn shown_phases(phases: &Phases) -> Vec<PhaseName> {
     let told = |phase: &PhaseName| {
         PhaseName::ALWAYS.contains(phase)
             || match phase_state(phases, *phase) {
@@ -205,7 +205,7 @@ fn cluster_node(node: &ClusterNode) -> String {
     let address = node.address.map_or_else(|| node.announced.clone(), |address| address.to_string());
     let outcome = match (node.state, &node.phases, node.not_tried) {
         (NodeState::Reachable, ..) => "reachable".to_owned(),
-        (NodeState::Unreachable, Some(phases), _) => phases_in_a_row(phases),
+        (NodeState::Unreachable, Some(phases), _) => phase_list(phases),
         (NodeState::Unreachable, None, _) => "unreachable".to_owned(),
         (NodeState::UnexpectedAddress, ..) => "not the expected address, nothing was sent".to_owned(),
         (NodeState::NotTried, _, Some(reason)) => format!("not tried: {reason}"),
@@ -215,7 +215,7 @@ fn cluster_node(node: &ClusterNode) -> String {
 }
 
 /// A connection's phases in a row: `connect 40.1 ms, tls 82.0 ms, ping 40.2 ms`.
-pub(crate) fn phases_in_a_row(phases: &ConnectionPhases) -> String {
+pub(crate) fn phase_list(phases: &ConnectionPhases) -> String {
     let phases = Phases { connection: phases.clone(), ..Phases::default() };
     let mut words = Vec::new();
     for phase in PhaseName::ALWAYS.into_iter().skip(1) {
@@ -322,7 +322,7 @@ pub(crate) enum Agreement {
 }
 
 /// How `view` stands to the view in use.
-pub(crate) fn standing(resolution: &Resolution, view: &View) -> Agreement {
+pub(crate) fn agreement(resolution: &Resolution, view: &View) -> Agreement {
     let Some(in_use) = resolution.in_use() else { return Agreement::Unknown };
     if in_use.view == view.view {
         return Agreement::InUse;
@@ -339,7 +339,7 @@ pub(crate) fn chain_view(resolution: &Resolution) -> Option<&View> {
     let shows = |view: &&View| !view.chain.is_empty();
     resolution.in_use().filter(shows).or_else(|| {
         let mut dns = resolution.views.iter().filter(shows);
-        dns.clone().find(|view| standing(resolution, view) == Agreement::Agrees).or_else(|| dns.next())
+        dns.clone().find(|view| agreement(resolution, view) == Agreement::Agrees).or_else(|| dns.next())
     })
 }
 

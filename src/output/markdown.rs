@@ -48,17 +48,17 @@ fn section(out: &mut String, record: &Record) {
     }
     for view in &resolution.views {
         let took = view.took_seconds.map(|took| took.to_string()).unwrap_or_default();
-        let standing = match describe::standing(resolution, view) {
+        let agreement = match describe::agreement(resolution, view) {
             Agreement::InUse => "in use",
             Agreement::Agrees => "agrees",
             Agreement::Differs => "**differs**",
             Agreement::Unknown => "",
         };
         let (name, answer) = (code_in_table(&describe::view_name(view)), escaped(&describe::view_answer(view)));
-        out.push_str(&format!("| {name} | {answer} | {took} | {standing} |\n"));
+        out.push_str(&format!("| {name} | {answer} | {took} | {agreement} |\n"));
     }
     out.push_str("\n| Phase | Took | Outcome |\n|---|---:|---|\n");
-    for phase in describe::phases_told(&record.observation.phases) {
+    for phase in describe::shown_phases(&record.observation.phases) {
         let state = describe::phase_state(&record.observation.phases, phase);
         let took = state.took().map(|took| took.to_string()).unwrap_or_default();
         let note = describe::phase_note(phase, connection).filter(|_| state.took().is_some());
@@ -74,7 +74,7 @@ fn section(out: &mut String, record: &Record) {
         out.push_str(&format!("- Connection: {address} {}{given}{from}\n", connection.class));
         for other in &record.observation.other_connections {
             let (address, class) = (code(&other.connection.address.to_string()), other.connection.class);
-            let phases = escaped(&describe::phases_in_a_row(&other.phases));
+            let phases = escaped(&describe::phase_list(&other.phases));
             out.push_str(&format!("- Further address: {address} {class}: {phases}\n"));
         }
         if let Some(tls) = connection.tls.as_ref().and_then(|facts| describe::tls(facts, record.started_at)) {

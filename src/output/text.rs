@@ -80,7 +80,7 @@ impl Page<'_> {
             path.push(format!("through {}", self.style.clean(end)));
         }
         self.block("path", vec![path.join(", ")]);
-        let phases: Vec<_> = describe::phases_told(&record.observation.phases)
+        let phases: Vec<_> = describe::shown_phases(&record.observation.phases)
             .into_iter()
             .filter_map(|phase| {
                 let took = describe::phase_state(&record.observation.phases, phase).took()?;
@@ -126,7 +126,7 @@ impl Page<'_> {
         let answer_width = answers.iter().flatten().map(|line| line.chars().count()).max().unwrap_or(0).min(room);
         let mut lines = Vec::new();
         for ((view, name), answer) in resolution.views.iter().zip(names).zip(answers) {
-            let (paint, mark) = match describe::standing(resolution, view) {
+            let (paint, mark) = match describe::agreement(resolution, view) {
                 Agreement::InUse => (Paint::Dim, if self.style.unicode { "◂ in use" } else { "<- in use" }),
                 Agreement::Differs => (Paint::Bad, if self.style.unicode { "≠ differs" } else { "!= differs" }),
                 Agreement::Agrees | Agreement::Unknown => (Paint::Dim, ""),
@@ -171,7 +171,7 @@ impl Page<'_> {
         lines.push(line);
         for other in &record.observation.other_connections {
             let address = self.style.address(record, other.connection.address.ip());
-            let phases = self.style.clean(&describe::phases_in_a_row(&other.phases));
+            let phases = self.style.clean(&describe::phase_list(&other.phases));
             lines.push(format!("also {address}: {phases}"));
         }
         lines
@@ -181,7 +181,7 @@ impl Page<'_> {
     fn phases(&self, record: &Record) -> Vec<String> {
         const BAR: usize = 28;
         let phases = &record.observation.phases;
-        let told = describe::phases_told(phases);
+        let told = describe::shown_phases(phases);
         let states: Vec<_> = told.iter().map(|phase| (*phase, describe::phase_state(phases, *phase))).collect();
         let total: f64 = states.iter().filter_map(|(_, state)| state.took()).map(|took| took.as_f64()).sum();
         let column = |seconds: f64| -> usize {

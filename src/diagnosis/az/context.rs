@@ -42,12 +42,16 @@ fn approved(facts: &AzFacts) -> String {
 }
 
 fn linked(case: &Context<'_>, facts: &AzFacts) -> String {
-    const NAMED: usize = 5;
+    const MAX_SHOWN_NETWORKS: usize = 5;
     let Some(resource) = Resource::of(case) else { return String::new() };
     let links: Vec<_> = facts.links.iter().filter(|link| link.zone == resource.zone).collect();
     if let Some(first) = links.first() {
-        let names: Vec<&str> =
-            links.iter().filter_map(|link| link.network_id.as_deref()).map(name_in_id).take(NAMED).collect();
+        let names: Vec<&str> = links
+            .iter()
+            .filter_map(|link| link.network_id.as_deref())
+            .map(name_in_id)
+            .take(MAX_SHOWN_NETWORKS)
+            .collect();
         let falls_back = links.iter().find(|link| link.falls_back == Some(true));
         let falls_back = falls_back.and_then(|link| link.network_id.as_deref()).map_or_else(String::new, |network| {
             format!(" The link to {} falls back to public DNS for a name that the zone lacks.", name_in_id(network))

@@ -1,4 +1,4 @@
-//! What is said of nodes, told apart from what looks like it.
+//! Findings about nodes, each beside the state that resembles it.
 
 use std::time::Duration;
 

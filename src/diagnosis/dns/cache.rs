@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::known_server::KnownServer;
-use super::views::{Views, called};
+use super::views::{Views, view_label};
 use crate::diagnosis::Context;
 use crate::observation::View;
 use crate::observation::dns::ChainRecord;
@@ -12,7 +12,7 @@ use crate::observation::dns::ChainRecord;
 /// own, and when it is gone if a cache keeps it.
 pub(super) fn cache_evidence(case: &Context<'_>, views: &Views<'_>, bad: &View, good: &View) -> String {
     let over = outlives_ttl(bad).unwrap_or_else(|| expires_at_text(case, bad, good));
-    format!("{}{over}{}", outlives(views, bad, good), stale(bad))
+    format!("{}{over}{}", exceeds_zone_ttl(views, bad, good), stale_note(bad))
 }
 
 /// The same wrong answer long after any time to live that it had: no use to wait for it.
@@ -31,7 +31,7 @@ fn outlives_ttl(bad: &View) -> Option<String> {
 }
 
 /// A time to live only ever falls in a cache, so one that exceeds the zone's own was made up by it.
-fn outlives(views: &Views<'_>, bad: &View, good: &View) -> String {
+fn exceeds_zone_ttl(views: &Views<'_>, bad: &View, good: &View) -> String {
     if let (Some(kept), Some(own)) = (lowest_ttl(bad), lowest_ttl(good))
         && exceeds(kept, own)
     {
@@ -45,7 +45,7 @@ fn outlives(views: &Views<'_>, bad: &View, good: &View) -> String {
             .dns()
             .filter(|view| view.view != bad.view)
             .flat_map(|view| view.chain.iter().map(move |record| (view, record)))
-            .filter(|(_, other)| is_same_set(record, other))
+            .filter(|(_, other)| same_record_set(record, other))
             .max_by_key(|(_, other)| other.ttl);
         if let Some((view, other)) = seen.filter(|(_, other)| exceeds(record.ttl, other.ttl)) {
             return format!(
@@ -53,7 +53,7 @@ fn outlives(views: &Views<'_>, bad: &View, good: &View) -> String {
                 record.record_type,
                 record.name,
                 record.ttl,
-                called(view),
+                view_label(view),
                 other.ttl
             );
         }
@@ -69,25 +69,26 @@ fn exceeds(kept: u32, own: u32) -> bool {
     kept > own.saturating_mul(2).max(USUAL_TTL)
 }
 
-fn is_same_set(a: &ChainRecord, b: &ChainRecord) -> bool {
+fn same_record_set(a: &ChainRecord, b: &ChainRecord) -> bool {
     a.name == b.name && a.record_type == b.record_type
 }
 
 /// When the first record that is not the right answer's runs out: a cache asks anew for that one,
 /// and what follows it in the chain does not matter any more.
 fn expires_at_text(case: &Context<'_>, bad: &View, good: &View) -> String {
-    let strange =
-        |record: &&ChainRecord| !good.chain.iter().any(|other| is_same_set(record, other) && record.data == other.data);
+    let strange = |record: &&ChainRecord| {
+        !good.chain.iter().any(|other| same_record_set(record, other) && record.data == other.data)
+    };
     let first = bad.chain.iter().find(strange).map(|record| record.ttl);
     let Some(left) = first.or_else(|| lowest_ttl(bad)) else { return String::new() };
     let Some(at) = case.now.after(Duration::from_secs(left.into())) else { return String::new() };
     format!(
         " If a cache keeps it, that is over in {left} s, at {at}; if {} says the same after that, it is no cache, but a zone of its own or a forwarder that asks elsewhere.",
-        called(bad)
+        view_label(bad)
     )
 }
 
-fn stale(bad: &View) -> &'static str {
+fn stale_note(bad: &View) -> &'static str {
     match KnownServer::by_address(bad) {
         Some(KnownServer::LocalDnsDefault | KnownServer::LocalDnsClusterFirst) => {
             " LocalDNS may serve an answer for another 3600 s after its time unless it is configured otherwise (serveStaleDurationInSeconds)."

@@ -2,7 +2,7 @@
 
 use super::cache;
 use super::known_server::{KnownServer, NETWORK_SERVERS, RULESETS};
-use super::views::{AnswerClass, Views, addresses, called, said};
+use super::views::{AnswerClass, Views, addresses, describe_answer, view_label};
 use super::{local_override, pod, wrong_address};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::remediation::{self, Resource};
@@ -14,8 +14,8 @@ use crate::observation::dns::ViewKind;
 
 /// The name servers of resolv.conf give different answers, and programs got a wrong one.
 pub(super) fn servers_disagree(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
-    let good = views.system.iter().copied().find(|view| views.reading(view) == AnswerClass::Expected)?;
-    let bad = views.system.iter().copied().find(|view| views.reading(view).is_wrong()).unwrap_or(views.in_use);
+    let good = views.system.iter().copied().find(|view| views.classify(view) == AnswerClass::Expected)?;
+    let bad = views.system.iter().copied().find(|view| views.classify(view).is_wrong()).unwrap_or(views.in_use);
     let more = format!(
         " Programs ask the next server when the first is slow, so what they get changes from one question to the next.{}",
         wrong_address::connection_evidence(case)
@@ -26,30 +26,30 @@ pub(super) fn servers_disagree(case: &Context<'_>, views: &Views<'_>) -> Option<
 /// Every name server in use gives the wrong answer, and a configured resolver the right one: the
 /// zone is fine, and what stands between is not.
 pub(super) fn stale_forwarder(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
-    let good = views.comparable().find(|view| views.reading(view) == AnswerClass::Expected)?;
-    let bad = views.system.iter().copied().find(|view| views.reading(view).is_wrong()).unwrap_or(views.in_use);
+    let good = views.comparable().find(|view| views.classify(view) == AnswerClass::Expected)?;
+    let bad = views.system.iter().copied().find(|view| views.classify(view).is_wrong()).unwrap_or(views.in_use);
     Some(disagreement(case, views, bad, good).more(&wrong_address::connection_evidence(case)))
 }
 
 /// The path is right, and would not be from another name server of resolv.conf.
 pub(super) fn another_server_is_wrong(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
-    let is_bad = |view: &&View| views.reading(view).is_wrong() || views.reading(view) == AnswerClass::Absent;
+    let is_bad = |view: &&View| views.classify(view).is_wrong() || views.classify(view) == AnswerClass::Absent;
     let bad = views.system.iter().copied().find(is_bad)?;
-    if let Some(good) = views.system.iter().copied().find(|view| views.reading(view) == AnswerClass::Expected) {
+    if let Some(good) = views.system.iter().copied().find(|view| views.classify(view) == AnswerClass::Expected) {
         return Some(disagreement(case, views, bad, good).more(
             " Programs got the right answer this time; they ask the next server of resolv.conf when one is slow, so the next lookup may get the wrong one.",
         ));
     }
     let subset = addresses(views.in_use).is_subset(&addresses(bad));
-    if views.reading(bad) == AnswerClass::Mixed && subset && !views.hosts_file_decides() {
+    if views.classify(bad) == AnswerClass::Mixed && subset && !views.answered_by_hosts_file() {
         return Some(wrong_address::mixed_answer(case, views, bad));
     }
-    Some(local_override::pinned_right(case, views, bad))
+    Some(local_override::right_by_override(case, views, bad))
 }
 
 /// Name servers give different addresses that all meet the expectation as far as it goes.
 pub(super) fn servers_differ(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
-    let mut expected = views.system.iter().copied().filter(|view| views.reading(view) == AnswerClass::Expected);
+    let mut expected = views.system.iter().copied().filter(|view| views.classify(view) == AnswerClass::Expected);
     let first = expected.next()?;
     let other = expected.find(|view| addresses(view).is_disjoint(&addresses(first)))?;
     let host = case.target.host.as_str();
@@ -100,7 +100,7 @@ pub(super) fn reference_contradicts(case: &Context<'_>, views: &Views<'_>) -> Op
         )
         .hint(format!(
             "compare both with the private endpoint's address, and name that one with --endpoint; then remove the copy at {}, or empty its cache",
-            called(view)
+            view_label(view)
         ))
         .commands([remediation::ask(view, host), remediation::ask(reference, host)])
         .commands(Resource::of(case).map(|resource| resource.show_record()))
@@ -109,7 +109,13 @@ pub(super) fn reference_contradicts(case: &Context<'_>, views: &Views<'_>) -> Op
 }
 
 fn summary(bad: &View, good: &View) -> String {
-    format!("{} answers {}, and {} answers {}", called(bad), said(bad), called(good), said(good))
+    format!(
+        "{} answers {}, and {} answers {}",
+        view_label(bad),
+        describe_answer(bad),
+        view_label(good),
+        describe_answer(good)
+    )
 }
 
 /// `bad` gives a wrong answer, and `good` the right one.
@@ -126,8 +132,8 @@ fn disagreement(case: &Context<'_>, views: &Views<'_>, bad: &View, good: &View) 
         ))
         .hint(format!(
             "make {} answer as {} does: flush its cache, or compare its zones",
-            called(bad),
-            called(good)
+            view_label(bad),
+            view_label(good)
         ));
     }
     if views.is_public_server(bad) {
@@ -138,7 +144,7 @@ fn disagreement(case: &Context<'_>, views: &Views<'_>, bad: &View, good: &View) 
         ))
         .hint(format!(
             "put {} in place of {} in resolv.conf (the network's or the machine's DNS settings)",
-            good.server.map_or_else(|| called(good), |server| server.ip().to_string()),
+            good.server.map_or_else(|| view_label(good), |server| server.ip().to_string()),
             at.as_deref().unwrap_or("it")
         ));
     }
@@ -196,7 +202,7 @@ pub(super) fn set_right(case: &Context<'_>, bad: &View, good: &View) -> (String,
         ),
         Some(KnownServer::AzureDns) | None => {
             let at = bad.server.map_or_else(
-                || if bad.kind == ViewKind::Libc { "the name server in use".to_owned() } else { called(bad) },
+                || if bad.kind == ViewKind::Libc { "the name server in use".to_owned() } else { view_label(bad) },
                 |server| server.ip().to_string(),
             );
             let hint = if good.is_azure_dns() {
@@ -204,8 +210,8 @@ pub(super) fn set_right(case: &Context<'_>, bad: &View, good: &View) -> (String,
             } else {
                 format!(
                     "make {} answer as {} does: {} or where the other one forwards it, and flush its cache",
-                    called(bad),
-                    called(good),
+                    view_label(bad),
+                    view_label(good),
                     remediation::forward(&zone, "", &to)
                 )
             };
@@ -215,7 +221,7 @@ pub(super) fn set_right(case: &Context<'_>, bad: &View, good: &View) -> (String,
 }
 
 fn called_known(view: &View, server: KnownServer) -> String {
-    let at = view.server.map_or_else(|| called(view), |server| server.ip().to_string());
+    let at = view.server.map_or_else(|| view_label(view), |server| server.ip().to_string());
     server.name().map_or_else(|| format!("the program at {at}"), |name| format!("{name} ({at})"))
 }
 
@@ -226,7 +232,7 @@ fn azure_dns_differs(case: &Context<'_>, views: &Views<'_>, azure: &View, good: 
     let zone = zone(case, azure, good);
     let resource = Resource::of(case);
     let alone = views.system.iter().all(|view| view.is_azure_dns());
-    let unlinked = views.reading(azure) == AnswerClass::Public;
+    let unlinked = views.classify(azure) == AnswerClass::Public;
     let (what, link) = if unlinked {
         ("this virtual network is not linked to the zone", format!("link this virtual network to {zone}"))
     } else {
@@ -240,7 +246,7 @@ fn azure_dns_differs(case: &Context<'_>, views: &Views<'_>, azure: &View, good: 
     let (code, summary) = if unlinked && alone {
         (
             Code::PrivateZoneNotSeen,
-            format!("{host} leads to {}: this virtual network is not linked to {zone}", said(views.in_use)),
+            format!("{host} leads to {}: this virtual network is not linked to {zone}", describe_answer(views.in_use)),
         )
     } else {
         (Code::ResolverDisagreement, summary(azure, good))
@@ -251,14 +257,14 @@ fn azure_dns_differs(case: &Context<'_>, views: &Views<'_>, azure: &View, good: 
         summary,
         format!(
             "{AZURE_DNS} is Azure's own resolver, and answers {}: {what}, or a DNS forwarding ruleset that is linked to it sends the name elsewhere (a ruleset outranks a zone). {} answers {}, so the zone and its record exist.",
-            said(azure),
-            capitalized(&called(good)),
-            said(good)
+            describe_answer(azure),
+            capitalized(&view_label(good)),
+            describe_answer(good)
         ),
     )
     .hint(format!(
         "{link}, or set its DNS servers to {}{}",
-        good.server.map_or_else(|| called(good), |server| server.ip().to_string()),
+        good.server.map_or_else(|| view_label(good), |server| server.ip().to_string()),
         if alone { "" } else { " alone" }
     ))
     .commands([remediation::ask(azure, host.as_str()), remediation::ask(good, host.as_str())])

@@ -1,6 +1,6 @@
 //! DNS filters: a policy of Azure's resolver, and filters that answer with an address that no machine has.
 
-use super::views::{Views, called, right_answers, said};
+use super::views::{Views, describe_answer, right_answers, view_label};
 use super::wrong_address;
 use crate::address::ReservedUse;
 use crate::azure::AZURE_DNS;
@@ -25,7 +25,7 @@ pub(super) fn blocked_by_policy(case: &Context<'_>, views: &Views<'_>) -> Option
             format!("a DNS security policy of Azure blocks {host}"),
             format!(
                 "The chain that {} gives leads to {BLOCK_POLICY}: Azure's resolver answers so where a DNS security policy that is linked to {network} has a rule that blocks the name.{}",
-                called(view),
+                view_label(view),
                 right_answers(views)
             ),
         )
@@ -58,7 +58,7 @@ pub(super) fn sinkhole(case: &Context<'_>, views: &Views<'_>) -> Option<Finding>
         Finding::new(
             Code::DnsSinkhole,
             Severity::Error,
-            format!("{host} leads to {}: a DNS filter blocks the name", said(views.in_use)),
+            format!("{host} leads to {}: a DNS filter blocks the name", describe_answer(views.in_use)),
             format!(
                 "No machine has that address. A DNS filter (response policy zone, blocklist) answers so for a name that it blocks. On Linux a connection to it goes to this machine itself, so nothing that answers there is the cache.{}{}",
                 right_answers(views),
@@ -68,7 +68,7 @@ pub(super) fn sinkhole(case: &Context<'_>, views: &Views<'_>) -> Option<Finding>
         .hint(format!(
             "allow {} in the DNS filter of {}; it must reach {AZURE_DNS} or the resolver that sees the private zone",
             remediation::suffix_of(case),
-            called(server)
+            view_label(server)
         ))
         .commands([remediation::ask(server, host.as_str())])
         .commands(decide),

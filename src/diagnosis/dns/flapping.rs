@@ -1,7 +1,7 @@
 //! One server that says now this, now that: no single answer shows it, several tries do.
 
 use super::known_server::KnownServer;
-use super::views::{AnswerClass, Views, called};
+use super::views::{AnswerClass, Views, view_label};
 use super::wrong_address;
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::remediation::{self, Resource};
@@ -15,12 +15,9 @@ use crate::plan::MAX_TRIES;
 /// A server in use gives right and wrong answers in turn. It comes before every comparison of views:
 /// what such a server said once is no ground for one.
 pub(super) fn diagnose(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
-    let view = views
-        .system
-        .iter()
-        .copied()
-        .find(|view| is_now_wrong(views, view))
-        .or_else(|| Some(views.in_use).filter(|view| is_now_wrong(views, view) && !servers_explain(views, view)))?;
+    let view = views.system.iter().copied().find(|view| gives_right_and_wrong(views, view)).or_else(|| {
+        Some(views.in_use).filter(|view| gives_right_and_wrong(views, view) && !servers_differ_steadily(views, view))
+    })?;
     let zone = Resource::of(case).map_or_else(|| "the zone".to_owned(), |resource| resource.zone);
     let known = KnownServer::of(case, view);
     let hint = match (known, view.kind, case.expectation.path) {
@@ -49,12 +46,12 @@ pub(super) fn diagnose(case: &Context<'_>, views: &Views<'_>) -> Option<Finding>
     let finding = Finding::new(
         Code::FlappingAnswer,
         Severity::Error,
-        format!("{} changes its answer: {}", called(view), counted(&view.tries)),
+        format!("{} changes its answer: {}", view_label(view), counts_text(&view.tries)),
         format!(
             "Asked the same {} times, one question after the other; programs get now the one answer, now the other.{} {}{}",
             total(&view.tries),
-            others(views, view),
-            why(known, view),
+            other_views_text(views, view),
+            likely_cause(known, view),
             wrong_address::connection_evidence(case)
         ),
     )
@@ -69,12 +66,12 @@ pub(super) fn diagnose(case: &Context<'_>, views: &Views<'_>) -> Option<Finding>
 /// Answers that change without harm now: at a resolver that nobody here uses, or among addresses
 /// that all meet the expectation as far as it goes.
 pub(super) fn remark(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
-    if let Some(view) = views.comparable().find(|view| is_now_wrong(views, view)) {
+    if let Some(view) = views.comparable().find(|view| gives_right_and_wrong(views, view)) {
         return Some(
             Finding::new(
                 Code::FlappingAnswer,
                 Severity::Warning,
-                format!("{} changes its answer: {}", called(view), counted(&view.tries)),
+                format!("{} changes its answer: {}", view_label(view), counts_text(&view.tries)),
                 format!("No program here asks it; it was asked for comparison, {} times.", total(&view.tries)),
             )
             .hint("compare the servers behind that address, before anybody depends on it")
@@ -86,7 +83,7 @@ pub(super) fn remark(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     }
     let in_use = views.system.iter().copied().chain([views.in_use]);
     let view = in_use.into_iter().find(|view| {
-        let all_met = view.tries.iter().all(|tries| views.reading_of(tries) == AnswerClass::Expected);
+        let all_met = view.tries.iter().all(|tries| views.classify_group(tries) == AnswerClass::Expected);
         all_met
             && view.tries.iter().skip(1).any(|tries| view.tries.first().is_some_and(|first| !first.agrees_with(tries)))
     })?;
@@ -94,7 +91,7 @@ pub(super) fn remark(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
         Finding::new(
             Code::FlappingAnswer,
             Severity::Info,
-            format!("{} gives different addresses in turn: {}", called(view), counted(&view.tries)),
+            format!("{} gives different addresses in turn: {}", view_label(view), counts_text(&view.tries)),
             "Every one is private, so all meet the expectation as far as it goes; which is the endpoint's cannot be told.",
         )
         .hint("say which address is expected with --endpoint"),
@@ -102,20 +99,20 @@ pub(super) fn remark(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
 }
 
 /// At least two different final words, one of them wrong. A failed try is lost, and no answer.
-fn is_now_wrong(views: &Views<'_>, view: &View) -> bool {
+fn gives_right_and_wrong(views: &Views<'_>, view: &View) -> bool {
     // A saved record may hold more than a probe makes.
     let answers: Vec<&RepeatGroup> =
         view.tries.iter().filter(|tries| tries.outcome.is_final()).take(usize::from(MAX_TRIES)).collect();
     answers.iter().any(|one| {
-        let reading = views.reading_of(one);
+        let reading = views.classify_group(one);
         (reading.is_wrong() || reading == AnswerClass::Absent)
-            && answers.iter().any(|other| views.reading_of(other) != reading && !other.agrees_with(one))
+            && answers.iter().any(|other| views.classify_group(other) != reading && !other.agrees_with(one))
     })
 }
 
 /// Whether the C library gets different answers because its servers differ: each of its answers is one
 /// that a server gave. Then the servers are the finding.
-fn servers_explain(views: &Views<'_>, view: &View) -> bool {
+fn servers_differ_steadily(views: &Views<'_>, view: &View) -> bool {
     let given_by_a_server = |group: &RepeatGroup| {
         views.system.iter().any(|server| {
             let answer = RepeatGroup::of(server);
@@ -125,7 +122,7 @@ fn servers_explain(views: &Views<'_>, view: &View) -> bool {
     view.kind == ViewKind::Libc && view.tries.iter().filter(|group| group.outcome.is_final()).all(given_by_a_server)
 }
 
-fn why(known: Option<KnownServer>, view: &View) -> String {
+fn likely_cause(known: Option<KnownServer>, view: &View) -> String {
     if view.kind == ViewKind::Libc {
         return "The name servers, asked directly, are steady, so the change is made on this machine (a cache, or several sources of nsswitch.conf), or by a server that changes its answer only now and then.".to_owned();
     }
@@ -143,18 +140,18 @@ fn why(known: Option<KnownServer>, view: &View) -> String {
     )
 }
 
-/// What the other views said, as often as they were asked.
-fn others(views: &Views<'_>, view: &View) -> String {
+/// What the other views describe_answer, as often as they were asked.
+fn other_views_text(views: &Views<'_>, view: &View) -> String {
     std::iter::once(views.in_use)
         .chain(views.dns())
         .filter(|other| other.view != view.view && !other.tries.is_empty())
         .take(4)
-        .map(|other| format!(" {}: {}.", capitalized(&called(other)), counted(&other.tries)))
+        .map(|other| format!(" {}: {}.", capitalized(&view_label(other)), counts_text(&other.tries)))
         .collect()
 }
 
 fn server(view: &View) -> String {
-    view.server.map_or_else(|| called(view), |server| server.ip().to_string())
+    view.server.map_or_else(|| view_label(view), |server| server.ip().to_string())
 }
 
 fn total(tries: &[RepeatGroup]) -> u32 {
@@ -162,24 +159,24 @@ fn total(tries: &[RepeatGroup]) -> u32 {
 }
 
 /// `3 × 10.60.4.5, 2 × 20.50.1.10`, at most six of them.
-fn counted(tries: &[RepeatGroup]) -> String {
-    const SHOWN: usize = 6;
+fn counts_text(tries: &[RepeatGroup]) -> String {
+    const MAX_SHOWN: usize = 6;
     let mut parts: Vec<String> = tries
         .iter()
-        .take(SHOWN)
+        .take(MAX_SHOWN)
         .map(|tries| {
             let ips: Vec<String> = tries.addresses.iter().take(4).map(|address| address.ip.to_string()).collect();
             let more = if tries.addresses.len() > 4 { " and more" } else { "" };
-            let said = match (ips.is_empty(), &tries.rcode) {
+            let answer = match (ips.is_empty(), &tries.rcode) {
                 (false, _) => ips.join(" + ") + more,
                 (true, Some(rcode)) if rcode != "NOERROR" => rcode.clone(),
                 (true, _) => tries.outcome.as_str().replace('_', " "),
             };
-            format!("{} × {said}", tries.count)
+            format!("{} × {answer}", tries.count)
         })
         .collect();
-    if tries.len() > SHOWN {
-        parts.push(format!("{} other answers", tries.len() - SHOWN));
+    if tries.len() > MAX_SHOWN {
+        parts.push(format!("{} other answers", tries.len() - MAX_SHOWN));
     }
     parts.join(", ")
 }

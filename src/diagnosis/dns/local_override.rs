@@ -1,6 +1,6 @@
 //! What this machine does to DNS: the hosts file, another source of nsswitch.conf, a cache of its own.
 
-use super::views::{AnswerClass, Views, addresses, called, said, word};
+use super::views::{AnswerClass, Views, addresses, answer_word, describe_answer, view_label};
 use crate::diagnosis::remediation;
 use crate::diagnosis::text::listed;
 use crate::diagnosis::{Code, Context, Finding, Severity};
@@ -8,24 +8,29 @@ use crate::observation::View;
 
 /// This machine answers its programs otherwise than its name servers do, and wrongly.
 pub(super) fn overridden(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
-    let pinned = views.hosts_file_decides();
+    let pinned = views.answered_by_hosts_file();
     // A pin that says what the name servers say is no cause; without them to compare with, it is one.
     let servers_agree = views.system.iter().any(|view| view.outcome.is_final() && !disjoint(view, views.in_use));
     // Without a pin, another public address is no override: the zone is at fault at the servers already.
-    let reading = views.reading(views.in_use);
-    let alike = views.system.iter().any(|view| view.outcome.is_final() && views.reading(view) == reading);
-    let stands_alone = views.libc_stands_alone() && !alike;
+    let reading = views.classify(views.in_use);
+    let alike = views.system.iter().any(|view| view.outcome.is_final() && views.classify(view) == reading);
+    let stands_alone = views.libc_differs_from_servers() && !alike;
     if !(stands_alone || (pinned && !servers_agree)) {
         return None;
     }
     let host = &case.target.host;
     let server = views.system.iter().copied().find(|view| view.outcome.is_final()).or_else(|| views.dns().next());
-    let dns =
-        server.map_or_else(|| "no name server was asked".to_owned(), |view| format!("{} {}", called(view), word(view)));
+    let dns = server.map_or_else(
+        || "no name server was asked".to_owned(),
+        |view| format!("{} {}", view_label(view), answer_word(view)),
+    );
     let summary = if server.is_some_and(|view| view.outcome.is_final()) {
-        format!("programs here get {} for {host}, which is not what DNS says", said(views.in_use))
+        format!("programs here get {} for {host}, which is not what DNS says", describe_answer(views.in_use))
     } else {
-        format!("programs here get {} for {host} from the hosts file, and DNS has no say", said(views.in_use))
+        format!(
+            "programs here get {} for {host} from the hosts file, and DNS has no say",
+            describe_answer(views.in_use)
+        )
     };
     let finding = Finding::new(
         Code::OverriddenLocally,
@@ -33,7 +38,7 @@ pub(super) fn overridden(case: &Context<'_>, views: &Views<'_>) -> Option<Findin
         summary,
         format!(
             "The C library answers {}; {dns}. {}{}",
-            said(views.in_use),
+            describe_answer(views.in_use),
             evidence(views),
             super::wrong_address::connection_evidence(case)
         ),
@@ -53,7 +58,7 @@ pub(super) fn overridden(case: &Context<'_>, views: &Views<'_>) -> Option<Findin
 }
 
 /// Every name server has an address, and programs get none.
-pub(super) fn withheld(case: &Context<'_>, views: &Views<'_>, server: &View) -> Finding {
+pub(super) fn address_missing_locally(case: &Context<'_>, views: &Views<'_>, server: &View) -> Finding {
     let host = &case.target.host;
     Finding::new(
         Code::OverriddenLocally,
@@ -62,8 +67,8 @@ pub(super) fn withheld(case: &Context<'_>, views: &Views<'_>, server: &View) -> 
         format!(
             "The C library says {}; {} answers {}. The sources or their order in nsswitch.conf, nscd or sssd keep it from programs; or the server answers differently from one question to the next.",
             views.in_use.reason.as_deref().unwrap_or("no address"),
-            called(server),
-            said(server)
+            view_label(server),
+            describe_answer(server)
         ),
     )
     .hint(COMPARE)
@@ -71,7 +76,7 @@ pub(super) fn withheld(case: &Context<'_>, views: &Views<'_>, server: &View) -> 
 }
 
 /// Programs get the right address while DNS says something else.
-pub(super) fn pinned_right(case: &Context<'_>, views: &Views<'_>, dns: &View) -> Finding {
+pub(super) fn right_by_override(case: &Context<'_>, views: &Views<'_>, dns: &View) -> Finding {
     let host = &case.target.host;
     Finding::new(
         Code::OverriddenLocally,
@@ -79,9 +84,9 @@ pub(super) fn pinned_right(case: &Context<'_>, views: &Views<'_>, dns: &View) ->
         format!("programs here get the expected address for {host} although DNS says otherwise"),
         format!(
             "The C library answers {}; {} answers {}. {}",
-            said(views.in_use),
-            called(dns),
-            said(dns),
+            describe_answer(views.in_use),
+            view_label(dns),
+            describe_answer(dns),
             evidence(views)
         ),
     )
@@ -91,16 +96,21 @@ pub(super) fn pinned_right(case: &Context<'_>, views: &Views<'_>, dns: &View) ->
 
 /// Programs get one private address and DNS has another, and nobody said which is the endpoint's.
 pub(super) fn differs(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
-    if !views.libc_stands_alone() {
+    if !views.libc_differs_from_servers() {
         return None;
     }
-    let dns = views.system.iter().copied().find(|view| views.reading(view) == AnswerClass::Expected)?;
+    let dns = views.system.iter().copied().find(|view| views.classify(view) == AnswerClass::Expected)?;
     let host = &case.target.host;
     Some(
         Finding::new(
             Code::OverriddenLocally,
             Severity::Warning,
-            format!("programs here get {} for {host}, and {} answers {}", said(views.in_use), called(dns), said(dns)),
+            format!(
+                "programs here get {} for {host}, and {} answers {}",
+                describe_answer(views.in_use),
+                view_label(dns),
+                describe_answer(dns)
+            ),
             format!(
                 "Both meet the expectation as far as it goes, so it cannot be told which is the endpoint's. {}",
                 evidence(views)
@@ -113,11 +123,11 @@ pub(super) fn differs(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> 
 
 /// The hosts file pins what DNS says today; it will not follow DNS tomorrow.
 pub(super) fn pinned(case: &Context<'_>, views: &Views<'_>, cause: Option<&Finding>) -> Option<Finding> {
-    if !views.hosts_file_decides() {
+    if !views.answered_by_hosts_file() {
         return None;
     }
     let summary = format!("{} pins {}; programs here do not ask DNS for it", lines(views), case.target.host);
-    let wrong = cause.is_some() || views.reading(views.in_use) != AnswerClass::Expected;
+    let wrong = cause.is_some() || views.classify(views.in_use) != AnswerClass::Expected;
     let finding = if wrong {
         Finding::new(
             Code::OverriddenLocally,
@@ -146,7 +156,7 @@ fn disjoint(a: &View, b: &View) -> bool {
 }
 
 fn evidence(views: &Views<'_>) -> String {
-    if views.hosts_file_decides() {
+    if views.answered_by_hosts_file() {
         return format!("It comes from {}.", lines(views));
     }
     let steady = views.system.iter().filter_map(|view| match view.tries.as_slice() {
@@ -156,7 +166,7 @@ fn evidence(views: &Views<'_>) -> String {
     if let Some((view, count)) = steady.into_iter().next() {
         return format!(
             "The hosts file does not name it, and {} gave the same answer {count} times, so it is a cache on this machine or another source of nsswitch.conf.",
-            called(view)
+            view_label(view)
         );
     }
     "The hosts file does not name it, so it is a cache or another source of nsswitch.conf, or a server that answers differently from one question to the next; one probe cannot tell which.".to_owned()

@@ -1,6 +1,6 @@
 //! The view in use gave a final word: there is no address.
 
-use super::views::{AnswerClass, Views, called, said};
+use super::views::{AnswerClass, Views, describe_answer, view_label};
 use super::{disagree, known_server, local_override};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::remediation::{self, Resource};
@@ -23,17 +23,17 @@ fn is_negative(view: &View) -> bool {
 
 /// One name server has the right address, another says that there is none; glibc believes the first.
 fn servers_split(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
-    let good = views.system.iter().copied().find(|view| views.reading(view) == AnswerClass::Expected)?;
+    let good = views.system.iter().copied().find(|view| views.classify(view) == AnswerClass::Expected)?;
     let bad = views.system.iter().copied().find(|view| is_negative(view))?;
     let host = case.target.host.as_str();
     Some(
         Finding::new(
             Code::ResolverDisagreement,
             Severity::Error,
-            format!("{} answers {}, and {} answers {}", called(bad), said(bad), called(good), said(good)),
+            format!("{} answers {}, and {} answers {}", view_label(bad), describe_answer(bad), view_label(good), describe_answer(good)),
             "The file resolv.conf names both. The C library takes the first final word, and \"no such address\" is one: it does not ask the next server.",
         )
-        .hint(format!("make {} serve the same zones as {}", called(bad), called(good)))
+        .hint(format!("make {} serve the same zones as {}", view_label(bad), view_label(good)))
         .commands([remediation::ask(bad, host), remediation::ask(good, host)]),
     )
 }
@@ -44,12 +44,12 @@ fn library_alone(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
         return None;
     }
     let server = views.system.iter().copied().find(|view| view.outcome == ViewOutcome::Answered)?;
-    Some(local_override::withheld(case, views, server))
+    Some(local_override::address_missing_locally(case, views, server))
 }
 
 /// The servers in use have no address, and a configured resolver gives the expected one.
 fn elsewhere_present(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
-    let good = views.comparable().find(|view| views.reading(view) == AnswerClass::Expected)?;
+    let good = views.comparable().find(|view| views.classify(view) == AnswerClass::Expected)?;
     let bad = views.system.iter().copied().find(|view| is_negative(view)).unwrap_or(views.in_use);
     let host = case.target.host.as_str();
     let (what, hint, commands) = disagree::set_right(case, bad, good);
@@ -60,7 +60,7 @@ fn elsewhere_present(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
             ),
             format!(
                 "look at the zones and rulesets that are linked to this virtual network, or set its DNS servers to {}",
-                good.server.map_or_else(|| called(good), |server| server.ip().to_string())
+                good.server.map_or_else(|| view_label(good), |server| server.ip().to_string())
             ),
             vec![known_server::NETWORK_SERVERS.to_owned(), known_server::RULESETS.to_owned()],
         )
@@ -77,8 +77,14 @@ fn elsewhere_present(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
         Finding::new(
             Code::ResolverDisagreement,
             Severity::Error,
-            format!("{} answers {}, and {} answers {}", called(bad), said(bad), called(good), said(good)),
-            format!("The record exists where {} looks. {why}.", called(good)),
+            format!(
+                "{} answers {}, and {} answers {}",
+                view_label(bad),
+                describe_answer(bad),
+                view_label(good),
+                describe_answer(good)
+            ),
+            format!("The record exists where {} looks. {why}.", view_label(good)),
         )
         .hint(hint)
         .commands([remediation::ask(bad, host), remediation::ask(good, host)])
@@ -103,19 +109,23 @@ fn record_missing(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     let resource = Resource::of(case).map(|resource| resource.seen_as(&zone, &record));
     let others: String = views
         .dns()
-        .filter(|other| views.reading(other).is_wrong() && !views.is_public_resolver(other))
+        .filter(|other| views.classify(other).is_wrong() && !views.is_public_resolver(other))
         .map(|other| {
-            format!(" {} answers {}: it does not see that zone at all.", capitalized(&called(other)), said(other))
+            format!(
+                " {} answers {}: it does not see that zone at all.",
+                capitalized(&view_label(other)),
+                describe_answer(other)
+            )
         })
         .collect();
     let create = format!("create the private endpoint's DNS zone group, or the A record \"{record}\" in {zone}");
-    let not_linked = views.dns().any(|other| other.is_azure_dns() && views.reading(other) == AnswerClass::Public);
+    let not_linked = views.dns().any(|other| other.is_azure_dns() && views.classify(other) == AnswerClass::Public);
     let (linked, hint) = if not_linked {
         (
             "So the zone that lacks the record is the one that this server sees, and not one that is linked to this virtual network.",
             format!(
                 "{create}, in the zone that {} sees; or link this virtual network and have that server forward to {AZURE_DNS}",
-                called(view)
+                view_label(view)
             ),
         )
     } else {
@@ -128,8 +138,8 @@ fn record_missing(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
             format!("{name} {what}: the private zone is seen from here, and has no record for {host}"),
             format!(
                 "The name {host} is a CNAME to {name}, and {} answers {} for that. {linked} By likelihood: the DNS zone group of the private endpoint is missing; the record was deleted; it has another name (it must be \"{record}\"); an older zone of a longer name shadows the right one.{others}",
-                called(view),
-                said(view)
+                view_label(view),
+                describe_answer(view)
             ),
         )
         .hint(hint)
@@ -154,8 +164,8 @@ fn nothing_there(case: &Context<'_>, views: &Views<'_>) -> Finding {
         ViewKind::Libc => "The C library says that there is no address; it does not tell a name that does not exist from one without an address, and no DNS server was asked.".to_owned(),
         ViewKind::System | ViewKind::Resolver => format!(
             "{} answers {}. The name is misspelt, the resource was deleted, or an own copy of its parent zone lacks it.",
-            capitalized(&called(view)),
-            said(view)
+            capitalized(&view_label(view)),
+            describe_answer(view)
         ),
     };
     Finding::new(code, Severity::Error, summary, detail)

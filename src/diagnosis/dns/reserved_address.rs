@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::views::{Views, called, right_answers};
+use super::views::{Views, right_answers, view_label};
 use super::wrong_address;
 use crate::address::{AddressClass, ReservedUse, behind_nat64, reserved_range};
 use crate::diagnosis::remediation;
@@ -88,7 +88,7 @@ fn dns64(case: &Context<'_>, views: &Views<'_>, ip: IpAddr, severity: Severity) 
     )
     .hint(format!(
         "have {} leave private addresses out of DNS64 (BIND: `mapped`), or have programs here ask for A records alone (options no-aaaa in resolv.conf)",
-        called(server)
+        view_label(server)
     ))
     .commands([format!("{} AAAA", remediation::ask(server, host.as_str())), format!("getent ahosts {host}")])
 }

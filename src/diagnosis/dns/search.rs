@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::views::{Views, called};
+use super::views::{Views, view_label};
 use crate::clock::Seconds;
 use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::observation::dns::{Question, View, ViewKind};
@@ -30,7 +30,7 @@ pub(super) fn waste(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
                 "{} questions ({}) go to {} in vain before {host} itself is asked",
                 wasted.len(),
                 Seconds(took),
-                called(view)
+                view_label(view)
             ),
             format!(
                 "The name has {dots} dots, and with ndots:{ndots} a name with fewer than {ndots} is asked under the search list first: {} name{plural}, {each} for A and AAAA. Every new connection of a program pays for that.",

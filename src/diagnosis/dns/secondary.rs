@@ -1,6 +1,6 @@
 //! What is worth knowing beside the cause: servers that failed or differ without harm now.
 
-use super::views::{AnswerClass, Views, called, said};
+use super::views::{AnswerClass, Views, describe_answer, view_label};
 use super::{disagree, flapping, local_override, reserved_address, search, servers, transport, wrong_address};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::remediation;
@@ -18,7 +18,12 @@ pub(super) fn all(case: &Context<'_>, views: &Views<'_>, cause: Option<&Finding>
         }
     };
     for view in views.system.iter().copied().filter(|view| is_failed(views, view)) {
-        add(servers::of_view(case, view, Severity::Warning, " Programs wait for it before they ask the next one."));
+        add(servers::view_failure(
+            case,
+            view,
+            Severity::Warning,
+            " Programs wait for it before they ask the next one.",
+        ));
     }
     for view in views.reference_resolvers().into_iter().filter(|view| is_failed(views, view)) {
         let silent = matches!(view.outcome, ViewOutcome::Timeout | ViewOutcome::Unreachable);
@@ -34,7 +39,7 @@ pub(super) fn all(case: &Context<'_>, views: &Views<'_>, cause: Option<&Finding>
         } else {
             (Severity::Warning, " No program here asks it; it was asked for comparison.")
         };
-        add(servers::of_view(case, view, severity, more));
+        add(servers::view_failure(case, view, severity, more));
     }
     for view in views.system.iter().copied().chain(views.reference_resolvers()).filter(|view| view.udp_silent) {
         add(transport::over_tcp_only(case, view, Severity::Warning));
@@ -69,13 +74,13 @@ pub(super) fn all(case: &Context<'_>, views: &Views<'_>, cause: Option<&Finding>
 }
 
 fn is_failed(views: &Views<'_>, view: &View) -> bool {
-    view.view != views.in_use.view && views.reading(view) == AnswerClass::Failed
+    view.view != views.in_use.view && views.classify(view) == AnswerClass::Failed
 }
 
 /// A configured resolver says something else while the path in use is right.
 fn reference_differs(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     let other = views.comparable().find(|view| {
-        let reading = views.reading(view);
+        let reading = views.classify(view);
         reading.is_wrong() || reading == AnswerClass::Absent
     })?;
     let (severity, detail) = if !other.is_azure_dns() {
@@ -83,7 +88,7 @@ fn reference_differs(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
             Severity::Warning,
             "The path in use is right, and no program here asks that resolver; those who do go wrong.".to_owned(),
         )
-    } else if views.reading(other) == AnswerClass::Public {
+    } else if views.classify(other) == AnswerClass::Public {
         (
             Severity::Info,
             format!(
@@ -102,7 +107,7 @@ fn reference_differs(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
         Finding::new(
             Code::ResolverDisagreement,
             severity,
-            format!("{} answers {}, unlike {}", called(other), said(other), called(views.in_use)),
+            format!("{} answers {}, unlike {}", view_label(other), describe_answer(other), view_label(views.in_use)),
             detail,
         )
         .hint("nothing to do for this machine; look at that resolver's zone if clients ask it")

@@ -1,7 +1,7 @@
 //! The view in use gave no word at all: its servers are silent, out of reach or at fault.
 
 use super::known_server::KnownServer;
-use super::views::{AnswerClass, Views, called, said};
+use super::views::{AnswerClass, Views, describe_answer, view_label};
 use super::{failure_code, transport};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::remediation;
@@ -37,22 +37,22 @@ pub(super) fn failed(case: &Context<'_>, views: &Views<'_>) -> Finding {
         .system
         .iter()
         .copied()
-        .find(|view| views.reading(view) == AnswerClass::Failed)
+        .find(|view| views.classify(view) == AnswerClass::Failed)
         .filter(|_| views.in_use.kind == ViewKind::Libc)
         .unwrap_or(views.in_use);
     let answered: Vec<String> = views
         .dns()
         .filter(|other| other.view != view.view && other.outcome.is_final())
-        .map(|other| format!(" {} answers {}.", capitalized(&called(other)), said(other)))
+        .map(|other| format!(" {} answers {}.", capitalized(&view_label(other)), describe_answer(other)))
         .collect();
     if view.kind == ViewKind::Libc {
-        return of_library(case, view, &answered.concat());
+        return libc_failure(case, view, &answered.concat());
     }
-    of_view(case, view, Severity::Error, &answered.concat())
+    view_failure(case, view, Severity::Error, &answered.concat())
 }
 
 /// The C library failed, and no name server that was asked directly did.
-fn of_library(case: &Context<'_>, view: &View, answered: &str) -> Finding {
+fn libc_failure(case: &Context<'_>, view: &View, answered: &str) -> Finding {
     let host = &case.target.host;
     let code = failure_code(view.outcome).unwrap_or(Code::DnsServerFailure);
     let reason = view.reason.as_deref().unwrap_or("no reason given");
@@ -69,13 +69,13 @@ fn of_library(case: &Context<'_>, view: &View, answered: &str) -> Finding {
 }
 
 /// What a failed view means by itself.
-pub(super) fn of_view(case: &Context<'_>, view: &View, severity: Severity, more: &str) -> Finding {
+pub(super) fn view_failure(case: &Context<'_>, view: &View, severity: Severity, more: &str) -> Finding {
     let host = case.target.host.as_str();
     if let Some(finding) = transport::tcp_blocked(case, view, severity, more) {
         return finding;
     }
     let code = failure_code(view.outcome).unwrap_or(Code::DnsServerFailure);
-    let who = called(view);
+    let who = view_label(view);
     let reason = view.reason.as_deref().or(view.rcode.as_deref()).unwrap_or("no reason given");
     let otherwise = match view.kind {
         ViewKind::Libc | ViewKind::System => "or take it out of resolv.conf",

@@ -1,7 +1,7 @@
 //! UDP and TCP: a server that only one of the two reaches.
 
 use super::failure_code;
-use super::views::{Views, called, said};
+use super::views::{Views, describe_answer, view_label};
 use crate::diagnosis::remediation;
 use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::observation::dns::{Transport, View, ViewKind};
@@ -23,10 +23,10 @@ pub(super) fn over_tcp_only(case: &Context<'_>, view: &View, severity: Severity)
     Finding::new(
         Code::DnsTimeout,
         severity,
-        format!("{} answers over TCP only: UDP port {} brings nothing back", called(view), port(view)),
+        format!("{} answers over TCP only: UDP port {} brings nothing back", view_label(view), port(view)),
         format!(
             "Asked for {host} three times over UDP, it was silent; over TCP it answers {}. {who} A firewall lets TCP through and not UDP, or the server does not listen there.",
-            said(view)
+            describe_answer(view)
         ),
     )
     .hint(format!(
@@ -42,7 +42,7 @@ pub(super) fn tcp_blocked(case: &Context<'_>, view: &View, severity: Severity, m
     if view.transport != Some(Transport::Tcp) {
         return None;
     }
-    let (host, who, port) = (case.target.host.as_str(), called(view), port(view));
+    let (host, who, port) = (case.target.host.as_str(), view_label(view), port(view));
     let reason = view.reason.as_deref().unwrap_or("no answer");
     let closed = if code == Code::DnsTimeout { "blocked" } else { "blocked or closed" };
     let truncated = view.questions.iter().any(|question| question.truncated);

@@ -103,11 +103,11 @@ impl<'a> Views<'a> {
         })
     }
 
-    pub(super) fn reading(&self, view: &View) -> AnswerClass {
+    pub(super) fn classify(&self, view: &View) -> AnswerClass {
         AnswerClass::of(view, self.expectation)
     }
 
-    pub(super) fn reading_of(&self, tries: &RepeatGroup) -> AnswerClass {
+    pub(super) fn classify_group(&self, tries: &RepeatGroup) -> AnswerClass {
         let ips: Vec<IpAddr> = tries.addresses.iter().map(|address| address.ip).collect();
         AnswerClass::of_answer(tries.outcome, &ips, self.expectation)
     }
@@ -153,7 +153,7 @@ impl<'a> Views<'a> {
     }
 
     /// Whether the C library's answer stands in no name server's answer, though one gave a final word.
-    pub(super) fn libc_stands_alone(&self) -> bool {
+    pub(super) fn libc_differs_from_servers(&self) -> bool {
         if self.in_use.kind != ViewKind::Libc || self.in_use.outcome != ViewOutcome::Answered {
             return false;
         }
@@ -164,14 +164,14 @@ impl<'a> Views<'a> {
         // A family that only the C library has is no difference by itself, unless the hosts file adds it.
         let has_family = |ip: &IpAddr| known.iter().any(|known| known.is_ipv4() == ip.is_ipv4());
         let mut compared = addresses(self.in_use);
-        if !self.hosts_file_decides() && compared.iter().any(has_family) {
+        if !self.answered_by_hosts_file() && compared.iter().any(has_family) {
             compared.retain(has_family);
         }
         asked && !compared.is_subset(&known)
     }
 
     /// The lines of the hosts file that gave the C library its answer.
-    pub(super) fn hosts_file_decides(&self) -> bool {
+    pub(super) fn answered_by_hosts_file(&self) -> bool {
         self.in_use.outcome == ViewOutcome::Answered
             && self.in_use.hosts_file.iter().any(|entry| self.in_use.ips().any(|ip| ip == entry.ip))
     }
@@ -181,9 +181,9 @@ impl<'a> Views<'a> {
 pub(super) fn right_answers(views: &Views<'_>) -> String {
     views
         .dns()
-        .filter(|view| view.view != views.in_use.view && views.reading(view) == AnswerClass::Expected)
+        .filter(|view| view.view != views.in_use.view && views.classify(view) == AnswerClass::Expected)
         .filter(|view| addresses(view) != addresses(views.in_use))
-        .map(|view| format!(" {} answers {}.", capitalized(&called(view)), said(view)))
+        .map(|view| format!(" {} answers {}.", capitalized(&view_label(view)), describe_answer(view)))
         .collect()
 }
 
@@ -193,7 +193,7 @@ pub(super) fn addresses(view: &View) -> BTreeSet<IpAddr> {
 }
 
 /// `10.60.4.5 (private)`, or what the view says in place of addresses.
-pub(super) fn said(view: &View) -> String {
+pub(super) fn describe_answer(view: &View) -> String {
     if view.addresses.is_empty() {
         return match view.outcome {
             ViewOutcome::Answered | ViewOutcome::NoAddress => "no address".to_owned(),
@@ -213,26 +213,26 @@ pub(super) fn said(view: &View) -> String {
             }
         };
     }
-    const SHOWN: usize = 4;
+    const MAX_SHOWN: usize = 4;
     let mut parts: Vec<String> =
-        view.addresses.iter().take(SHOWN).map(|address| format!("{} ({})", address.ip, address.class)).collect();
-    if view.addresses.len() > SHOWN {
-        parts.push(format!("{} more", view.addresses.len() - SHOWN));
+        view.addresses.iter().take(MAX_SHOWN).map(|address| format!("{} ({})", address.ip, address.class)).collect();
+    if view.addresses.len() > MAX_SHOWN {
+        parts.push(format!("{} more", view.addresses.len() - MAX_SHOWN));
     }
     parts.join(", ")
 }
 
 /// `answers 10.60.4.5 (private)`, or `gives no answer (SERVFAIL)`.
-pub(super) fn word(view: &View) -> String {
+pub(super) fn answer_word(view: &View) -> String {
     if view.outcome.is_final() {
-        format!("answers {}", said(view))
+        format!("answers {}", describe_answer(view))
     } else {
-        format!("gives no answer ({})", said(view))
+        format!("gives no answer ({})", describe_answer(view))
     }
 }
 
 /// `system:10.10.0.53` as a person says it.
-pub(super) fn called(view: &View) -> String {
+pub(super) fn view_label(view: &View) -> String {
     match view.kind {
         ViewKind::Libc => "the C library".to_owned(),
         ViewKind::System => {

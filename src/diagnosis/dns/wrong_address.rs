@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::known_server::KnownServer;
 use super::pod;
-use super::views::{AnswerClass, Views, addresses, called, said};
+use super::views::{AnswerClass, Views, addresses, describe_answer, view_label};
 use crate::address::{AddressClass, ReservedUse};
 use crate::azure::{AZURE_DNS, PRIVATELINK};
 use crate::diagnosis::remediation::{self, Resource};
@@ -21,7 +21,7 @@ pub(super) fn answered_by_search_list(case: &Context<'_>, views: &Views<'_>) -> 
         .chain(views.system.iter().copied())
         .find(|view| view.answered_name.is_some() && view.outcome == ViewOutcome::Answered && addresses(view) == ips)?;
     let answered = view.answered_name.as_deref()?;
-    let expected = views.reading(views.in_use) == AnswerClass::Expected;
+    let expected = views.classify(views.in_use) == AnswerClass::Expected;
     // An address named as the expected one is right by whatever name it was found.
     if expected && !case.expectation.endpoints.is_empty() {
         return None;
@@ -32,7 +32,7 @@ pub(super) fn answered_by_search_list(case: &Context<'_>, views: &Views<'_>) -> 
         Finding::new(
             Code::UnexpectedAddress,
             if expected { Severity::Warning } else { Severity::Error },
-            format!("the search list answers for {host}: {answered} leads to {}", said(views.in_use)),
+            format!("the search list answers for {host}: {answered} leads to {}", describe_answer(views.in_use)),
             format!(
                 "A name with fewer dots than ndots is asked under the domains of the search list before it is asked as it is, any other name after that; {answered} has an address, often by a wildcard."
             ),
@@ -44,23 +44,23 @@ pub(super) fn answered_by_search_list(case: &Context<'_>, views: &Views<'_>) -> 
 
 /// The answer itself holds addresses of both kinds.
 pub(super) fn mixed(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
-    (views.reading(views.in_use) == AnswerClass::Mixed).then(|| mixed_answer(case, views, views.in_use))
+    (views.classify(views.in_use) == AnswerClass::Mixed).then(|| mixed_answer(case, views, views.in_use))
 }
 
 pub(super) fn mixed_answer(case: &Context<'_>, views: &Views<'_>, view: &View) -> Finding {
     let host = &case.target.host;
     let others: Vec<String> = views
         .comparable()
-        .filter(|view| views.reading(view) == AnswerClass::Expected)
-        .map(|view| format!(" {} answers {} only.", capitalized(&called(view)), said(view)))
+        .filter(|view| views.classify(view) == AnswerClass::Expected)
+        .map(|view| format!(" {} answers {} only.", capitalized(&view_label(view)), describe_answer(view)))
         .collect();
     Finding::new(
         Code::MixedAddresses,
         Severity::Error,
-        format!("{host} leads to addresses of both kinds: {}", said(view)),
+        format!("{host} leads to addresses of both kinds: {}", describe_answer(view)),
         format!(
             "So {} answers. Which one a client takes is its own choice (family, order, the first that answers), so some connections leave the {} path.{}",
-            called(view),
+            view_label(view),
             case.expectation.path,
             others.concat()
         ),
@@ -71,7 +71,7 @@ pub(super) fn mixed_answer(case: &Context<'_>, views: &Views<'_>, view: &View) -
 
 /// All views that count agree: the chain says whether a zone, a record or the endpoint is at fault.
 pub(super) fn zone_or_endpoint(case: &Context<'_>, views: &Views<'_>) -> Finding {
-    let reading = views.reading(views.in_use);
+    let reading = views.classify(views.in_use);
     match (case.expectation.path, reading) {
         (ExpectedPath::Public, AnswerClass::OtherKind) => return private_path(case, views),
         (ExpectedPath::Private, AnswerClass::Public | AnswerClass::OtherKind) => {}
@@ -119,7 +119,7 @@ fn zone_not_seen(case: &Context<'_>, views: &Views<'_>, view: &View) -> Finding 
     let chain = if lacking {
         format!(
             "The chain that {} gives goes through {name}, so the resource has a private endpoint; the answer in use lacks that name, so it is old or comes from an own copy of the parent zone.",
-            called(view)
+            view_label(view)
         )
     } else if leads_beyond_privatelink(view) {
         format!(
@@ -142,7 +142,7 @@ fn zone_not_seen(case: &Context<'_>, views: &Views<'_>, view: &View) -> Finding 
     Finding::new(
         Code::PrivateZoneNotSeen,
         Severity::Error,
-        format!("{host} leads to {}: the private zone {zone} is not seen from here", said(views.in_use)),
+        format!("{host} leads to {}: the private zone {zone} is not seen from here", describe_answer(views.in_use)),
         format!("{chain}{knows}{asks}{}", connection_evidence(case)),
     )
     .hint(hint)
@@ -167,11 +167,11 @@ fn azure_dns_evidence(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (S
             ),
         );
     };
-    match views.reading(azure) {
+    match views.classify(azure) {
         AnswerClass::WrongEndpoint | AnswerClass::Mixed | AnswerClass::Expected => (
             format!(
                 " {AZURE_DNS}, asked from here, answers {}: it sees a private zone, and the resolver in use does not ask it.",
-                said(azure)
+                describe_answer(azure)
             ),
             format!(
                 "have the resolver in use {}; compare the zone's record with the private endpoint's address",
@@ -182,7 +182,7 @@ fn azure_dns_evidence(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (S
         AnswerClass::Absent if azure.privatelink_zone.is_some() => (
             format!(
                 " {AZURE_DNS}, asked from here, answers {} for the privatelink name: this virtual network is linked to the zone, and the zone lacks the record. The resolver in use does not ask it. So there are two faults.",
-                said(azure)
+                describe_answer(azure)
             ),
             format!(
                 "create the private endpoint's DNS zone group or record in {zone} first; then have the resolver in use {}",
@@ -192,21 +192,21 @@ fn azure_dns_evidence(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (S
         AnswerClass::Absent => (
             format!(
                 " {AZURE_DNS}, asked from here, answers {}, without a privatelink name: a zone of the parent's name is linked to this virtual network and shadows it.",
-                said(azure)
+                describe_answer(azure)
             ),
             format!("list the private zones that are linked to this virtual network; keep {zone} alone"),
         ),
         AnswerClass::Failed if matches!(azure.outcome, ViewOutcome::Timeout | ViewOutcome::Unreachable) => (
             format!(
                 " {AZURE_DNS}, asked from here, gives no answer ({}): this is no Azure virtual network, or it is blocked. So it cannot be told which it is: the zone is not linked to the network whose resolver answers; a forwarder that does not ask {AZURE_DNS}; a stale cache; a zone of another name.",
-                said(azure)
+                describe_answer(azure)
             ),
             forward,
         ),
         AnswerClass::Failed | AnswerClass::NotReached => (
             format!(
                 " {AZURE_DNS}, asked from here, gives no usable answer ({}), so it cannot be told whether the zone is linked here.",
-                said(azure)
+                describe_answer(azure)
             ),
             format!("ask {AZURE_DNS} again; {forward}"),
         ),
@@ -217,19 +217,19 @@ fn azure_dns_evidence(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (S
 /// depends on where the name server in use stands.
 fn unlinked(views: &Views<'_>, azure: &View, zone: &str) -> (String, String) {
     let causes = "By likelihood: this virtual network is not linked to the zone; the linked zone has another name; it is linked with fallback to internet (NxDomainRedirect) and lacks the record; a DNS forwarding ruleset that is linked to this network sends the name elsewhere (a ruleset outranks a zone).";
-    let said = said(azure);
+    let answer = describe_answer(azure);
     let Some(server) = views.system.first().filter(|_| !views.system.iter().any(|view| view.is_azure_dns())) else {
         return (
-            format!(" {AZURE_DNS}, asked from here, answers {said} too: the resolver is not to blame. {causes}"),
+            format!(" {AZURE_DNS}, asked from here, answers {answer} too: the resolver is not to blame. {causes}"),
             format!(
                 "link this virtual network to {zone}; if it is linked, look at the link's resolution policy and at the zone's record"
             ),
         );
     };
-    let server = called(server);
+    let server = view_label(server);
     (
         format!(
-            " {AZURE_DNS}, asked from here, answers {said} too. {causes} That counts where {server} asks {AZURE_DNS} from this same network, as CoreDNS and node-local caches do by default; where it stands in another network, that network's link decides, or what it forwards to."
+            " {AZURE_DNS}, asked from here, answers {answer} too. {causes} That counts where {server} asks {AZURE_DNS} from this same network, as CoreDNS and node-local caches do by default; where it stands in another network, that network's link decides, or what it forwards to."
         ),
         format!("link this virtual network to {zone}, or the one from which {server} asks {AZURE_DNS}"),
     )
@@ -237,17 +237,20 @@ fn unlinked(views: &Views<'_>, azure: &View, zone: &str) -> (String, String) {
 
 fn no_private_endpoint(case: &Context<'_>, views: &Views<'_>, view: &View, resource: &Resource) -> Finding {
     let host = &case.target.host;
-    let agreeing =
-        views.dns().filter(|other| other.view != view.view && !other.chain.is_empty()).map(called).collect::<Vec<_>>();
+    let agreeing = views
+        .dns()
+        .filter(|other| other.view != view.view && !other.chain.is_empty())
+        .map(view_label)
+        .collect::<Vec<_>>();
     let alone = if agreeing.is_empty() {
         format!(
             "the chain that {} gives has none. A stale answer from before the approval looks the same, and so does a copy of the parent zone kept by hand.",
-            called(view)
+            view_label(view)
         )
     } else {
         format!(
             "the chains that {} and {} give have none. A copy of the parent zone kept by hand would look the same.",
-            called(view),
+            view_label(view),
             listed(&agreeing)
         )
     };
@@ -256,7 +259,7 @@ fn no_private_endpoint(case: &Context<'_>, views: &Views<'_>, view: &View, resou
         Severity::Error,
         format!(
             "{host} leads to {} without a privatelink name: DNS knows of no approved private endpoint",
-            said(views.in_use)
+            describe_answer(views.in_use)
         ),
         format!(
             "Azure adds a CNAME that leads into {} as soon as a private endpoint is approved, in public DNS too; {alone}{}",
@@ -285,7 +288,7 @@ fn public_path(case: &Context<'_>, views: &Views<'_>) -> Finding {
     Finding::new(
         Code::PublicPath,
         Severity::Error,
-        format!("{host} leads to {}, and a private path is expected", said(views.in_use)),
+        format!("{host} leads to {}, and a private path is expected", describe_answer(views.in_use)),
         format!("{why}{}", connection_evidence(case)),
     )
     .hint("look at the chain from here and from a network that is known to be right, and compare")
@@ -294,11 +297,11 @@ fn public_path(case: &Context<'_>, views: &Views<'_>) -> Finding {
 
 fn private_path(case: &Context<'_>, views: &Views<'_>) -> Finding {
     let host = &case.target.host;
-    let said = said(views.in_use);
+    let answer = describe_answer(views.in_use);
     Finding::new(
         Code::PrivatePath,
         Severity::Error,
-        format!("{host} leads to {said}, and a public path is expected"),
+        format!("{host} leads to {answer}, and a public path is expected"),
         "A private zone, an own copy of the zone or a hosts file answers here.",
     )
     .hint("expect the private path if that is right (--expect private); otherwise unlink the zone from this network")
@@ -334,7 +337,7 @@ fn unexpected_address(case: &Context<'_>, views: &Views<'_>) -> Finding {
     Finding::new(
         Code::UnexpectedAddress,
         Severity::Error,
-        format!("{host} leads to {}, and {} is expected", said(views.in_use), wanted(case)),
+        format!("{host} leads to {}, and {} is expected", describe_answer(views.in_use), wanted(case)),
         format!("{through}{}", connection_evidence(case)),
     )
     .hint(format!("{hint}{range}"))

@@ -12,7 +12,7 @@ pub(crate) fn posture(record: &Record) -> Vec<String> {
     let auth = facts.auth_check.as_ref().map(|attempt| match facts.auth_enforced {
         Some(true) => "authentication is enforced (NOAUTH without a credential)".to_owned(),
         Some(false) => "authentication is not enforced (PONG without a credential)".to_owned(),
-        None => format!("authentication: not told ({})", ended(attempt)),
+        None => format!("authentication: not told ({})", describe_attempt(attempt)),
     });
     let plaintext = facts.plaintext_port.as_ref().map(plaintext_port);
     let public = facts.public_access.as_ref().map(|access| public_access(access, record.expectation.public_access));
@@ -27,7 +27,7 @@ pub(crate) fn precheck(record: &Record) -> Option<String> {
 }
 
 fn plaintext_port(port: &PlaintextPort) -> String {
-    let (number, ended) = (port.port, ended(&port.attempt));
+    let (number, ended) = (port.port, describe_attempt(&port.attempt));
     match port.state {
         OpenState::Open => format!("plain-text port {number} is open ({ended})"),
         OpenState::Closed => format!("plain-text port {number} is closed ({ended})"),
@@ -37,7 +37,7 @@ fn plaintext_port(port: &PlaintextPort) -> String {
 
 fn public_access(access: &PublicEndpoint, expected: Expected) -> String {
     let address = access.address.map(|address| format!(" {address}")).unwrap_or_default();
-    let ended = ended(&access.attempt);
+    let ended = describe_attempt(&access.attempt);
     let unexpected = match (expected, access.state) {
         (Expected::Closed, OpenState::Open) => ", expected: closed",
         (Expected::Open, OpenState::Closed) => ", expected: open",
@@ -50,7 +50,7 @@ fn public_access(access: &PublicEndpoint, expected: Expected) -> String {
     }
 }
 
-fn ended(attempt: &Attempt) -> String {
+fn describe_attempt(attempt: &Attempt) -> String {
     let words = match attempt.outcome {
         AttemptOutcome::RedisAnswered => "Redis answered",
         AttemptOutcome::RedisAnsweredWithoutTls => "Redis answered without TLS",

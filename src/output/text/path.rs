@@ -7,8 +7,8 @@ use crate::output::describe::{self, Agreement};
 use crate::record::Record;
 
 /// A hostile chain stays on the screen.
-const DEEPEST: usize = 8;
-const MOST: usize = 24;
+const MAX_DEPTH: usize = 8;
+const MAX_RECORDS: usize = 24;
 
 /// The chain of the view in use, or of the one that shows best how the name leads there; what the
 /// hosts file says instead comes first.
@@ -28,7 +28,7 @@ pub(crate) fn chain_lines(record: &Record, style: &Style) -> Vec<String> {
 
 fn chain_of(record: &Record, view: &View, style: &Style) -> Vec<String> {
     let mut lines = vec![root(record, view, style)];
-    let shown = &view.chain[..view.chain.len().min(MOST)];
+    let shown = &view.chain[..view.chain.len().min(MAX_RECORDS)];
     let mut rows: Vec<(String, Option<u32>, Option<Paint>)> = Vec::new();
     let mut depth = 0;
     for (at, link) in shown.iter().enumerate() {
@@ -42,8 +42,8 @@ fn chain_of(record: &Record, view: &View, style: &Style) -> Vec<String> {
             depth += 1;
         }
     }
-    if view.chain.len() > MOST {
-        rows.push((format!("{}and {} more", branch(depth, true, style), view.chain.len() - MOST), None, None));
+    if view.chain.len() > MAX_RECORDS {
+        rows.push((format!("{}and {} more", branch(depth, true, style), view.chain.len() - MAX_RECORDS), None, None));
     } else if view.addresses.is_empty() {
         let answer = style.clean(&describe::view_answer(view));
         rows.push((format!("{}{answer}", branch(depth, true, style)), None, None));
@@ -68,7 +68,7 @@ fn root(record: &Record, view: &View, style: &Style) -> String {
     if let Some(answered) = view.answered_name.as_deref().filter(|name| *name != record.target.host.as_str()) {
         line.push_str(&format!(", answered as {}", style.clean(answered)));
     }
-    match describe::standing(&record.observation.resolution, view) {
+    match describe::agreement(&record.observation.resolution, view) {
         Agreement::InUse | Agreement::Agrees => {}
         Agreement::Differs | Agreement::Unknown => {
             let seen = format!("  (as {} sees it)", style.clean(&describe::view_name(view)));
@@ -90,7 +90,7 @@ fn answer_lines(record: &Record, view: &View, style: &Style) -> Vec<String> {
     if view.addresses.is_empty() {
         lines.push(format!("{}{}", branch(depth, true, style), style.clean(&describe::view_answer(view))));
     }
-    let shown = &view.addresses[..view.addresses.len().min(MOST)];
+    let shown = &view.addresses[..view.addresses.len().min(MAX_RECORDS)];
     for (at, address) in shown.iter().enumerate() {
         let by = view.hosts_file.iter().find(|entry| entry.ip == address.ip);
         let by = by.map(|entry| style.clean(&format!(", {} line {}", entry.file, entry.line))).unwrap_or_default();
@@ -125,5 +125,5 @@ fn branch(depth: usize, is_last: bool, style: &Style) -> String {
         (false, true) => "`- ",
         (false, false) => "|- ",
     };
-    format!("{:indent$}{corner}", "", indent = 3 * depth.min(DEEPEST))
+    format!("{:indent$}{corner}", "", indent = 3 * depth.min(MAX_DEPTH))
 }

@@ -29,7 +29,7 @@ pub(super) fn chain(record: &Record) -> Markup {
                         @if let Some(answered) = view.answered_name.as_deref().filter(|name| *name != host) {
                             " " span class="note" { "answered as" } " " code { (answered) }
                         }
-                        @if matches!(describe::standing(resolution, view), Agreement::Differs | Agreement::Unknown) {
+                        @if matches!(describe::agreement(resolution, view), Agreement::Differs | Agreement::Unknown) {
                             " " span class="note" { "as " (describe::view_name(view)) " answers it" }
                         }
                     }
@@ -124,7 +124,7 @@ fn connection(record: &Record) -> Markup {
                         @if let Some(source) = connection.source { " from " code { (source) } }
                     }
                     @for other in record.observation.other_connections.iter().take(MAX_LINKS) {
-                        li { "also " code { (other.connection.address) } ": " (describe::phases_in_a_row(&other.phases)) }
+                        li { "also " code { (other.connection.address) } ": " (describe::phase_list(&other.phases)) }
                     }
                     @if let Some(facts) = &connection.tls {
                         @if let Some(tls) = describe::tls(facts, record.started_at) { li { (tls) } }
@@ -164,7 +164,7 @@ pub(super) fn views(record: &Record) -> Markup {
 }
 
 fn view_row(record: &Record, view: &View) -> Markup {
-    let (class, mark) = match describe::standing(&record.observation.resolution, view) {
+    let (class, mark) = match describe::agreement(&record.observation.resolution, view) {
         Agreement::InUse => ("used", "◂ in use"),
         Agreement::Agrees => ("", "= agrees"),
         Agreement::Differs => ("odd", "≠ differs"),

@@ -139,7 +139,7 @@ fn finding(finding: &Finding) -> Markup {
 /// The phases on a time axis: each bar starts where the one before ended.
 fn phases(record: &Record) -> Markup {
     let phases = &record.observation.phases;
-    let shown = describe::phases_told(phases);
+    let shown = describe::shown_phases(phases);
     let took = |phase| describe::phase_state(phases, phase).took().map(|took| took.0).unwrap_or_default();
     let total: Duration = shown.iter().map(|phase| took(*phase)).sum();
     let mut start = Duration::ZERO;
