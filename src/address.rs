@@ -6,18 +6,34 @@
 
 mod reserved;
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, IntoStaticStr};
 
 pub use self::reserved::{ReservedUse, behind_nat64, reserved_range};
 
 /// The class of an address, a closed list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    Display,
+    EnumIter,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum AddressClass {
     /// RFC 1918, RFC 4193 (ULA), or in the operator's own ranges.
     Private,
@@ -34,26 +50,9 @@ pub enum AddressClass {
 }
 
 impl AddressClass {
-    /// Every class, in the order of the documentation.
-    pub const ALL: [Self; 6] =
-        [Self::Private, Self::Shared, Self::LinkLocal, Self::Loopback, Self::Public, Self::Special];
-
     /// The name used in records and label values.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Private => "private",
-            Self::Shared => "shared",
-            Self::LinkLocal => "link_local",
-            Self::Loopback => "loopback",
-            Self::Public => "public",
-            Self::Special => "special",
-        }
-    }
-}
-
-impl fmt::Display for AddressClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }
 

@@ -5,11 +5,11 @@
 
 pub mod facts;
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::Display;
 
 /// Azure's virtual resolver, the same address in every virtual network.
 pub const AZURE_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16));
@@ -18,8 +18,9 @@ pub const AZURE_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16));
 pub const PRIVATELINK: &str = "privatelink";
 
 /// A Redis service, known from the suffix of the host name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Service {
     /// Azure Cache for Redis: Basic, Standard, Premium.
     AzureCacheForRedis,
@@ -76,16 +77,6 @@ impl Service {
         SUFFIXES.iter().find(|(known, _)| *known == suffix).map(|(_, service)| *service)
     }
 
-    /// The name used in records.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AzureCacheForRedis => "azure_cache_for_redis",
-            Self::AzureCacheForRedisEnterprise => "azure_cache_for_redis_enterprise",
-            Self::AzureManagedRedis => "azure_managed_redis",
-            Self::Other => "other",
-        }
-    }
-
     /// The name its vendor gives it.
     pub fn title(self) -> &'static str {
         match self {
@@ -94,12 +85,6 @@ impl Service {
             Self::AzureManagedRedis => "Azure Managed Redis",
             Self::Other => "Redis",
         }
-    }
-}
-
-impl fmt::Display for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

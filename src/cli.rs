@@ -17,10 +17,11 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
+use crate::expectation::{ExpectedPath, PublicAccess};
 use crate::output::log::{LogFormat, LogLevel};
 use crate::output::printable;
 use crate::phase::PhaseName;
-use crate::plan::{PublicAddress, Resolver};
+use crate::plan::{Addresses, AuthMethod, ClusterMode, PublicAddress, Resolver, TokenSource};
 use crate::target::HostName;
 
 pub use exit_code::ExitCode;
@@ -153,7 +154,7 @@ pub struct CheckArgs {
 
     /// The path that is expected
     #[arg(long, value_enum, value_name = "PATH", default_value_t, help_heading = EXPECTED)]
-    pub expect: Expect,
+    pub expect: ExpectedPath,
     /// The address or range that the name must lead to (repeatable)
     #[arg(long = "endpoint", value_name = "IP|CIDR", value_parser = values::range, help_heading = EXPECTED)]
     pub endpoints: Vec<IpNet>,
@@ -171,7 +172,7 @@ pub struct CheckArgs {
     pub require_auth: RequireAuth,
     /// Whether the public address should answer, as seen from here: one that does fails `closed` [default: ignore, or closed where --public-address is given]
     #[arg(long, value_enum, value_name = "STATE", help_heading = EXPECTED)]
-    pub public_access: Option<PublicState>,
+    pub public_access: Option<PublicAccess>,
     /// The public address: an IP, or auto for the answer of a --resolver in the internet [default: auto]
     #[arg(long, value_name = "IP|auto", value_parser = values::public_address, help_heading = EXPECTED)]
     pub public_address: Option<PublicAddress>,
@@ -193,7 +194,7 @@ pub struct CheckArgs {
     pub connect: Option<IpAddr>,
     /// Which addresses of the name are connected to
     #[arg(long, value_enum, value_name = "WHICH", default_value_t, help_heading = LOOKS)]
-    pub addresses: WhichAddresses,
+    pub addresses: Addresses,
     /// Trust the certificates of this PEM file, and no others
     #[arg(long, value_name = "FILE", help_heading = LOOKS)]
     pub ca_file: Option<PathBuf>,
@@ -202,7 +203,7 @@ pub struct CheckArgs {
     pub server_name: Option<HostName>,
     /// Whether the nodes that a cluster announces are connected to
     #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = LOOKS)]
-    pub cluster: ClusterChoice,
+    pub cluster: ClusterMode,
     /// Speak without TLS
     #[arg(long, conflicts_with_all = ["ca_file", "server_name"], help_heading = LOOKS)]
     pub plaintext: bool,
@@ -218,10 +219,10 @@ pub struct CheckArgs {
 
     /// How to authenticate [default: password where one is given, else none]
     #[arg(long, value_enum, value_name = "HOW", help_heading = WHO)]
-    pub auth: Option<AuthChoice>,
+    pub auth: Option<AuthMethod>,
     /// Who hands out the token of --auth entra [default: workload_identity where AZURE_FEDERATED_TOKEN_FILE is set, else azure_cli]
     #[arg(long, value_enum, value_name = "SOURCE", help_heading = WHO)]
-    pub token_source: Option<TokenChoice>,
+    pub token_source: Option<TokenSource>,
     /// The client ID of the identity that the token is for
     #[arg(long, value_name = "ID", value_parser = crate::plan::parse_client_id, help_heading = WHO)]
     pub client_id: Option<String>,
@@ -245,29 +246,6 @@ const LOOKS: &str = "How it looks";
 const WHO: &str = "Who it is";
 const WRITTEN: &str = "How it is written";
 
-/// `--expect`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Expect {
-    /// A private address
-    #[default]
-    Private,
-    /// A public address
-    Public,
-    /// Any address
-    Any,
-}
-
-/// `--public-access`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PublicState {
-    /// It must not
-    Closed,
-    /// It may: looked at and told, and nothing fails
-    Open,
-    /// It is not looked at
-    Ignore,
-}
-
 /// `--require-auth`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequireAuth {
@@ -286,49 +264,6 @@ pub enum PlaintextPort {
     Port(u16),
     /// None is looked at.
     Off,
-}
-
-/// `--addresses`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum WhichAddresses {
-    /// The first that answers, as a client does
-    #[default]
-    First,
-    /// Every one, each with its own phases
-    All,
-}
-
-/// `--cluster`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ClusterChoice {
-    /// Where the server is part of a cluster
-    #[default]
-    Auto,
-    /// Never, and the server is not asked
-    Off,
-}
-
-/// `--auth`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AuthChoice {
-    /// Keyless, whatever the environment says
-    None,
-    /// User name and password
-    Password,
-    /// A token of Entra ID
-    Entra,
-}
-
-/// `--token-source`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum TokenChoice {
-    /// The service account token of AKS workload identity, given to the token endpoint
-    WorkloadIdentity,
-    /// The metadata service of a virtual machine
-    ManagedIdentity,
-    /// Whoever is logged in with `az`
-    AzureCli,
 }
 
 /// `--output`.

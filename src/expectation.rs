@@ -1,13 +1,14 @@
 //! What the operator expects of a target; diagnosis holds the observation against it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::Display;
 
 use crate::address::{self, AddressClass};
 use crate::azure::facts::AzFacts;
@@ -15,58 +16,34 @@ use crate::clock::Seconds;
 use crate::phase::PhaseName;
 
 /// The kind of path that is expected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Display, ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ExpectedPath {
-    /// A private address: the name leads to the private endpoint.
+    /// A private address
     #[default]
     Private,
-    /// A public address.
+    /// A public address
     Public,
-    /// Any address at all.
+    /// Any address
     Any,
 }
 
-impl ExpectedPath {
-    /// The name used in records, flags and configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Private => "private",
-            Self::Public => "public",
-            Self::Any => "any",
-        }
-    }
-}
-
-impl fmt::Display for ExpectedPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// What is expected of the public address, as seen from here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Display, ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum PublicAccess {
-    /// That Redis does not answer there: one that does is an error.
+    /// Redis must not answer there
     Closed,
-    /// That it does: it is looked at and told, and fails nothing.
+    /// Report only
     Open,
-    /// Nothing: it is not looked at.
+    /// Skip the check
     #[default]
     Ignore,
 }
 
 impl PublicAccess {
-    /// The name used in records, flags and configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::Ignore => "ignore",
-        }
-    }
-
     fn is_ignored(&self) -> bool {
         *self == Self::Ignore
     }

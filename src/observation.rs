@@ -19,6 +19,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use strum::IntoEnumIterator;
+
 use crate::clock::Seconds;
 
 pub use crate::phase::{PhaseName, PhaseOutcome};
@@ -109,7 +111,7 @@ impl Phases {
     /// The phases of this probe, in order: those of every probe, and the others where they applied.
     pub fn names(&self) -> impl Iterator<Item = PhaseName> + Clone {
         let (token, cluster, posture) = (self.token.is_some(), self.cluster.is_some(), self.posture.is_some());
-        PhaseName::ALL.into_iter().filter(move |phase| match phase {
+        PhaseName::iter().filter(move |phase| match phase {
             PhaseName::Resolve | PhaseName::Connect | PhaseName::Tls | PhaseName::Auth | PhaseName::Ping => true,
             PhaseName::Token => token,
             PhaseName::Cluster => cluster,

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::Display;
 
 use crate::address::AddressClass;
 use crate::azure::AZURE_DNS;
@@ -136,22 +138,24 @@ impl ViewSelection {
 }
 
 /// Which of the resolved addresses are connected to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum Addresses {
-    /// The first one that answers, in the resolver's order, as a client does.
+    /// The first that answers, in the resolver's order, as a client does
     #[default]
     First,
-    /// Every one, each with its own phases.
+    /// Every one, each with its own phases
     All,
 }
 
 /// Whether the nodes that a cluster announces are connected to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum ClusterMode {
-    /// Where the server is part of a cluster.
+    /// Where the server is part of a cluster
     #[default]
     Auto,
-    /// Never, and the server is not asked.
+    /// Never
     Off,
 }
 
@@ -176,7 +180,19 @@ pub enum PublicAddress {
     Given(IpAddr),
 }
 
-/// Who the probe says it is.
+/// How a probe authenticates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// No authentication, ignoring the environment
+    None,
+    /// User name and password
+    Password,
+    /// A token of Entra ID
+    Entra,
+}
+
+/// How a probe authenticates, and as whom.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Auth {
     /// Nobody: `NOAUTH` proves path, TLS and that authentication is enforced.
@@ -203,33 +219,18 @@ pub struct EntraAuth {
     pub username: Option<String>,
 }
 
-/// Who hands out a token of Entra ID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+/// Where a token of Entra ID comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, Display, ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum TokenSource {
-    /// The token endpoint, for the service account token that AKS workload identity puts into a pod.
+    /// The service account token of AKS workload identity, exchanged at the token endpoint
     WorkloadIdentity,
-    /// The instance metadata service of a virtual machine.
+    /// The metadata service of a virtual machine
     ManagedIdentity,
-    /// The Azure CLI's login of this user.
+    /// The `az login` identity
     AzureCli,
-}
-
-impl TokenSource {
-    /// The name used in records and in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::WorkloadIdentity => "workload_identity",
-            Self::ManagedIdentity => "managed_identity",
-            Self::AzureCli => "azure_cli",
-        }
-    }
-}
-
-impl std::fmt::Display for TokenSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// Reads a client ID: letters, digits and `-`, as a GUID has them.

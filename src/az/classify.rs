@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use strum::IntoEnumIterator;
+
 use super::AzFiles;
 use super::tree::Node;
 use crate::azure::facts::{
@@ -172,13 +174,12 @@ fn connection(object: &Object<'_>, id: Option<String>, file: &str) -> Result<AzC
 fn status(object: &Object<'_>) -> Result<Option<ConnectionStatus>, String> {
     let Some(state) = object.object("privateLinkServiceConnectionState")? else { return Ok(None) };
     let Some(word) = state.text("status")? else { return Ok(None) };
-    let known = ConnectionStatus::ALL.into_iter().find(|status| status.as_str().eq_ignore_ascii_case(&word));
-    match known {
-        Some(status) => Ok(Some(status)),
-        None => Err(format!(
+    match word.parse() {
+        Ok(status) => Ok(Some(status)),
+        Err(_) => Err(format!(
             "{}it is no state of a connection: {} is expected",
             state.place("status"),
-            ConnectionStatus::ALL.map(ConnectionStatus::as_str).join(", ")
+            ConnectionStatus::iter().map(|status| status.to_string()).collect::<Vec<_>>().join(", ")
         )),
     }
 }

@@ -5,11 +5,11 @@
 //! secret is ever among them.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::IpAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, EnumString};
 
 use super::endpoint;
 
@@ -236,8 +236,9 @@ pub enum Switch {
 }
 
 /// The state of a private endpoint connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Display, EnumIter, EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(ascii_case_insensitive)]
 pub enum ConnectionStatus {
     /// Traffic passes.
     Approved,
@@ -247,27 +248,6 @@ pub enum ConnectionStatus {
     Rejected,
     /// The owner of the cache has taken it away.
     Disconnected,
-}
-
-impl ConnectionStatus {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Approved, Self::Pending, Self::Rejected, Self::Disconnected];
-
-    /// The name that Azure gives it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Approved => "Approved",
-            Self::Pending => "Pending",
-            Self::Rejected => "Rejected",
-            Self::Disconnected => "Disconnected",
-        }
-    }
-}
-
-impl fmt::Display for ConnectionStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 impl AzFacts {

@@ -7,16 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::values::azure_resolver;
-use super::{
-    AuthChoice, CheckArgs, ClusterChoice, Expect, PlaintextPort, PublicState, RequireAuth, TokenChoice, WhichAddresses,
-};
+use super::{CheckArgs, PlaintextPort, RequireAuth};
 use crate::az::AzFiles;
 use crate::bounded_read::FileKind;
 use crate::clock::Seconds;
-use crate::expectation::{Expectation, ExpectedPath, PublicAccess};
+use crate::expectation::{Expectation, PublicAccess};
 use crate::plan::{
-    Addresses, Auth, ClusterMode, EntraAuth, HAS_ENTRA, PasswordSource, Plan, PosturePlan, Resolver, TokenSource,
-    ViewSelection, ca_file,
+    Auth, AuthMethod, EntraAuth, HAS_ENTRA, PasswordSource, Plan, PosturePlan, Resolver, TokenSource, ViewSelection,
+    ca_file,
 };
 use crate::secret::permissions::ReadableByOthers;
 use crate::secret::{self, PASSWORD_VARIABLES, Secret};
@@ -69,19 +67,13 @@ pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
             resolvers: resolvers.clone(),
             views: views.clone(),
             connect: args.connect,
-            addresses: match args.addresses {
-                WhichAddresses::First => Addresses::First,
-                WhichAddresses::All => Addresses::All,
-            },
+            addresses: args.addresses,
             timeout: args.timeout,
             tries: args.tries,
             samples: args.samples,
             auth: credentials.auth(argument.username, argument.password)?,
             ca_file: args.ca_file.clone(),
-            cluster: match args.cluster {
-                ClusterChoice::Auto => ClusterMode::Auto,
-                ClusterChoice::Off => ClusterMode::Off,
-            },
+            cluster: args.cluster,
             posture: posture(args),
             ..Plan::new(target)
         });
@@ -140,18 +132,14 @@ fn expectation(args: &CheckArgs) -> Result<Expectation, String> {
         }
     }
     Ok(Expectation {
-        path: match args.expect {
-            Expect::Private => ExpectedPath::Private,
-            Expect::Public => ExpectedPath::Public,
-            Expect::Any => ExpectedPath::Any,
-        },
+        path: args.expect,
         endpoints: args.endpoints.clone(),
         private_ranges: args.private_ranges.clone(),
         require_auth: args.require_auth == RequireAuth::Error,
         public_access: match (args.public_access, args.public_address) {
-            (Some(PublicState::Closed), _) | (None, Some(_)) => PublicAccess::Closed,
-            (Some(PublicState::Open), _) => PublicAccess::Open,
-            (Some(PublicState::Ignore), _) | (None, None) => PublicAccess::Ignore,
+            (Some(expected), _) => expected,
+            (None, Some(_)) => PublicAccess::Closed,
+            (None, None) => PublicAccess::Ignore,
         },
         latency,
         ..Expectation::default()
@@ -215,15 +203,15 @@ impl<'a> Credentials<'a> {
     fn new(args: &'a CheckArgs, variable: Variable<'_>) -> Result<Self, String> {
         let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
         let of_entra = [("--token-source", args.token_source.is_some()), ("--client-id", args.client_id.is_some())];
-        if args.auth != Some(AuthChoice::Entra)
+        if args.auth != Some(AuthMethod::Entra)
             && let Some((flag, _)) = of_entra.into_iter().find(|(_, given)| *given)
         {
             return Err(format!("{flag} is for --auth entra"));
         }
-        if args.auth == Some(AuthChoice::Entra) && args.password_file.is_some() {
+        if args.auth == Some(AuthMethod::Entra) && args.password_file.is_some() {
             return Err("--auth entra takes a token for the password, and --password-file gives one".into());
         }
-        if args.auth == Some(AuthChoice::None) {
+        if args.auth == Some(AuthMethod::None) {
             for (flag, given) in
                 [("--password-file", args.password_file.is_some()), ("--username", args.username.is_some())]
             {
@@ -256,17 +244,17 @@ impl<'a> Credentials<'a> {
         };
         let names = || format!("--password-file, a rediss:// URL, {}", PASSWORD_VARIABLES.join(" or "));
         match (self.args.auth, source) {
-            (Some(AuthChoice::None), _) => Ok(Auth::None),
+            (Some(AuthMethod::None), _) => Ok(Auth::None),
             // A password of the environment is for other probes; one in the URL is a contradiction.
-            (Some(AuthChoice::Entra), Some(PasswordSource::Given(_))) => {
+            (Some(AuthMethod::Entra), Some(PasswordSource::Given(_))) => {
                 Err("--auth entra takes a token for the password, and the URL gives one".into())
             }
-            (Some(AuthChoice::Entra), _) => self.entra(url_username).map(Auth::Entra),
-            (None | Some(AuthChoice::Password), Some(source)) => {
+            (Some(AuthMethod::Entra), _) => self.entra(url_username).map(Auth::Entra),
+            (None | Some(AuthMethod::Password), Some(source)) => {
                 let username = self.args.username.clone().or(url_username).or_else(|| self.username.clone());
                 Ok(Auth::Password { username, source })
             }
-            (Some(AuthChoice::Password), None) => Err(format!("--auth password needs a password, from {}", names())),
+            (Some(AuthMethod::Password), None) => Err(format!("--auth password needs a password, from {}", names())),
             (None, None) if self.args.username.is_some() => {
                 Err(format!("--username needs a password, from {}", names()))
             }
@@ -282,9 +270,7 @@ impl Credentials<'_> {
             return Err("--auth entra: this build of redpath is without Entra ID".into());
         }
         let source = match self.args.token_source {
-            Some(TokenChoice::WorkloadIdentity) => TokenSource::WorkloadIdentity,
-            Some(TokenChoice::ManagedIdentity) => TokenSource::ManagedIdentity,
-            Some(TokenChoice::AzureCli) => TokenSource::AzureCli,
+            Some(source) => source,
             None if self.is_in_a_pod_with_identity => TokenSource::WorkloadIdentity,
             None => TokenSource::AzureCli,
         };

@@ -21,10 +21,10 @@ fn cli_declaration_is_consistent() {
 #[test]
 fn cli_defaults_match_contract() {
     let args = check(&["cache1"]);
-    assert_eq!((args.expect, args.output, args.color), (Expect::Private, OutputFormat::Text, ColorChoice::Auto));
+    assert_eq!((args.expect, args.output, args.color), (ExpectedPath::Private, OutputFormat::Text, ColorChoice::Auto));
     assert_eq!((args.timeout, args.samples, args.require_auth), (Duration::from_secs(5), 1, RequireAuth::Error));
     assert_eq!((args.tries, check(&["cache1", "--tries", "20"]).tries), (None, Some(20)));
-    assert_eq!((args.addresses, args.auth), (WhichAddresses::First, None));
+    assert_eq!((args.addresses, args.auth), (Addresses::First, None));
     assert_eq!(args.views, ["all"]);
     assert!(!args.strict && !args.plaintext);
 }

@@ -50,7 +50,10 @@ pub fn azure_resolver() -> Resolver {
 /// A sentence that says what would be accepted.
 pub fn latency(text: &str) -> Result<(PhaseName, Duration), String> {
     let (phase, budget) = text.split_once('=').ok_or("PHASE=TIME is expected, such as ping=5ms")?;
-    Ok((phase.parse()?, time(budget)?))
+    let known = PhaseName::ALWAYS.into_iter().find(|known| known.as_str() == phase);
+    let known =
+        known.ok_or_else(|| format!("not a phase: {} are", PhaseName::ALWAYS.map(PhaseName::as_str).join(", ")))?;
+    Ok((known, time(budget)?))
 }
 
 /// Reads the name of a file that node_exporter's textfile collector takes.

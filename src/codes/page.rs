@@ -7,6 +7,8 @@ use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 
+use strum::IntoEnumIterator;
+
 use crate::diagnosis::Code;
 use crate::phase::PhaseName;
 
@@ -107,8 +109,7 @@ pub fn index() -> String {
 
 /// The codes of each phase, in the order of the list.
 pub fn by_phase() -> impl Iterator<Item = (&'static str, impl Iterator<Item = Code>)> {
-    PhaseName::ALL
-        .into_iter()
+    PhaseName::iter()
         .map(|phase| (heading(phase), Code::ALL.iter().copied().filter(move |code| code.phase() == phase)))
         .filter(|(_, codes)| codes.clone().next().is_some())
 }

@@ -2,9 +2,9 @@
 
 use super::error::Problems;
 use super::path::Path;
-use super::raw::{RawAuth, RawMethod};
+use super::raw::RawAuth;
 use super::values;
-use crate::plan::{self, Auth, EntraAuth, HAS_ENTRA, PasswordSource, TokenSource};
+use crate::plan::{self, Auth, AuthMethod, EntraAuth, HAS_ENTRA, PasswordSource, TokenSource};
 use crate::secret;
 
 /// Gives the key its meaning; `None` where a problem was noted.
@@ -19,17 +19,17 @@ pub(super) fn resolve(raw: &RawAuth, path: &Path, problems: &mut Problems<'_>) -
         }
     };
     match raw.method {
-        RawMethod::None => {
+        AuthMethod::None => {
             refuse(&username, "none", "password");
             refuse(&of_password, "none", "password");
             refuse(&of_entra, "none", "entra");
             Some(Auth::None)
         }
-        RawMethod::Password => {
+        AuthMethod::Password => {
             refuse(&of_entra, "password", "entra");
             password(raw, path, problems)
         }
-        RawMethod::Entra => {
+        AuthMethod::Entra => {
             refuse(&of_password, "entra", "password");
             entra(raw, path, problems)
         }

@@ -7,14 +7,14 @@ use ipnet::IpNet;
 use serde_json::Value as Json;
 
 use super::raw::{
-    AllViews, Off, RawAddresses, RawAuth, RawCluster, RawConfig, RawDefaults, RawDuration, RawExpect, RawFullResolver,
-    RawLatency, RawMethod, RawMetrics, RawPlaintextPort, RawPosture, RawProbe, RawRange, RawRequireAuth, RawResolver,
-    RawTarget, RawTls, RawVantage, RawViews, RawWeb,
+    AllViews, Off, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawFullResolver, RawLatency, RawMetrics,
+    RawPlaintextPort, RawPosture, RawProbe, RawRange, RawRequireAuth, RawResolver, RawTarget, RawTls, RawVantage,
+    RawViews, RawWeb,
 };
 use super::{Config, TargetConfig};
 use crate::expectation::Expectation;
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, Auth, ClusterMode, EntraAuth, PasswordSource, PosturePlan, PublicAddress, ViewSelection};
+use crate::plan::{Auth, AuthMethod, EntraAuth, PasswordSource, PosturePlan, PublicAddress, ViewSelection};
 
 pub(super) fn to_yaml(config: &Config) -> Result<String, String> {
     let unable = |error: &dyn std::fmt::Display| format!("the configuration cannot be written as YAML: {error}");
@@ -47,7 +47,7 @@ fn raw(config: &Config) -> RawConfig {
             tries: defaults.tries,
             samples: Some(defaults.samples),
             views: Some(views(&defaults.views)),
-            addresses: Some(addresses(defaults.addresses)),
+            addresses: Some(defaults.addresses),
             expect: Some(expect(&defaults.expectation)),
             auth: auth(&defaults.auth),
             tls: Some(RawTls {
@@ -56,7 +56,7 @@ fn raw(config: &Config) -> RawConfig {
                 server_name: defaults.server_name.clone().map(String::from),
             }),
             posture: Some(posture(&defaults.expectation, defaults.posture)),
-            cluster: Some(cluster(defaults.cluster)),
+            cluster: Some(defaults.cluster),
         }),
         targets: config.targets.iter().map(target).collect(),
         web: Some(RawWeb {
@@ -86,7 +86,7 @@ fn target(config: &TargetConfig) -> RawTarget {
         tries: plan.tries,
         samples: Some(plan.samples),
         views: Some(views(&plan.views)),
-        addresses: Some(addresses(plan.addresses)),
+        addresses: Some(plan.addresses),
         expect: Some(expect(&plan.expectation)),
         expect_from: Some(config.expect_from.iter().map(|path| file(path)).collect()),
         auth: auth(&plan.auth),
@@ -100,7 +100,7 @@ fn target(config: &TargetConfig) -> RawTarget {
             RawTls { plaintext: Some(true), ..RawTls::default() }
         }),
         posture: Some(posture(&plan.expectation, plan.posture)),
-        cluster: Some(cluster(plan.cluster)),
+        cluster: Some(plan.cluster),
     }
 }
 
@@ -139,7 +139,7 @@ fn posture(expectation: &Expectation, plan: PosturePlan) -> RawPosture {
 /// can do, is left out.
 fn auth(auth: &Auth) -> Option<RawAuth> {
     let none = RawAuth {
-        method: RawMethod::None,
+        method: AuthMethod::None,
         username: None,
         password_file: None,
         password_env: None,
@@ -150,7 +150,7 @@ fn auth(auth: &Auth) -> Option<RawAuth> {
         Auth::None => return Some(none),
         Auth::Entra(EntraAuth { source, client_id, username }) => {
             return Some(RawAuth {
-                method: RawMethod::Entra,
+                method: AuthMethod::Entra,
                 username: username.clone(),
                 source: Some(*source),
                 client_id: client_id.clone(),
@@ -159,7 +159,7 @@ fn auth(auth: &Auth) -> Option<RawAuth> {
         }
         Auth::Password { username, source } => (username, source),
     };
-    let password = RawAuth { method: RawMethod::Password, username: username.clone(), ..none };
+    let password = RawAuth { method: AuthMethod::Password, username: username.clone(), ..none };
     match source {
         PasswordSource::File(path) => Some(RawAuth { password_file: Some(file(path)), ..password }),
         PasswordSource::Environment(name) => Some(RawAuth { password_env: Some(name.clone()), ..password }),
@@ -171,20 +171,6 @@ fn views(views: &ViewSelection) -> RawViews {
     match views {
         ViewSelection::All => RawViews::All(AllViews::All),
         ViewSelection::Only(names) => RawViews::Only(names.clone()),
-    }
-}
-
-fn addresses(addresses: Addresses) -> RawAddresses {
-    match addresses {
-        Addresses::First => RawAddresses::First,
-        Addresses::All => RawAddresses::All,
-    }
-}
-
-fn cluster(cluster: ClusterMode) -> RawCluster {
-    match cluster {
-        ClusterMode::Auto => RawCluster::Auto,
-        ClusterMode::Off => RawCluster::Off,
     }
 }
 

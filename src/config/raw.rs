@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::expectation::{ExpectedPath, PublicAccess};
-use crate::plan::TokenSource;
+use crate::plan::{Addresses, AuthMethod, ClusterMode, TokenSource};
 
 /// The configuration of the agent.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -99,7 +99,7 @@ pub(super) struct RawDefaults {
     pub(super) views: Option<RawViews>,
     /// Which of the resolved addresses are connected to.
     #[schemars(extend("default" = "first"))]
-    pub(super) addresses: Option<RawAddresses>,
+    pub(super) addresses: Option<Addresses>,
     /// What is expected.
     pub(super) expect: Option<RawExpect>,
     /// Who the probe says it is.
@@ -110,7 +110,7 @@ pub(super) struct RawDefaults {
     pub(super) posture: Option<RawPosture>,
     /// Whether the nodes that a cluster announces are connected to.
     #[schemars(extend("default" = "auto"))]
-    pub(super) cluster: Option<RawCluster>,
+    pub(super) cluster: Option<ClusterMode>,
 }
 
 /// What is probed.
@@ -142,7 +142,7 @@ pub(super) struct RawTarget {
     /// The views that are asked.
     pub(super) views: Option<RawViews>,
     /// Which of the resolved addresses are connected to.
-    pub(super) addresses: Option<RawAddresses>,
+    pub(super) addresses: Option<Addresses>,
     /// What is expected. Each key that is not given is that of `defaults`.
     pub(super) expect: Option<RawExpect>,
     /// Files of JSON that `az` printed: they set what is not given here, and name causes. Read when this file is.
@@ -155,7 +155,7 @@ pub(super) struct RawTarget {
     /// What is held against the server's settings. Each key that is not given is that of `defaults`.
     pub(super) posture: Option<RawPosture>,
     /// Whether the nodes that a cluster announces are connected to.
-    pub(super) cluster: Option<RawCluster>,
+    pub(super) cluster: Option<ClusterMode>,
 }
 
 /// What is expected of a target.
@@ -197,7 +197,7 @@ pub(super) struct RawLatency {
 pub(super) struct RawAuth {
     /// `none` probes without credentials, which proves the path and that authentication is enforced.
     #[schemars(extend("default" = "none"))]
-    pub(super) method: RawMethod,
+    pub(super) method: AuthMethod,
     /// The user name: Redis' own `default` unless given, and for `method: entra` the object ID of the identity.
     #[schemars(length(min = 1, max = 256))]
     pub(super) username: Option<String>,
@@ -212,15 +212,6 @@ pub(super) struct RawAuth {
     /// The client ID of the identity; that of `AZURE_CLIENT_ID` (`workload_identity`) or the system-assigned one (`managed_identity`) unless given. For `method: entra`.
     #[schemars(length(min = 1, max = 64))]
     pub(super) client_id: Option<String>,
-}
-
-/// How a probe authenticates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RawMethod {
-    None,
-    Password,
-    Entra,
 }
 
 /// How TLS is spoken, and whether.
@@ -338,26 +329,6 @@ pub(super) enum RawViews {
 #[serde(rename_all = "snake_case")]
 pub(super) enum AllViews {
     All,
-}
-
-/// Which of the resolved addresses are connected to.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RawAddresses {
-    /// The first that answers, as a client does.
-    First,
-    /// Every one.
-    All,
-}
-
-/// Whether the nodes that a cluster announces are connected to.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RawCluster {
-    /// Where the server is part of a cluster.
-    Auto,
-    /// Never.
-    Off,
 }
 
 /// A number with a unit: `5ms`, `15s`, `1m 30s`.

@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use super::error::Problems;
 use super::path::Path;
 use super::raw::{
-    KnownResolver, Off, RawAddresses, RawAuth, RawCluster, RawConfig, RawDefaults, RawDuration, RawExpect, RawMetrics,
-    RawPlaintextPort, RawPosture, RawRange, RawRequireAuth, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
+    KnownResolver, Off, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawMetrics, RawPlaintextPort,
+    RawPosture, RawRange, RawRequireAuth, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
 };
 use super::values::{self, Bounds};
 use super::{
@@ -66,12 +66,12 @@ struct Layer<'a> {
     tries: Option<u8>,
     samples: Option<u16>,
     views: Option<&'a RawViews>,
-    addresses: Option<RawAddresses>,
+    addresses: Option<Addresses>,
     expect: Option<&'a RawExpect>,
     auth: Option<&'a RawAuth>,
     tls: Option<&'a RawTls>,
     posture: Option<&'a RawPosture>,
-    cluster: Option<RawCluster>,
+    cluster: Option<ClusterMode>,
 }
 
 /// `$raw` is `RawDefaults` or `RawTarget`: serde cannot both flatten a shared part and refuse unknown keys.
@@ -109,16 +109,8 @@ impl Layer<'_> {
         if let Some(views) = self.views {
             settings.views = self::views(views, resolvers, &path.key("views"), problems);
         }
-        match self.addresses {
-            Some(RawAddresses::First) => settings.addresses = Addresses::First,
-            Some(RawAddresses::All) => settings.addresses = Addresses::All,
-            None => {}
-        }
-        match self.cluster {
-            Some(RawCluster::Auto) => settings.cluster = ClusterMode::Auto,
-            Some(RawCluster::Off) => settings.cluster = ClusterMode::Off,
-            None => {}
-        }
+        settings.addresses = self.addresses.unwrap_or(base.addresses);
+        settings.cluster = self.cluster.unwrap_or(base.cluster);
         if let Some(expect) = self.expect {
             expectation(expect, &mut settings.expectation, &path.key("expect"), problems);
         }

@@ -2,6 +2,8 @@
 
 mod posture;
 
+use strum::IntoEnumIterator;
+
 use crate::clock::{Seconds, Timestamp};
 use crate::diagnosis::Status;
 use crate::observation::cluster::{ClusterFacts, ClusterNode, NodeRole, NodeState};
@@ -83,7 +85,7 @@ pub(crate) fn shown_phases(phases: &Phases) -> Vec<PhaseName> {
                 PhaseState::NotReached(_) => false,
             }
     };
-    PhaseName::ALL.into_iter().filter(told).collect()
+    PhaseName::iter().filter(told).collect()
 }
 
 /// The state of one phase of the connection in use.

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use strum::IntoEnumIterator;
+
 use super::family::{self, Family};
 use crate::address::{self, AddressClass};
 use crate::diagnosis::Status;
@@ -69,7 +71,7 @@ pub(crate) fn before_the_first_probe(phases: impl IntoIterator<Item = PhaseName>
 /// The phases that a record alone gives an outcome to: those of every probe, and the others that ran.
 pub(crate) fn phases_of(record: &Record) -> Vec<PhaseName> {
     let ran = |phase: &PhaseName| record.observation.phases.get(*phase).took.is_some();
-    PhaseName::ALL.into_iter().filter(|phase| PhaseName::ALWAYS.contains(phase) || ran(phase)).collect()
+    PhaseName::iter().filter(|phase| PhaseName::ALWAYS.contains(phase) || ran(phase)).collect()
 }
 
 /// The facts of a record: the outcomes of these phases, `redpath_resolution_info` left out unless wanted.
@@ -158,7 +160,7 @@ fn outcomes<'r>(
 ) -> impl Iterator<Item = Sample<'r>> {
     phases.into_iter().flat_map(move |phase| {
         let outcome = of(phase);
-        PhaseOutcome::ALL.map(|each| {
+        PhaseOutcome::iter().map(move |each| {
             let fact = Sample::truth(&family::PHASE_OUTCOME, outcome == Some(each));
             fact.with("phase", phase.as_str()).with("outcome", each.as_str())
         })
@@ -172,9 +174,9 @@ fn ttl(view: &View) -> Option<Sample<'_>> {
 }
 
 fn classes(view: &View) -> impl Iterator<Item = Sample<'_>> {
-    AddressClass::ALL.into_iter().filter(|class| view.addresses.iter().any(|address| address.class == *class)).map(
-        |class| Sample::new(&family::ADDRESS_CLASS, 1.0).with("view", view.view.as_str()).with("class", class.as_str()),
-    )
+    AddressClass::iter().filter(|class| view.addresses.iter().any(|address| address.class == *class)).map(|class| {
+        Sample::new(&family::ADDRESS_CLASS, 1.0).with("view", view.view.as_str()).with("class", class.as_str())
+    })
 }
 
 fn addresses(resolution: &Resolution) -> impl Iterator<Item = Sample<'_>> {

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use strum::IntoEnumIterator;
+
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -94,8 +96,7 @@ fn expectation() -> impl Strategy<Value = Expectation> {
         |(path, endpoints, ranges, require_auth, slow, az)| {
             let nets = |texts: Vec<&str>| texts.iter().filter_map(|text| text.parse().ok()).collect();
             let budget = || Duration::from_micros(500).into();
-            let latency =
-                redpath::phase::PhaseName::ALL.into_iter().filter(|_| slow).map(|phase| (phase, budget())).collect();
+            let latency = redpath::phase::PhaseName::iter().filter(|_| slow).map(|phase| (phase, budget())).collect();
             Expectation {
                 path,
                 endpoints: nets(endpoints),
