@@ -6,8 +6,9 @@ pub mod file;
 pub mod permissions;
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use crate::lock::lock;
 use zeroize::Zeroizing;
 
 /// The environment variables that may hold a password on every command line; the first that is set wins.
@@ -18,12 +19,12 @@ static NAMED_VARIABLES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Keeps the variable from every program that is started from here on; says so by [`variables`].
 pub fn is_in_variable(name: &str) {
-    NAMED_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+    lock(&NAMED_VARIABLES).insert(name.to_owned());
 }
 
 /// Every environment variable that may hold a password: no child process is to inherit one.
 pub fn variables() -> Vec<String> {
-    let named = NAMED_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner);
+    let named = lock(&NAMED_VARIABLES);
     PASSWORD_VARIABLES.iter().map(ToString::to_string).chain(named.iter().cloned()).collect()
 }
 

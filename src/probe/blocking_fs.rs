@@ -5,8 +5,9 @@
 //! Otherwise each probe would lose a thread, until there were none for `getaddrinfo`.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use crate::lock::lock;
 use tokio::sync::Semaphore;
 
 /// The most reads of one file at a time. A read takes some microseconds.
@@ -20,7 +21,7 @@ static FILES: Mutex<Vec<(PathBuf, Arc<Semaphore>)>> = Mutex::new(Vec::new());
 
 /// The permits of a file. Files that are not being read are removed with the next call.
 fn file_permits(file: &Path) -> Arc<Semaphore> {
-    let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut files = lock(&FILES);
     files.retain(|(_, permits)| Arc::strong_count(permits) > 1);
     if let Some((_, permits)) = files.iter().find(|(known, _)| known.as_os_str() == file.as_os_str()) {
         return Arc::clone(permits);

@@ -19,7 +19,7 @@ mod http;
 mod redact;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -27,6 +27,7 @@ use tokio::sync::watch;
 pub(super) use self::cached::Token;
 use super::budget::{Budget, StopReason};
 use super::tls::Tls;
+use crate::lock::lock;
 use crate::observation::token::TokenStep;
 use crate::observation::{Phase, StoppedBy, TokenFacts, TokenFailure};
 use crate::plan::{self, Auth, EntraAuth, Plan, TokenSource};
@@ -103,7 +104,7 @@ impl Tokens {
 
     fn entry(&self, auth: &EntraAuth) -> Arc<TokenCacheEntry> {
         let identity = Identity { source: auth.source, client_id: auth.client_id.clone() };
-        let mut entries = locked(&self.entries);
+        let mut entries = lock(&self.entries);
         Arc::clone(entries.entry(identity.clone()).or_insert_with(|| Arc::new(TokenCacheEntry::new(identity))))
     }
 }
@@ -158,7 +159,7 @@ impl TokenCacheEntry {
 
     /// The cached token or failure, and starts a fetch where one is due; `None` while the first token is being fetched.
     fn current(self: &Arc<Self>, tls: &Tls) -> Option<Result<Arc<Token>, TokenFailure>> {
-        let mut state = locked(&self.state);
+        let mut state = lock(&self.state);
         let token = state.token.clone().filter(|token| !token.has_expired());
         let failure = state.failure.as_ref().filter(|failed| Instant::now() < failed.until);
         let failure = failure.map(|failed| failed.failure.clone());
@@ -175,7 +176,7 @@ impl TokenCacheEntry {
     async fn renew(self: &Arc<Self>, tls: &Tls, rejected: &Arc<Token>) -> Option<Arc<Token>> {
         let mut changed = self.changed.subscribe();
         {
-            let mut state = locked(&self.state);
+            let mut state = lock(&self.state);
             let is_current = state.token.as_ref().is_none_or(|token| Arc::ptr_eq(token, rejected));
             if is_current && !state.is_fetching {
                 if state.renewed_at.is_some_and(|at| at.elapsed() < RENEWAL_INTERVAL) {
@@ -187,7 +188,7 @@ impl TokenCacheEntry {
         }
         loop {
             {
-                let state = locked(&self.state);
+                let state = lock(&self.state);
                 if !state.is_fetching {
                     return state.token.clone().filter(|token| !Arc::ptr_eq(token, rejected));
                 }
@@ -207,7 +208,7 @@ impl TokenCacheEntry {
     }
 
     fn finish_fetch(&self, outcome: Result<Token, TokenFailure>) {
-        let mut state = locked(&self.state);
+        let mut state = lock(&self.state);
         state.is_fetching = false;
         match outcome {
             Ok(token) => {
@@ -226,7 +227,7 @@ impl TokenCacheEntry {
 
     /// The failure of the last fetch, if it failed.
     fn last_failure(&self) -> Option<TokenFailure> {
-        locked(&self.state).failure.as_ref().map(|failed| failed.failure.clone())
+        lock(&self.state).failure.as_ref().map(|failed| failed.failure.clone())
     }
 }
 
@@ -235,7 +236,7 @@ struct FetchGuard(Arc<TokenCacheEntry>);
 
 impl Drop for FetchGuard {
     fn drop(&mut self) {
-        let is_fetching = locked(&self.0.state).is_fetching;
+        let is_fetching = lock(&self.0.state).is_fetching;
         if is_fetching {
             self.0.finish_fetch(Err(self.0.stage.timeout()));
         }
@@ -249,12 +250,12 @@ struct FetchStage(Mutex<Option<(String, TokenStep)>>);
 impl FetchStage {
     #[cfg(feature = "entra")]
     fn set(&self, endpoint: &str, step: TokenStep) {
-        *locked(&self.0) = Some((endpoint.to_owned(), step));
+        *lock(&self.0) = Some((endpoint.to_owned(), step));
     }
 
     fn timeout(&self) -> TokenFailure {
         let (endpoint, step) =
-            locked(&self.0).clone().unwrap_or_else(|| ("the token source".to_owned(), TokenStep::Answer));
+            lock(&self.0).clone().unwrap_or_else(|| ("the token source".to_owned(), TokenStep::Answer));
         TokenFailure::Timeout { endpoint, step }
     }
 }
@@ -267,9 +268,4 @@ async fn fetch(identity: &Identity, tls: &Tls, stage: &Arc<FetchStage>) -> Resul
 #[cfg(not(feature = "entra"))]
 async fn fetch(_: &Identity, _: &Tls, _: &Arc<FetchStage>) -> Result<Token, TokenFailure> {
     Err(TokenFailure::NotConfigured { error: "this build of redpath is without Entra ID".to_owned() })
-}
-
-/// Locks, also after a panic of another thread: no state is left half-written.
-fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::lock::lock;
 use crate::observation::dns::{SameAnswer, View, ViewKind, ViewOutcome};
 
 /// The most answers that are remembered: the views of thousands of targets.
@@ -43,7 +44,7 @@ impl Memory {
         let addresses: BTreeSet<IpAddr> = view.ips().collect();
         let ttl = view.addresses.iter().filter_map(|address| address.ttl).max().unwrap_or_default();
         let key = Key { host: host.to_owned(), view: view.view.clone(), server: view.server };
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = lock(&self.0);
         if let Some(known) = answers.get_mut(&key).filter(|known| known.addresses == addresses) {
             known.last = now;
             known.longest_ttl = known.longest_ttl.max(ttl);

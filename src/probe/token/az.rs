@@ -9,8 +9,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
-use super::locked;
 use super::redact::{FailureSlot, redact};
+use crate::lock::lock;
 use crate::observation::TokenFailure;
 use crate::secret;
 
@@ -41,7 +41,7 @@ impl Az {
             Ok(output) => failure_of(output),
             Err(error) => TokenFailure::AzFailed { message: redact(&error.to_string(), None) },
         };
-        *locked(&self.failure) = Some(failure);
+        *lock(&self.failure) = Some(failure);
         Err(io::Error::other("az gave no token"))
     }
 }

@@ -16,8 +16,9 @@ use super::az::Az;
 use super::cached::Token;
 use super::http::{Client, METADATA_SERVICE};
 use super::redact::FailureSlot;
-use super::{FetchStage, Identity, locked};
+use super::{FetchStage, Identity};
 use crate::clock::Timestamp;
+use crate::lock::lock;
 use crate::observation::TokenFailure;
 use crate::observation::token::TokenStep;
 use crate::plan::TokenSource;
@@ -64,7 +65,7 @@ pub(super) fn token_of(
 ) -> Result<Token, TokenFailure> {
     let token = match fetched {
         Ok(token) => token,
-        Err(_) => return Err(locked(failure).take().unwrap_or_else(|| unexpected(endpoint))),
+        Err(_) => return Err(lock(failure).take().unwrap_or_else(|| unexpected(endpoint))),
     };
     let text = token.token.secret();
     if text.is_empty() || text.len() > MAX_TOKEN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {

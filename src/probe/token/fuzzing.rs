@@ -17,7 +17,8 @@ use super::az::Az;
 use super::fetch::{self, SCOPE};
 use super::http::{self, Client};
 use super::redact::FailureSlot;
-use super::{FetchStage, Token, locked};
+use super::{FetchStage, Token};
+use crate::lock::lock;
 use crate::observation::TokenFailure;
 use crate::probe::tls::Tls;
 use crate::secret::Secret;
@@ -41,7 +42,7 @@ impl<S> fmt::Debug for OpenStream<S> {
 #[async_trait::async_trait]
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> HttpClient for OpenStream<S> {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        let stream = locked(&self.stream).take();
+        let stream = lock(&self.stream).take();
         let answer = match stream {
             Some(stream) => self.client.exchange(ENDPOINT, request, stream).await,
             None => Err(TokenFailure::NotConfigured { error: "the SDK sent a second request".to_owned() }),
