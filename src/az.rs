@@ -14,6 +14,7 @@ use std::path::Path;
 use crate::azure::facts::{AzCache, AzConnection, AzDatabase, AzEndpoint, AzLink, AzRecord, AzZone, AzZoneGroup};
 use crate::bounded_read::FileKind;
 use crate::expectation::{Expectation, ExpectedPath};
+use crate::printable::printable;
 use crate::target::{HostName, Target};
 
 pub use read::MAX_BYTES;
@@ -38,7 +39,7 @@ impl AzFiles {
     /// # Errors
     /// One sentence: which file, where in it, and what is expected.
     pub fn read(path: &Path, kind: FileKind) -> Result<Self, String> {
-        let file = tree::clean(&path.display().to_string());
+        let file = printable(&path.display().to_string()).into_owned();
         read::bytes(path, kind).and_then(|bytes| Self::decode(bytes, &file)).map_err(|error| format!("{file}: {error}"))
     }
 

@@ -19,9 +19,9 @@ use ipnet::IpNet;
 
 use crate::expectation::{ExpectedPath, PublicAccess};
 use crate::output::log::{LogFormat, LogLevel};
-use crate::output::printable;
 use crate::phase::PhaseName;
 use crate::plan::{Addresses, AuthMethod, ClusterMode, PublicAddress, Resolver, TokenSource};
+use crate::printable::printable;
 use crate::target::HostName;
 
 pub use exit_code::ExitCode;

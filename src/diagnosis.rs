@@ -28,10 +28,10 @@ use crate::clock::Timestamp;
 use crate::expectation::Expectation;
 use crate::observation::Observation;
 use crate::phase::{PhaseName, PhaseOutcome};
+use crate::printable::{is_printable, printable};
 use crate::target::Target;
 
 pub use code::Code;
-pub(crate) use text::printable;
 
 /// The findings and the verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -286,12 +286,12 @@ impl Finding {
         self
     }
 
-    /// Nothing that a terminal obeys leaves in a sentence, and no command that is more than a line.
+    /// Escapes the sentences, and omits commands that would need it.
     fn clean(&mut self) {
         for text in [&mut self.summary, &mut self.detail, &mut self.hint] {
-            *text = printable(text);
+            *text = printable(text).into_owned();
         }
-        self.commands.retain(|command| !command.chars().any(char::is_control));
+        self.commands.retain(|command| is_printable(command));
     }
 }
 

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod expectation;
 pub mod phase;
 pub mod plan;
+pub mod printable;
 pub mod secret;
 pub mod target;
 pub mod vantage;

@@ -12,7 +12,6 @@ pub mod connection;
 mod context;
 mod credential;
 mod dns;
-mod escape;
 #[cfg(any(test, feature = "fuzzing"))] // in the tests so that it is compiled with every check
 pub mod fuzzing;
 mod posture;

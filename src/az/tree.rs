@@ -7,6 +7,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
+use crate::printable::printable;
+
 /// The most values that are kept: a list of thousands of resources is far below.
 const MAX_VALUES: usize = 500_000;
 
@@ -109,22 +111,6 @@ pub(super) fn parse(text: &str) -> Result<Node, String> {
     })
 }
 
-/// Text of a file with whatever a terminal would act on made visible.
-pub(super) fn clean(text: &str) -> String {
-    let acts = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    text.chars().fold(String::with_capacity(text.len()), |mut clean, c| {
-        if acts(c) {
-            clean.extend(c.escape_default())
-        } else {
-            clean.push(c)
-        }
-        clean
-    })
-}
-
 /// Reads a value and counts it.
 struct Keep<'a>(&'a Cell<usize>);
 
@@ -167,7 +153,7 @@ impl<'de> Visitor<'de> for Keep<'_> {
         if text.chars().nth(MAX_TEXT).is_some() {
             return Err(E::custom(format!("a text is too long: at most {MAX_TEXT} characters are expected")));
         }
-        Ok(Node::Text(clean(text)))
+        Ok(Node::Text(printable(text).into_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {

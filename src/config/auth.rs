@@ -5,6 +5,7 @@ use super::path::Path;
 use super::raw::RawAuth;
 use super::values;
 use crate::plan::{self, Auth, AuthMethod, EntraAuth, HAS_ENTRA, PasswordSource, TokenSource};
+use crate::printable::is_printable;
 use crate::secret;
 
 /// Gives the key its meaning; `None` where a problem was noted.
@@ -38,8 +39,8 @@ pub(super) fn resolve(raw: &RawAuth, path: &Path, problems: &mut Problems<'_>) -
 
 fn username(raw: &RawAuth, path: &Path, problems: &mut Problems<'_>) -> Option<String> {
     match &raw.username {
-        Some(name) if name.chars().any(|c| c.is_whitespace() || c.is_control()) => {
-            problems.add(&path.key("username"), "a user name has no spaces and no control characters");
+        Some(name) if name.chars().any(|c: char| c.is_whitespace()) || !is_printable(name) => {
+            problems.add(&path.key("username"), "a user name has no spaces and no characters that cannot be shown");
             None
         }
         name => name.clone(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::path::Path;
 use crate::plan::{PublicAddress, Resolver};
+use crate::printable::is_printable;
 use crate::target::HostName;
 
 /// A range of durations, with both ends.
@@ -58,7 +59,7 @@ pub(super) fn display_name(text: &str) -> Result<String, String> {
     if text.trim() != text {
         return Err("begins or ends with a space: printable characters are expected".to_owned());
     }
-    if text.chars().any(|c| c.is_control() || is_invisible(c)) {
+    if !is_printable(text) {
         return Err("has characters that cannot be seen: printable ones are expected".to_owned());
     }
     Ok(text.to_owned())
@@ -146,10 +147,8 @@ pub(super) fn label_name(name: &str) -> Result<(), String> {
 
 /// Reads the value of an operator's label.
 pub(super) fn label_value(value: &str) -> Result<(), String> {
-    if value.chars().count() > 256 || value.chars().any(char::is_control) {
-        return Err(
-            "is not the value of a label: at most 256 characters, no line breaks among them, are expected".to_owned()
-        );
+    if value.chars().count() > 256 || !is_printable(value) {
+        return Err("is not the value of a label: at most 256 printable characters are expected".to_owned());
     }
     Ok(())
 }
@@ -204,11 +203,6 @@ pub(super) fn file(text: &str) -> Result<std::path::PathBuf, String> {
         return Err("is not the path of a file: it has a line break or other control character".to_owned());
     }
     Ok(text.into())
-}
-
-/// Characters of no width, and those that turn the direction of the text (Unicode TR 36, 2.10).
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -1,24 +1,6 @@
 //! Words of findings. What comes from outside (names, errors, certificates) may be hostile: in a
 //! sentence it is escaped, in a command it must be a plain word or it does not appear at all.
 
-/// `text` with every character escaped that a terminal obeys or that turns the reading direction.
-pub(crate) fn printable(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || is_invisible(c) {
-            clean.extend(c.escape_default());
-        } else {
-            clean.push(c);
-        }
-    }
-    clean
-}
-
-/// Separators, zero-width characters and the controls of bidirectional text (Unicode, UAX 9).
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
 /// Whether a shell takes `text` as one plain word that no command takes for an option.
 pub(super) fn is_plain_word(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
@@ -48,12 +30,6 @@ pub(super) fn listed(items: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_escapes_control_characters() {
-        assert_eq!(printable("a\x1b[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\\nc\\u{202e}d");
-        assert_eq!(printable("é ü \"x\" \\"), "é ü \"x\" \\");
-    }
 
     #[test]
     fn shell_word_accepts_plain_words_only() {

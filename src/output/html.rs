@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-use super::printable;
+use crate::printable::printable;
 
 const STYLE: &str = include_str!("html.css");
 

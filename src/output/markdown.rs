@@ -1,9 +1,9 @@
 //! Markdown, fit for pasting into a change record or a pull request.
 
 use super::describe::{self, Agreement};
-use super::printable;
 use super::text::{Style, chain_lines};
 use crate::diagnosis::{Finding, Severity};
+use crate::printable::printable;
 use crate::record::{Record, Report};
 
 /// The report: where from, then a section per target.

@@ -26,11 +26,12 @@ use super::budget::{Budget, StopReason};
 use super::context::ProbeContext;
 use super::socket_timestamps::DualClock;
 use super::token::Token;
-use super::{credential, escape, tls};
+use super::{credential, tls};
 use crate::clock::Seconds;
 use crate::observation::redis::{AuthFacts, AuthMethod, PingReply};
 use crate::observation::{Phase, PingFacts, RedisFailure, SkipReason, StoppedBy};
 use crate::plan::{Auth, EntraAuth, PasswordSource, Plan};
+use crate::printable::excerpt;
 use crate::secret::Secret;
 
 /// The most characters of an error of the system that are recorded.
@@ -308,7 +309,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
             io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => RedisFailure::Reset,
             io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => RedisFailure::Closed,
             io::ErrorKind::TimedOut => RedisFailure::Timeout,
-            _ => RedisFailure::Other { error: escape::of_text(&error.to_string(), MAX_ERROR) },
+            _ => RedisFailure::Other { error: excerpt(&error.to_string(), MAX_ERROR) },
         }
     }
 }

@@ -14,9 +14,10 @@ use serde_json::value::RawValue;
 
 use super::{Record, Report};
 use crate::clock::{Seconds, Timestamp};
-use crate::diagnosis::{Verdict, printable};
+use crate::diagnosis::Verdict;
 use crate::expectation::Expectation;
 use crate::observation::Observation;
+use crate::printable::printable;
 use crate::target::Target;
 use crate::vantage::Vantage;
 

@@ -26,6 +26,7 @@ const LAYERS: &[Layer] = &[
             "lock",
             "phase",
             "plan",
+            "printable",
             "secret",
             "target",
             "vantage",

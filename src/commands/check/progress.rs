@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::output::printable;
+use crate::printable::printable;
 
 /// One line on standard error, rewritten; nothing where that is no terminal.
 pub(super) struct Progress {

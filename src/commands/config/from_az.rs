@@ -11,7 +11,7 @@ use crate::az::AzFiles;
 use crate::azure::facts::{AzFacts, Switch, name_in_id};
 use crate::bounded_read::FileKind;
 use crate::cli::ExitCode;
-use crate::output::printable;
+use crate::printable::printable;
 use crate::target::{HostName, Target};
 
 /// Writes `targets:` with one section per cache of `files` to `out`, what az says beyond it as

@@ -12,7 +12,7 @@ use std::io;
 use super::family::{Family, Kind};
 use super::histogram::Distribution;
 use super::negotiation::ExpositionFormat;
-use crate::output::printable;
+use crate::printable::printable;
 
 /// A label's name and value.
 pub(crate) type Label<'a> = (&'a str, &'a str);

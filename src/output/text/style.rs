@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::output::printable;
+use crate::printable::printable;
 use crate::record::Record;
 
 /// How text is drawn.

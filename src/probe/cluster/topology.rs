@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use redis::Value;
 
-use super::super::escape;
 use crate::observation::cluster::{NodeHealth, NodeRole, SLOTS, SlotRange};
+use crate::printable::excerpt;
 
 /// The most nodes that are read; Redis itself advises against more (cluster specification, "main properties").
 const MAX_NODES: usize = 1_000;
@@ -256,7 +256,7 @@ fn read_host(value: &Value) -> Option<Host> {
         ("", _) => Host::Same,
         ("?", _) => Host::Unknown,
         (_, Ok(ip)) => Host::Ip(ip.to_canonical()),
-        (name, Err(_)) => Host::Name(escape::of_text(name, MAX_HOST)),
+        (name, Err(_)) => Host::Name(excerpt(name, MAX_HOST)),
     })
 }
 

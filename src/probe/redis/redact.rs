@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use redis::{ServerError, Value};
 
-use super::super::escape;
 use crate::observation::RedisFailure;
+use crate::printable::{excerpt, excerpt_of_bytes};
 use crate::secret::Secret;
 
 /// The most characters of an error reply that are recorded.
@@ -90,7 +90,7 @@ impl Redactor {
         if head.starts_with(&[0x15, 3]) {
             return "it begins with a TLS alert: the port speaks TLS".to_owned();
         }
-        let escaped = escape::of_bytes(head, MAX_EXCERPT);
+        let escaped = excerpt_of_bytes(head, MAX_EXCERPT);
         if self.repeats_secret(&String::from_utf8_lossy(head)) || self.repeats_secret(&escaped) {
             return WITHHELD.to_owned();
         }
@@ -99,7 +99,7 @@ impl Redactor {
 
     /// The text, escaped and bounded, or [`WITHHELD`].
     fn redact(&self, text: &str, max: usize) -> String {
-        let escaped = escape::of_text(text, max);
+        let escaped = excerpt(text, max);
         // Raw and escaped: the end of an escape may be the beginning of the secret.
         if self.repeats_secret(text) || self.repeats_secret(&escaped) { WITHHELD.to_owned() } else { escaped }
     }

@@ -14,9 +14,9 @@ use tokio_rustls::rustls::{CertificateError, Error, RootCertStore};
 use x509_parser::certificate::{Validity, X509Certificate};
 use x509_parser::extensions::GeneralName;
 
-use super::super::escape;
 use crate::clock::Timestamp;
 use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts};
+use crate::printable::{excerpt, excerpt_of_bytes};
 
 /// The most names of one certificate that are recorded.
 const MAX_NAMES: usize = 100;
@@ -41,7 +41,7 @@ pub(super) fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
     let certificate = match x509_parser::parse_x509_certificate(der) {
         Ok((_, certificate)) => certificate,
         Err(error) => {
-            facts.unreadable = Some(escape::of_text(&error.to_string(), MAX_TEXT));
+            facts.unreadable = Some(excerpt(&error.to_string(), MAX_TEXT));
             return facts;
         }
     };
@@ -54,7 +54,7 @@ pub(super) fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
             facts.sans = names.value.general_names.iter().take(MAX_NAMES).map(name).collect();
         }
         Ok(None) => {}
-        Err(error) => facts.unreadable = Some(escape::of_text(&error.to_string(), MAX_TEXT)),
+        Err(error) => facts.unreadable = Some(excerpt(&error.to_string(), MAX_TEXT)),
     }
     facts
 }
@@ -155,7 +155,7 @@ fn unix(seconds: i64) -> Option<UnixTime> {
 }
 
 fn display(text: &impl ToString) -> String {
-    escape::of_text(&text.to_string(), MAX_TEXT)
+    excerpt(&text.to_string(), MAX_TEXT)
 }
 
 /// A name as a record has it: DNS names as they are, others with their type in front.
@@ -164,7 +164,7 @@ fn name(name: &GeneralName<'_>) -> String {
         GeneralName::DNSName(name) => (*name).to_owned(),
         GeneralName::IPAddress(bytes) => match ip(bytes) {
             Some(ip) => format!("IP:{ip}"),
-            None => format!("IP:{}", escape::of_bytes(bytes, 32)),
+            None => format!("IP:{}", excerpt_of_bytes(bytes, 32)),
         },
         GeneralName::URI(uri) => format!("URI:{uri}"),
         GeneralName::RFC822Name(address) => format!("email:{address}"),
@@ -173,9 +173,9 @@ fn name(name: &GeneralName<'_>) -> String {
         GeneralName::OtherName(id, _) => format!("other:{id}"),
         GeneralName::X400Address(_) => "x400".to_owned(),
         GeneralName::EDIPartyName(_) => "edi".to_owned(),
-        GeneralName::Invalid(_, bytes) => format!("invalid:{}", escape::of_bytes(bytes, 64)),
+        GeneralName::Invalid(_, bytes) => format!("invalid:{}", excerpt_of_bytes(bytes, 64)),
     };
-    escape::of_text(&text, MAX_TEXT)
+    excerpt(&text, MAX_TEXT)
 }
 
 fn ip(bytes: &[u8]) -> Option<IpAddr> {

@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 
 use super::MAX_EXCERPT;
 use crate::observation::tls::TlsFailure;
+use crate::printable::excerpt_of_bytes;
 use crate::probe::budget::Budget;
-use crate::probe::escape;
 
 /// The longest that the second connection may take.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ pub(in crate::probe) async fn detect_plain_redis(
     }
     let line = budget.within(LIMIT, ping(address)).await.ok()??;
     is_redis_line(&line).then(|| TlsFailure::NotTls {
-        received: escape::of_bytes(line.trim_ascii_end(), MAX_EXCERPT),
+        received: excerpt_of_bytes(line.trim_ascii_end(), MAX_EXCERPT),
         plain_redis: true,
     })
 }

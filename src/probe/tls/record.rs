@@ -22,7 +22,7 @@ use super::{MAX_EXCERPT, alert_name, certificate};
 use crate::clock::Timestamp;
 use crate::lock::lock;
 use crate::observation::tls::{CertificateChecks, TlsFacts, TlsFailure};
-use crate::probe::escape;
+use crate::printable::{excerpt, excerpt_of_bytes};
 
 /// The most characters of an error of the TLS library that are recorded.
 const MAX_ERROR: usize = 256;
@@ -89,7 +89,7 @@ impl HandshakeRecord {
         }
         let head = &self.received.head;
         let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
-        Some(TlsFailure::NotTls { received: escape::of_bytes(line, MAX_EXCERPT), plain_redis: is_redis_line(head) })
+        Some(TlsFailure::NotTls { received: excerpt_of_bytes(line, MAX_EXCERPT), plain_redis: is_redis_line(head) })
     }
 
     fn stream_failure(&self, error: &io::Error) -> TlsFailure {
@@ -125,7 +125,7 @@ impl HandshakeRecord {
             Error::PeerIncompatible(
                 PeerIncompatible::NoCipherSuitesInCommon | PeerIncompatible::NoKxGroupsInCommon,
             ) => TlsFailure::NoSharedCipher,
-            other => TlsFailure::Other { error: escape::of_text(&other.to_string(), MAX_ERROR) },
+            other => TlsFailure::Other { error: excerpt(&other.to_string(), MAX_ERROR) },
         }
     }
 
@@ -151,7 +151,7 @@ impl HandshakeRecord {
 
     /// The deepest of the certificate's failures; the module's documentation has the order and its reason.
     fn certificate_failure(&self, error: &CertificateError, roots: &RootCertStore, facts: &TlsFacts) -> TlsFailure {
-        let bad = || TlsFailure::BadCertificate { error: escape::of_text(&certificate_error(error), MAX_ERROR) };
+        let bad = || TlsFailure::BadCertificate { error: excerpt(&certificate_error(error), MAX_ERROR) };
         let (Some(checks), Some(certificate), Some(leaf)) = (facts.checks, &facts.certificate, self.chain.first())
         else {
             return bad();

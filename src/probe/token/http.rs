@@ -19,12 +19,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::FetchStage;
 use super::redact::{FailureSlot, redact};
-use super::{FetchStage, locked};
+use crate::lock::lock;
 use crate::observation::TokenFailure;
 use crate::observation::token::TokenStep;
+use crate::printable::{excerpt, excerpt_of_bytes};
 use crate::probe::budget::{Budget, Interrupt};
-use crate::probe::escape;
 use crate::probe::tls::{Tls, TlsError};
 use crate::secret::Secret;
 use crate::target::HostName;
@@ -69,7 +70,7 @@ pub(super) fn to_sdk_response(
     slot: &FailureSlot,
 ) -> azure_core::Result<AsyncRawResponse> {
     body.map(|body| AsyncRawResponse::from_bytes(StatusCode::Ok, Headers::new(), body)).map_err(|failure| {
-        *locked(slot) = Some(failure);
+        *lock(slot) = Some(failure);
         // The SDK does not retry an error of this kind.
         Error::with_message(ErrorKind::Credential, "the request failed")
     })
@@ -82,7 +83,7 @@ impl Client {
 
     /// Host and port, without the default port.
     pub(super) fn endpoint(url: &Url) -> String {
-        let host = escape::of_text(url.host_str().unwrap_or_default(), 253);
+        let host = excerpt(url.host_str().unwrap_or_default(), 253);
         url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
     }
 
@@ -214,7 +215,7 @@ struct ErrorResponse {
 /// The code and the message of an error response (RFC 6749, 5.2). Entra's own code is in the message.
 fn parse_error(body: &[u8], secret: Option<&Secret>) -> (Option<String>, String) {
     let Ok(ErrorResponse { error, error_description }) = serde_json::from_slice(body) else {
-        return (None, redact(&escape::of_bytes(body, 120), secret));
+        return (None, redact(&excerpt_of_bytes(body, 120), secret));
     };
     // The trace IDs that follow differ each time.
     let description = error_description.split("Trace ID:").next().unwrap_or_default();
@@ -242,7 +243,7 @@ fn to_hyper_request(request: &Request) -> Option<hyper::Request<Full<Bytes>>> {
 }
 
 fn unreachable(endpoint: &str, step: TokenStep, error: &str) -> TokenFailure {
-    TokenFailure::Unreachable { endpoint: endpoint.to_owned(), step, error: escape::of_text(error, 256) }
+    TokenFailure::Unreachable { endpoint: endpoint.to_owned(), step, error: excerpt(error, 256) }
 }
 
 fn without_errno(error: &std::io::Error) -> String {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::observation::TokenFailure;
-use crate::probe::escape;
+use crate::printable::excerpt;
 use crate::secret::Secret;
 
 /// The most characters of a message.
@@ -33,7 +33,7 @@ pub(super) fn redact(text: &str, secret: Option<&Secret>) -> String {
         }
     }
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    escape::of_text(words.trim_end_matches('.'), MAX_MESSAGE)
+    excerpt(words.trim_end_matches('.'), MAX_MESSAGE)
 }
 
 #[cfg(test)]
