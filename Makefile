@@ -11,10 +11,8 @@ help: ## this list
 
 demo: ## see redpath tell a private path from a public one, on loopback (no root; the first build takes some minutes)
 	@scripts/toolchain.sh
-	cargo build --locked --release --bin redpath
-	@# Without --release: the tests need the same build, and the stand-ins need no speed.
-	cargo build --locked --example demo
-	@echo; cargo run --locked --quiet --example demo -- $(BUILT)/release/redpath
+	cargo build --locked --release --package redpath --package redpath-demo
+	@echo; $(BUILT)/release/redpath-demo $(BUILT)/release/redpath
 
 test: ## install what the tests need (Debian packages, as root or with sudo) and run them all
 	@scripts/toolchain.sh
@@ -26,8 +24,8 @@ lint: ## formatting, clippy and the documentation, warnings refused
 	@scripts/toolchain.sh
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
-	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 	@echo; echo "Formatting, lints and documentation are in order."
 
 deny: ## licences, banned crates and sources of all dependencies (builds cargo-deny once, some minutes)

@@ -142,10 +142,10 @@ pub(crate) fn many_addresses(host: &str, count: u32) -> Zone {
     })
 }
 
-/// The name in the private zone, as the service of `host` has it.
-pub(crate) fn privatelink_name(host: &str) -> String {
-    let endpoint = redpath::azure::endpoint(host).expect("a host name of an Azure Redis service");
-    format!("{}.{}", endpoint.record, endpoint.zone)
+/// The name in the private zone: `privatelink` before the service's suffix, `redis.…` or `redisenterprise.…`.
+fn privatelink_name(host: &str) -> String {
+    let at = host.find(".redis").expect("a host name of an Azure Redis service");
+    format!("{}.privatelink{}", &host[..at], &host[at..])
 }
 
 /// The public name that the chain goes on to.
