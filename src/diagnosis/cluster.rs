@@ -79,9 +79,13 @@ fn redirects(facts: &ClusterFacts) -> Option<Finding> {
 fn topology_unknown(case: &Context<'_>, failure: &RedisFailure) -> Finding {
     let mut finding = redis::failure_finding(case, failure, PhaseName::Cluster);
     match failure {
-        RedisFailure::Timeout | RedisFailure::Closed | RedisFailure::Reset | RedisFailure::Other { .. } => {
-            finding.severity = Severity::Warning;
+        RedisFailure::Closed | RedisFailure::Reset => {
+            finding.severity = Severity::Info;
+            finding.detail =
+                "A proxy that does not know CLUSTER (twemproxy) closes the connection at this command.".to_owned();
+            finding.hint = "switch the query off (--cluster off) where a proxy stands in front".to_owned();
         }
+        RedisFailure::Timeout | RedisFailure::Other { .. } => finding.severity = Severity::Warning,
         RedisFailure::ErrorReply { .. }
         | RedisFailure::UnexpectedReply { .. }
         | RedisFailure::NotRedis { .. }

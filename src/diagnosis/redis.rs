@@ -3,7 +3,7 @@
 use super::remediation::Resource;
 use super::{Code, Context, Finding, Severity};
 use crate::azure::Service;
-use crate::observation::redis::{AuthFacts, PingReply};
+use crate::observation::redis::{AuthFacts, PingReply, Surroundings};
 use crate::observation::{Connection, ConnectionPhases, Phase, RedisFailure, SkipReason};
 use crate::phase::PhaseName;
 
@@ -58,8 +58,13 @@ fn auth_rejected(case: &Context<'_>, who: &str, reply: &str) -> Finding {
         Severity::Error,
         format!("Redis rejects the credential of user \"{who}\" ({reply})"),
         format!(
-            "{} By likelihood: the key was rotated and the probe has the old one; the user name is not the one the password belongs to; access keys are disabled (Managed Redis does so by default), or the identity is not assigned; the address belongs to another cache.",
-            case.proven()
+            "{}{} By likelihood: the key was rotated and the probe has the old one; the user name is not the one the password belongs to; access keys are disabled (Managed Redis does so by default), or the identity is not assigned; the address belongs to another cache.",
+            case.proven(),
+            match case.observation.connection.as_ref().and_then(|connection| connection.auth.as_ref()?.surrounded_by) {
+                Some(Surroundings::WhiteSpace) => " The password begins or ends with white space, which is sent with it.",
+                Some(Surroundings::Quotes) => " The password stands in quotes, which are sent with it.",
+                None => "",
+            }
         ),
     )
     .hint("give the probe the present key, or check the user name")
@@ -193,19 +198,19 @@ pub(super) fn failure_finding(case: &Context<'_>, failure: &RedisFailure, phase:
         RedisFailure::Timeout => error(
             Code::RedisTimeout,
             format!("Redis does not reply to {}", command(phase)),
-            "The connection is open, and nothing comes back. By likelihood: the server is blocked by a slow command, overloaded or failing over; a firewall drops the established connection.",
+            "The connection is open, and nothing comes back. By likelihood: the server is blocked by a slow command, overloaded or failing over; TLS ends at a proxy in front, and nothing behind it answers; a firewall drops the established connection.",
             "look at the server's load, slow log and failover events",
         ),
         RedisFailure::Closed => error(
             Code::RedisClosed,
             format!("the peer closes the connection in place of a reply to {}", command(phase)),
-            "By likelihood: the server is restarting or failing over; it has no room for another client; a proxy in front lost it.",
+            "By likelihood: the server is restarting or failing over; it has no room for another client; TLS ends at a proxy in front, and nothing behind it answers.",
             "look at the server's connected clients against its limit, and at its restart and failover events",
         ),
         RedisFailure::Reset => error(
             Code::RedisClosed,
             format!("the peer resets the connection in place of a reply to {}", command(phase)),
-            "By likelihood: the server is restarting or failing over; a firewall ends the connection.",
+            "By likelihood: the server is restarting or failing over; a proxy in front lost the server behind it; a firewall ends the connection.",
             "look at the server's restart and failover events, and at the firewalls in between",
         ),
         RedisFailure::Other { error: reason } => error(

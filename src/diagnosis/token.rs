@@ -12,7 +12,11 @@ pub(super) fn diagnose(case: &Context<'_>) -> Vec<Finding> {
     let observation = case.observation;
     let (Some(phase), Some(facts)) = (&observation.phases.token, &observation.token) else { return Vec::new() };
     if let Some(failure) = phase.failure() {
-        return vec![unavailable(facts, failure)];
+        let mut finding = unavailable(facts, failure);
+        if let Some(sentence) = other_cloud(case, failure) {
+            finding.detail = format!("{sentence} {}", finding.detail);
+        }
+        return vec![finding];
     }
     let mut findings = Vec::new();
     if let Some(failure) = facts.refresh_failure.as_ref() {
@@ -124,7 +128,21 @@ fn advice(facts: &TokenFacts, failure: &TokenFailure) -> Advice {
             hint: "look at who answers there; give the issuer with the environment variable SSL_CERT_FILE if it is your own",
             commands: Vec::new(),
         },
+        TokenFailure::Unreachable { .. } | TokenFailure::Timeout { .. } if facts.unused_proxy.is_some() => Advice {
+            why: "An HTTP proxy is set in the environment (HTTPS_PROXY), and redpath does not use it: it connects to the token endpoint directly.",
+            hint: "let the token endpoint through without the proxy, or run redpath where it can be reached directly; the other programs here may reach it through the proxy",
+            commands: Vec::new(),
+        },
         TokenFailure::Unreachable { .. } | TokenFailure::Timeout { .. } => unreachable_advice(source),
+        TokenFailure::Rejected { message, .. }
+            if source == TokenSource::ManagedIdentity && is_pod_identity(message) =>
+        {
+            Advice {
+                why: "In place of the metadata service of the virtual machine, AAD Pod Identity (NMI) answers in this cluster. It is no longer supported.",
+                hint: "use workload identity in the pod (workload_identity), or give the pod an AzureIdentityBinding",
+                commands: vec!["kubectl get azureidentitybinding --all-namespaces".to_owned()],
+            }
+        }
         TokenFailure::Rejected { status, code, .. } => {
             rejected_advice(facts, *status, code.as_deref().unwrap_or_default())
         }
@@ -149,6 +167,38 @@ fn advice(facts: &TokenFacts, failure: &TokenFailure) -> Advice {
             commands: vec!["az account show".to_owned()],
         },
     }
+}
+
+/// Whether the text of a refusal is that of AAD Pod Identity's node managed identity (NMI).
+fn is_pod_identity(message: &str) -> bool {
+    message.contains("azure identity found")
+        || message.contains("AzureAssignedIdentity")
+        || message.contains("assigned identities")
+}
+
+/// The authority of another cloud than the cache's, where both are known by their suffixes.
+fn other_cloud(case: &Context<'_>, failure: &TokenFailure) -> Option<String> {
+    let (TokenFailure::Rejected { endpoint, .. }
+    | TokenFailure::Unreachable { endpoint, .. }
+    | TokenFailure::Timeout { endpoint, .. }) = failure
+    else {
+        return None;
+    };
+    let cloud = |name: &str| match name {
+        name if name.ends_with(".cn") => Some("login.chinacloudapi.cn"),
+        name if name.ends_with(".usgovcloudapi.net") || name.ends_with(".us") => Some("login.microsoftonline.us"),
+        name if name.ends_with(".azure.net")
+            || name.ends_with(".windows.net")
+            || name.ends_with("microsoftonline.com") =>
+        {
+            Some("login.microsoftonline.com")
+        }
+        _ => None,
+    };
+    let (cache, authority) = (cloud(case.target.host.as_str())?, cloud(endpoint)?);
+    (cache != authority).then(|| {
+        format!("The token was asked for at {endpoint}, and the cache is in the cloud of {cache}: set AZURE_AUTHORITY_HOST to https://{cache}/ first.")
+    })
 }
 
 fn not_configured_advice(source: TokenSource) -> Advice {

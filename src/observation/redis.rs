@@ -18,9 +18,36 @@ pub struct AuthFacts {
     /// Why the credential could not be read, where it could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_error: Option<String>,
+    /// What surrounds the password and is probably no part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surrounded_by: Option<Surroundings>,
     /// Whether a token that was kept from an earlier probe was rejected, and a new one was fetched for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub token_renewed: bool,
+}
+
+/// Characters around a password that a copy may have brought along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Surroundings {
+    /// White space at its beginning or end.
+    WhiteSpace,
+    /// The same quote at both ends.
+    Quotes,
+}
+
+impl Surroundings {
+    /// Those of a password.
+    pub fn of(password: &str) -> Option<Self> {
+        let quoted = |quote: char| password.len() > 1 && password.starts_with(quote) && password.ends_with(quote);
+        if password.trim() != password {
+            Some(Self::WhiteSpace)
+        } else if quoted('"') || quoted('\'') {
+            Some(Self::Quotes)
+        } else {
+            None
+        }
+    }
 }
 
 /// How a probe authenticates.

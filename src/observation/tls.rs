@@ -34,6 +34,21 @@ pub struct TlsFacts {
     /// Where the trust anchors came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trust: Option<TrustSource>,
+    /// How many trust anchors there were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust_anchors: Option<usize>,
+    /// What the kernel had counted on the connection when the handshake timed out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<TcpCounters>,
+}
+
+/// What the kernel counted on a TCP connection (`TCP_INFO`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TcpCounters {
+    /// Bytes sent here that the peer has acknowledged.
+    pub bytes_acknowledged: u64,
+    /// Segments of the peer that came while an earlier one was missing.
+    pub segments_out_of_order: u32,
 }
 
 /// A certificate's facts, as the certificate states them.
@@ -74,6 +89,12 @@ pub struct IntermediateFacts {
     pub subject: String,
     /// The issuer's distinguished name.
     pub issuer: String,
+    /// The beginning of its validity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// The end of its validity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Timestamp>,
 }
 
 /// The verifications of a certificate, each by itself, so that one failure does not hide another.
@@ -137,6 +158,9 @@ pub enum TlsFailure {
         /// The end of its validity.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         not_after: Option<Timestamp>,
+        /// The subject of the intermediate certificate that has expired, where it is not the server's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        intermediate: Option<String>,
     },
     /// The certificate's time has not begun.
     CertificateNotYetValid {
@@ -192,10 +216,13 @@ impl fmt::Display for TlsFailure {
             Self::NameMismatch { expected, presented } => {
                 write!(f, "the certificate covers {}, not {expected}", listed(presented))
             }
-            Self::CertificateExpired { not_after: Some(time) } => {
+            Self::CertificateExpired { not_after: Some(time), intermediate: Some(subject) } => {
+                write!(f, "the intermediate certificate \"{subject}\" expired on {}", time.date())
+            }
+            Self::CertificateExpired { not_after: Some(time), intermediate: None } => {
                 write!(f, "the certificate expired on {}", time.date())
             }
-            Self::CertificateExpired { not_after: None } => f.write_str("a certificate of the chain has expired"),
+            Self::CertificateExpired { not_after: None, .. } => f.write_str("a certificate of the chain has expired"),
             Self::CertificateNotYetValid { not_before: Some(time) } => {
                 write!(f, "the certificate is not valid before {}", time.date())
             }

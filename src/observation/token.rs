@@ -28,6 +28,9 @@ pub struct TokenFacts {
     /// How far the local clock is off, where the dates of a token that was just issued cannot be right by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_skew: Option<ClockSkew>,
+    /// The environment variable that names an HTTP proxy for the token endpoint, which is not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unused_proxy: Option<String>,
     /// Why the token could not be refreshed, where the cached one was still valid and was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_failure: Option<TokenFailure>,
@@ -43,6 +46,7 @@ impl TokenFacts {
             expires_at: None,
             cached: false,
             clock_skew: None,
+            unused_proxy: None,
             refresh_failure: None,
         }
     }

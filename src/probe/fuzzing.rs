@@ -15,6 +15,7 @@ use super::budget::{Budget, Interrupt};
 use super::cluster::ClusterOutcome;
 use super::connection::{ConnectionOutcome, Connector};
 use super::context::ProbeContext;
+pub use super::socket_timestamps::CountersOfStream;
 use super::socket_timestamps::LastReceived;
 use super::tls::{Handshake, Tls, TlsError, TrustAnchors};
 #[cfg(feature = "entra")]
@@ -183,7 +184,7 @@ impl TlsReader {
 
     /// A handshake over a stream that is open, for at most half of `timeout`: why it failed, where it
     /// did, and what the server showed either way.
-    pub async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    pub async fn handshake<S: AsyncRead + AsyncWrite + CountersOfStream + Unpin>(
         &self,
         stream: S,
         name: &HostName,

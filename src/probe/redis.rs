@@ -28,7 +28,7 @@ use super::socket_timestamps::DualClock;
 use super::token::Token;
 use super::{credential, tls};
 use crate::clock::Seconds;
-use crate::observation::redis::{AuthFacts, AuthMethod, PingReply};
+use crate::observation::redis::{AuthFacts, AuthMethod, PingReply, Surroundings};
 use crate::observation::{Phase, PingFacts, RedisFailure, SkipReason, StoppedBy};
 use crate::plan::{Auth, EntraAuth, PasswordSource, Plan};
 use crate::printable::excerpt;
@@ -135,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
             Auth::Password { username, .. } => (AuthMethod::Password, username.clone()),
             Auth::Entra(EntraAuth { username, .. }) => (AuthMethod::Entra, username.clone()),
         };
-        let facts = AuthFacts { method, username, credential_error: None, token_renewed: false };
+        let facts = AuthFacts { method, username, credential_error: None, surrounded_by: None, token_renewed: false };
         match (&context.plan.auth, withhold_reason(context.plan, address)) {
             (Auth::None, _) => AuthOutcome::skipped(SkipReason::NoCredentials, facts),
             (Auth::Password { .. } | Auth::Entra(_), Some(reason)) => AuthOutcome::skipped(reason, facts),
@@ -159,6 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
                 return AuthOutcome { phase: Phase::NotReached { stopped_by: StoppedBy::Interrupt }, facts };
             }
         };
+        let facts = AuthFacts { surrounded_by: Surroundings::of(secret.expose()), ..facts };
         AuthOutcome { phase: self.send_auth(facts.username.as_deref(), secret, budget).await, facts }
     }
 

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::observation::tls::TcpCounters;
+
 use uapi::{MsghdrMut, OwnedFd, c};
 
 pub(super) use self::stream::TimestampedStream;
@@ -131,6 +133,43 @@ pub(super) fn handshake_time(socket: &impl AsRawFd) -> Option<Duration> {
     (known == size_of_val(&words) && words[TOTAL_RETRANS] == 0 && words[RTT] > 0)
         .then(|| Duration::from_micros(words[RTT].into()))
 }
+
+/// What the kernel counted on a connection (linux/tcp.h, `struct tcp_info`); `None` on a kernel before 5.4.
+pub(super) fn counters(socket: &impl AsRawFd) -> Option<TcpCounters> {
+    /// The places of `tcpi_bytes_acked` (64 bits), which counts the SYN as one, and of `tcpi_rcv_ooopack`.
+    const BYTES_ACKED: usize = 120 / 4;
+    const OUT_OF_ORDER: usize = 224 / 4;
+    let mut words = [0_u32; OUT_OF_ORDER + 1];
+    let known = uapi::getsockopt(socket.as_raw_fd(), c::IPPROTO_TCP, c::TCP_INFO, &mut words).ok()?;
+    (known == size_of_val(&words)).then(|| {
+        let (first, second) = (words[BYTES_ACKED].to_ne_bytes(), words[BYTES_ACKED + 1].to_ne_bytes());
+        let mut bytes = [0; 8];
+        bytes[..4].copy_from_slice(&first);
+        bytes[4..].copy_from_slice(&second);
+        TcpCounters {
+            bytes_acknowledged: u64::from_ne_bytes(bytes).saturating_sub(1),
+            segments_out_of_order: words[OUT_OF_ORDER],
+        }
+    })
+}
+
+/// A stream whose counters can be asked for.
+#[allow(unreachable_pub, reason = "the fuzz targets have streams of their own")]
+pub trait CountersOfStream {
+    /// What the kernel counted; `None` for what is no TCP connection.
+    fn counters(&self) -> Option<TcpCounters> {
+        None
+    }
+}
+
+impl CountersOfStream for tokio::net::TcpStream {
+    fn counters(&self) -> Option<TcpCounters> {
+        counters(self)
+    }
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+impl CountersOfStream for tokio::io::DuplexStream {}
 
 #[cfg(test)]
 mod tests {

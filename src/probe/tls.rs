@@ -30,6 +30,7 @@ use self::recorder::{RecordingStream, iana_name};
 pub(super) use self::trust_store::TrustAnchors;
 use self::trust_store::TrustStores;
 use super::budget::{Budget, StopReason};
+use super::socket_timestamps::CountersOfStream;
 use crate::lock::lock;
 #[cfg(any(test, feature = "fuzzing"))]
 use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts};
@@ -99,14 +100,18 @@ pub(super) struct Handshake<S> {
 
 impl TrustAnchors {
     /// The handshake with the server at the other end of `tcp`.
-    pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    pub(super) async fn handshake<S: AsyncRead + AsyncWrite + CountersOfStream + Unpin>(
         &self,
         server_name: &HostName,
         tcp: S,
         budget: &Budget,
     ) -> Handshake<S> {
-        let facts =
-            TlsFacts { server_name: server_name.as_str().to_owned(), trust: Some(self.source), ..TlsFacts::default() };
+        let facts = TlsFacts {
+            server_name: server_name.as_str().to_owned(),
+            trust: Some(self.source),
+            trust_anchors: Some(self.roots.len()),
+            ..TlsFacts::default()
+        };
         let name = match ServerName::try_from(server_name.as_str().to_owned()) {
             Ok(name) => name,
             Err(error) => {
@@ -122,9 +127,9 @@ impl TrustAnchors {
         config.client_auth_cert_resolver = Arc::new(NoCertificate::new(Arc::clone(&record)));
         let connector = TlsConnector::from(Arc::new(config));
         let stream = RecordingStream::new(tcp, Arc::clone(&record));
-        let handshake = connector.connect(name.clone(), stream); // makes the ClientHello, and the first poll sends it
+        let mut handshake = connector.connect(name.clone(), stream); // makes the ClientHello, and the first poll sends it
         let begun = Instant::now();
-        let result = budget.phase(handshake).await;
+        let result = budget.phase(&mut handshake).await;
         let took = begun.elapsed();
         let record = lock(&record);
         let mut facts = record.facts(&self.roots, &name, facts);
@@ -139,7 +144,10 @@ impl TrustAnchors {
                 return Handshake { result: Ok(stream), facts, begun, took };
             }
             Ok(Err(error)) => record.failure(&error, &self.roots, &facts),
-            Err(StopReason::Timeout) => record.timeout(),
+            Err(StopReason::Timeout) => {
+                facts.tcp = handshake.get_ref().and_then(|stream| stream.inner().counters());
+                record.timeout()
+            }
             Err(StopReason::Interrupt) => return Handshake { result: Err(TlsError::Interrupted), facts, begun, took },
         };
         Handshake { result: Err(failure.into()), facts, begun, took }

@@ -71,6 +71,7 @@ impl Tokens {
         let outcome = budget.token(self.get(auth)).await;
         let took = begun.elapsed();
         let mut facts = TokenFacts::of(auth.source);
+        facts.unused_proxy = proxy_variable(auth.source, &|name| std::env::var_os(name));
         facts.client_id = auth.client_id.clone().or_else(|| client_id_from_environment(auth.source));
         let phase = match outcome {
             Ok(Ok(token)) => {
@@ -107,6 +108,16 @@ impl Tokens {
         let mut entries = lock(&self.entries);
         Arc::clone(entries.entry(identity.clone()).or_insert_with(|| Arc::new(TokenCacheEntry::new(identity))))
     }
+}
+
+/// The variable of the environment that names an HTTP proxy for the token endpoint. Only its name: the value may hold
+/// a password. The metadata service and `az` are not asked through it.
+fn proxy_variable(source: TokenSource, variable: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Option<String> {
+    if source != TokenSource::WorkloadIdentity {
+        return None;
+    }
+    let is_set = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
+    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter().find(is_set).map(str::to_owned)
 }
 
 /// The client ID that AKS sets in the environment of a pod.

@@ -342,7 +342,7 @@ async fn tls_bad_certificates_are_classified() {
                     (NAME, ["other.example.net".to_owned()].as_slice())
                 );
             }
-            (Leaf::Expired, TlsFailure::CertificateExpired { not_after }) => {
+            (Leaf::Expired, TlsFailure::CertificateExpired { not_after, .. }) => {
                 assert_eq!(not_after.map(|time| time.date()).as_deref(), Some("2020-01-01"));
             }
             (Leaf::NotYetValid, TlsFailure::CertificateNotYetValid { not_before }) => {

@@ -53,7 +53,7 @@ impl Redactor {
 
     /// An error reply, as its code and its message.
     pub(super) fn error_reply(&self, error: &ServerError) -> RedisFailure {
-        let (code, details) = (error.code(), error.details().unwrap_or_default());
+        let (code, details) = sharpest_code(error.code(), error.details().unwrap_or_default());
         // Both are shown on one line, and the secret may contain a space.
         let line = format!("{code} {details}");
         let is_known = KNOWN_CODES.contains(&code);
@@ -103,6 +103,12 @@ impl Redactor {
         // Raw and escaped: the end of an escape may be the beginning of the secret.
         if self.repeats_secret(text) || self.repeats_secret(&escaped) { WITHHELD.to_owned() } else { escaped }
     }
+}
+
+/// The code of an error reply and the rest: some servers write `ERR` before a code that has a meaning of its own.
+fn sharpest_code<'a>(code: &'a str, details: &'a str) -> (&'a str, &'a str) {
+    let (first, rest) = details.split_once(' ').unwrap_or((details, ""));
+    if code.eq_ignore_ascii_case("ERR") && KNOWN_CODES.contains(&first) { (first, rest) } else { (code, details) }
 }
 
 /// The text of a simple reply, or the kind of another.
@@ -186,5 +192,17 @@ mod tests {
         let redactor = Redactor::default();
         assert!(redactor.describe_head(&[0x15, 3, 3, 0, 2, 2, 22]).contains("the port speaks TLS"));
         assert_eq!(redactor.describe_head(b"HTTP/1.1 400\r\n"), "it begins with \"HTTP/1.1 400\\r\\n\"");
+    }
+
+    #[test]
+    fn error_reply_code_after_err_is_the_code() {
+        for (code, details, expected) in [
+            ("ERR", "WRONGPASS invalid username-password pair", ("WRONGPASS", "invalid username-password pair")),
+            ("Err", "NOAUTH", ("NOAUTH", "")),
+            ("ERR", "invalid password", ("ERR", "invalid password")),
+            ("WRONGPASS", "ERR is no code here", ("WRONGPASS", "ERR is no code here")),
+        ] {
+            assert_eq!(sharpest_code(code, details), expected, "{code} {details}");
+        }
     }
 }

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::{LastReceived, enable_timestamps, receive};
+use super::{CountersOfStream, LastReceived, counters, enable_timestamps, receive};
+use crate::observation::tls::TcpCounters;
 
 /// A stream with the time of the last bytes received.
 pub(in crate::probe) struct TimestampedStream {
@@ -25,6 +26,12 @@ impl TimestampedStream {
     /// When the last bytes were received, from here on.
     pub(in crate::probe) fn last_received(&self) -> LastReceived {
         self.last_received.clone()
+    }
+}
+
+impl CountersOfStream for TimestampedStream {
+    fn counters(&self) -> Option<TcpCounters> {
+        counters(&self.tcp)
     }
 }
 

@@ -65,10 +65,18 @@ pub(super) fn intermediates(chain: &[CertificateDer<'_>]) -> Vec<IntermediateFac
         .iter()
         .take(MAX_INTERMEDIATES)
         .map(|der| match x509_parser::parse_x509_certificate(der) {
-            Ok((_, certificate)) => {
-                IntermediateFacts { subject: display(&certificate.subject()), issuer: display(&certificate.issuer()) }
-            }
-            Err(_) => IntermediateFacts { subject: "(unreadable)".to_owned(), issuer: "(unreadable)".to_owned() },
+            Ok((_, certificate)) => IntermediateFacts {
+                subject: display(&certificate.subject()),
+                issuer: display(&certificate.issuer()),
+                not_before: Timestamp::from_unix(certificate.validity().not_before.timestamp()),
+                not_after: Timestamp::from_unix(certificate.validity().not_after.timestamp()),
+            },
+            Err(_) => IntermediateFacts {
+                subject: "(unreadable)".to_owned(),
+                issuer: "(unreadable)".to_owned(),
+                not_before: None,
+                not_after: None,
+            },
         })
         .collect()
 }
@@ -121,6 +129,48 @@ pub(super) fn is_validity_error(error: &Error) -> bool {
 pub(super) fn issuer_is_an_anchor(roots: &RootCertStore, leaf: &CertificateDer<'_>) -> bool {
     let Ok((_, certificate)) = x509_parser::parse_x509_certificate(leaf) else { return false };
     roots.subjects().iter().any(|subject| subject.as_ref() == certificate.issuer().as_raw())
+}
+
+/// A kind of key in the chain that the TLS library's provider (ring) does not verify with, in words.
+pub(super) fn unsupported_key(chain: &[CertificateDer<'_>]) -> Option<&'static str> {
+    chain.iter().take(MAX_INTERMEDIATES).find_map(|der| {
+        let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+        let algorithm = &certificate.public_key().algorithm;
+        let parameter = || algorithm.parameters.as_ref()?.as_oid().ok().map(|oid| oid.to_id_string());
+        match algorithm.algorithm.to_id_string().as_str() {
+            "1.2.840.10045.2.1" => match parameter()?.as_str() {
+                "1.3.132.0.35" => Some("ECDSA with P-521"),
+                "1.2.840.10045.3.1.7" | "1.3.132.0.34" => None,
+                _ => Some("ECDSA with another curve than P-256 and P-384"),
+            },
+            "1.3.101.113" => Some("Ed448"),
+            "1.2.840.10040.4.1" => Some("DSA"),
+            _ => None,
+        }
+    })
+}
+
+/// The place in `chain` of an intermediate that has expired, where the leaf leads to it by valid signatures and it
+/// names a trust anchor as its issuer: with a certificate in date in its place, the chain would be good.
+pub(super) fn expired_intermediate(
+    roots: &RootCertStore,
+    chain: &[CertificateDer<'_>],
+    now: UnixTime,
+) -> Option<usize> {
+    let (leaf, others) = chain.split_first()?;
+    let parsed = ParsedCertificate::try_from(leaf).ok()?;
+    let algorithms = ring::default_provider().signature_verification_algorithms.all;
+    let now_seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    others.iter().take(MAX_INTERMEDIATES).position(|intermediate| {
+        let is_expired = validity(intermediate, |validity| validity.not_after.timestamp() < now_seconds);
+        if is_expired != Some(true) || !issuer_is_an_anchor(roots, intermediate) {
+            return false;
+        }
+        // As an anchor its own validity does not count.
+        let mut anchor = RootCertStore::empty();
+        anchor.add(intermediate.clone().into_owned()).is_ok()
+            && verify_server_cert_signed_by_trust_anchor(&parsed, &anchor, others, now, algorithms).is_ok()
+    })
 }
 
 /// Times at which trust can be verified independently of the validity: one at which every certificate is valid, where

@@ -151,13 +151,30 @@ impl HandshakeRecord {
 
     /// The deepest of the certificate's failures; the module's documentation has the order and its reason.
     fn certificate_failure(&self, error: &CertificateError, roots: &RootCertStore, facts: &TlsFacts) -> TlsFailure {
-        let bad = || TlsFailure::BadCertificate { error: excerpt(&certificate_error(error), MAX_ERROR) };
+        let bad = || {
+            let text = certificate_error(error);
+            let text = match certificate::unsupported_key(&self.chain) {
+                Some(key) if text.contains("nsupported") || text.contains("unsupported") => {
+                    format!("its chain uses {key}, which this client does not support")
+                }
+                _ => text,
+            };
+            TlsFailure::BadCertificate { error: excerpt(&text, MAX_ERROR) }
+        };
         let (Some(checks), Some(certificate), Some(leaf)) = (facts.checks, &facts.certificate, self.chain.first())
         else {
             return bad();
         };
         if self.is_verified() {
             return bad(); // the chain is good and the handshake's signature is not
+        }
+        let now = self.verified_at.unwrap_or_else(UnixTime::now);
+        if !checks.trusted
+            && let Some(expired) = certificate::expired_intermediate(roots, &self.chain, now)
+                .and_then(|place| facts.intermediates.get(place))
+        {
+            let (not_after, intermediate) = (expired.not_after, Some(expired.subject.clone()));
+            return TlsFailure::CertificateExpired { not_after, intermediate };
         }
         let untrusted = || TlsFailure::UntrustedIssuer { issuer: certificate.issuer.clone() };
         let of_time = certificate::is_validity_error(&Error::InvalidCertificate(error.clone()));
@@ -175,7 +192,16 @@ impl HandshakeRecord {
                 TlsFailure::NameMismatch { expected: facts.server_name.clone(), presented: certificate.sans.clone() }
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                TlsFailure::CertificateExpired { not_after: certificate.not_after.filter(|end| self.is_past(*end)) }
+                let not_after = certificate.not_after.filter(|end| self.is_past(*end));
+                let expired =
+                    facts.intermediates.iter().find(|other| other.not_after.is_some_and(|end| self.is_past(end)));
+                match (not_after, expired) {
+                    (None, Some(expired)) => TlsFailure::CertificateExpired {
+                        not_after: expired.not_after,
+                        intermediate: Some(expired.subject.clone()),
+                    },
+                    _ => TlsFailure::CertificateExpired { not_after, intermediate: None },
+                }
             }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 let not_before = certificate.not_before.filter(|begin| !self.is_past(*begin));
@@ -195,7 +221,13 @@ impl HandshakeRecord {
 /// The library's text of an error, without its punctuation.
 fn certificate_error(error: &CertificateError) -> String {
     match error {
-        CertificateError::Other(OtherError(inner)) => inner.to_string(),
+        CertificateError::Other(OtherError(inner)) => match inner.to_string() {
+            text if text.starts_with("CaUsedAsEndEntity") => {
+                "a CA certificate (CA:TRUE) is used as the server's own".to_owned()
+            }
+            text if text.starts_with("UnsupportedCertVersion") => "it is an X.509 certificate of version 1".to_owned(),
+            text => text,
+        },
         other => other.to_string(),
     }
 }

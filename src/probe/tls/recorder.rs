@@ -106,6 +106,11 @@ impl<S> RecordingStream<S> {
         Self { stream, record }
     }
 
+    /// The stream below.
+    pub(super) fn inner(&self) -> &S {
+        &self.stream
+    }
+
     /// The record so far.
     pub(super) fn record(&self) -> MutexGuard<'_, HandshakeRecord> {
         lock(&self.record)

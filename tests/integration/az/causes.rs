@@ -122,7 +122,13 @@ impl Story {
             if self.answers {
                 let method = if self.username.is_some() { AuthMethod::Password } else { AuthMethod::None };
                 let username = self.username.map(str::to_owned);
-                connection.auth = Some(AuthFacts { method, username, credential_error: None, token_renewed: false });
+                connection.auth = Some(AuthFacts {
+                    method,
+                    username,
+                    credential_error: None,
+                    surrounded_by: None,
+                    token_renewed: false,
+                });
                 let took = took.into();
                 let reply = PingReply::Noauth;
                 connection.ping =

@@ -330,7 +330,7 @@ fn phases() -> impl Strategy<Value = ConnectionPhases> {
             TlsFailure::NotTls { received: error.clone(), plain_redis: true },
             TlsFailure::NotTls { received: error.clone(), plain_redis: false },
             TlsFailure::NameMismatch { expected: error.clone(), presented: vec![more.clone(); 12] },
-            TlsFailure::CertificateExpired { not_after: None },
+            TlsFailure::CertificateExpired { not_after: None, intermediate: None },
             TlsFailure::CertificateNotYetValid { not_before: None },
             TlsFailure::UntrustedIssuer { issuer: error.clone() },
             TlsFailure::BadCertificate { error: error.clone() },
@@ -377,6 +377,7 @@ fn connection() -> impl Strategy<Value = Connection> {
                 method: AuthMethod::Password,
                 username: Some(user.clone()),
                 credential_error,
+                surrounded_by: None,
                 token_renewed: false,
             });
             let certificate = CertificateFacts {

@@ -199,8 +199,13 @@ fn connected(plan: &Plan, addresses: [&str; 3], answers: bool) -> Observation {
     if answers {
         connection.source = Some("10.20.0.7".parse().expect("an address"));
         connection.tls = Some(tls(plan));
-        connection.auth =
-            Some(AuthFacts { method: AuthMethod::None, username: None, credential_error: None, token_renewed: false });
+        connection.auth = Some(AuthFacts {
+            method: AuthMethod::None,
+            username: None,
+            credential_error: None,
+            surrounded_by: None,
+            token_renewed: false,
+        });
         let took = milliseconds(1).into();
         connection.ping = Some(PingFacts {
             reply: PingReply::Noauth,

@@ -263,6 +263,7 @@ pub(crate) fn slow() -> Record {
         method: AuthMethod::Password,
         username: Some("probe".into()),
         credential_error: None,
+        surrounded_by: None,
         token_renewed: false,
     });
     let ms = |ms| Seconds(Duration::from_millis(ms));
@@ -401,12 +402,19 @@ fn connection(address: &str) -> Connection {
             unreadable: None,
         }),
         intermediates: Vec::new(),
+        trust_anchors: None,
+        tcp: None,
         verified: true,
         checks: Some(CertificateChecks { trusted: true, in_date: true, name_matches: true }),
         trust: Some(TrustSource::Platform),
     });
-    connection.auth =
-        Some(AuthFacts { method: AuthMethod::None, username: None, credential_error: None, token_renewed: false });
+    connection.auth = Some(AuthFacts {
+        method: AuthMethod::None,
+        username: None,
+        credential_error: None,
+        surrounded_by: None,
+        token_renewed: false,
+    });
     let took = Seconds(Duration::from_micros(804));
     connection.ping = Some(PingFacts {
         reply: PingReply::Noauth,

@@ -10,9 +10,11 @@ use redpath::clock::{Seconds, Timestamp};
 use redpath::diagnosis::{Code, Diagnosis, Status};
 use redpath::expectation::{Expectation, ExpectedPath, PublicAccess};
 use redpath::observation::dns::{HostsEntry, RepeatGroup, Resolution, ResolveFailure, SameAnswer};
-use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
+use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply, Surroundings};
 use redpath::observation::tcp::FailedAttempt;
-use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts};
+use redpath::observation::tls::{
+    CertificateChecks, CertificateFacts, IntermediateFacts, TcpCounters, TlsFacts, TrustSource,
+};
 use redpath::observation::{
     ClusterFacts, Connection, ConnectionPhases, LocalLimit, Observation, OtherConnection, Phase, Phases, Posture,
     PosturePhase, SkipReason, StoppedBy, TokenFacts, TokenFailure, View, ViewOutcome,
@@ -127,9 +129,15 @@ struct RawConnection {
     given: bool,
     user: Option<String>,
     credential_error: Option<String>,
+    surrounded_by: Option<Surroundings>,
     token_renewed: bool,
     ping: Option<PingReply>,
     certificate: Option<RawCertificate>,
+    /// The further certificates that the server sent.
+    intermediates: Vec<IntermediateFacts>,
+    trust: Option<TrustSource>,
+    trust_anchors: Option<usize>,
+    tcp: Option<TcpCounters>,
     earlier: Vec<RawEarlier>,
 }
 
@@ -483,13 +491,20 @@ fn connect(
         });
     }
     if target.tls && phases.connect.is_done() {
-        connection.tls = Some(tls_facts(facts.certificate.as_ref(), target, phases.tls.is_done()));
+        connection.tls = Some(TlsFacts {
+            intermediates: facts.intermediates.clone(),
+            trust: facts.trust,
+            trust_anchors: facts.trust_anchors,
+            tcp: facts.tcp,
+            ..tls_facts(facts.certificate.as_ref(), target, phases.tls.is_done())
+        });
     }
     if phases.tls.summary().outcome != redpath::phase::PhaseOutcome::NotReached && phases.tls.failure().is_none() {
         connection.auth = Some(AuthFacts {
             method: if facts.user.is_some() { AuthMethod::Password } else { AuthMethod::None },
             username: facts.user.clone(),
             credential_error: facts.credential_error.clone(),
+            surrounded_by: facts.surrounded_by,
             token_renewed: facts.token_renewed,
         });
     }
