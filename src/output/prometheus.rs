@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::metrics::{ExpositionFormat, Metrics, Page, family, gauges};
+use super::metrics::{self, Metrics};
 use crate::config::MetricsSettings;
-use crate::observation::Connection;
 use crate::plan::{Plan, ViewSelection};
 use crate::record::Record;
 use crate::vantage::Vantage;
@@ -24,44 +23,10 @@ pub fn exposition_of(records: &[Record]) -> String {
     metrics.text_of_targets()
 }
 
-/// One probe under the names of the blackbox exporter, and what `redpath_*` says of the last probe
-/// without the label `target`, which the scrape configuration gives; in the text format.
+/// One probe under the names of the blackbox exporter, and the gauges of the last probe without the label
+/// `target`; in the text format.
 pub fn blackbox_exposition(record: &Record) -> String {
-    let mut page = Page::new(ExpositionFormat::Text);
-    let phases = &record.observation.phases;
-    for sample in gauges::of(record, gauges::phases_of(record), false) {
-        page.add(sample.family, sample.labels(), sample.value);
-    }
-    page.add(&family::BLACKBOX_SUCCESS, [], f64::from(u8::from(gauges::is_success(record))));
-    page.add(&family::BLACKBOX_DURATION, [], record.took_seconds.as_f64());
-    if let Some(took) = phases.resolve.summary().took {
-        page.add(&family::BLACKBOX_DNS, [], took.as_f64());
-    }
-    for phase in phases.names() {
-        if let Some(took) = phases.get(phase).took {
-            page.add(&family::BLACKBOX_PHASES, [("phase", phase.as_str())], took.as_f64());
-        }
-    }
-    if let Some(connection) = &record.observation.connection {
-        add_connection(&mut page, connection);
-    }
-    page.write()
-}
-
-fn add_connection(page: &mut Page<'_>, connection: &Connection) {
-    let protocol = if connection.address.is_ipv4() { 4.0 } else { 6.0 };
-    page.add(&family::BLACKBOX_IP_PROTOCOL, [], protocol);
-    let Some(tls) = &connection.tls else { return };
-    if let Some(not_after) = tls.certificate.as_ref().and_then(|certificate| certificate.not_after) {
-        page.add(&family::BLACKBOX_CERTIFICATE, [], not_after.unix_seconds());
-    }
-    if let Some(version) = &tls.version {
-        // "TLS 1.3", as Go names what rustls calls TLSv1.3.
-        page.add(&family::BLACKBOX_TLS_VERSION, [("version", version.replace("TLSv", "TLS ").as_str())], 1.0);
-    }
-    if let Some(cipher) = &tls.cipher {
-        page.add(&family::BLACKBOX_TLS_CIPHER, [("cipher", cipher.as_str())], 1.0);
-    }
+    metrics::text_of_probe(&plan_of(record), &Arc::new(record.clone()))
 }
 
 /// As much of the plan as the series need: the target, and which views were asked.

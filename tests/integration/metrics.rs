@@ -8,6 +8,7 @@ use std::sync::Arc;
 use redpath::clock::Timestamp;
 use redpath::config::MetricsSettings;
 use redpath::diagnosis::{Code, Severity};
+use redpath::observation::dns::ViewKind;
 use redpath::observation::{Attempt, AttemptOutcome, Phase, StoppedBy};
 use redpath::output::metrics::{ExpositionFormat, Metrics};
 use redpath::output::prometheus::{blackbox_exposition, exposition_of};
@@ -263,18 +264,21 @@ fn metrics_removed_servers_leave_no_series() {
 #[test]
 fn metrics_public_resolver_has_no_agreement() {
     let plan = plan("cache1");
-    let agreement = |views: [&str; 2], server: &str| {
+    let agreement_of = |kind: ViewKind, views: [&str; 2], server: &str| {
         let mut record = healthy(&plan, 0);
         let resolution = &mut record.observation.resolution;
+        resolution.views[2].kind = kind;
         answer(&mut resolution.views[1], &plan, &[views[0]]);
         answer(&mut resolution.views[2], &plan, &[views[1]]);
         resolution.views[2].server = Some(server.parse().expect("an address"));
         value(&page_after(&plan, &[record]), "redpath_resolver_agreement{target=\"cache1\"}")
     };
+    let agreement = |views, server| agreement_of(ViewKind::Resolver, views, server);
     let private = records::PRIVATE;
     assert_eq!(agreement([private, private], "168.63.129.16:53"), Some(1.0));
     assert_eq!(agreement([private, PUBLIC], "168.63.129.16:53"), Some(0.0), "Azure's own stands inside");
     assert_eq!(agreement([private, PUBLIC], "8.8.8.8:53"), Some(1.0));
+    assert_eq!(agreement_of(ViewKind::System, [private, PUBLIC], "8.8.8.8:53"), Some(0.0), "applications ask it");
     assert_eq!(agreement([PUBLIC, PUBLIC], "8.8.8.8:53"), Some(0.0));
 }
 

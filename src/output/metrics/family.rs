@@ -1,9 +1,19 @@
-//! Every metric, declared once: name, type, labels and help.
+//! Every metric, declared once: name, type, labels, how its samples are read, and help.
 //!
 //! The pages, `docs/metrics.md` and the fixture of the page are held to this table by a test.
 
+use prometheus_client::metrics::MetricType;
+
+use super::agent::Agent;
+use super::blackbox;
+use super::exposition::Sample;
+use super::gauges;
+use super::process::Process;
+use super::series::TargetSeries;
+use crate::record::Record;
+
 /// A metric, as it is declared.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Family {
     /// Its name; a counter's ends in `_total`.
     pub name: &'static str,
@@ -13,6 +23,20 @@ pub struct Family {
     pub labels: &'static [&'static str],
     /// What it says, in one sentence.
     pub help: &'static str,
+    pub(crate) source: Source,
+}
+
+/// What the samples of a family are read from. The label `target` is added to those of targets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source {
+    /// The series of each target, from its first one on.
+    Target(for<'s> fn(&'s TargetSeries) -> Vec<Sample<'s>>),
+    /// The last record of each target that has been probed.
+    Record(for<'r> fn(&'r Record) -> Vec<Sample<'r>>),
+    /// The agent as a whole.
+    Agent(for<'a> fn(&'a Agent) -> Vec<Sample<'a>>),
+    /// The process, as the kernel sees it.
+    Process(fn(&Process) -> Option<f64>),
 }
 
 /// The types of metric in use.
@@ -22,7 +46,7 @@ pub enum Kind {
     Counter,
     /// It goes up and down.
     Gauge,
-    /// Cumulative buckets, a sum and a count.
+    /// Buckets, a sum and a count.
     Histogram,
 }
 
@@ -37,13 +61,27 @@ impl Kind {
     }
 }
 
+impl From<Kind> for MetricType {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Counter => Self::Counter,
+            Kind::Gauge => Self::Gauge,
+            Kind::Histogram => Self::Histogram,
+        }
+    }
+}
+
 macro_rules! families {
-    ($(#[$doc:meta])* $all:ident: $($constant:ident $kind:ident $name:literal [$($label:literal)*] $help:literal;)*) => {
+    (
+        $(#[$doc:meta])* $all:ident:
+        $($constant:ident $kind:ident $name:literal [$($label:literal)*] $source:ident($read:expr) $help:literal;)*
+    ) => {
         $(pub(crate) static $constant: Family = Family {
             name: $name,
             kind: Kind::$kind,
             labels: &[$($label),*],
             help: $help,
+            source: Source::$source($read),
         };)*
 
         $(#[$doc])*
@@ -56,76 +94,112 @@ families! {
     ALL:
 
     PROBE_SUCCESS Gauge "redpath_probe_success" ["target"]
+        Record(gauges::probe_success)
         "Whether the last probe passed, with or without warnings.";
     PROBES Counter "redpath_probes_total" ["target"]
+        Target(TargetSeries::probes)
         "Probes that ended.";
     PROBE_FAILURES Counter "redpath_probe_failures_total" ["target"]
+        Target(TargetSeries::failures)
         "Probes that did not pass.";
     PROBE_FAILURES_BY_CAUSE Counter "redpath_probe_failures_by_cause_total" ["target" "cause"]
+        Target(TargetSeries::failures_by_cause)
         "Probes that did not pass, by the cause of the verdict.";
     PROBE_DURATION Histogram "redpath_probe_duration_seconds" ["target"]
+        Target(TargetSeries::probe_duration)
         "How long whole probes took.";
     PHASE_DURATION Histogram "redpath_phase_duration_seconds" ["target" "phase"]
+        Target(TargetSeries::phase_durations)
         "How long the phases took that ran, whether they succeeded or failed.";
     PHASE_FAILURES Counter "redpath_phase_failures_total" ["target" "phase"]
+        Target(TargetSeries::phase_failures)
         "Phases that ran and failed.";
     PHASE_OUTCOME Gauge "redpath_phase_outcome" ["target" "phase" "outcome"]
+        Target(TargetSeries::phase_outcomes)
         "What became of each phase in the last probe: 1 for the outcome it had.";
     PATH_PRIVATE Gauge "redpath_path_private" ["target"]
+        Record(gauges::path_private)
         "Whether the address that the last probe connected to is private.";
     ADDRESS_EXPECTED Gauge "redpath_address_expected" ["target"]
+        Record(gauges::address_expected)
         "Whether the address that the last probe connected to meets the expectation.";
     USABLE Gauge "redpath_usable" ["target"]
+        Record(gauges::usable)
         "Whether TCP, TLS and a reply of Redis succeeded in the last probe, by whatever path; absent where unknown.";
     ADDRESS_CLASS Gauge "redpath_address_class" ["target" "view" "class"]
+        Record(gauges::address_classes)
         "The classes of the addresses that each view gave to the last probe, 1 for each.";
     RESOLUTION_INFO Gauge "redpath_resolution_info" ["target" "view" "path" "address" "address_class"]
+        Record(gauges::resolution_info)
         "The addresses that each view gave to the last probe, 1 for each.";
     RESOLUTION_CHANGES Counter "redpath_resolution_changes_total" ["target" "view"]
+        Target(TargetSeries::resolution_changes)
         "How often a view's answer differed from the one before, in addresses or in chain.";
     RESOLUTION_TTL Gauge "redpath_resolution_ttl_seconds" ["target" "view"]
+        Record(gauges::resolution_ttl)
         "The lowest time to live in each view's answer to the last probe.";
     RESOLVER_AGREEMENT Gauge "redpath_resolver_agreement" ["target"]
+        Record(gauges::resolver_agreement)
         "Whether every view that answered the last probe gave the addresses of the view in use.";
     FINDING_ACTIVE Gauge "redpath_finding_active" ["target" "code" "severity"]
+        Record(gauges::findings)
         "The findings of the last probe, 1 for each.";
     VERDICT Gauge "redpath_verdict" ["target" "status"]
+        Target(TargetSeries::verdict)
         "The verdict of the last probe: 1 for its status.";
     VERDICT_SINCE Gauge "redpath_verdict_since_timestamp_seconds" ["target"]
+        Target(TargetSeries::verdict_since)
         "When the first probe began that had the present verdict, status and cause.";
     CERTIFICATE_NOT_AFTER Gauge "redpath_tls_certificate_not_after_timestamp_seconds" ["target"]
+        Record(gauges::certificate_not_after)
         "When the certificate expires that the server showed to the last probe.";
     TLS_INFO Gauge "redpath_tls_info" ["target" "version" "cipher"]
+        Record(gauges::tls_info)
         "The TLS version and cipher suite of the last probe, as labels.";
     CLUSTER_NODES Gauge "redpath_cluster_nodes" ["target" "state"]
+        Record(gauges::cluster_nodes)
         "The nodes that the cluster announced to the last probe, by what came of connecting to them.";
     PUBLIC_ACCESS_OPEN Gauge "redpath_public_access_open" ["target"]
+        Record(gauges::public_access_open)
         "Whether TLS and Redis answered the last probe at the public address.";
     LAST_PROBE Gauge "redpath_last_probe_timestamp_seconds" ["target"]
+        Record(gauges::last_probe)
         "When the last probe began.";
     SCHEDULE_LAG Gauge "redpath_schedule_lag_seconds" []
+        Agent(Agent::schedule_lag)
         "The longest that a probe began after it was due, in the last one to two minutes.";
     RELOAD_SUCCESSFUL Gauge "redpath_config_last_reload_successful" []
+        Agent(Agent::reload_successful)
         "Whether the configuration was good when it was last read.";
     RELOAD_TIME Gauge "redpath_config_last_reload_success_timestamp_seconds" []
+        Agent(Agent::reload_time)
         "When the configuration in force was read.";
     BUILD_INFO Gauge "redpath_build_info" ["version" "os" "arch"]
+        Agent(Agent::build_info)
         "The version of redpath and what it was built for, as labels.";
     VANTAGE_INFO Gauge "redpath_vantage_info" ["hostname" "namespace" "node" "pod" "subnet"]
+        Agent(Agent::vantage_info)
         "The place the probes look from, as labels.";
     PROCESS_CPU Counter "process_cpu_seconds_total" []
+        Process(|process| process.cpu_seconds)
         "User and system CPU time spent.";
     PROCESS_RESIDENT Gauge "process_resident_memory_bytes" []
+        Process(|process| process.resident_bytes)
         "Resident memory.";
     PROCESS_VIRTUAL Gauge "process_virtual_memory_bytes" []
+        Process(|process| process.virtual_bytes)
         "Virtual memory.";
     PROCESS_OPEN_FDS Gauge "process_open_fds" []
+        Process(|process| process.open_fds)
         "Open file descriptors.";
     PROCESS_MAX_FDS Gauge "process_max_fds" []
+        Process(|process| process.max_fds)
         "The limit of open file descriptors.";
     PROCESS_START Gauge "process_start_time_seconds" []
+        Process(|process| process.start_time)
         "When the process started.";
     PROCESS_THREADS Gauge "process_threads" []
+        Process(|process| process.threads)
         "Threads of the process.";
 }
 
@@ -135,19 +209,27 @@ families! {
     ON_DEMAND:
 
     BLACKBOX_SUCCESS Gauge "probe_success" []
+        Record(gauges::probe_success)
         "Whether the probe passed, with or without warnings.";
     BLACKBOX_DURATION Gauge "probe_duration_seconds" []
+        Record(blackbox::duration)
         "How long the whole probe took.";
     BLACKBOX_DNS Gauge "probe_dns_lookup_time_seconds" []
+        Record(blackbox::dns_lookup_time)
         "How long the resolution took.";
     BLACKBOX_IP_PROTOCOL Gauge "probe_ip_protocol" []
+        Record(blackbox::ip_protocol)
         "The version of IP that was connected with, 4 or 6.";
     BLACKBOX_PHASES Gauge "probe_phase_duration_seconds" ["phase"]
+        Record(blackbox::phase_durations)
         "How long each phase took that ran.";
     BLACKBOX_CERTIFICATE Gauge "probe_ssl_earliest_cert_expiry" []
+        Record(gauges::certificate_not_after)
         "When the server's certificate expires, in seconds since 1970.";
     BLACKBOX_TLS_VERSION Gauge "probe_tls_version_info" ["version"]
+        Record(blackbox::tls_version)
         "The TLS version, as a label.";
     BLACKBOX_TLS_CIPHER Gauge "probe_tls_cipher_info" ["cipher"]
+        Record(blackbox::tls_cipher)
         "The TLS cipher suite, as a label.";
 }

@@ -1,59 +1,18 @@
-//! What one record says in gauges: a pure function, so that nothing of an older record can linger.
+//! Gauges of the last probe: each a pure function of its record, so that no value of an older one remains.
 //!
-//! A phase that did not run has no number here, and where a probe could not see something, there is
-//! no series that claims it.
+//! A phase that did not run has no number here. Where a probe could not see something, no series claims it.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+use strum::IntoEnumIterator as _;
 
-use strum::IntoEnumIterator;
-
-use super::family::{self, Family};
-use crate::address::{self, AddressClass};
+use super::exposition::Sample;
+use crate::address::AddressClass;
 use crate::diagnosis::Status;
 use crate::observation::cluster::NodeState;
-use crate::observation::{Observation, OpenState, Resolution, Usability, View};
-use crate::phase::{PhaseName, PhaseOutcome};
+use crate::observation::{OpenState, TlsFacts, Usability, View};
 use crate::record::Record;
 
 /// The most series of `redpath_resolution_info` of one target: an answer's length is the server's choice.
-pub(crate) const RESOLUTION_INFO_LIMIT: usize = 32;
-
-/// The most labels that a gauge has beside `target`.
-const MAX_LABELS: usize = 4;
-
-/// A gauge of a target, without the label `target`.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Sample<'r> {
-    pub(crate) family: &'static Family,
-    labels: [Option<(&'static str, Cow<'r, str>)>; MAX_LABELS],
-    pub(crate) value: f64,
-}
-
-impl<'r> Sample<'r> {
-    fn new(family: &'static Family, value: f64) -> Self {
-        Self { family, labels: [const { None }; MAX_LABELS], value }
-    }
-
-    /// The labels, in their order.
-    pub(crate) fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.labels.iter().flatten().map(|(name, value)| (*name, value.as_ref()))
-    }
-
-    fn truth(family: &'static Family, holds: bool) -> Self {
-        Self::new(family, f64::from(u8::from(holds)))
-    }
-
-    fn with(mut self, label: &'static str, value: impl Into<Cow<'r, str>>) -> Self {
-        let free = self.labels.iter_mut().find(|place| place.is_none());
-        debug_assert!(free.is_some(), "no gauge has more than {MAX_LABELS} labels");
-        if let Some(place) = free {
-            *place = Some((label, value.into()));
-        }
-        self
-    }
-}
+const MAX_RESOLUTION_INFO: usize = 32;
 
 /// Whether the probe counts as a success.
 pub(crate) fn is_success(record: &Record) -> bool {
@@ -63,139 +22,129 @@ pub(crate) fn is_success(record: &Record) -> bool {
     }
 }
 
-/// The facts of a target that has not been probed yet: every state is there, and none holds.
-pub(crate) fn before_the_first_probe(phases: impl IntoIterator<Item = PhaseName>) -> Vec<Sample<'static>> {
-    verdict(None).chain(outcomes(phases, |_| None)).collect()
+pub(crate) fn probe_success(record: &Record) -> Vec<Sample<'_>> {
+    vec![Sample::flag(is_success(record))]
 }
 
-/// The phases that a record alone gives an outcome to: those of every probe, and the others that ran.
-pub(crate) fn phases_of(record: &Record) -> Vec<PhaseName> {
-    let ran = |phase: &PhaseName| record.observation.phases.get(*phase).took.is_some();
-    PhaseName::iter().filter(|phase| PhaseName::ALWAYS.contains(phase) || ran(phase)).collect()
+pub(crate) fn last_probe(record: &Record) -> Vec<Sample<'_>> {
+    vec![Sample::new(record.started_at.unix_seconds())]
 }
 
-/// The facts of a record: the outcomes of these phases, `redpath_resolution_info` left out unless wanted.
-pub(crate) fn of(
-    record: &Record,
-    phases: impl IntoIterator<Item = PhaseName>,
-    resolution_info: bool,
-) -> Vec<Sample<'_>> {
-    let observation = &record.observation;
-    let connected_to = observation.connection.as_ref();
-    let tls = connected_to.and_then(|connection| connection.tls.as_ref());
-    let not_after = tls.and_then(|tls| tls.certificate.as_ref()?.not_after);
-
-    let mut facts = vec![
-        Sample::truth(&family::PROBE_SUCCESS, is_success(record)),
-        Sample::new(&family::LAST_PROBE, record.started_at.unix_seconds()),
-        // No address is no private path: an alert on 0 must not fall silent with the name.
-        Sample::truth(&family::PATH_PRIVATE, connected_to.is_some_and(|to| to.class == AddressClass::Private)),
-        Sample::truth(
-            &family::ADDRESS_EXPECTED,
-            connected_to.is_some_and(|to| record.expectation.allows(to.address.ip())),
-        ),
-    ];
-    facts.extend(usable(record));
-    facts.extend(verdict(Some(record.verdict.status)));
-    facts.extend(outcomes(phases, |phase| Some(observation.phases.get(phase).outcome)));
-    facts.extend(public_access(observation));
-    facts.extend(not_after.map(|time| Sample::new(&family::CERTIFICATE_NOT_AFTER, time.unix_seconds())));
-    if let Some((version, cipher)) = tls.and_then(|tls| tls.version.as_ref().zip(tls.cipher.as_ref())) {
-        facts.push(Sample::new(&family::TLS_INFO, 1.0).with("version", version).with("cipher", cipher));
-    }
-    for finding in &record.findings {
-        let fact = Sample::new(&family::FINDING_ACTIVE, 1.0).with("code", finding.code.as_str());
-        facts.push(fact.with("severity", finding.severity.as_str()));
-    }
-    if let Some(cluster) = observation.cluster.as_ref().filter(|cluster| cluster.command.is_some()) {
-        facts.extend(NodeState::ALL.map(|state| {
-            let nodes = cluster.in_state(state).count();
-            let left_out = if state == NodeState::NotTried { cluster.nodes_left_out as usize } else { 0 };
-            // At most some thousands, far within what is exact.
-            Sample::new(&family::CLUSTER_NODES, (nodes + left_out) as f64).with("state", state.as_str())
-        }));
-    }
-    if let Some(agree) = agreement(record) {
-        facts.push(Sample::truth(&family::RESOLVER_AGREEMENT, agree));
-    }
-    for view in &observation.resolution.views {
-        facts.extend(ttl(view));
-        facts.extend(classes(view));
-    }
-    if resolution_info {
-        facts.extend(addresses(&observation.resolution));
-    }
-    without_duplicates(facts)
+/// 0 where there was no address: an alert on 0 must not fall silent with the name.
+pub(crate) fn path_private(record: &Record) -> Vec<Sample<'_>> {
+    let connection = record.observation.connection.as_ref();
+    vec![Sample::flag(connection.is_some_and(|to| to.class == AddressClass::Private))]
 }
 
-fn verdict<'r>(status: Option<Status>) -> impl Iterator<Item = Sample<'r>> {
-    Status::ALL
+pub(crate) fn address_expected(record: &Record) -> Vec<Sample<'_>> {
+    let connection = record.observation.connection.as_ref();
+    vec![Sample::flag(connection.is_some_and(|to| record.expectation.allows(to.address.ip())))]
+}
+
+pub(crate) fn usable(record: &Record) -> Vec<Sample<'_>> {
+    match record.usable.value {
+        Usability::Yes => vec![Sample::flag(true)],
+        Usability::No => vec![Sample::flag(false)],
+        Usability::Unknown => Vec::new(),
+    }
+}
+
+pub(crate) fn public_access_open(record: &Record) -> Vec<Sample<'_>> {
+    let posture = record.observation.phases.posture.as_ref();
+    match posture.and_then(|posture| posture.facts.public_access.as_ref()).map(|public| public.state) {
+        Some(OpenState::Open) => vec![Sample::flag(true)],
+        Some(OpenState::Closed) => vec![Sample::flag(false)],
+        Some(OpenState::Unknown) | None => Vec::new(),
+    }
+}
+
+pub(crate) fn certificate_not_after(record: &Record) -> Vec<Sample<'_>> {
+    let certificate = tls(record).and_then(|tls| tls.certificate.as_ref());
+    certificate
+        .and_then(|certificate| certificate.not_after)
+        .map(|time| Sample::new(time.unix_seconds()))
         .into_iter()
-        .map(move |each| Sample::truth(&family::VERDICT, status == Some(each)).with("status", each.as_str()))
+        .collect()
 }
 
-/// Whether the cache could be used, where that is known.
-fn usable(record: &Record) -> Option<Sample<'_>> {
-    let usable = match record.usable.value {
-        Usability::Yes => true,
-        Usability::No => false,
-        Usability::Unknown => return None,
+pub(crate) fn tls_info(record: &Record) -> Vec<Sample<'_>> {
+    let agreed = tls(record).and_then(|tls| tls.version.as_ref().zip(tls.cipher.as_ref()));
+    agreed
+        .map(|(version, cipher)| Sample::new(1.0).with("version", version).with("cipher", cipher))
+        .into_iter()
+        .collect()
+}
+
+/// What TLS showed on the connection in use.
+pub(crate) fn tls(record: &Record) -> Option<&TlsFacts> {
+    record.observation.connection.as_ref()?.tls.as_ref()
+}
+
+pub(crate) fn findings(record: &Record) -> Vec<Sample<'_>> {
+    let findings = record.findings.iter();
+    findings
+        .map(|finding| Sample::new(1.0).with("code", finding.code.as_str()).with("severity", finding.severity.as_str()))
+        .collect()
+}
+
+pub(crate) fn cluster_nodes(record: &Record) -> Vec<Sample<'_>> {
+    let Some(cluster) = record.observation.cluster.as_ref().filter(|cluster| cluster.command.is_some()) else {
+        return Vec::new();
     };
-    Some(Sample::truth(&family::USABLE, usable))
-}
-
-/// Whether the public address is open, where that could be told.
-fn public_access(observation: &Observation) -> Option<Sample<'_>> {
-    let open = match observation.phases.posture.as_ref()?.facts.public_access.as_ref()?.state {
-        OpenState::Open => true,
-        OpenState::Closed => false,
-        OpenState::Unknown => return None,
+    let count = |state| {
+        let omitted = if state == NodeState::NotTried { u64::from(cluster.nodes_left_out) } else { 0 };
+        cluster.in_state(state).count() as u64 + omitted
     };
-    Some(Sample::truth(&family::PUBLIC_ACCESS_OPEN, open))
+    NodeState::ALL.map(|state| Sample::count(count(state)).with("state", state.as_str())).into()
 }
 
-fn outcomes<'r>(
-    phases: impl IntoIterator<Item = PhaseName>,
-    of: impl Fn(PhaseName) -> Option<PhaseOutcome>,
-) -> impl Iterator<Item = Sample<'r>> {
-    phases.into_iter().flat_map(move |phase| {
-        let outcome = of(phase);
-        PhaseOutcome::iter().map(move |each| {
-            let fact = Sample::truth(&family::PHASE_OUTCOME, outcome == Some(each));
-            fact.with("phase", phase.as_str()).with("outcome", each.as_str())
-        })
-    })
+/// Whether every view that gave a final answer agrees with the view in use. Absent where that one gave none:
+/// there is nothing to compare with. A public resolver never sees a private zone: its answer does not count.
+pub(crate) fn resolver_agreement(record: &Record) -> Vec<Sample<'_>> {
+    let resolution = &record.observation.resolution;
+    let Some(in_use) = resolution.in_use().filter(|view| view.outcome.is_final()) else {
+        return Vec::new();
+    };
+    let private_ranges = &record.expectation.private_ranges;
+    let mut compared =
+        resolution.views.iter().filter(|view| view.outcome.is_final() && !view.is_public_resolver(private_ranges));
+    vec![Sample::flag(compared.all(|view| view.view == in_use.view || view.agrees_with(in_use)))]
 }
 
-fn ttl(view: &View) -> Option<Sample<'_>> {
-    let of_chain = view.chain.iter().map(|record| record.ttl);
-    let lowest = of_chain.chain(view.addresses.iter().filter_map(|address| address.ttl)).min()?;
-    Some(Sample::new(&family::RESOLUTION_TTL, f64::from(lowest)).with("view", view.view.as_str()))
+pub(crate) fn resolution_ttl(record: &Record) -> Vec<Sample<'_>> {
+    let lowest = |view: &View| {
+        let of_chain = view.chain.iter().map(|record| record.ttl);
+        of_chain.chain(view.addresses.iter().filter_map(|address| address.ttl)).min()
+    };
+    let views = record.observation.resolution.views.iter();
+    views.filter_map(|view| Some(Sample::new(f64::from(lowest(view)?)).with("view", &view.view))).collect()
 }
 
-fn classes(view: &View) -> impl Iterator<Item = Sample<'_>> {
-    AddressClass::iter().filter(|class| view.addresses.iter().any(|address| address.class == *class)).map(|class| {
-        Sample::new(&family::ADDRESS_CLASS, 1.0).with("view", view.view.as_str()).with("class", class.as_str())
-    })
+pub(crate) fn address_classes(record: &Record) -> Vec<Sample<'_>> {
+    let has = |view: &View, class| view.addresses.iter().any(|address| address.class == class);
+    let views = record.observation.resolution.views.iter();
+    let classes = views
+        .flat_map(|view| AddressClass::iter().filter(move |class| has(view, *class)).map(move |class| (view, class)));
+    classes.map(|(view, class)| Sample::new(1.0).with("view", &view.view).with("class", class.as_str())).collect()
 }
 
-fn addresses(resolution: &Resolution) -> impl Iterator<Item = Sample<'_>> {
-    let each = resolution.views.iter().flat_map(|view| {
-        view.addresses.iter().map(|address| {
-            Sample::new(&family::RESOLUTION_INFO, 1.0)
-                .with("view", view.view.as_str())
-                .with("path", path(view))
-                .with("address", address.ip.to_string())
-                .with("address_class", address.class.as_str())
-        })
+pub(crate) fn resolution_info(record: &Record) -> Vec<Sample<'_>> {
+    let views = record.observation.resolution.views.iter();
+    let addresses = views.flat_map(|view| view.addresses.iter().map(move |address| (view, address)));
+    let samples = addresses.take(MAX_RESOLUTION_INFO).map(|(view, address)| {
+        Sample::new(1.0)
+            .with("view", &view.view)
+            .with("path", path(view))
+            .with_display("address", address.ip)
+            .with("address_class", address.class.as_str())
     });
-    each.take(RESOLUTION_INFO_LIMIT)
+    samples.collect()
 }
 
 /// The kind of path that a view's addresses lead to, taken together.
 fn path(view: &View) -> &'static str {
-    let is = |class| view.addresses.iter().filter(|address| address.class == class).count();
-    let (private, public, all) = (is(AddressClass::Private), is(AddressClass::Public), view.addresses.len());
+    let count = |class| view.addresses.iter().filter(|address| address.class == class).count();
+    let (private, public, all) = (count(AddressClass::Private), count(AddressClass::Public), view.addresses.len());
     if private == all {
         "private"
     } else if public == all {
@@ -205,38 +154,4 @@ fn path(view: &View) -> &'static str {
     } else {
         "other"
     }
-}
-
-/// Whether every view that gave a final answer agrees with the view in use; `None` where that one
-/// gave none, since there is nothing to compare with then.
-fn agreement(record: &Record) -> Option<bool> {
-    let resolution = &record.observation.resolution;
-    let in_use = resolution.in_use().filter(|view| view.outcome.is_final())?;
-    let compared = resolution.views.iter().filter(|view| view.outcome.is_final() && !is_outside(record, view));
-    Some(compared.filter(|view| view.view != in_use.view).all(|view| view.agrees_with(in_use)))
-}
-
-/// Whether a view's server stands in the public internet, where a private zone is never seen, so
-/// that another answer is no disagreement. Azure's own resolver has a public-looking address.
-fn is_outside(record: &Record, view: &View) -> bool {
-    let private_ranges = &record.expectation.private_ranges;
-    !view.is_azure_dns()
-        && view.server.is_some_and(|server| address::classify(server.ip(), private_ranges) == AddressClass::Public)
-}
-
-/// A view's addresses, in no order.
-pub(crate) fn addresses_of(view: &View) -> BTreeSet<IpAddr> {
-    view.ips().map(|ip| ip.to_canonical()).collect()
-}
-
-/// One series each: an answer may repeat an address, and resolv.conf a name server.
-fn without_duplicates(facts: Vec<Sample<'_>>) -> Vec<Sample<'_>> {
-    let mut each: Vec<Sample<'_>> = Vec::with_capacity(facts.len());
-    for fact in facts {
-        let is_same = |known: &Sample<'_>| std::ptr::eq(known.family, fact.family) && known.labels == fact.labels;
-        if !each.iter().any(is_same) {
-            each.push(fact);
-        }
-    }
-    each
 }

@@ -4,32 +4,36 @@
 
 use std::fs;
 
-use super::family;
-use super::page::Page;
-
 /// `USER_HZ`, the unit of times in `/proc/PID/stat`: 100 on every architecture of today (proc(5)
 /// sends to `sysconf(_SC_CLK_TCK)`; the kernel's own `HZ` never shows here).
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Adds `process_*` to a page.
-pub(crate) fn add_to(page: &mut Page) {
-    let stat = fs::read_to_string("/proc/self/stat").ok();
-    let stat = stat.as_deref().and_then(Stat::read);
-    if let Some(stat) = &stat {
-        page.add(&family::PROCESS_CPU, [], stat.cpu_ticks / TICKS_PER_SECOND);
-        page.add(&family::PROCESS_THREADS, [], stat.threads);
-        page.add(&family::PROCESS_VIRTUAL, [], stat.virtual_bytes);
-    }
-    let start = stat.and_then(|stat| Some(boot_time()? + stat.start_ticks / TICKS_PER_SECOND));
-    let values = [
-        (&family::PROCESS_START, start),
-        (&family::PROCESS_RESIDENT, resident_bytes()),
-        (&family::PROCESS_OPEN_FDS, open_fds()),
-        (&family::PROCESS_MAX_FDS, max_fds()),
-    ];
-    for (family, value) in values {
-        if let Some(value) = value {
-            page.add(family, [], value);
+/// The values of `process_*`.
+#[derive(Debug, Default)]
+pub(crate) struct Process {
+    pub(crate) cpu_seconds: Option<f64>,
+    pub(crate) threads: Option<f64>,
+    pub(crate) virtual_bytes: Option<f64>,
+    pub(crate) resident_bytes: Option<f64>,
+    pub(crate) start_time: Option<f64>,
+    pub(crate) open_fds: Option<f64>,
+    pub(crate) max_fds: Option<f64>,
+}
+
+impl Process {
+    /// Reads the values of this process.
+    pub(crate) fn read() -> Self {
+        let stat = fs::read_to_string("/proc/self/stat").ok();
+        let stat = stat.as_deref().and_then(Stat::parse);
+        let stat = stat.as_ref();
+        Self {
+            cpu_seconds: stat.map(|stat| stat.cpu_ticks / TICKS_PER_SECOND),
+            threads: stat.map(|stat| stat.threads),
+            virtual_bytes: stat.map(|stat| stat.virtual_bytes),
+            resident_bytes: resident_bytes(),
+            start_time: stat.and_then(|stat| Some(boot_time()? + stat.start_ticks / TICKS_PER_SECOND)),
+            open_fds: open_fds(),
+            max_fds: max_fds(),
         }
     }
 }
@@ -44,7 +48,7 @@ struct Stat {
 }
 
 impl Stat {
-    fn read(text: &str) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         // The second field is the program's name in parentheses, and may hold both.
         let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
         let field = |number: usize| fields.get(number - 3)?.parse::<f64>().ok();
@@ -87,7 +91,7 @@ mod tests {
     fn process_stat_survives_odd_program_name() {
         let text = "42 (a) b (c) S 1 42 42 0 -1 4194304 9 0 0 0 150 50 0 0 20 0 7 0 4242 1048576 99 1844";
         let expected = Stat { cpu_ticks: 200.0, threads: 7.0, start_ticks: 4242.0, virtual_bytes: 1_048_576.0 };
-        assert_eq!(Stat::read(text), Some(expected));
-        assert_eq!(Stat::read("42 (cut"), None);
+        assert_eq!(Stat::parse(text), Some(expected));
+        assert_eq!(Stat::parse("42 (cut"), None);
     }
 }

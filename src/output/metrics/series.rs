@@ -1,57 +1,63 @@
-//! The series of one target: what adds up over its probes, and what its last probe said.
+//! The series of one target: what adds up over its probes, and its last probe.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::family;
+use prometheus_client::metrics::histogram::Histogram;
+use strum::IntoEnumIterator as _;
+
+use super::exposition::Sample;
 use super::gauges;
-use super::histogram::{Bounds, Distribution};
-use super::page::{Label, Page, Value};
 use crate::clock::Timestamp;
-use crate::diagnosis::{Cause, Verdict};
+use crate::config::MetricsSettings;
+use crate::diagnosis::{Cause, Status, Verdict};
 use crate::observation::{Resolution, View, ViewOutcome};
 use crate::phase::{PhaseName, PhaseOutcome};
 use crate::plan::{Auth, Plan};
 use crate::record::Record;
 
-/// The series of one target.
+/// The upper bounds of `redpath_probe_duration_seconds`: few, since the phases have finer ones.
+const PROBE_BUCKETS: [f64; 5] = [0.01, 0.05, 0.25, 1.0, 5.0];
+
+/// The series of one target. A clone shares the histograms.
+#[derive(Clone)]
 pub(crate) struct TargetSeries {
-    plan: Plan,
-    phase_bounds: Bounds,
-    resolution_info: bool,
+    plan: Arc<Plan>,
+    settings: Arc<MetricsSettings>,
     probes: u64,
     failures: u64,
     failures_by_cause: BTreeMap<Cause, u64>,
-    probe_duration: Distribution,
+    probe_duration: Histogram,
     phases: BTreeMap<PhaseName, PhaseSeries>,
     answers: BTreeMap<String, Answers>,
     verdict: Option<(Verdict, Timestamp)>,
-    /// What the gauges are read of; the history has the same.
+    /// What the gauges are read from; the history holds the same record.
     latest: Option<Arc<Record>>,
 }
 
+#[derive(Clone)]
 struct PhaseSeries {
-    duration: Distribution,
+    duration: Histogram,
     failures: u64,
 }
 
 impl PhaseSeries {
-    fn new(bounds: &Bounds) -> Self {
-        Self { duration: Distribution::new(bounds), failures: 0 }
+    fn new(settings: &MetricsSettings) -> Self {
+        Self { duration: Histogram::new(settings.phase_buckets.iter().copied()), failures: 0 }
     }
 }
 
 /// The last final answer of a view, and how often it changed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Answers {
     changes: u64,
-    last: Option<Answer>,
+    last: Option<Arc<FinalAnswer>>,
 }
 
 /// An answer without what differs each time, the order of the addresses and the times to live.
 #[derive(PartialEq)]
-struct Answer {
+struct FinalAnswer {
     outcome: ViewOutcome,
     chain: Vec<(String, String)>,
     canonical_name: Option<String>,
@@ -59,27 +65,35 @@ struct Answer {
 }
 
 impl TargetSeries {
-    /// The series that exist before the first probe, with these bounds of probes' and of phases' durations.
-    pub(crate) fn new(plan: &Plan, probe: &Bounds, phase_bounds: &Bounds, resolution_info: bool) -> Self {
-        let phase = |name| (name, PhaseSeries::new(phase_bounds));
+    /// The series that exist before the first probe.
+    pub(crate) fn new(plan: &Plan, settings: &Arc<MetricsSettings>) -> Self {
         Self {
-            plan: plan.clone(),
-            phase_bounds: phase_bounds.clone(),
-            resolution_info,
+            plan: Arc::new(plan.clone()),
+            settings: Arc::clone(settings),
             probes: 0,
             failures: 0,
             failures_by_cause: BTreeMap::new(),
-            probe_duration: Distribution::new(probe),
-            phases: planned_phases(plan).map(phase).collect(),
+            probe_duration: Histogram::new(PROBE_BUCKETS),
+            phases: planned_phases(plan).map(|name| (name, PhaseSeries::new(settings))).collect(),
             answers: planned_views(plan).map(|view| (view.to_owned(), Answers::default())).collect(),
             verdict: None,
             latest: None,
         }
     }
 
+    /// The name of the target.
+    pub(crate) fn name(&self) -> &str {
+        &self.plan.target.name
+    }
+
+    /// The record of the last probe.
+    pub(crate) fn latest(&self) -> Option<&Record> {
+        self.latest.as_deref()
+    }
+
     /// Whether they are of this very plan.
     pub(crate) fn are_of(&self, plan: &Plan) -> bool {
-        self.plan == *plan
+        *self.plan == *plan
     }
 
     /// Takes a probe of the target into account.
@@ -91,11 +105,12 @@ impl TargetSeries {
             *self.failures_by_cause.entry(record.verdict.cause).or_default() += 1;
         }
         // The phases that not every target has begin with the first probe in which they run.
-        for name in gauges::phases_of(record) {
-            self.phases.entry(name).or_insert_with(|| PhaseSeries::new(&self.phase_bounds));
+        let phases = &record.observation.phases;
+        for name in PhaseName::iter().filter(|name| phases.get(*name).took.is_some()) {
+            self.phases.entry(name).or_insert_with(|| PhaseSeries::new(&self.settings));
         }
         for (name, series) in &mut self.phases {
-            let phase = record.observation.phases.get(*name);
+            let phase = phases.get(*name);
             if let Some(took) = phase.took {
                 series.duration.observe(took.as_f64());
             }
@@ -108,42 +123,7 @@ impl TargetSeries {
         self.latest = Some(Arc::clone(record));
     }
 
-    /// Adds the series to a page, but those of [`Self::phase_durations`].
-    pub(crate) fn add_to(&self, page: &mut Page<'_>) {
-        let target = ("target", self.plan.target.name.as_str());
-        page.add(&family::PROBES, [target], float(self.probes));
-        page.add(&family::PROBE_FAILURES, [target], float(self.failures));
-        for (cause, failures) in &self.failures_by_cause {
-            page.add(&family::PROBE_FAILURES_BY_CAUSE, [target, ("cause", cause.as_str())], float(*failures));
-        }
-        page.add(&family::PROBE_DURATION, [target], &self.probe_duration);
-        for (name, series) in &self.phases {
-            page.add(&family::PHASE_FAILURES, [target, ("phase", name.as_str())], float(series.failures));
-        }
-        for (view, answers) in &self.answers {
-            page.add(&family::RESOLUTION_CHANGES, [target, ("view", view.as_str())], float(answers.changes));
-        }
-        if let Some((_, since)) = &self.verdict {
-            page.add(&family::VERDICT_SINCE, [target], since.unix_seconds());
-        }
-        let facts = match &self.latest {
-            Some(record) => gauges::of(record, self.phases.keys().copied(), self.resolution_info),
-            None => gauges::before_the_first_probe(self.phases.keys().copied()),
-        };
-        for fact in facts {
-            page.add(fact.family, std::iter::once(target).chain(fact.labels()), fact.value);
-        }
-    }
-
-    /// The series of `redpath_phase_duration_seconds`, which are most of a page.
-    pub(crate) fn phase_durations(&self) -> impl Iterator<Item = ([Label<'_>; 2], Value<'_>)> {
-        let target = ("target", self.plan.target.name.as_str());
-        self.phases
-            .iter()
-            .map(move |(name, series)| ([target, ("phase", name.as_str())], Value::from(&series.duration)))
-    }
-
-    /// A view that gave no final answer (a timeout, SERVFAIL) changed nothing that is known.
+    /// A view without a final answer (a timeout, SERVFAIL) does not count as a change.
     fn observe_answers(&mut self, resolution: &Resolution) {
         if resolution.views.is_empty() {
             return; // interrupted before the resolution
@@ -157,22 +137,78 @@ impl TargetSeries {
         for view in resolution.views.iter().filter(|view| seen.insert(view.view.as_str())) {
             let answers = self.answers.entry(view.view.clone()).or_default();
             if view.outcome.is_final() {
-                let answer = Some(Answer::of(view));
-                answers.changes += u64::from(answers.last.is_some() && answers.last != answer);
-                answers.last = answer;
+                let answer = FinalAnswer::of(view);
+                answers.changes += u64::from(answers.last.as_deref().is_some_and(|last| *last != answer));
+                answers.last = Some(Arc::new(answer));
             }
         }
     }
 }
 
-impl Answer {
+/// The samples of each family.
+impl TargetSeries {
+    pub(crate) fn probes(&self) -> Vec<Sample<'_>> {
+        vec![Sample::count(self.probes)]
+    }
+
+    pub(crate) fn failures(&self) -> Vec<Sample<'_>> {
+        vec![Sample::count(self.failures)]
+    }
+
+    pub(crate) fn failures_by_cause(&self) -> Vec<Sample<'_>> {
+        let causes = self.failures_by_cause.iter();
+        causes.map(|(cause, failures)| Sample::count(*failures).with("cause", cause.as_str())).collect()
+    }
+
+    pub(crate) fn probe_duration(&self) -> Vec<Sample<'_>> {
+        vec![Sample::histogram(&self.probe_duration)]
+    }
+
+    pub(crate) fn phase_durations(&self) -> Vec<Sample<'_>> {
+        let phases = self.phases.iter();
+        phases.map(|(name, series)| Sample::histogram(&series.duration).with("phase", name.as_str())).collect()
+    }
+
+    pub(crate) fn phase_failures(&self) -> Vec<Sample<'_>> {
+        let phases = self.phases.iter();
+        phases.map(|(name, series)| Sample::count(series.failures).with("phase", name.as_str())).collect()
+    }
+
+    /// All outcomes are 0 before the first probe.
+    pub(crate) fn phase_outcomes(&self) -> Vec<Sample<'_>> {
+        let outcome = |name| self.latest().map(|record| record.observation.phases.get(name).outcome);
+        let samples = self.phases.keys().flat_map(|name| {
+            let outcome = outcome(*name);
+            PhaseOutcome::iter().map(move |each| {
+                Sample::flag(outcome == Some(each)).with("phase", name.as_str()).with("outcome", each.as_str())
+            })
+        });
+        samples.collect()
+    }
+
+    pub(crate) fn resolution_changes(&self) -> Vec<Sample<'_>> {
+        self.answers.iter().map(|(view, answers)| Sample::count(answers.changes).with("view", view)).collect()
+    }
+
+    /// All statuses are 0 before the first probe.
+    pub(crate) fn verdict(&self) -> Vec<Sample<'_>> {
+        let status = self.latest().map(|record| record.verdict.status);
+        Status::ALL.map(|each| Sample::flag(status == Some(each)).with("status", each.as_str())).into()
+    }
+
+    pub(crate) fn verdict_since(&self) -> Vec<Sample<'_>> {
+        self.verdict.iter().map(|(_, since)| Sample::new(since.unix_seconds())).collect()
+    }
+}
+
+impl FinalAnswer {
     fn of(view: &View) -> Self {
         let cnames = view.chain.iter().filter(|record| record.record_type == "CNAME");
         Self {
             outcome: view.outcome,
             chain: cnames.map(|record| (record.name.clone(), record.data.clone())).collect(),
             canonical_name: view.canonical_name.clone(),
-            addresses: gauges::addresses_of(view),
+            addresses: view.ips().map(|ip| ip.to_canonical()).collect(),
         }
     }
 }
@@ -188,8 +224,4 @@ fn planned_views(plan: &Plan) -> impl Iterator<Item = &str> {
     std::iter::once("libc")
         .chain(plan.resolvers.iter().map(|resolver| resolver.name.as_str()))
         .filter(|view| plan.views.includes(view))
-}
-
-fn float(count: u64) -> f64 {
-    count as f64 // exact up to 2^53
 }

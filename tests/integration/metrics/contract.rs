@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use redpath::output::metrics::ExpositionFormat;
 use redpath::output::metrics::family::{ALL, Family, ON_DEMAND};
 use redpath::output::prometheus::{blackbox_exposition, exposition_of};
 
+use super::super::output::assert_fixture;
 use super::records::{closed_outside, cluster, healthy, plan, silent, unlinked};
 use super::{metrics_for, text};
 
@@ -52,16 +54,8 @@ fn normalised(page: &str) -> String {
 
 #[test]
 fn metrics_page_is_reviewed() {
-    let actual = normalised(&text(&page()));
-    if actual != FIXTURE {
-        let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/metrics.txt");
-        std::fs::write(file, &actual).expect("the actual page is kept");
-        let differs = actual.lines().zip(FIXTURE.lines()).find(|(actual, expected)| actual != expected);
-        panic!(
-            "the page is not tests/fixtures/metrics.txt, first at {differs:?}; \
-             compare with `diff tests/fixtures/metrics.txt {file}`, and copy it over if that is as it should be"
-        );
-    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/metrics.txt");
+    assert_fixture(&path, &normalised(&text(&page())));
 }
 
 /// Name, type and labels of what a page has, from its `# TYPE` lines and its series.
@@ -102,6 +96,7 @@ fn metrics_fixture_has_all_declared() {
     assert_eq!(in_fixture, in_code);
     for family in ALL {
         assert!(FIXTURE.contains(&format!("# HELP {} {}\n", family.name, family.help)), "{}", family.name);
+        assert!(!family.help.contains(['\\', '"', '\n']), "{}: OpenMetrics needs escapes in its help", family.name);
     }
 }
 
@@ -162,7 +157,7 @@ fn metrics_open_metrics_equals_text() {
     assert!(!body.contains("# EOF") && body.lines().all(|line| !line.is_empty()));
 
     let (mut family, mut kind, mut seen) = ("", "", BTreeSet::new());
-    let mut as_text = Vec::new();
+    let mut as_text = BTreeSet::new();
     for line in body.lines() {
         if let Some(rest) = line.strip_prefix("# ") {
             let (word, rest) = rest.split_once(' ').expect("a word");
@@ -186,11 +181,22 @@ fn metrics_open_metrics_equals_text() {
             let bound = bound.split('"').next().expect("a bound");
             assert!(bound == "+Inf" || bound.contains('.'), "{line}");
         }
-        as_text.push(line.replace(".0\"} ", "\"} "));
+        as_text.insert(with_labels_sorted(line).replace("le=\"1.0\"", "le=\"1\"").replace("le=\"5.0\"", "le=\"5\""));
     }
     let text = text(&metrics);
-    let stable = |line: &&str| !line.starts_with('#') && !line.starts_with("process_");
-    let expected: Vec<&str> = text.lines().filter(stable).collect();
-    let actual: Vec<&str> = as_text.iter().map(String::as_str).filter(stable).collect();
-    assert_eq!(actual, expected);
+    let expected = text.lines().filter(|line| !line.starts_with('#')).map(with_labels_sorted);
+    let is_stable = |line: &String| !line.starts_with("process_");
+    let expected: BTreeSet<String> = expected.filter(is_stable).collect();
+    as_text.retain(is_stable);
+    let differing: Vec<&String> = as_text.symmetric_difference(&expected).collect();
+    assert!(differing.is_empty(), "{differing:?}");
+}
+
+/// A line with its labels sorted: the two formats have `le` in different places.
+fn with_labels_sorted(line: &str) -> String {
+    let Some((name, rest)) = line.split_once('{') else { return line.to_owned() };
+    let (labels, value) = rest.rsplit_once("\"} ").expect("labels and a value");
+    let mut labels: Vec<&str> = labels.split("\",").collect();
+    labels.sort_unstable();
+    format!("{name}{{{}\"}} {value}", labels.join("\","))
 }
