@@ -14,6 +14,7 @@ mod posture;
 mod precheck;
 mod redis;
 mod remediation;
+mod suppression;
 mod tcp;
 mod text;
 mod tls;
@@ -32,6 +33,7 @@ use crate::printable::{is_printable, printable};
 use crate::target::Target;
 
 pub use code::Code;
+use suppression::suppress_consequences;
 
 /// The findings and the verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,16 +199,11 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
     let mut findings = dns::diagnose(&case);
     let given = observation.connection.as_ref().filter(|connection| connection.address_given);
     let not_moved = given.and_then(|given| precheck::diagnose(&case, given.address.ip(), &mut findings));
-    let later = connection_findings(&case);
-    // What a peer does that is not the one meant says nothing about the one meant.
-    let wrong_peer =
-        findings.iter().any(|finding| finding.severity == Severity::Error) && !case.is_at_expected_address();
-    findings.extend(later.into_iter().filter(|finding| !wrong_peer || finding.severity == Severity::Info));
-    // Who hands out the token is no peer on the path.
+    findings.extend(connection_findings(&case));
     findings.extend(token::diagnose(&case));
+    suppress_consequences(&case, &mut findings);
     az::apply_az_facts(&case, &mut findings);
     findings.extend(posture::public_address_finding(&case));
-    suppress_consequences(&mut findings);
     // That DNS has not moved is what a pre-check warns of first.
     findings.sort_by_key(|finding| (finding.severity, finding.phase, not_moved != Some(finding.code), finding.code));
     for finding in &mut findings {
@@ -327,13 +324,6 @@ fn connection_findings(case: &Context<'_>) -> Vec<Finding> {
     findings.extend(posture::server_findings(case));
     findings.extend(latency::diagnose(case));
     findings
-}
-
-/// A deeper cause silences what follows from it.
-fn suppress_consequences(findings: &mut Vec<Finding>) {
-    let has = |code: Code| findings.iter().any(|finding| finding.code == code && finding.severity == Severity::Error);
-    let name = has(Code::PrivatelinkNameConfigured);
-    findings.retain(|finding| !(name && finding.code == Code::TlsNameMismatch));
 }
 
 fn verdict(case: &Context<'_>, findings: &[Finding]) -> Verdict {

@@ -94,7 +94,7 @@ pub fn index() -> String {
         Every finding has a code. The list is closed and the names are stable: a record, a metric's label, a log line, an alert and the status page all use the same ones. \
         Each has one page, in one shape: what it means, how redpath knows, what it cannot know, likely causes in order, commands, how to check that it is fixed. \
         `redpath explain CODE` prints the page, and the agent serves it at `/codes/CODE`.\n\n\
-        The cause of a verdict is the code of the first error in the order of the phases, else of the first warning; a deeper cause silences what follows from it. \
+        The cause of a verdict is the code of the first error in the order of the phases, else of the first warning; a deeper cause suppresses the findings that follow from it. \
         `healthy` and `unknown` are causes without a page: everything is as expected, and inconclusive (interrupted, or no view could be queried).\n\n\
         In the commands, `<…>` stands for what only you know; those of a finding have this case's names filled in.\n"
         .to_owned();

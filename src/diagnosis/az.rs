@@ -9,6 +9,7 @@ mod context;
 mod mismatch;
 mod names;
 
+use super::suppression::suppress_consequences;
 use super::{Code, Context, Finding, Severity};
 use crate::azure::facts::{AzFacts, Switch, name_in_id};
 use crate::expectation::ExpectedPath;
@@ -17,27 +18,15 @@ use crate::expectation::ExpectedPath;
 pub(super) fn apply_az_facts(case: &Context<'_>, findings: &mut Vec<Finding>) {
     let Some(facts) = case.expectation.az.as_deref() else { return };
     context::add(case, facts, findings);
-    for cause in causes::ALL {
-        let Some(cause) = cause(case, facts, findings) else { continue };
-        let mut finding = cause.finding;
-        if finding.severity == Severity::Error {
-            let silenced = |finding: &Finding| is_error(finding) && cause.silences.contains(&finding.code);
-            for known in findings.iter().filter(|known| silenced(known)) {
-                finding.detail.push_str(&format!(" Seen from here: {}.", known.summary));
-            }
-            findings.retain(|known| !silenced(known));
+    for rule in causes::ALL {
+        if let Some(cause) = rule(case, facts, findings) {
+            findings.push(cause);
+            suppress_consequences(case, findings);
         }
-        findings.push(finding);
     }
     findings.extend(public_network_access(case, facts));
     findings.extend(mismatch::diagnose(case, facts, findings));
     names::fill_in(facts, findings);
-}
-
-/// A cause that the files name, and the codes of what follows from it.
-struct Cause {
-    finding: Finding,
-    silences: &'static [Code],
 }
 
 fn is_error(finding: &Finding) -> bool {

@@ -1,50 +1,20 @@
 //! The causes that the files name, from the deepest outwards: the endpoint's kind, its approval, the
 //! zone it writes to, the zone's links, what the links do with a name that the zone lacks.
 
-use super::{Cause, Code, Context, Finding, Severity, age, endpoint_name, has_error, pasteable};
+use super::{Code, Context, Finding, Severity, age, endpoint_name, has_error, pasteable};
 use crate::azure::Service;
 use crate::azure::facts::{AzFacts, AzLink, AzZone, ConnectionStatus, name_in_id};
 use crate::diagnosis::remediation::Resource;
+use crate::diagnosis::suppression::explains_an_error;
 
 /// A rule: the cause, where the files name it.
-type Rule = fn(&Context<'_>, &AzFacts, &[Finding]) -> Option<Cause>;
+type Rule = fn(&Context<'_>, &AzFacts, &[Finding]) -> Option<Finding>;
 
-/// Every rule, the deepest first: what one silences the next no longer sees.
+/// Every rule, the deepest first: what one suppresses the next no longer sees.
 pub(super) const ALL: [Rule; 5] =
     [wrong_group_id, endpoint_not_approved, wrong_zone, zone_not_linked, fallback_to_internet];
 
-/// What an endpoint that passes no traffic may look like from the client; its exact wire form is not documented.
-const NO_TRAFFIC: &[Code] = &[
-    Code::NoPrivateEndpoint,
-    Code::PrivateRecordMissing,
-    Code::PublicPath,
-    Code::ConnectTimeout,
-    Code::ConnectRefused,
-    Code::ConnectReset,
-    Code::TlsTimeout,
-    Code::TlsClosed,
-    Code::TlsReset,
-];
-
-/// The same, and a zone that is not seen: without a right endpoint there is nothing to see in it.
-const NO_ENDPOINT: &[Code] = &[
-    Code::NoPrivateEndpoint,
-    Code::PrivateRecordMissing,
-    Code::PrivateZoneNotSeen,
-    Code::PublicPath,
-    Code::ConnectTimeout,
-    Code::ConnectRefused,
-    Code::ConnectReset,
-    Code::TlsTimeout,
-    Code::TlsClosed,
-    Code::TlsReset,
-];
-
-const NO_RECORD: &[Code] = &[Code::PrivateZoneNotSeen, Code::PrivateRecordMissing, Code::PublicPath];
-
-const PUBLIC: &[Code] = &[Code::PrivateZoneNotSeen, Code::PublicPath];
-
-fn wrong_group_id(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
+fn wrong_group_id(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Finding> {
     let resource = Resource::of(case)?;
     let right = resource.service.group_id()?;
     let is_right = |groups: &[String]| groups.iter().any(|group| group.eq_ignore_ascii_case(right));
@@ -54,7 +24,7 @@ fn wrong_group_id(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> 
         return None;
     }
     let name = endpoint_name(wrong.id.as_deref());
-    let severity = if has_error(findings, NO_ENDPOINT) { Severity::Error } else { Severity::Warning };
+    let severity = if explains_an_error(findings, Code::WrongGroupId) { Severity::Error } else { Severity::Warning };
     let mut finding = Finding::new(
         Code::WrongGroupId,
         severity,
@@ -77,12 +47,12 @@ fn wrong_group_id(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> 
             " What is seen from here does not suffer from it: the file may be old, or another endpoint may serve.",
         );
     }
-    Some(Cause { finding, silences: NO_ENDPOINT })
+    Some(finding)
 }
 
-fn endpoint_not_approved(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
+fn endpoint_not_approved(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Finding> {
     let state = not_approved(case, facts)?;
-    let severity = if has_error(findings, NO_TRAFFIC) {
+    let severity = if explains_an_error(findings, Code::EndpointNotApproved) {
         Severity::Error
     } else if case.is_at_expected_address() && case.observation.phases.connection.connect.is_done() {
         return None; // it answers, so the file is wrong: a mismatch
@@ -123,7 +93,7 @@ fn endpoint_not_approved(case: &Context<'_>, facts: &AzFacts, findings: &[Findin
     .hint(hint)
     .commands(resource.map(|resource| resource.list_connections()))
     .commands([command]);
-    Some(Cause { finding, silences: NO_TRAFFIC })
+    Some(finding)
 }
 
 /// A connection that lets nothing through.
@@ -171,14 +141,14 @@ pub(super) fn not_approved<'a>(case: &Context<'_>, facts: &'a AzFacts) -> Option
     (!any_approved).then_some(first)
 }
 
-fn wrong_zone(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
+fn wrong_zone(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Finding> {
     let resource = Resource::of(case)?;
     let right = |zone: &str| zone == resource.zone || zone.ends_with(&format!(".{}", resource.zone));
     let wrong = facts.zone_groups.first()?;
     if facts.zone_groups.iter().any(|group| right(&group.zone)) {
         return None;
     }
-    let severity = if has_error(findings, NO_RECORD) { Severity::Error } else { Severity::Warning };
+    let severity = if explains_an_error(findings, Code::WrongZone) { Severity::Error } else { Severity::Warning };
     let name = endpoint_name(wrong.endpoint_id.as_deref());
     let records = if wrong.record_sets.is_empty() {
         " and keeps no record there, since it is no zone of the service"
@@ -209,10 +179,10 @@ fn wrong_zone(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Opti
     if severity == Severity::Warning {
         finding.detail.push_str(" What is seen from here does not suffer from it: a record made by hand would do, and will not follow the endpoint.");
     }
-    Some(Cause { finding, silences: NO_RECORD })
+    Some(finding)
 }
 
-fn zone_not_linked(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
+fn zone_not_linked(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Finding> {
     if !is_public(case, facts, findings) {
         return None;
     }
@@ -233,10 +203,10 @@ fn zone_not_linked(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) ->
     )
     .hint(format!("link {} to the virtual network whose resolver the clients ask", zone.name))
     .commands([resource.create_link(), resource.list_links()]);
-    Some(Cause { finding, silences: PUBLIC })
+    Some(finding)
 }
 
-fn fallback_to_internet(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Cause> {
+fn fallback_to_internet(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<Finding> {
     if !is_public(case, facts, findings) || facts.records.iter().any(|record| !record.addresses.is_empty()) {
         return None; // a name that the zone has is never asked of public DNS
     }
@@ -258,7 +228,7 @@ fn fallback_to_internet(case: &Context<'_>, facts: &AzFacts, findings: &[Finding
     )
     .hint(format!("create the record \"{}\" in {} by the private endpoint's DNS zone group; set the link's resolution policy to Default so that a missing record is seen", resource.record, first.zone))
     .commands([resource.show_record(), resource.list_zone_groups(), resource.list_links()]);
-    Some(Cause { finding, silences: PUBLIC })
+    Some(finding)
 }
 
 fn links<'a>(facts: &'a AzFacts, zone: &str) -> impl Iterator<Item = &'a AzLink> {
