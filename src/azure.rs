@@ -4,12 +4,15 @@
 //! own pages on ports. Suffixes match without regard to case.
 
 pub mod facts;
+mod shape;
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::Display;
+
+pub use self::shape::NameShape;
 
 /// Azure's virtual resolver, the same address in every virtual network.
 pub const AZURE_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16));
@@ -99,6 +102,12 @@ pub struct Endpoint {
     pub record: String,
     /// Whether the name is the `privatelink` one, which no certificate covers.
     pub is_privatelink_name: bool,
+}
+
+/// Whether `host` is the name of a geo-replication group, which leads to the cache that is the primary.
+pub fn is_geo_alias(host: &str) -> bool {
+    endpoint(host)
+        .is_some_and(|endpoint| endpoint.service == Service::AzureCacheForRedis && endpoint.record.ends_with(".geo"))
 }
 
 /// Suffixes by service, the sovereign clouds included. None is a suffix of another.

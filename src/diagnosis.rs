@@ -10,6 +10,7 @@ mod az;
 mod cluster;
 mod dns;
 mod latency;
+mod pod;
 mod posture;
 mod precheck;
 mod redis;

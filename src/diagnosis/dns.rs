@@ -10,7 +10,6 @@ mod flapping;
 mod known_server;
 mod local_override;
 mod no_address;
-mod pod;
 mod reserved_address;
 mod search;
 mod secondary;
@@ -20,6 +19,7 @@ mod views;
 mod wrong_address;
 
 use self::views::{AnswerClass, Views};
+use super::remediation::Resource;
 use super::{Code, Context, Finding, Severity};
 use crate::azure;
 use crate::observation::dns::ViewKind;
@@ -31,7 +31,7 @@ pub(super) fn diagnose(case: &Context<'_>) -> Vec<Finding> {
     findings.extend(configured_name(case));
     match Views::of(case) {
         Some(views) => {
-            let cause = decide(case, &views);
+            let cause = decide(case, &views).map(|cause| geo_alias(case, cause));
             let remarks = secondary::all(case, &views, cause.as_ref());
             findings.extend(cause);
             findings.extend(remarks);
@@ -72,13 +72,16 @@ fn decide(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
             .or_else(|| Some(servers::failed(case, views))),
         AnswerClass::Absent => flapping::diagnose(case, views)
             .or_else(|| filters::blocked_by_policy(case, views))
+            .or_else(|| flapping::contradicts_itself(case, views))
             .or_else(|| Some(no_address::diagnose(case, views))),
         AnswerClass::Expected => flapping::diagnose(case, views)
+            .or_else(|| flapping::contradicts_itself(case, views))
             .or_else(|| disagree::another_server_is_wrong(case, views))
             .or_else(|| disagree::reference_contradicts(case, views))
             .or_else(|| filters::sinkhole(case, views)),
         AnswerClass::WrongEndpoint | AnswerClass::Mixed | AnswerClass::Public | AnswerClass::OtherKind => {
             flapping::diagnose(case, views)
+                .or_else(|| flapping::contradicts_itself(case, views))
                 .or_else(|| local_override::overridden(case, views))
                 .or_else(|| wrong_address::answered_by_search_list(case, views))
                 .or_else(|| filters::sinkhole(case, views))
@@ -107,6 +110,26 @@ fn configured_name(case: &Context<'_>) -> Option<Finding> {
         .hint(format!("configure {public} in the application and here"))
         .commands([format!("dig {public}")]),
     )
+}
+
+/// The name of a geo-replication group leads to the cache that is the primary now, and after a failover to
+/// another one, whose record this region's zone may lack.
+fn geo_alias(case: &Context<'_>, mut cause: Finding) -> Finding {
+    let host = case.target.host.as_str();
+    let Some(resource) = Resource::of(case).filter(|resource| !resource.record.ends_with(".geo")) else {
+        return cause;
+    };
+    if cause.severity == Severity::Error && azure::is_geo_alias(host) {
+        let name = resource.name();
+        cause.detail.push_str(&format!(
+            " {host} is the name of a geo-replication group and leads to its primary, which is {name} now; a failover changes that."
+        ));
+        cause.hint.push_str(&format!(
+            "; after a failover, {} needs a record for {name} too, in the zone of every region",
+            resource.zone
+        ));
+    }
+    cause
 }
 
 /// What is said of an outcome that is no word on the name.

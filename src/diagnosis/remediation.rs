@@ -19,16 +19,17 @@ pub(super) struct Resource {
 }
 
 impl Resource {
-    /// Of the target's own name, or of the first known name in any view's chain: an alias in front
-    /// of a cache is common.
+    /// Of the last known name in the chain that explains the addresses in use, else of the target's own:
+    /// an alias in front of a cache is common, and a geo-replication group's name changes its cache.
     pub(super) fn of(case: &Context<'_>) -> Option<Self> {
-        let chains = case.observation.resolution.views.iter().flat_map(|view| {
-            view.chain.iter().flat_map(|record| [record.name.as_str(), record.data.as_str()]).chain(view.end_of_chain())
-        });
-        std::iter::once(case.target.host.as_str())
-            .chain(chains)
-            .filter(|name| is_plain_word(name))
-            .find_map(azure::endpoint)
+        let resolution = &case.observation.resolution;
+        let explains = |view: &&View| resolution.in_use().is_some_and(|in_use| in_use.agrees_with(view));
+        let (explaining, others): (Vec<&View>, Vec<&View>) = resolution.views.iter().partition(explains);
+        explaining
+            .into_iter()
+            .chain(others)
+            .find_map(end_of_chain)
+            .or_else(|| Some(case.target.host.as_str()).filter(|host| is_plain_word(host)).and_then(azure::endpoint))
             .map(|Endpoint { service, zone, record, .. }| Self { service, zone, record })
     }
 
@@ -41,8 +42,11 @@ impl Resource {
         }
     }
 
-    /// The resource's own name: the first label of its record.
+    /// The resource's own name: the first label of its record. A geo-replication group's name does not say it.
     pub(super) fn name(&self) -> &str {
+        if self.record.ends_with(".geo") {
+            return "<cache-name>";
+        }
         self.record.split('.').next().unwrap_or(&self.record)
     }
 
@@ -71,10 +75,13 @@ impl Resource {
             Service::AzureCacheForRedis | Service::Other => {
                 format!("az redis show --name {} --resource-group <resource-group>", self.name())
             }
-            Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => {
-                format!("az redisenterprise show --cluster-name {} --resource-group <resource-group>", self.name())
-            }
+            Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => self.show_managed(),
         }
+    }
+
+    /// Shows the cache of this name at Enterprise and Managed Redis.
+    pub(super) fn show_managed(&self) -> String {
+        format!("az redisenterprise show --cluster-name {} --resource-group <resource-group>", self.name())
     }
 
     /// Closes the port for Redis without TLS.
@@ -163,6 +170,14 @@ impl Resource {
         )
     }
 
+    /// Has names that the zone lacks asked of public DNS.
+    pub(super) fn fall_back_to_internet(&self) -> String {
+        format!(
+            "az network private-dns link vnet update --resource-group <zone-resource-group> --zone-name {} --name <link-name> --resolution-policy NxDomainRedirect",
+            self.zone
+        )
+    }
+
     /// The ports on which the nodes of a cluster are reached beside the usual one.
     pub(super) fn node_ports(&self, tls: bool) -> Option<&'static str> {
         match (self.service, tls) {
@@ -181,6 +196,17 @@ impl Resource {
         )
     }
 }
+
+/// The last name of a view's chain that is one of an Azure Redis service.
+fn end_of_chain(view: &View) -> Option<Endpoint> {
+    let chain = view.chain.iter().flat_map(|record| [record.name.as_str(), record.data.as_str()]);
+    let names: Vec<&str> = chain.chain(view.canonical_name.as_deref()).collect();
+    names.into_iter().rev().filter(|name| is_plain_word(name)).find_map(azure::endpoint)
+}
+
+/// Every private endpoint with its addresses.
+pub(super) const LIST_ENDPOINTS: &str =
+    "az network private-endpoint list --query '[].[name,resourceGroup,location,customDnsConfigs]' --output json";
 
 /// What a DNS server is to forward, and where a rule for the private zone alone is enough: the server is
 /// asked for the service's name, and takes the rest of the chain from whoever answers that.

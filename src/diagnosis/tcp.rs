@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::remediation::Resource;
+use super::pod::Pod;
+use super::remediation::{self, Resource};
 use super::{Code, Context, Finding, Severity};
 use crate::azure::Service;
 use crate::expectation::ExpectedPath;
@@ -89,50 +90,99 @@ fn connect_timeout(
     severity: Severity,
 ) -> Finding {
     let port = address.port();
-    let (causes, hint) = match case.expectation.path {
-        ExpectedPath::Private => (
-            format!(
-                "By likelihood: the private endpoint connection is pending, rejected or disconnected; a network security group or firewall drops TCP {port} from this subnet; the route back is missing; the endpoint was deleted and its record was not. From the client these look alike. If every subnet is affected it is the endpoint; if only this one, it is its own rules or routes."
-            ),
-            format!(
-                "look at the state of the private endpoint connection first, then at the rules for TCP {port} from this subnet"
-            ),
-        ),
+    let (detail, hint, commands) = match case.expectation.path {
+        ExpectedPath::Private => private_silence(case, resource, address),
         ExpectedPath::Public | ExpectedPath::Any => (
             format!(
-                "By likelihood: a network security group or firewall drops TCP {port} from this subnet; public access is disabled, or the cache's own firewall does not admit this network; the route is missing. From the client these look alike."
+                "{} By likelihood: a network security group or firewall drops TCP {port} from this subnet; public access is disabled, or the cache's own firewall does not admit this network; the route is missing. From the client these look alike.",
+                how_found(case)
             ),
             format!(
                 "look at the rules for TCP {port} from this subnet, then at the resource's public access and firewall rules"
             ),
+            resource.map(Resource::show).into_iter().collect(),
         ),
     };
-    let right = if case.expectation.endpoints.is_empty() {
-        format!(
-            "The name leads there, and the address is of the expected kind; whether it is the right one cannot be told without --endpoint. {causes}"
-        )
-    } else {
-        format!("The address is the expected one. {causes}")
-    };
-    let (right, hint) = match wrong_port(case, port) {
-        Some(wrong) => (format!("{right}{wrong}"), format!("set the port to {} first; then {hint}", usual_of(case))),
-        None => (right, hint),
-    };
-    let decides = match case.expectation.path {
-        ExpectedPath::Private => resource.map(Resource::list_connections),
-        ExpectedPath::Public | ExpectedPath::Any => resource.map(Resource::show),
+    let (detail, hint) = match wrong_port(case, port) {
+        Some(wrong) => (format!("{detail}{wrong}"), format!("set the port to {} first; then {hint}", usual_of(case))),
+        None => (detail, hint),
     };
     Finding::new(
         Code::ConnectTimeout,
         severity,
         format!("{address} does not answer: nothing comes back to the SYN"),
-        right,
+        detail,
     )
     .hint(hint)
-    .commands(decides)
-    .commands([
-        "az network nic list-effective-nsg --name <nic-of-this-vm> --resource-group <resource-group>".to_owned()
-    ])
+    .commands(commands)
+    .commands([remediation::effective_nsg()])
+}
+
+/// Why the address is tried, and what that says of it.
+fn how_found(case: &Context<'_>) -> &'static str {
+    if case.observation.connection.as_ref().is_some_and(|connection| connection.address_given) {
+        "The address was given (--connect), so DNS has no part in it."
+    } else if case.expectation.endpoints.is_empty() {
+        "The name leads there, and the address is of the expected kind; whether it is the right one is unknown without --endpoint."
+    } else {
+        "The address is the expected one."
+    }
+}
+
+/// The causes, what to look at first, and the commands that decide.
+fn private_silence(
+    case: &Context<'_>,
+    resource: Option<&Resource>,
+    address: SocketAddr,
+) -> (String, String, Vec<String>) {
+    let port = address.port();
+    let found = how_found(case);
+    let policy = match Pod::of(case) {
+        Some(_) => {
+            " a network policy of the cluster does not allow it (one that allows names, such as Cilium's toFQDNs, lets addresses through only once its DNS proxy has answered with them);"
+        }
+        None => "",
+    };
+    let path = format!(
+        "the private endpoint connection is pending, rejected or disconnected;{policy} a network security group or firewall drops TCP {port} from this subnet; the route back is missing"
+    );
+    let state = format!("the state of the private endpoint connection, then the rules for TCP {port} from this subnet");
+    let connections = resource.map(Resource::list_connections);
+    let given = case.observation.connection.as_ref().is_some_and(|connection| connection.address_given);
+    if given || !case.expectation.endpoints.is_empty() {
+        return (
+            format!(
+                "{found} By likelihood: {path}; the endpoint was deleted and its record was not. From the client these look alike. If every subnet is affected it is the endpoint; if only this one, it is its own rules or routes."
+            ),
+            format!("look at {state}"),
+            connections.into_iter().collect(),
+        );
+    }
+    // Without an expected address, the record is the first suspect: it is the one that can be read.
+    let answered = case.observation.resolution.in_use().map_or(0, |view| view.addresses.len());
+    let (record, first) = if answered > 1 {
+        (
+            format!(
+                "the record set holds {answered} addresses, those of several private endpoints (two regions share the zone, or one endpoint is gone), and this network reaches not all of them"
+            ),
+            "the zone's record set, and which private endpoint has which of its addresses",
+        )
+    } else {
+        (
+            "the record holds the address of a second private endpoint, which wrote it last and which this network does not reach, or of an endpoint that was deleted".to_owned(),
+            "the zone's record, and whether the private endpoint of this network has its address",
+        )
+    };
+    (
+        format!("{found} By likelihood: {record}; {path}. From the client these look alike."),
+        format!("look at {first}; then at {state}"),
+        resource
+            .map(Resource::show_record)
+            .into_iter()
+            .chain([remediation::LIST_ENDPOINTS.to_owned()])
+            .chain(connections)
+            .collect(),
+    )
 }
 
 fn usual_of(case: &Context<'_>) -> u16 {

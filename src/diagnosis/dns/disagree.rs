@@ -3,8 +3,9 @@
 use super::cache;
 use super::known_server::{KnownServer, NETWORK_SERVERS, RULESETS};
 use super::views::{AnswerClass, Views, addresses, describe_answer, view_label};
-use super::{local_override, pod, wrong_address};
+use super::{local_override, wrong_address};
 use crate::azure::AZURE_DNS;
+use crate::diagnosis::pod;
 use crate::diagnosis::remediation::{self, Resource};
 use crate::diagnosis::text::capitalized;
 use crate::diagnosis::{Code, Context, Finding, Severity};

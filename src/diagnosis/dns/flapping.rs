@@ -1,15 +1,15 @@
 //! One server that says now this, now that: no single answer shows it, several tries do.
 
 use super::known_server::KnownServer;
-use super::views::{AnswerClass, Views, view_label};
+use super::views::{AnswerClass, Views, answer_word, view_label};
 use super::wrong_address;
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::remediation::{self, Resource};
 use crate::diagnosis::text::capitalized;
 use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::expectation::ExpectedPath;
-use crate::observation::View;
-use crate::observation::dns::{RepeatGroup, ViewKind};
+use crate::observation::dns::{Question, RepeatGroup, ViewKind};
+use crate::observation::{View, ViewOutcome};
 use crate::plan::MAX_TRIES;
 
 /// A server in use gives right and wrong answers in turn. It comes before every comparison of views:
@@ -18,6 +18,55 @@ pub(super) fn diagnose(case: &Context<'_>, views: &Views<'_>) -> Option<Finding>
     let view = views.system.iter().copied().find(|view| gives_right_and_wrong(views, view)).or_else(|| {
         Some(views.in_use).filter(|view| gives_right_and_wrong(views, view) && !servers_differ_steadily(views, view))
     })?;
+    let known = KnownServer::of(case, view);
+    let finding = Finding::new(
+        Code::FlappingAnswer,
+        Severity::Error,
+        format!("{} changes its answer: {}", view_label(view), counts_text(&view.tries)),
+        format!(
+            "Asked the same {} times, one question after the other; programs get now the one answer, now the other.{} {}{}",
+            total(&view.tries),
+            other_views_text(views, view),
+            likely_cause(known, view),
+            wrong_address::connection_evidence(case)
+        ),
+    );
+    Some(with_advice(case, view, finding))
+}
+
+/// A server in use says of one name both that it exists and that it does not, and programs got something
+/// else than the view shows: no cache or override of this machine is needed to explain that.
+pub(super) fn contradicts_itself(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
+    if views.in_use.kind != ViewKind::Libc || views.answered_by_hosts_file() {
+        return None;
+    }
+    let differs = |view: &&View| !view.agrees_with(views.in_use);
+    let view = views.system.iter().copied().filter(differs).find(|view| contradiction(view).is_some())?;
+    let name = contradiction(view)?;
+    let finding = Finding::new(
+        Code::FlappingAnswer,
+        Severity::Error,
+        format!("{} says of {name} both that it exists and that it does not", view_label(view)),
+        format!(
+            "One of its answers was NXDOMAIN, which holds for all record types of a name (RFC 8020), and another one was not. The C library {}. {}{}",
+            answer_word(views.in_use),
+            likely_cause(KnownServer::of(case, view), view),
+            wrong_address::connection_evidence(case)
+        ),
+    );
+    Some(with_advice(case, view, finding))
+}
+
+/// The name of which the questions of one try say both.
+fn contradiction(view: &View) -> Option<&str> {
+    let exists = |question: &Question| matches!(question.outcome, ViewOutcome::Answered | ViewOutcome::NoData);
+    view.questions.iter().filter(|question| exists(question)).map(|question| question.name.as_str()).find(|name| {
+        view.questions.iter().any(|other| other.name == *name && other.outcome == ViewOutcome::NameNotFound)
+    })
+}
+
+/// What to do about a server that changes its answer.
+fn with_advice(case: &Context<'_>, view: &View, finding: Finding) -> Finding {
     let zone = Resource::of(case).map_or_else(|| "the zone".to_owned(), |resource| resource.zone);
     let known = KnownServer::of(case, view);
     let hint = match (known, view.kind, case.expectation.path) {
@@ -43,24 +92,11 @@ pub(super) fn diagnose(case: &Context<'_>, views: &Views<'_>) -> Option<Finding>
             format!("find every server behind {} and compare their zones; then ask again, 20 times", server(view))
         }
     };
-    let finding = Finding::new(
-        Code::FlappingAnswer,
-        Severity::Error,
-        format!("{} changes its answer: {}", view_label(view), counts_text(&view.tries)),
-        format!(
-            "Asked the same {} times, one question after the other; programs get now the one answer, now the other.{} {}{}",
-            total(&view.tries),
-            other_views_text(views, view),
-            likely_cause(known, view),
-            wrong_address::connection_evidence(case)
-        ),
-    )
-    .hint(hint)
-    .commands([remediation::ask(view, case.target.host.as_str()), remediation::ask_often(case, view)]);
-    Some(match known {
-        Some(server) => finding.commands(server.commands(case.target.host.as_str())),
-        None => finding,
-    })
+    let host = case.target.host.as_str();
+    finding
+        .hint(hint)
+        .commands([remediation::ask(view, host), remediation::ask_often(case, view)])
+        .commands(known.map(|server| server.commands(host)).into_iter().flatten())
 }
 
 /// Answers that change without harm now: at a resolver that nobody here uses, or among addresses

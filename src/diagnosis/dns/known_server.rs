@@ -1,8 +1,8 @@
 //! Name servers that are known for what they are: by their addresses, and in a pod by its search list.
 
-use super::pod::Pod;
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::Context;
+use crate::diagnosis::pod::Pod;
 use crate::observation::View;
 use crate::observation::dns::ViewKind;
 

@@ -2,10 +2,11 @@
 
 use super::views::{AnswerClass, Views, describe_answer, view_label};
 use super::{disagree, known_server, local_override};
-use crate::azure::AZURE_DNS;
+use crate::azure::{AZURE_DNS, NameShape};
 use crate::diagnosis::remediation::{self, Resource};
 use crate::diagnosis::text::capitalized;
 use crate::diagnosis::{Code, Context, Finding, Severity};
+use crate::expectation::ExpectedPath;
 use crate::observation::dns::ViewKind;
 use crate::observation::{View, ViewOutcome};
 
@@ -107,6 +108,9 @@ fn record_missing(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
         _ => "does not exist",
     };
     let resource = Resource::of(case).map(|resource| resource.seen_as(&zone, &record));
+    if case.expectation.path != ExpectedPath::Private {
+        return Some(public_address_hidden(case, views, view, resource.as_ref()));
+    }
     let others: String = views
         .dns()
         .filter(|other| views.classify(other).is_wrong() && !views.is_public_resolver(other))
@@ -137,7 +141,7 @@ fn record_missing(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
             Severity::Error,
             format!("{name} {what}: the private zone is seen from here, and has no record for {host}"),
             format!(
-                "The name {host} is a CNAME to {name}, and {} answers {} for that. {linked} By likelihood: the DNS zone group of the private endpoint is missing; the record was deleted; it has another name (it must be \"{record}\"); an older zone of a longer name shadows the right one.{others}",
+                "The name {host} is a CNAME to {name}, and {} answers {} for that. {linked} By likelihood: the DNS zone group of the private endpoint is missing; the record was deleted; it has another name (it must be \"{record}\"); an older zone of a longer name shadows the right one; the cache and its private endpoint are another tenant's, and this zone hides the public address (a link with NxDomainRedirect asks public DNS for names that the zone lacks).{others}",
                 view_label(view),
                 describe_answer(view)
             ),
@@ -151,25 +155,123 @@ fn record_missing(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     )
 }
 
-/// Nobody has an address, and no privatelink name is in sight.
+/// No private path is expected, and the private zone that is seen from here has no record for the name:
+/// the cache is another network's or tenant's, and a record of one's own would lead nowhere.
+fn public_address_hidden(case: &Context<'_>, views: &Views<'_>, view: &View, resource: Option<&Resource>) -> Finding {
+    let host = &case.target.host;
+    let zone = view.privatelink_zone.as_deref().unwrap_or("the private zone");
+    let name = view.privatelink_name().unwrap_or("the privatelink name");
+    let public: String = views
+        .dns()
+        .filter(|other| other.outcome == ViewOutcome::Answered)
+        .map(|other| format!(" {} answers {}.", capitalized(&view_label(other)), describe_answer(other)))
+        .collect();
+    let expected = match case.expectation.path {
+        ExpectedPath::Private | ExpectedPath::Public => "a public address is expected",
+        ExpectedPath::Any => "any address is expected",
+    };
+    Finding::new(
+        Code::PrivateRecordMissing,
+        Severity::Error,
+        format!("{name} does not exist: the private zone {zone} hides the public address of {host}"),
+        format!(
+            "The name {host} is a CNAME to {name}, so the cache has a private endpoint, and {} answers {} for that: a private zone that is seen from here has no record for it. Since {expected}, the endpoint is likely that of another network or tenant.{public}",
+            view_label(view),
+            describe_answer(view)
+        ),
+    )
+    .hint(
+        "set the resolution policy of the zone's link to NxDomainRedirect, so that public DNS is asked for names that the zone lacks; or give this network a private endpoint of its own to that cache",
+    )
+    .commands(
+        resource
+            .iter()
+            .flat_map(|resource| [resource.list_links(), resource.fall_back_to_internet(), resource.create_endpoint()]),
+    )
+}
+
+/// Nobody in use has an address, and no privatelink name is in sight.
 fn nothing_there(case: &Context<'_>, views: &Views<'_>) -> Finding {
     let host = &case.target.host;
     let view = views.dns().find(|view| is_negative(view)).unwrap_or(views.in_use);
-    let resource = Resource::of(case);
     let (code, summary) = match view.outcome {
         ViewOutcome::NameNotFound => (Code::NameNotFound, format!("{host} does not exist")),
         _ => (Code::NoAddress, format!("{host} has no address")),
     };
-    let detail = match view.kind {
-        ViewKind::Libc => "The C library says that there is no address; it does not tell a name that does not exist from one without an address, and no DNS server was asked.".to_owned(),
-        ViewKind::System | ViewKind::Resolver => format!(
-            "{} answers {}. The name is misspelt, the resource was deleted, or an own copy of its parent zone lacks it.",
-            capitalized(&view_label(view)),
-            describe_answer(view)
+    let finding = |detail: String| Finding::new(code, Severity::Error, summary.clone(), detail);
+    if let Some(other) = views.dns().find(|other| other.outcome == ViewOutcome::Answered) {
+        return hidden_by_a_zone(case, view, other, finding);
+    }
+    let resource = Resource::of(case);
+    let ask = remediation::ask(view, host.as_str());
+    let (causes, hint, commands) = match NameShape::of(host.as_str()) {
+        Some(NameShape::LacksRegion { right }) => (
+            format!("A name of {} carries its region: {right}.", service_title(case)),
+            format!("write the name as the resource has it: {right}"),
+            resource.map(|resource| resource.show()).into_iter().collect(),
+        ),
+        Some(NameShape::HasRegion { classic, managed }) => (
+            format!(
+                "A name of Azure Cache for Redis has no region: {classic}. A name with a region belongs to Azure Managed Redis: {managed}."
+            ),
+            "write the name as the resource has it".to_owned(),
+            resource.map(|resource| [resource.show(), resource.show_managed()]).into_iter().flatten().collect(),
+        ),
+        Some(NameShape::Classic { managed }) => (
+            format!(
+                "{} A cache that was moved to Azure Managed Redis has another name and port: {managed}, 10000.",
+                unknown_name()
+            ),
+            "compare the name with the resource's host name".to_owned(),
+            resource.map(|resource| [resource.show(), resource.show_managed()]).into_iter().flatten().collect(),
+        ),
+        Some(NameShape::NearSuffix { suffix }) => (
+            format!("The suffix is none of an Azure Redis service; the nearest one is {suffix}."),
+            format!("compare the name with the resource's host name, which may end in {suffix}"),
+            Vec::new(),
+        ),
+        None => (
+            unknown_name(),
+            "compare the name with the resource's host name".to_owned(),
+            resource.map(|resource| format!("{} --query hostName", resource.show())).into_iter().collect::<Vec<_>>(),
         ),
     };
-    Finding::new(code, Severity::Error, summary, detail)
-        .hint("compare the name with the resource's host name")
-        .commands(resource.map(|resource| format!("{} --query hostName", resource.show())))
-        .commands([remediation::ask(view, host.as_str())])
+    let detail = match view.kind {
+        ViewKind::Libc => format!(
+            "The C library says that there is no address; it does not tell a name that does not exist from one without an address, and no DNS server was asked. {causes}"
+        ),
+        ViewKind::System | ViewKind::Resolver => {
+            format!("{} answers {}. {causes}", capitalized(&view_label(view)), describe_answer(view))
+        }
+    };
+    finding(detail).hint(hint).commands(commands).commands([ask])
+}
+
+fn unknown_name() -> String {
+    "The name is misspelt, the resource was deleted, or an own copy of its parent zone lacks it.".to_owned()
+}
+
+fn service_title(case: &Context<'_>) -> &'static str {
+    case.target.service.title()
+}
+
+/// Another resolver has the name, so it is neither misspelt nor deleted.
+fn hidden_by_a_zone(case: &Context<'_>, view: &View, other: &View, finding: impl Fn(String) -> Finding) -> Finding {
+    let host = &case.target.host;
+    let suffix = remediation::suffix_of(case);
+    let through = other.privatelink_name().map(|name| format!(", through {name}")).unwrap_or_default();
+    let zone = Resource::of(case).map_or_else(|| "the privatelink zone".to_owned(), |resource| resource.zone);
+    finding(format!(
+        "{} answers {}. The name exists: {} answers {}{through}. So an own copy of a parent zone hides it from here: a private zone {suffix} that is linked to this virtual network, a zone of that server, or a DNS filter.",
+        capitalized(&view_label(view)),
+        describe_answer(view),
+        view_label(other),
+        describe_answer(other)
+    ))
+    .hint(format!("unlink or delete the zone {suffix} that answers here, and use {zone} alone for private records"))
+    .commands([
+        remediation::ask(view, host.as_str()),
+        remediation::ask(other, host.as_str()),
+        "az network private-dns zone list --query '[].[name,resourceGroup,numberOfRecordSets,numberOfVirtualNetworkLinks]' --output tsv".to_owned(),
+    ])
 }

@@ -4,6 +4,7 @@ use super::known_server::KnownServer;
 use super::views::{AnswerClass, Views, describe_answer, view_label};
 use super::{failure_code, transport};
 use crate::azure::AZURE_DNS;
+use crate::diagnosis::pod::Pod;
 use crate::diagnosis::remediation;
 use crate::diagnosis::text::capitalized;
 use crate::diagnosis::{Code, Context, Finding, Severity};
@@ -77,7 +78,9 @@ pub(super) fn view_failure(case: &Context<'_>, view: &View, severity: Severity, 
     let code = failure_code(view.outcome).unwrap_or(Code::DnsServerFailure);
     let who = view_label(view);
     let reason = view.reason.as_deref().or(view.rcode.as_deref()).unwrap_or("no reason given");
+    let in_pod = view.kind != ViewKind::Resolver && Pod::of(case).is_some();
     let otherwise = match view.kind {
+        ViewKind::Libc | ViewKind::System if view.is_azure_dns() => "or see what blocks Azure's own resolver",
         ViewKind::Libc | ViewKind::System => "or take it out of resolv.conf",
         ViewKind::Resolver if view.is_azure_dns() => "or leave it out where there is no Azure virtual network",
         ViewKind::Resolver => "or leave it out",
@@ -85,8 +88,11 @@ pub(super) fn view_failure(case: &Context<'_>, view: &View, severity: Severity, 
     let (summary, detail, hint) = match code {
         Code::DnsTimeout => (
             format!("{who} does not answer"),
-            format!("Asked for {host}, it gave nothing back in time ({reason})."),
-            format!("let UDP and TCP port 53 through to it, {otherwise}"),
+            format!("Asked for {host}, it gave nothing back in time ({reason}).{}", policy(in_pod, DROPPING_POLICY)),
+            format!(
+                "let UDP and TCP port 53 through to it{}, {otherwise}",
+                if in_pod { " (a network policy too)" } else { "" }
+            ),
         ),
         Code::DnsUnreachable => (
             format!("{who} cannot be reached: {reason}"),
@@ -95,8 +101,16 @@ pub(super) fn view_failure(case: &Context<'_>, view: &View, severity: Severity, 
         ),
         Code::DnsRefused => (
             format!("{who} refuses the question for {host}"),
-            "REFUSED: the server does not serve this client, or does not recurse for it.".to_owned(),
-            format!("allow this subnet at the server, {otherwise}"),
+            format!(
+                "REFUSED: the server does not serve this client, or does not recurse for it.{}",
+                policy(in_pod, REFUSING_POLICY)
+            ),
+            if in_pod {
+                "allow the name in the DNS rules of the pod's network policy; then allow this subnet at the server"
+                    .to_owned()
+            } else {
+                format!("allow this subnet at the server, {otherwise}")
+            },
         ),
         Code::DnsBadAnswer => (
             format!("{who} gives an answer that makes no sense: {reason}"),
@@ -119,3 +133,14 @@ pub(super) fn view_failure(case: &Context<'_>, view: &View, severity: Severity, 
         None => finding,
     }
 }
+
+/// The network policy of a pod, as a further cause.
+fn policy(in_pod: bool, what: &str) -> String {
+    if in_pod { format!(" In a pod: {what}.") } else { String::new() }
+}
+
+const REFUSING_POLICY: &str =
+    "the DNS proxy of a network policy refuses names that no rule of it allows (Cilium: toFQDNs, rules.dns)";
+
+const DROPPING_POLICY: &str =
+    "a network policy drops DNS, or does not allow the node-local cache (LocalDNS: 169.254.10.0/24)";

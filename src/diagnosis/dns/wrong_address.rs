@@ -4,10 +4,10 @@
 use std::net::IpAddr;
 
 use super::known_server::KnownServer;
-use super::pod;
 use super::views::{AnswerClass, Views, addresses, describe_answer, view_label};
 use crate::address::{AddressClass, ReservedUse};
-use crate::azure::{AZURE_DNS, PRIVATELINK};
+use crate::azure::{self, AZURE_DNS, PRIVATELINK};
+use crate::diagnosis::pod;
 use crate::diagnosis::remediation::{self, Resource};
 use crate::diagnosis::text::{capitalized, listed};
 use crate::diagnosis::{Code, Context, Finding, Severity};
@@ -94,10 +94,16 @@ pub(super) fn zone_or_endpoint(case: &Context<'_>, views: &Views<'_>) -> Finding
     if let Some(view) = views.dns().find(|view| view.privatelink_zone.is_some()) {
         return zone_not_seen(case, views, view);
     }
-    match (explaining, Resource::of(case)) {
+    // Azure's names always have a CNAME: an answer without one is no word of Azure on the resource.
+    let with_cname = explaining.filter(|view| has_cname(view)).or_else(|| views.dns().find(|view| has_cname(view)));
+    match (with_cname, Resource::of(case)) {
         (Some(view), Some(resource)) => no_private_endpoint(case, views, view, &resource),
         _ => public_path(case, views),
     }
+}
+
+fn has_cname(view: &View) -> bool {
+    view.chain.iter().any(|record| record.record_type == "CNAME")
 }
 
 /// A private zone answers the privatelink name with an address; public DNS leads on from it.
@@ -277,13 +283,23 @@ fn no_private_endpoint(case: &Context<'_>, views: &Views<'_>, view: &View, resou
 
 fn public_path(case: &Context<'_>, views: &Views<'_>) -> Finding {
     let host = &case.target.host;
-    let why = match views.explaining() {
-        None => {
-            "No DNS view gave a chain, so the cause cannot be told from here: an unlinked zone, a forwarder, a resource without a private endpoint."
-        }
-        Some(_) => {
-            "The chain shows no name of an Azure Redis service, so it cannot be told whether a private endpoint exists."
-        }
+    let flattened = views.explaining().filter(|_| azure::endpoint(host.as_str()).is_some());
+    let (why, hint) = match (flattened, views.explaining()) {
+        (Some(view), _) => (
+            format!(
+                "{} gives the address alone, without the CNAME that Azure's names always have: it flattens the chain, or has a record of its own. So whether the cache has a private endpoint is unknown.",
+                capitalized(&view_label(view))
+            ),
+            format!("ask {AZURE_DNS} or a public resolver for the whole chain, before anything is created"),
+        ),
+        (None, None) => (
+            "No DNS view gave a chain, so the cause is unknown from here: an unlinked zone, a forwarder, a resource without a private endpoint.".to_owned(),
+            COMPARE_CHAINS.to_owned(),
+        ),
+        (None, Some(_)) => (
+            "The chain shows no name of an Azure Redis service, so whether a private endpoint exists is unknown.".to_owned(),
+            COMPARE_CHAINS.to_owned(),
+        ),
     };
     Finding::new(
         Code::PublicPath,
@@ -291,9 +307,11 @@ fn public_path(case: &Context<'_>, views: &Views<'_>) -> Finding {
         format!("{host} leads to {}, and a private path is expected", describe_answer(views.in_use)),
         format!("{why}{}", connection_evidence(case)),
     )
-    .hint("look at the chain from here and from a network that is known to be right, and compare")
+    .hint(hint)
     .commands([format!("dig {host}"), remediation::ask_azure(case)])
 }
+
+const COMPARE_CHAINS: &str = "look at the chain from here and from a network that is known to be right, and compare";
 
 fn private_path(case: &Context<'_>, views: &Views<'_>) -> Finding {
     let host = &case.target.host;
@@ -320,6 +338,9 @@ fn unexpected_address(case: &Context<'_>, views: &Views<'_>) -> Finding {
             "The chain goes through {name}, so it is the zone's record that holds the address: a stale record, a second private endpoint that overwrote it, or an endpoint of another network."
         ),
         None if loopback => "The address is this machine's own: a stub, a tunnel or a local proxy stands in for the cache, and where that leads cannot be seen from here.".to_owned(),
+        None if explained.is_some_and(|view| !has_cname(view)) => {
+            "The answer has the address alone, without the CNAME of Azure's names: a record of an own zone, a server that flattens the chain, the block page of a DNS filter, or a cache that was injected into a virtual network.".to_owned()
+        }
         None if explained.is_some() => {
             "The chain goes through no privatelink name: an own copy of the zone, or a cache that was injected into a virtual network.".to_owned()
         }

@@ -162,6 +162,25 @@ pub(crate) fn walk(view: &mut View, target: &Target, search: &[String], ndots: O
     view.questions.extend(["A", "AAAA"].map(|kind| question(host, kind, view.outcome)));
 }
 
+/// One question and what came of it: `AAAA SERVFAIL`, with another name after it where it is not the host.
+pub(crate) fn asked(text: &str, target: &Target) -> Result<Question, String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [kind @ ("A" | "AAAA"), outcome, name @ ..] = words.as_slice() else {
+        return Err(format!("{text:?} is no question and its outcome"));
+    };
+    let (outcome, rcode) = match *outcome {
+        "ANSWERED" => (ViewOutcome::Answered, Some("NOERROR")),
+        "NODATA" => (ViewOutcome::NoData, Some("NOERROR")),
+        "NXDOMAIN" => (ViewOutcome::NameNotFound, Some("NXDOMAIN")),
+        "SERVFAIL" => (ViewOutcome::ServerFailure, Some("SERVFAIL")),
+        "REFUSED" => (ViewOutcome::Refused, Some("REFUSED")),
+        "TIMEOUT" => (ViewOutcome::Timeout, None),
+        _ => return Err(format!("{text:?} is no question and its outcome")),
+    };
+    let name = name.first().copied().unwrap_or(target.host.as_str());
+    Ok(Question { rcode: rcode.map(str::to_owned), ..question(name, kind, outcome) })
+}
+
 fn question(name: &str, kind: &str, outcome: ViewOutcome) -> Question {
     Question {
         name: name.to_owned(),

@@ -60,6 +60,9 @@ struct File {
     /// What each of several tries gave, the first one (in `views`) included: `"3 private"`.
     #[serde(default)]
     tries: BTreeMap<String, Vec<String>>,
+    /// The questions of a view and what came of each: `"AAAA SERVFAIL"`, with another name after it where it is not the host.
+    #[serde(default)]
+    questions: BTreeMap<String, Vec<String>>,
     /// The search list, walked before the name where `ndots` says so.
     #[serde(default)]
     search: Vec<String>,
@@ -336,6 +339,9 @@ fn resolution(file: &File, target: &Target, expectation: &Expectation) -> Result
             for _ in 0..count.parse().map_err(|_| format!("{count:?} is no count"))? {
                 RepeatGroup::count_in(&mut view.tries, &one);
             }
+        }
+        for text in file.questions.get(name).into_iter().flatten() {
+            view.questions.push(answer::asked(text, target)?);
         }
         answer::walk(&mut view, target, &file.search, file.ndots);
         views.push(view);
