@@ -13,13 +13,12 @@ mod textfile;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -165,7 +164,7 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
                 reload: reload_function(reload_sender),
                 ready: readiness,
             };
-            tokio::spawn(server::serve(listener, Arc::new(backend), web_config, stopped))
+            server::spawn(listener, backend, web_config, stopped)
         }
         BoundExporter::Textfile(path) => {
             let file = Textfile::start(path.clone(), metrics, Arc::clone(&new_record));
@@ -290,7 +289,8 @@ impl BoundExporter {
         match exporter {
             Exporter::Http { web_config, listen } => {
                 let address = listen.unwrap_or(configured);
-                let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
+                let listener = tokio::net::TcpListener::bind(address).await.and_then(|listener| listener.into_std());
+                let listener = listener.map_err(|error| StartError::Listen(address, error))?;
                 Ok(Self::Http { listener, web_config })
             }
             Exporter::Textfile(path) => Ok(Self::Textfile(path)),

@@ -1,84 +1,92 @@
-//! The agent over HTTP: accepting connections, within bounds, with or without TLS.
+//! The agent's HTTP server: accepts connections, within limits, with or without TLS. HTTP/1.1 only.
 //!
-//! It serves what others know (history, metrics) and asks others to act (a probe, a reload); it
-//! decides nothing about targets. HTTP/1.1 alone is spoken.
+//! It has a thread of its own, so that requests do not delay probes.
 
-mod compression;
+mod connections;
 mod cross_site;
 mod limits;
+mod pages;
 mod routes;
 mod status_page;
 mod tls;
 mod users;
 mod web_config;
-mod write_timeout;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
+use tower_service::Service as _;
 
 use crate::clock::Timestamp;
 use crate::history::History;
 use crate::output::metrics::Metrics;
 use crate::record::Record;
 use crate::vantage::Vantage;
+use connections::Request;
+use routes::{App, Peer};
 
 pub use limits::Limits;
 pub use web_config::WebConfigFile;
 
-/// What the server serves and whom it asks.
+/// The parts of the agent that the server uses.
 pub struct Backend {
-    /// What is known of the targets.
+    /// The latest records and changes of the targets.
     pub history: Arc<History>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Where the agent looks from.
+    /// Where the agent runs.
     pub vantage: Vantage,
-    /// What the agent says of itself.
+    /// The state of the agent.
     pub state: watch::Receiver<AgentState>,
     /// Probes a target now.
     pub probe: ProbeOnDemand,
-    /// Reads the configuration again.
+    /// Reloads the configuration.
     pub reload: ReloadRequest,
-    /// Whether the agent has begun its work.
+    /// Whether the agent is probing.
     pub ready: watch::Receiver<bool>,
 }
 
-/// What the agent says of itself on the status page.
+/// The state of the agent, for the status page.
 #[derive(Clone, Debug)]
 pub struct AgentState {
     /// When it started.
     pub started: Timestamp,
-    /// When the configuration in force was taken up.
+    /// When the configuration in force was loaded.
     pub loaded: Timestamp,
     /// When the last reload failed and why, until one succeeds.
     pub reload_error: Option<(Timestamp, String)>,
     /// How often each target is probed.
     pub intervals: BTreeMap<String, Duration>,
-    /// Host names by which the agent may be asked, and those below them.
+    /// Host names that browsers may use for the agent; names below them are allowed as well.
     pub allowed_hosts: Vec<String>,
 }
 
-/// Probes the target of that name now. It bounds its own time and concurrency.
+/// Probes the target with that name now, within limits of its own on time and concurrency.
 pub type ProbeOnDemand =
     Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = Result<Record, ProbeRefused>> + Send>> + Send + Sync>;
 
-/// Reads the configuration again; the error is a sentence for the operator.
+/// Reloads the configuration; the error is a sentence for the operator.
 pub type ReloadRequest = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
 /// Why a target is not probed on demand.
@@ -86,70 +94,64 @@ pub type ReloadRequest = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), 
 pub enum ProbeRefused {
     /// It is neither configured nor under an allowed suffix.
     UnknownTarget,
-    /// As many probes as are allowed are under way.
+    /// The maximum number of probes on demand is running.
     Busy,
-    /// It is no target at all, and why.
+    /// It is not a valid target, and why.
     BadTarget(String),
 }
 
-/// Serves until `shutdown` completes, then lets the requests under way end, within bounds.
-///
-/// # Errors
-/// The server could not begin: the operating system has no randomness.
-pub async fn serve(
-    listener: TcpListener,
-    backend: Arc<Backend>,
+/// Serves on a thread and runtime of its own until `shutdown` completes, then waits for requests in progress.
+pub fn spawn(
+    listener: std::net::TcpListener,
+    backend: Backend,
     web_config: Option<WebConfigFile>,
-    shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
-    serve_within(Limits::default(), listener, backend, web_config, shutdown).await
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<io::Result<()>> {
+    tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let served = runtime.block_on(async {
+            serve(Limits::default(), TcpListener::from_std(listener)?, Arc::new(backend), web_config, shutdown).await
+        });
+        runtime.shutdown_background();
+        served
+    })
 }
 
-/// Serves as [`serve`] does, within other bounds.
+/// Serves until `shutdown` completes, then waits for requests in progress, within limits.
 ///
 /// # Errors
-/// As for [`serve`].
-pub async fn serve_within(
+/// It cannot start: the operating system has no randomness.
+pub async fn serve(
     limits: Limits,
     listener: TcpListener,
     backend: Arc<Backend>,
     web_config: Option<WebConfigFile>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let door = Arc::new(routes::HttpService::new(backend, web_config, limits)?);
+    let server = Server::new(limits, backend, web_config)?;
     let (drain, draining) = watch::channel(false);
-    let places = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
-        let accept = async {
-            let place = places.clone().acquire_owned().await;
-            (place, accepted(&listener).await)
-        };
-        let (place, stream) = tokio::select! {
+        let (stream, peer) = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            accepted = accept => accepted,
+            accepted = accept(&listener) => accepted,
         };
-        let (door, draining) = (door.clone(), draining.clone());
-        connections.spawn(async move {
-            let _place = place;
-            connection(stream, door, draining).await;
-        });
+        connections.spawn(server.clone().serve_tcp(stream, peer, draining.clone()));
         while connections.try_join_next().is_some() {}
     }
     drop(listener);
     drain.send_replace(true);
     let ended = timeout(limits.drain, async { while connections.join_next().await.is_some() {} }).await;
     if ended.is_err() {
-        tracing::warn!(connections = connections.len(), "ended connections whose requests outlasted the shutdown");
+        tracing::warn!(connections = connections.len(), "aborting connections whose requests exceed the drain timeout");
         connections.shutdown().await;
     }
     Ok(())
 }
 
-/// Answers the requests that come over a stream that is open already, without TLS of its own, as
-/// [`serve`] does those of one connection.
+/// Serves the requests of one stream, without TLS, as [`serve`] does those of a connection.
 ///
 /// # Errors
 /// As for [`serve`].
@@ -162,19 +164,20 @@ pub async fn serve_stream<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let door = Arc::new(routes::HttpService::new(backend, web_config, limits)?);
+    let server = Server::new(limits, backend, web_config)?;
+    let connection = server.app.connections.add(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let (_drain, draining) = watch::channel(false);
-    requests(stream, door, draining).await;
+    server.serve_http(stream, Peer { connection, tls: None }, draining).await;
     Ok(())
 }
 
-/// The next connection. An error of `accept` is of one connection, or of this machine (no file
-/// descriptor left): neither ends the server, and the latter is not met by trying at once again.
-async fn accepted(listener: &TcpListener) -> TcpStream {
+/// Accepts a connection. An error of `accept` concerns that connection, or the machine (no free file
+/// descriptor): the server continues, in the second case after a pause.
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     const PAUSE: Duration = Duration::from_secs(1);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok((stream, peer)) => return (stream, peer.ip()),
             Err(error) => match error.kind() {
                 io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted => {}
                 _ => {
@@ -186,70 +189,103 @@ async fn accepted(listener: &TcpListener) -> TcpStream {
     }
 }
 
-async fn connection(stream: TcpStream, door: Arc<routes::HttpService>, draining: watch::Receiver<bool>) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "the connection went as it came");
-        return;
+/// The routes, and what they use.
+#[derive(Clone)]
+struct Server {
+    app: Arc<App>,
+    router: Router,
+}
+
+impl Server {
+    fn new(limits: Limits, backend: Arc<Backend>, web_config: Option<WebConfigFile>) -> io::Result<Self> {
+        let app = Arc::new(App::new(backend, web_config, limits)?);
+        Ok(Self { router: routes::router(Arc::clone(&app)), app })
     }
-    match door.web_config().await.tls.clone() {
-        None => requests(stream, door, draining).await,
-        Some(config) => {
-            let mut drained = draining.clone();
-            let shaken = tokio::select! {
-                shaken = timeout(door.limits.handshake, TlsAcceptor::from(config).accept(stream)) => shaken,
-                () = until_true(&mut drained) => return,
-            };
-            match shaken {
-                Ok(Ok(stream)) => requests(stream, door, draining).await,
-                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-                Err(_) => tracing::debug!("a TLS handshake took too long"),
-            }
+
+    async fn serve_tcp(self, stream: TcpStream, peer: IpAddr, draining: watch::Receiver<bool>) {
+        let connection = self.app.connections.add(peer);
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "the connection was closed at once");
+            return;
         }
+        let Some(tls) = self.app.web_config().await.tls.clone() else {
+            return self.serve_http(stream, Peer { connection, tls: None }, draining).await;
+        };
+        let mut drained = draining.clone();
+        let handshake = TlsAcceptor::from(Arc::clone(&tls)).accept(stream);
+        let handshake = tokio::select! {
+            handshake = timeout(self.app.limits.handshake, handshake) => handshake,
+            () = connection.must_close() => return,
+            () = until_true(&mut drained) => return,
+        };
+        match handshake {
+            Ok(Ok(stream)) => self.serve_http(stream, Peer { connection, tls: Some(tls) }, draining).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        }
+    }
+
+    /// Serves the requests of one connection, one after the other.
+    async fn serve_http<S>(self, stream: S, peer: Peer, mut draining: watch::Receiver<bool>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Limits { write, response, .. } = self.app.limits;
+        let connection = Arc::clone(&peer.connection);
+        let service = service_fn(move |request| self.clone().respond(request, peer.clone()));
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(write));
+        let mut http = pin!(
+            http1::Builder::new()
+                .max_headers(limits::MAX_HEADERS)
+                .max_buf_size(limits::MAX_HEAD_BYTES)
+                .serve_connection(TokioIo::new(Box::pin(stream)), service)
+        );
+        let ended = tokio::select! {
+            ended = http.as_mut() => ended,
+            () = connection.must_close() => return tracing::debug!("closed a connection at its limit, or for another"),
+            () = until_true(&mut draining) => {
+                http.as_mut().graceful_shutdown();
+                match timeout(response + write, http).await {
+                    Ok(ended) => ended,
+                    Err(_) => return tracing::debug!("a connection exceeded the drain timeout"),
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended with an error");
+        }
+    }
+
+    /// Responds to a request. The connection counts as busy until the client has received the response.
+    async fn respond(mut self, mut request: hyper::Request<Incoming>, peer: Peer) -> Result<Response, Infallible> {
+        let in_progress = Arc::new(peer.connection.begin_request());
+        request.extensions_mut().insert(peer);
+        let response = self.router.call(request).await?;
+        in_progress.deliver();
+        Ok(response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                frame.map_data(|bytes| Bytes::from_owner(InDelivery { bytes, _request: Arc::clone(&in_progress) }))
+            }))
+        }))
     }
 }
 
-/// Waits until it is true; for ever where its sender is gone.
+/// Bytes of a response; dropped once they are sent.
+struct InDelivery {
+    bytes: Bytes,
+    _request: Arc<Request>,
+}
+
+impl AsRef<[u8]> for InDelivery {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Waits until it is true; for ever if the sender is dropped.
 async fn until_true(flag: &mut watch::Receiver<bool>) {
     if flag.wait_for(|flag| *flag).await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-/// Answers the requests of one connection, one after the other.
-async fn requests<S>(stream: S, door: Arc<routes::HttpService>, mut draining: watch::Receiver<bool>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let limits = door.limits;
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let door = door.clone();
-        async move { Ok::<_, Infallible>(door.answer(request).await) }
-    });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.head)
-            .max_headers(limits::MAX_HEADERS)
-            .max_buf_size(limits::MAX_HEAD_BYTES)
-            .serve_connection(TokioIo::new(write_timeout::WriteTimeout::new(stream, limits.write)), service)
-    );
-    let over = async {
-        tokio::select! {
-            () = until_true(&mut draining) => {}
-            () = sleep(limits.connection) => {}
-        }
-    };
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = over => {
-            connection.as_mut().graceful_shutdown();
-            match timeout(limits.answer + limits.write, connection).await {
-                Ok(ended) => ended,
-                Err(_) => return tracing::debug!("a connection outlasted its time"),
-            }
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended badly");
     }
 }

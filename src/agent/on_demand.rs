@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
@@ -38,12 +39,14 @@ impl OnDemand {
         Self { prober, current, interrupt, permits: Semaphore::new(MAX_CONCURRENT) }
     }
 
-    /// The function that the server calls.
+    /// The function that the server calls. It probes in the present runtime, wherever it is called.
     pub(super) fn into_function(self) -> ProbeOnDemand {
-        let this = Arc::new(self);
+        let (this, runtime) = (Arc::new(self), Handle::current());
         Arc::new(move |name| {
             let this = Arc::clone(&this);
-            Box::pin(async move { this.probe(&name).await })
+            let probe = runtime.spawn(async move { this.probe(&name).await });
+            // An error: it panicked, or the runtime ends.
+            Box::pin(async move { probe.await.unwrap_or(Err(ProbeRefused::Busy)) })
         })
     }
 

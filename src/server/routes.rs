@@ -1,27 +1,28 @@
-//! What is answered: who may ask, the routes, and the headers that every answer carries.
+//! The routes, and what every request passes before them: authentication, cross-site checks, headers.
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::{Path, State};
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, Request, State};
 use axum::http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{Request, StatusCode, Uri};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri, Version};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
-use tower_service::Service;
+use tokio_rustls::rustls::ServerConfig;
 
-use super::compression::{gzipped, written};
+use super::connections::{Connection, Connections};
 use super::cross_site::{self, RequestOrigin};
-use super::limits::{Limits, MAX_BODY_BYTES};
+use super::limits::Limits;
+use super::pages::{NoRoom, Pages, SharedPage, accepts_gzip};
 use super::status_page::StatusPage;
 use super::users::{AuthOutcome, Authenticator};
 use super::web_config::{WebConfig, WebConfigFile};
@@ -29,41 +30,49 @@ use super::{Backend, ProbeRefused};
 use crate::clock::Timestamp;
 use crate::codes;
 use crate::diagnosis::Code;
-use crate::output;
 use crate::output::metrics::ExpositionFormat;
 use crate::output::prometheus::blackbox_exposition;
+use crate::output::{self, printable};
 use crate::record::Record;
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// The routes that are answered without credentials, so that kubelet can probe them.
-const OPEN_TO_ALL: [&str; 2] = ["/-/healthy", "/-/ready"];
+/// The routes without authentication, for the probes of kubelet.
+const HEALTH: [&str; 2] = ["/-/healthy", "/-/ready"];
 
-/// What stands between a connection and the routes.
-pub(super) struct HttpService {
+/// What the routes use.
+pub(super) struct App {
     pub(super) limits: Limits,
+    pub(super) connections: Arc<Connections>,
     backend: Arc<Backend>,
-    router: Router,
+    pages: Arc<Pages>,
     web_config: Option<WebConfigFile>,
-    without_file: Arc<WebConfig>,
-    doorkeeper: Authenticator,
+    default_web_config: Arc<WebConfig>,
+    authenticator: Authenticator,
 }
 
-impl HttpService {
-    /// A door to the routes of `backend`.
-    ///
+/// The connection of a request.
+#[derive(Clone)]
+pub(super) struct Peer {
+    pub(super) connection: Arc<Connection>,
+    /// The TLS configuration at the time of the handshake.
+    pub(super) tls: Option<Arc<ServerConfig>>,
+}
+
+impl App {
     /// # Errors
     /// The operating system has no randomness.
     pub(super) fn new(backend: Arc<Backend>, web_config: Option<WebConfigFile>, limits: Limits) -> io::Result<Self> {
-        let router = router(Arc::clone(&backend));
+        let connections = Connections::new(limits);
         Ok(Self {
             limits,
+            pages: Pages::new(&limits, Arc::clone(&connections)),
+            connections,
             backend,
-            router,
             web_config,
-            without_file: Arc::default(),
-            doorkeeper: Authenticator::new()?,
+            default_web_config: Arc::default(),
+            authenticator: Authenticator::new()?,
         })
     }
 
@@ -71,82 +80,84 @@ impl HttpService {
     pub(super) async fn web_config(&self) -> Arc<WebConfig> {
         match &self.web_config {
             Some(file) => file.current().await,
-            None => self.without_file.clone(),
+            None => Arc::clone(&self.default_web_config),
         }
     }
 
-    /// Answers a request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response {
-        let config = self.web_config().await;
-        let mut response = self.admitted(&config, request).await;
-        let headers = response.headers_mut();
-        for (name, value) in [
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (REFERRER_POLICY, "no-referrer"),
-            (CACHE_CONTROL, "no-store"),
-            (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-        ] {
-            headers.entry(name).or_insert(HeaderValue::from_static(value));
+    /// The response to a request that no route may answer; `None` if one may.
+    async fn refusal(&self, config: &WebConfig, peer: &Peer, request: &Parts) -> Option<Response> {
+        // RFC 9112, 3.2: two hosts can mean one thing to a proxy and another to this server.
+        let hosts = request.headers.get_all(HOST).iter().count();
+        if hosts > 1 || (hosts == 0 && request.version == Version::HTTP_11) {
+            return Some((StatusCode::BAD_REQUEST, "exactly one Host header is expected\n").into_response());
         }
-        for (name, value) in &config.headers {
-            headers.insert(name, value.clone());
+        if HEALTH.contains(&request.uri.path()) {
+            return None;
         }
-        response
-    }
-
-    async fn admitted(&self, config: &WebConfig, request: Request<Incoming>) -> Response {
-        if !OPEN_TO_ALL.contains(&request.uri().path()) {
-            if let Some(why) = self.cross_site(config, &request) {
-                return (StatusCode::FORBIDDEN, why).into_response();
+        if peer.connection.health_only {
+            return Some(unavailable("too many connections: only /-/healthy and /-/ready are answered\n"));
+        }
+        // Before authentication: a browser sends the password with requests of any page.
+        if let Some(why) = self.cross_site(config, request) {
+            return Some((StatusCode::FORBIDDEN, why).into_response());
+        }
+        let authorization = request.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        match self.authenticator.authenticate(&config.users, authorization).await {
+            AuthOutcome::Granted => None,
+            AuthOutcome::Denied => {
+                let challenge = [(WWW_AUTHENTICATE, "Basic realm=\"redpath\", charset=\"UTF-8\"")];
+                Some((StatusCode::UNAUTHORIZED, challenge, "unauthorized\n").into_response())
             }
-            let authorization = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-            match self.doorkeeper.authenticate(&config.users, authorization).await {
-                AuthOutcome::Granted => {}
-                AuthOutcome::Denied => {
-                    let ask = [(WWW_AUTHENTICATE, "Basic realm=\"redpath\", charset=\"UTF-8\"")];
-                    return (StatusCode::UNAUTHORIZED, ask, "unauthorized\n").into_response();
-                }
-                AuthOutcome::Busy => return busy(),
-            }
-        }
-        let (head, body) = request.into_parts();
-        let too_long = || {
-            let why = format!("the request's body is longer than {MAX_BODY_BYTES} bytes, or broke off\n");
-            (StatusCode::PAYLOAD_TOO_LARGE, why).into_response()
-        };
-        if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-            return too_long();
-        }
-        let body = match timeout(self.limits.body, to_bytes(Body::new(body), MAX_BODY_BYTES)).await {
-            Ok(Ok(body)) => body,
-            Ok(Err(_)) => return too_long(),
-            Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the request's body took too long\n").into_response(),
-        };
-        let request = Request::from_parts(head, Body::from(body));
-        match timeout(self.limits.answer, self.router.clone().call(request)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(_) => (StatusCode::GATEWAY_TIMEOUT, "the answer took too long\n").into_response(),
+            AuthOutcome::Busy => Some(unavailable(BUSY)),
         }
     }
-}
 
-impl HttpService {
-    /// Before anybody is asked for a password: a browser sends it for any page.
-    fn cross_site(&self, config: &WebConfig, request: &Request<Incoming>) -> Option<&'static str> {
+    fn cross_site(&self, config: &WebConfig, request: &Parts) -> Option<&'static str> {
         let state = self.backend.state.borrow();
-        let site = RequestOrigin {
+        let origin = RequestOrigin {
             hostname: &self.backend.vantage.hostname,
             allowed_hosts: &state.allowed_hosts,
             is_authenticated: config.tls.is_some() || !config.users.is_empty(),
         };
-        cross_site::refusal(&site, request.uri().path(), request.headers())
+        cross_site::refusal(&origin, request.uri.path(), &request.headers)
+    }
+
+    /// A page that all clients share.
+    async fn shared(&self, page: SharedPage, headers: &HeaderMap, render: impl FnOnce() -> Vec<u8>) -> Response {
+        let version = {
+            let state = self.backend.state.borrow();
+            (state.loaded, state.reload_error.as_ref().map(|(at, _)| *at))
+        };
+        let gzip = wants_gzip(headers);
+        let bytes = self.pages.shared(page, gzip, version, render).await;
+        content(page.content_type(), bytes.map(|bytes| (bytes, gzip)))
+    }
+
+    /// A page for this client.
+    async fn single(
+        &self,
+        content_type: &'static str,
+        headers: &HeaderMap,
+        page: impl FnOnce() -> Vec<u8>,
+    ) -> Response {
+        content(content_type, self.pages.single(wants_gzip(headers), page).await)
     }
 }
 
-fn router(backend: Arc<Backend>) -> Router {
+impl SharedPage {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Metrics(format) => format.content_type(),
+            Self::Status { .. } => HTML,
+            Self::Records => JSON,
+        }
+    }
+}
+
+/// Every route. Requests need the extension [`Peer`].
+pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
-        .route("/", get(root))
+        .route("/", get(status_page))
         .route("/metrics", get(metrics))
         .route("/probe", get(probe))
         .route("/api/v1/records", get(records))
@@ -160,123 +171,174 @@ fn router(backend: Arc<Backend>) -> Router {
             let why = "not found: /, /metrics, /probe?target=NAME, /api/v1/records, /codes, /codes/CODE, /-/healthy, /-/ready and /-/reload are served\n";
             (StatusCode::NOT_FOUND, why)
         })
-        .with_state(backend)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), respond))
+        .with_state(app)
 }
 
-async fn root(State(backend): State<Arc<Backend>>, headers: HeaderMap, uri: Uri) -> Response {
+/// Refuses a request or passes it to its route, and sets the headers of every response.
+async fn respond(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let config = app.web_config().await;
+    let (head, body) = request.into_parts();
+    let mut response = match app.refusal(&config, &peer, &head).await {
+        Some(refusal) => refusal,
+        None => timeout(app.limits.response, next.run(Request::from_parts(head, body)))
+            .await
+            .unwrap_or_else(|_| (StatusCode::GATEWAY_TIMEOUT, "the response took too long\n").into_response()),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    for (name, value) in &config.headers {
+        headers.insert(name, value.clone());
+    }
+    // After a change of the TLS configuration, the client is to make a new handshake.
+    let is_outdated = peer.tls.as_ref().map(Arc::as_ptr) != config.tls.as_ref().map(Arc::as_ptr);
+    if is_outdated || peer.connection.health_only {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+async fn status_page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
     let only = match target(uri.query()) {
         Ok(only) => only,
         Err(why) => return (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
     };
-    let page = StatusPage {
-        vantage: &backend.vantage,
-        state: &backend.state.borrow(),
-        targets: backend.history.all(),
-        only,
-        refreshes: !parameters(uri.query()).any(|(key, value)| key == "refresh" && value == "off"),
-        now: Timestamp::now(),
-    };
-    match page.render() {
-        Some(page) => html(&headers, page),
-        None => (StatusCode::NOT_FOUND, "no such target is configured: / shows all\n").into_response(),
+    let refreshes = !parameters(uri.query()).any(|(key, value)| key == "refresh" && value == "off");
+    let backend = &app.backend;
+    let is_one = only.is_some();
+    if only.as_deref().is_some_and(|name| backend.history.get(name).is_none()) {
+        return (StatusCode::NOT_FOUND, "no such target is configured: / shows all\n").into_response();
     }
+    let render = || {
+        let page = StatusPage {
+            vantage: &backend.vantage,
+            state: &backend.state.borrow(),
+            targets: backend.history.all(),
+            only,
+            refreshes,
+            now: Timestamp::now(),
+        };
+        page.render().into_bytes()
+    };
+    with_style(match is_one {
+        false => app.shared(SharedPage::Status { refreshes }, &headers, render).await,
+        true => app.single(HTML, &headers, render).await,
+    })
 }
 
-async fn code_index(headers: HeaderMap) -> Response {
-    html(&headers, codes::html::index())
+async fn code_index(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    with_style(app.single(HTML, &headers, || codes::html::index().into_bytes()).await)
 }
 
-async fn code_page(Path(name): Path<String>, headers: HeaderMap) -> Response {
+async fn code_page(State(app): State<Arc<App>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
     match Code::named(&name) {
-        Some(code) => html(&headers, codes::html::page(code)),
+        Some(code) => with_style(app.single(HTML, &headers, || codes::html::page(code).into_bytes()).await),
         None => (StatusCode::NOT_FOUND, "no such code: /codes lists them\n").into_response(),
     }
 }
 
-/// A page of ours, with what it may do.
-fn html(headers: &HeaderMap, page: String) -> Response {
-    let mut response = body(headers, HTML, page.into_bytes());
+/// An HTML page, with the policy that allows its style.
+fn with_style(mut page: Response) -> Response {
     if let Ok(policy) = HeaderValue::from_str(&output::html::CONTENT_SECURITY_POLICY) {
-        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        page.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     }
-    response
+    page
 }
 
-async fn metrics(State(backend): State<Arc<Backend>>, headers: HeaderMap) -> Response {
+async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     let format = ExpositionFormat::negotiate(accept);
-    let Ok((page, is_gzip)) = written(accepted_encodings(&headers), |to| backend.metrics.write_to(to, format)) else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response(); // memory does not refuse to be written to
+    let render = || {
+        let mut page = Vec::new();
+        // Writing to a Vec does not fail.
+        let _ = app.backend.metrics.write_to(&mut page, format);
+        page
     };
-    let length = page.len();
-    let pieces = page.into_iter().map(Ok::<_, Infallible>);
-    let mut response = Body::from_stream(futures_util::stream::iter(pieces)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_LENGTH, length.into());
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
-    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-    if is_gzip {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
+    let mut response = app.shared(SharedPage::Metrics(format), &headers, render).await;
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     response
 }
 
-async fn probe(State(backend): State<Arc<Backend>>, headers: HeaderMap, uri: Uri) -> Response {
-    let refused = |status: StatusCode, why: &str| (status, format!("{}\n", why.escape_debug())).into_response();
+async fn probe(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
+    let refused = |status: StatusCode, why: &str| (status, format!("{}\n", printable(why))).into_response();
     let name = match target(uri.query()) {
         Ok(Some(name)) => name,
         Ok(None) => return refused(StatusCode::BAD_REQUEST, "the parameter target is missing: /probe?target=NAME"),
         Err(why) => return refused(StatusCode::BAD_REQUEST, why),
     };
-    match (backend.probe)(name).await {
-        Ok(record) => body(&headers, ExpositionFormat::Text.content_type(), blackbox_exposition(&record).into_bytes()),
+    match (app.backend.probe)(name).await {
+        Ok(record) => {
+            let page = || blackbox_exposition(&record).into_bytes();
+            app.single(ExpositionFormat::Text.content_type(), &headers, page).await
+        }
         Err(ProbeRefused::UnknownTarget) => refused(
             StatusCode::NOT_FOUND,
             "no such target: only configured targets are probed, by their names, and hosts under the configured web.probe.allowed_suffixes",
         ),
-        Err(ProbeRefused::Busy) => busy(),
+        Err(ProbeRefused::Busy) => unavailable(BUSY),
         Err(ProbeRefused::BadTarget(why)) => refused(StatusCode::BAD_REQUEST, &why),
     }
 }
 
-async fn records(State(backend): State<Arc<Backend>>, headers: HeaderMap, uri: Uri) -> Response {
-    let refused = |status, why: &str| {
-        let mut response = json(&headers, Ok(format!("{}\n", serde_json::json!({ "error": why }))));
-        *response.status_mut() = status;
-        response
+async fn records(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
+    let refused = |status: StatusCode, why: &str| {
+        (status, [(CONTENT_TYPE, JSON)], format!("{}\n", serde_json::json!({ "error": why }))).into_response()
     };
-    let histories = match target(uri.query()) {
-        Ok(None) => backend.history.all().into_iter().map(|(_, history)| history).collect(),
-        Ok(Some(name)) => match backend.history.get(&name) {
-            Some(history) => vec![history],
-            None => return refused(StatusCode::NOT_FOUND, "no such target is configured"),
+    let history = &app.backend.history;
+    match target(uri.query()) {
+        Ok(None) => {
+            let latest = || -> Vec<_> { history.all().into_iter().filter_map(|(_, history)| history.latest).collect() };
+            app.shared(SharedPage::Records, &headers, || records_json(&latest())).await
+        }
+        Ok(Some(name)) => match history.get(&name) {
+            Some(history) => {
+                let latest: Vec<_> = history.latest.into_iter().collect();
+                app.single(JSON, &headers, || records_json(&latest)).await
+            }
+            None => refused(StatusCode::NOT_FOUND, "no such target is configured"),
         },
-        Err(why) => return refused(StatusCode::BAD_REQUEST, why),
-    };
-    let records: Vec<&Record> = histories.iter().filter_map(|history| history.latest.as_deref()).collect();
-    json(&headers, output::json::records(&records))
+        Err(why) => refused(StatusCode::BAD_REQUEST, why),
+    }
 }
 
-async fn ready(State(backend): State<Arc<Backend>>) -> Response {
-    if *backend.ready.borrow() {
+fn records_json(records: &[Arc<Record>]) -> Vec<u8> {
+    let records: Vec<&Record> = records.iter().map(Arc::as_ref).collect();
+    // Records serialize: a test holds them to their schema.
+    output::json::records(&records).unwrap_or_default().into_bytes()
+}
+
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    if *app.backend.ready.borrow() {
         "ready\n".into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready yet\n").into_response()
     }
 }
 
-async fn reload(State(backend): State<Arc<Backend>>) -> Response {
-    match (backend.reload)().await {
+async fn reload(State(app): State<Arc<App>>) -> Response {
+    match (app.backend.reload)().await {
         Ok(()) => "reloaded\n".into_response(),
         Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{why}\n")).into_response(),
     }
 }
 
-/// The one `target` of a query; other parameters are none of ours.
+/// The one `target` of a query; other parameters are ignored.
 fn target(query: Option<&str>) -> Result<Option<String>, &'static str> {
     let mut targets = parameters(query).filter(|(key, _)| key == "target").map(|(_, value)| value.into_owned());
     match (targets.next(), targets.next()) {
-        (Some(_), Some(_)) => Err("the parameter target stands twice"),
+        (Some(_), Some(_)) => Err("the parameter target is repeated"),
         (Some(name), None) if name.is_empty() => Err("the parameter target is empty"),
         (name, _) => Ok(name),
     }
@@ -286,34 +348,28 @@ fn parameters(query: Option<&str>) -> url::form_urlencoded::Parse<'_> {
     url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
 }
 
-fn json(headers: &HeaderMap, written: serde_json::Result<String>) -> Response {
-    match written {
-        Ok(text) => body(headers, JSON, text.into_bytes()),
-        Err(error) => {
-            tracing::error!(%error, "a record could not be written as JSON");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
-}
-
-fn body(headers: &HeaderMap, content_type: &'static str, bytes: Vec<u8>) -> Response {
-    let fixed = |name: HeaderName, value: &'static str| [(name, HeaderValue::from_static(value))];
-    let response = match gzipped(accepted_encodings(headers), &bytes) {
-        Some(smaller) => (fixed(CONTENT_ENCODING, "gzip"), smaller).into_response(),
-        None => bytes.into_response(),
+/// A page as a response.
+fn content(content_type: &'static str, page: Result<(Bytes, bool), NoRoom>) -> Response {
+    let Ok((bytes, gzip)) = page else {
+        return unavailable("too many responses in progress; try again in a few seconds\n");
     };
-    let mut response = (fixed(VARY, "Accept-Encoding"), response).into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let fixed = |name: HeaderName, value: &'static str| (name, HeaderValue::from_static(value));
+    let headers = [fixed(CONTENT_TYPE, content_type), fixed(VARY, "Accept-Encoding")];
+    let mut response = (headers, bytes).into_response();
+    if gzip {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     response
 }
 
-fn accepted_encodings(headers: &HeaderMap) -> Option<&str> {
-    headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok())
+fn wants_gzip(headers: &HeaderMap) -> bool {
+    headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).is_some_and(accepts_gzip)
 }
 
-fn busy() -> Response {
-    let wait = [(RETRY_AFTER, "5")];
-    (StatusCode::SERVICE_UNAVAILABLE, wait, "too much is under way; try again in a few seconds\n").into_response()
+const BUSY: &str = "too many requests of this kind in progress; try again in a few seconds\n";
+
+fn unavailable(why: &'static str) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "5")], why).into_response()
 }
 
 #[cfg(test)]

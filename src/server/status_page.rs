@@ -87,13 +87,8 @@ fn href(target: Option<&str>, refreshes: bool) -> String {
 }
 
 impl StatusPage<'_> {
-    /// The page; `None` if [`Self::only`] is not a target.
-    pub(crate) fn render(mut self) -> Option<String> {
-        if let Some(only) = &self.only
-            && !self.targets.iter().any(|(name, _)| name == only)
-        {
-            return None;
-        }
+    /// The page.
+    pub(crate) fn render(mut self) -> String {
         // Stable: targets of one severity stay in the order of their names.
         self.targets.sort_by_key(|(_, history)| Reverse(severity(history)));
         let host = &self.vantage.hostname;
@@ -117,7 +112,7 @@ impl StatusPage<'_> {
             }
         };
         let refresh = self.refreshes.then_some(REFRESH_SECONDS);
-        Some(document(&format!("{worst}redpath on {host}"), refresh, &body))
+        document(&format!("{worst}redpath on {host}"), refresh, &body)
     }
 
     /// How many targets have each verdict, the worst first.

@@ -1,15 +1,16 @@
 //! Slow, greedy and endless clients, and the end of the server.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redpath::server::{Limits, ProbeOnDemand};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use super::client::{answer, ask, ask_again, get};
+use super::client::{answer, ask, ask_again, ask_on, get};
 use super::harness::{Setup, record};
 
 const SOON: Duration = Duration::from_millis(200);
@@ -18,13 +19,16 @@ const LONG: Duration = Duration::from_secs(60);
 fn patient() -> Limits {
     Limits {
         connections: 8,
-        head: LONG,
+        connections_per_peer: 8,
+        idle: LONG,
+        health_idle: LONG,
         handshake: LONG,
-        body: LONG,
-        answer: LONG,
+        response: LONG,
+        delivery: LONG,
         write: LONG,
-        connection: LONG,
+        page_age: Duration::ZERO,
         drain: LONG,
+        ..Limits::default()
     }
 }
 
@@ -47,7 +51,7 @@ async fn begin(stream: &mut TcpStream, path: &str) {
 
 #[tokio::test]
 async fn server_endless_head_is_cut_off() {
-    let server = Setup { limits: Limits { head: SOON, ..patient() }, ..Setup::default() }.start().await;
+    let server = Setup { limits: Limits { idle: SOON, ..patient() }, ..Setup::default() }.start().await;
     for beginning in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: redpath\r\nX: "] {
         let mut stream = TcpStream::connect(server.address).await.expect("accepted");
         stream.write_all(beginning.as_bytes()).await.expect("sent");
@@ -58,7 +62,7 @@ async fn server_endless_head_is_cut_off() {
 }
 
 #[tokio::test]
-async fn server_oversize_head_or_body_is_refused() {
+async fn server_oversize_head_refused_body_unread() {
     let server = Setup::default().start().await;
     let long = format!("X-Long: {}\r\n", "x".repeat(20_000));
     assert_eq!(ask(server.address, "GET", "/metrics", &long).await.status, 431);
@@ -67,51 +71,107 @@ async fn server_oversize_head_or_body_is_refused() {
     let longer = format!("/{}", "x".repeat(20_000));
     assert!(matches!(get(server.address, &longer).await.status, 414 | 431));
 
-    for length in ["Content-Length: 8193\r\n", "Content-Length: 99999999999\r\n"] {
-        assert_eq!(ask(server.address, "POST", "/-/reload", length).await.status, 413, "{length}");
-    }
+    // No route reads a body, and no response waits for one.
     let chunked = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{}", 10_000, "x".repeat(10_000));
-    assert_eq!(ask(server.address, "POST", "/-/reload", &chunked).await.status, 413);
-    let small = "Content-Length: 2\r\n\r\nok";
-    assert_eq!(ask(server.address, "POST", "/-/reload", small).await.status, 200);
+    for body in ["Content-Length: 99999999999\r\n", "Content-Length: 10\r\n", "Content-Length: 2\r\n\r\nok", &chunked] {
+        assert_eq!(ask(server.address, "POST", "/-/reload", body).await.status, 200, "{body}");
+    }
     for garbage in ["Content-Length: -1\r\n", "Content-Length: 1\r\nContent-Length: 2\r\n", "no colon\r\n"] {
         assert_eq!(ask(server.address, "GET", "/metrics", garbage).await.status, 400, "{garbage}");
     }
 }
 
 #[tokio::test]
-async fn server_missing_body_times_out() {
-    let server = Setup { limits: Limits { body: SOON, ..patient() }, ..Setup::default() }.start().await;
-    assert_eq!(ask(server.address, "POST", "/-/reload", "Content-Length: 10\r\n").await.status, 408);
-}
-
-#[tokio::test]
 async fn server_slow_handler_times_out() {
     let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let limits = Limits { answer: SOON, ..patient() };
+    let limits = Limits { response: SOON, ..patient() };
     let server = Setup { limits, probe: gated(&gate, &begun), ..Setup::default() }.start().await;
     assert_eq!(get(server.address, "/probe?target=sessions").await.status, 504);
     assert_eq!(get(server.address, "/-/healthy").await.status, 200);
 }
 
-/// It is served as soon as another connection ends.
+/// A connection from another address than the usual 127.0.0.1.
+async fn connect_from(address: [u8; 4], server: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((IpAddr::from(address), 0).into()).expect("loopback has it");
+    socket.connect(server).await.expect("accepted")
+}
+
 #[tokio::test]
-async fn server_extra_connection_waits() {
+async fn server_health_is_answered_when_full() {
     let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let limits = Limits { connections: 2, ..patient() };
     let server = Setup { limits, probe: gated(&gate, &begun), ..Setup::default() }.start().await;
     let (one, two) = (get(server.address, "/probe?target=a"), get(server.address, "/probe?target=b"));
-    let third = async {
+    let others = async {
         begun.acquire_many(2).await.expect("open").forget();
-        let mut waiting = Box::pin(get(server.address, "/-/healthy"));
-        assert!(timeout(SOON, &mut waiting).await.is_err(), "both places are taken");
-        gate.add_permits(1);
-        let answer = waiting.await;
-        gate.add_permits(1);
-        answer
+        for path in ["/-/healthy", "/-/ready"] {
+            assert_eq!(get(server.address, path).await.status, 200, "{path}");
+        }
+        let refused = get(server.address, "/metrics").await;
+        assert_eq!((refused.status, refused.header("connection")), (503, Some("close")));
+        gate.add_permits(2);
     };
-    let (one, two, third) = tokio::join!(one, two, third);
-    assert_eq!((one.status, two.status, third.status), (200, 200, 200));
+    let (one, two, ()) = tokio::join!(one, two, others);
+    assert_eq!((one.status, two.status), (200, 200));
+    assert_eq!(get(server.address, "/metrics").await.status, 200);
+}
+
+#[tokio::test]
+async fn server_closes_idle_longest_when_full() {
+    let server = Setup { limits: Limits { connections: 2, ..patient() }, ..Setup::default() }.start().await;
+    let mut idle = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(server.address).await.expect("accepted");
+        assert_eq!(ask_again(&mut stream, "/metrics").await.expect("an answer").status, 200);
+        idle.push(stream);
+    }
+    assert_eq!(get(server.address, "/metrics").await.status, 200);
+    assert_eq!(idle[0].read(&mut [0; 1]).await.expect("a clean end"), 0);
+    assert_eq!(ask_again(&mut idle[1], "/metrics").await.expect("it is still open").status, 200);
+}
+
+#[tokio::test]
+async fn server_one_peer_leaves_places_to_others() {
+    let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let limits = Limits { connections: 4, connections_per_peer: 2, ..patient() };
+    let server = Setup { limits, probe: gated(&gate, &begun), ..Setup::default() }.start().await;
+    let (one, two) = (get(server.address, "/probe?target=a"), get(server.address, "/probe?target=b"));
+    let others = async {
+        begun.acquire_many(2).await.expect("open").forget();
+        assert_eq!(get(server.address, "/metrics").await.status, 503, "the same peer");
+        let other = connect_from([127, 0, 0, 2], server.address).await;
+        assert_eq!(ask_on(other, "GET", "/metrics", "").await.expect("an answer").status, 200);
+        gate.add_permits(2);
+    };
+    tokio::join!(one, two, others);
+}
+
+#[tokio::test]
+async fn server_slow_readers_are_bounded() {
+    let limits = Limits { response_bytes: 8 * 1024 * 1024, ..patient() };
+    let server = Setup { limits, ..Setup::default() }.start().await;
+    server.history.observe(Arc::new(record("sessions", &"x".repeat(2_000_000))));
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(server.address).await.expect("accepted");
+        begin(&mut stream, "/api/v1/records").await;
+        stream.read_exact(&mut [0; 1]).await.expect("the answer begins");
+        slow.push(stream);
+    }
+    assert_eq!(get(server.address, "/-/healthy").await.status, 200);
+    // The slowest reader loses its connection to a further client.
+    let mut whole = 0;
+    let served = async {
+        while whole == 0 {
+            let answer = get(server.address, "/api/v1/records").await;
+            whole = if answer.status == 200 { answer.body.len() } else { 0 };
+        }
+    };
+    timeout(LONG / 2, served).await.expect("it is served");
+    let mut rest = Vec::new();
+    let _ = slow[0].read_to_end(&mut rest).await;
+    assert!(rest.len() < whole, "{} of {whole} bytes", rest.len());
 }
 
 #[tokio::test]
@@ -127,18 +187,15 @@ async fn server_stalled_reader_is_closed() {
 }
 
 #[tokio::test]
-async fn server_keep_alive_is_bounded() {
-    let limits = Limits { connection: SOON * 5, ..patient() };
-    let server = Setup { limits, ..Setup::default() }.start().await;
+async fn server_keep_alive_ends_when_idle() {
+    let server = Setup { limits: Limits { idle: SOON * 5, ..patient() }, ..Setup::default() }.start().await;
     let mut stream = TcpStream::connect(server.address).await.expect("accepted");
-    let began = Instant::now();
-    let mut answers = 0;
-    while let Some(answer) = ask_again(&mut stream, "/-/healthy").await {
-        assert_eq!(answer.status, 200);
-        answers += 1;
-        assert!(began.elapsed() < LONG, "it is never closed");
+    for _ in 0..4 {
+        assert_eq!(ask_again(&mut stream, "/-/healthy").await.expect("it is open").status, 200);
+        sleep(SOON * 2).await;
     }
-    assert!(answers > 1, "it was kept for a while");
+    let end = timeout(LONG / 2, stream.read(&mut [0; 1])).await.expect("it is closed");
+    assert_eq!(end.expect("a clean end"), 0);
 }
 
 #[tokio::test]

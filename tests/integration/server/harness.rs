@@ -21,9 +21,7 @@ use redpath::observation::{
 };
 use redpath::output::metrics::Metrics;
 use redpath::record::Record;
-use redpath::server::{
-    AgentState, Backend, Limits, ProbeOnDemand, ProbeRefused, ReloadRequest, WebConfigFile, serve_within,
-};
+use redpath::server::{AgentState, Backend, Limits, ProbeOnDemand, ProbeRefused, ReloadRequest, WebConfigFile, serve};
 use redpath::target::{HostName, Target};
 use redpath::vantage::Vantage;
 use tokio::net::TcpListener;
@@ -117,7 +115,8 @@ pub(super) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            limits: Limits::default(),
+            // No page is shared: a test sees what it has just changed.
+            limits: Limits { page_age: Duration::ZERO, ..Limits::default() },
             web_config: None,
             probe: Arc::new(|name| {
                 Box::pin(async move {
@@ -169,7 +168,7 @@ impl Setup {
             ready: readiness,
         });
         let (stop, stopped) = oneshot::channel();
-        let served = tokio::spawn(serve_within(self.limits, listener, backend, self.web_config, async {
+        let served = tokio::spawn(serve(self.limits, listener, backend, self.web_config, async {
             let _ = stopped.await;
         }));
         Server { address, history, ready, stop: Some(stop), served }

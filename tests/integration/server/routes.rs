@@ -4,9 +4,10 @@ use std::io::Read;
 use std::sync::Arc;
 
 use redpath::record::Record;
+use redpath::server::Limits;
 
 use super::client::{ask, get};
-use super::harness::{HOSTILE, Setup, record};
+use super::harness::{HOSTILE, Setup, eventually, record};
 
 #[tokio::test]
 async fn routes_accept_only_their_methods() {
@@ -102,7 +103,7 @@ async fn routes_probe_answers_or_names_rule() {
 
     let bad = get(server.address, "/probe?target=bad").await;
     assert_eq!(bad.status, 400);
-    assert!(bad.text().contains("is not a host name") && !bad.text().contains('\u{1b}'), "{}", bad.text());
+    assert_eq!(bad.text(), "\"\\u{1b}<b>\" is not a host name\n");
     assert!(bad.header("content-type").expect("a type").starts_with("text/plain"));
 
     for path in ["/probe", "/probe?target=", "/probe?module=x", "/probe?target=sessions&target=x"] {
@@ -230,4 +231,25 @@ async fn routes_findings_link_to_code_pages() {
     }
     let unknown = get(server.address, "/codes/%3Cscript%3E").await;
     assert_eq!(unknown.text(), "no such code: /codes lists them\n");
+}
+
+#[tokio::test]
+async fn routes_two_host_headers_are_refused() {
+    let server = Setup::default().start().await;
+    for path in ["/metrics", "/-/healthy"] {
+        for host in ["Host: redpath\r\n", "Host: other.example\r\n"] {
+            assert_eq!(ask(server.address, "GET", path, host).await.status, 400, "{host}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn routes_page_is_shared_for_a_second() {
+    let server = Setup { limits: Limits::default(), ..Setup::default() }.start().await;
+    let before = get(server.address, "/api/v1/records").await;
+    server.history.observe(Arc::new(record("sessions", "x")));
+    assert_eq!(get(server.address, "/api/v1/records").await.body, before.body);
+    assert_ne!(get(server.address, "/api/v1/records?target=sessions").await.body, before.body, "not shared");
+    eventually("it is rendered again", || async { get(server.address, "/api/v1/records").await.body != before.body })
+        .await;
 }

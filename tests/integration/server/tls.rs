@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redpath::server::Limits;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName}
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
-use super::client::{Answer, ask_on};
+use super::client::{Answer, answer, ask_on};
 use super::harness::{Authority, Directory, Identity, Server, Setup, eventually};
 
 const BOTH: &[&SupportedProtocolVersion] = &[&TLS12, &TLS13];
@@ -148,11 +148,17 @@ async fn web_tls_rotated_certificate_is_reloaded() {
     let (directory, authority) = (Directory::new(), Authority::new());
     let server = start(&directory, &authority, "").await;
     let client = Client { trusts: &authority, shows: None, versions: BOTH };
-    assert!(client.connect(server.address).await.is_ok());
+    let mut open = client.connect(server.address).await.expect("a connection");
     let next = Authority::new();
     write(&directory, &next.issue(&["redpath.example"]));
     let client = Client { trusts: &next, ..client };
     eventually("the new certificate is shown", || async { client.connect(server.address).await.is_ok() }).await;
+    // A connection that was open before gets one more response.
+    open.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: redpath\r\n\r\n").await.expect("sent");
+    let mut received = Vec::new();
+    open.read_to_end(&mut received).await.expect("a response and the end");
+    let response = answer(&received).expect("a response");
+    assert_eq!((response.status, response.header("connection")), (200, Some("close")));
 }
 
 #[tokio::test]
