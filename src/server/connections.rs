@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::limits::Limits;
+use crate::lock::lock;
 
 /// The open connections of a server.
 pub(super) struct Connections {
@@ -64,7 +65,7 @@ impl Connections {
     /// new one is for health and readiness only.
     pub(super) fn add(self: &Arc<Self>, peer: IpAddr) -> Arc<Connection> {
         let peer = peer_key(peer);
-        let mut open = self.lock();
+        let mut open = lock(&self.open);
         let with_place = |entry: &Entry| !entry.health_only;
         let of_peer = open.count(|entry| with_place(entry) && entry.peer == peer);
         let health_only = if of_peer >= self.limits.connections_per_peer {
@@ -91,26 +92,23 @@ impl Connections {
     /// Closes the connection whose client has been receiving a response longest, if that is longer than
     /// `minimum`; returns whether there was one.
     pub(super) fn close_slowest_reader(&self, minimum: Duration) -> bool {
-        let mut open = self.lock();
+        let mut open = lock(&self.open);
         let slowest = open.longest(Activity::Delivering, |_| true);
         slowest.is_some_and(|(id, since)| since.elapsed() > minimum && open.close(id))
     }
 
     /// Counts a refused response, and logs a warning at most once a minute.
     pub(super) fn refuse_response(&self) {
-        let mut open = self.lock();
+        let mut open = lock(&self.open);
         open.refused += 1;
         open.warn(None, "too many bytes of responses in progress: further ones are refused");
     }
 
     /// How many connections are open, and how many connections and responses were refused.
+    #[cfg(test)]
     pub(super) fn counts(&self) -> (usize, u64) {
-        let open = self.lock();
+        let open = lock(&self.open);
         (open.connections.len(), open.refused)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -216,7 +214,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.registry.lock().connections.remove(&self.id);
+        lock(&self.registry.open).connections.remove(&self.id);
     }
 }
 

@@ -4,7 +4,7 @@
 //! pages are limited; the slowest readers are closed to make room, and further responses are refused.
 
 use std::io::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::connections::Connections;
 use super::limits::Limits;
 use crate::clock::Timestamp;
+use crate::lock::lock;
 use crate::output::metrics::ExpositionFormat;
 
 /// Shorter pages are not compressed.
@@ -113,12 +114,12 @@ impl Pages {
         let bytes = if gzip { compress(&render()) } else { render() };
         let bytes = self.reserve(bytes).await?;
         let cached = Cached { page, gzip, version, rendered: Instant::now(), bytes: bytes.clone() };
-        self.cache().push(cached);
+        lock(&self.cache).push(cached);
         // No page stays in memory for a client that may never come.
         let pages = Arc::clone(self);
         tokio::spawn(async move {
             sleep(pages.max_age).await;
-            pages.cache().retain(|cached| cached.rendered.elapsed() < pages.max_age);
+            lock(&pages.cache).retain(|cached| cached.rendered.elapsed() < pages.max_age);
         });
         Ok(bytes)
     }
@@ -140,7 +141,7 @@ impl Pages {
         let is_valid = |cached: &&Cached| {
             (cached.page, cached.gzip, cached.version) == key && cached.rendered.elapsed() < self.max_age
         };
-        self.cache().iter().find(is_valid).map(|cached| cached.bytes.clone())
+        lock(&self.cache).iter().find(is_valid).map(|cached| cached.bytes.clone())
     }
 
     /// Waits for room. A page that is longer than a quarter of all counts as that quarter, so that the page of
@@ -168,10 +169,6 @@ impl Pages {
             }
         };
         Ok(Bytes::from_owner(Page { bytes, _permit: Some(permit) }))
-    }
-
-    fn cache(&self) -> MutexGuard<'_, Vec<Cached>> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -30,9 +30,10 @@ use super::{Backend, ProbeRefused};
 use crate::clock::Timestamp;
 use crate::codes;
 use crate::diagnosis::Code;
+use crate::output;
 use crate::output::metrics::ExpositionFormat;
 use crate::output::prometheus::blackbox_exposition;
-use crate::output::{self, printable};
+use crate::printable::printable;
 use crate::record::Record;
 
 const JSON: &str = "application/json";

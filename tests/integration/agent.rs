@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::net::{TcpListener, UnixDatagram};
-use tokio::time::timeout;
+use tokio::time::{Duration, Instant, timeout};
 
 use crate::support::agent::{Agent, Directory, PATIENCE, agent, agent_logging};
 
@@ -91,6 +91,29 @@ async fn agent_probe_requests_are_queued() {
     for reply in replies {
         assert!(reply.starts_with("HTTP/1.1 200") && reply.contains("\nprobe_success 0\n"), "{reply}");
     }
+}
+
+#[tokio::test]
+async fn agent_probes_on_time_during_request_flood() {
+    let directory = Directory::new("flood");
+    let config = ONE_TARGET.replace("host: localhost", "host: localhost, interval: 500ms");
+    let agent = Agent::start(agent(&directory.file("agent.yaml", &config))).await;
+    agent.has_probed("sessions", 1).await;
+    let end = Instant::now() + Duration::from_secs(3);
+    let client = || async {
+        let mut answered = 0;
+        while Instant::now() < end {
+            agent.request("GET", "/metrics").await;
+            answered += 1;
+        }
+        answered
+    };
+    let answered: usize = join_all((0..64).map(|_| client())).await.into_iter().sum();
+    let page = agent.request("GET", "/metrics").await;
+    let value = |series: &str| page.lines().find_map(|line| line.strip_prefix(series)?.trim().parse::<f64>().ok());
+    let lag = value("redpath_schedule_lag_seconds").expect("a lag");
+    let probes = value("redpath_probes_total{target=\"sessions\"}").expect("a count");
+    assert!(answered > 64 && lag < 1.0 && probes >= 4.0, "{answered} answers, lag {lag} s, {probes} probes");
 }
 
 #[tokio::test]
