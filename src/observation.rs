@@ -1,4 +1,4 @@
-//! What a probe saw: facts alone, no verdict.
+//! What a probe observed: facts alone, no verdict.
 //!
 //! The types are the record's own shape, so that a saved record can be read back and diagnosed
 //! again. A phase that did not run has no duration anywhere.
@@ -18,6 +18,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use strum::IntoEnumIterator;
 
@@ -34,19 +35,19 @@ pub use tls::{TlsFacts, TlsFailure};
 pub use token::{TokenFacts, TokenFailure};
 pub use usable::{Usability, Usable};
 
-/// Everything that one probe of one target saw.
+/// Everything that one probe of one target observed.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Observation {
     /// How each view resolved the name.
     #[serde(default)]
     pub resolution: Resolution,
-    /// What became of each phase, for the connection in use.
+    /// The outcome of each phase, for the connection in use.
     #[serde(default)]
     pub phases: Phases,
     /// A limit of this process or machine that stopped a part of the probe: the verdict is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_limit: Option<LocalLimit>,
-    /// What is known of the token; absent where none was asked for.
+    /// Facts of the token; absent where none is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenFacts>,
     /// The connection in use; absent where there was no address to connect to.
@@ -55,7 +56,7 @@ pub struct Observation {
     /// The connections to the further addresses of the name, with `addresses: all`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_connections: Vec<OtherConnection>,
-    /// What the server in use announced of its cluster; absent where it was not asked.
+    /// What the server in use announced of its cluster; absent where it was not queried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ClusterFacts>,
 }
@@ -63,18 +64,18 @@ pub struct Observation {
 /// A connection beside the one in use, with phases of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OtherConnection {
-    /// What became of its phases.
+    /// The outcomes of its phases.
     pub phases: ConnectionPhases,
-    /// What it is.
+    /// Its addresses and facts.
     #[serde(flatten)]
     pub connection: Connection,
 }
 
-/// What became of each phase.
+/// The outcome of each phase.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Phases {
-    /// The resolution, as the view in use saw it.
+    /// The resolution by the view in use.
     pub resolve: Phase<ResolveFailure>,
     /// The phases of the connection in use.
     #[serde(flatten)]
@@ -82,18 +83,18 @@ pub struct Phases {
     /// The token, which every connection of the probe shares; absent where none is needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<Phase<TokenFailure>>,
-    /// The walk over the cluster's nodes; absent where it was not wanted.
+    /// The connections to the nodes of the cluster; absent where the plan leaves them out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Phase<ClusterFailure>>,
-    /// The look at what should be closed; absent where it was not wanted.
+    /// The checks of what should be closed; absent where the plan has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub posture: Option<PosturePhase>,
 }
 
 /// A phase that this probe or connection does not have.
-const NOT_HERE: PhaseSummary<'static> = PhaseSummary { outcome: PhaseOutcome::Skipped, took: None, reason: None };
+const ABSENT: PhaseSummary<'static> = PhaseSummary { outcome: PhaseOutcome::Skipped, took: None, reason: None };
 
-/// What became of the phases of one connection.
+/// The outcomes of the phases of one connection.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ConnectionPhases {
@@ -108,7 +109,7 @@ pub struct ConnectionPhases {
 }
 
 impl Phases {
-    /// The phases of this probe, in order: those of every probe, and the others where they applied.
+    /// The phases of this probe, in order: those of every probe, and the others where they apply.
     pub fn names(&self) -> impl Iterator<Item = PhaseName> + Clone {
         let (token, cluster, posture) = (self.token.is_some(), self.cluster.is_some(), self.posture.is_some());
         PhaseName::iter().filter(move |phase| match phase {
@@ -135,9 +136,9 @@ impl Phases {
     pub fn get(&self, phase: PhaseName) -> PhaseSummary<'_> {
         match phase {
             PhaseName::Resolve => self.resolve.summary(),
-            PhaseName::Token => self.token.as_ref().map_or(NOT_HERE, Phase::summary),
-            PhaseName::Cluster => self.cluster.as_ref().map_or(NOT_HERE, Phase::summary),
-            PhaseName::Posture => self.posture.as_ref().map_or(NOT_HERE, |posture| posture.phase.summary()),
+            PhaseName::Token => self.token.as_ref().map_or(ABSENT, Phase::summary),
+            PhaseName::Cluster => self.cluster.as_ref().map_or(ABSENT, Phase::summary),
+            PhaseName::Posture => self.posture.as_ref().map_or(ABSENT, |posture| posture.phase.summary()),
             other => self.connection.get(other),
         }
     }
@@ -164,7 +165,7 @@ impl ConnectionPhases {
     /// The outcome and duration of one phase; those of the whole probe belong to no connection.
     pub fn get(&self, phase: PhaseName) -> PhaseSummary<'_> {
         match phase {
-            PhaseName::Resolve | PhaseName::Token | PhaseName::Cluster | PhaseName::Posture => NOT_HERE,
+            PhaseName::Resolve | PhaseName::Token | PhaseName::Cluster | PhaseName::Posture => ABSENT,
             PhaseName::Connect => self.connect.summary(),
             PhaseName::Tls => self.tls.summary(),
             PhaseName::Auth => self.auth.summary(),
@@ -173,11 +174,11 @@ impl ConnectionPhases {
     }
 }
 
-/// What became of one phase. Only a phase that ran has a duration.
+/// The outcome of one phase. Only a phase that ran has a duration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Phase<F> {
-    /// It ran and did what it is for.
+    /// It ran and succeeded.
     Done {
         /// How long it took.
         took_seconds: Seconds,
@@ -191,12 +192,12 @@ pub enum Phase<F> {
         /// The failure in facts.
         failure: F,
     },
-    /// It was not to run.
+    /// It did not apply, or was left out.
     Skipped {
         /// Why.
         reason: SkipReason,
     },
-    /// Its turn never came.
+    /// Another phase, or an interrupt, came before it.
     NotReached {
         /// What came before.
         stopped_by: StoppedBy,
@@ -217,7 +218,7 @@ impl<F: fmt::Display> Phase<F> {
 }
 
 impl<F> Phase<F> {
-    /// It ran and did what it is for.
+    /// It ran and succeeded.
     pub fn done(took: impl Into<Seconds>) -> Self {
         Self::Done { took_seconds: took.into() }
     }
@@ -238,7 +239,7 @@ impl<F> Phase<F> {
         }
     }
 
-    /// Whether it ran and did what it is for.
+    /// Whether it ran and succeeded.
     pub fn is_done(&self) -> bool {
         matches!(self, Self::Done { .. })
     }
@@ -260,7 +261,7 @@ impl<F> Phase<F> {
 /// The part of a phase that is the same for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PhaseSummary<'a> {
-    /// What became of it.
+    /// The outcome.
     pub outcome: PhaseOutcome,
     /// How long it took, if it ran.
     pub took: Option<Seconds>,
@@ -268,13 +269,14 @@ pub struct PhaseSummary<'a> {
     pub reason: Option<&'a str>,
 }
 
-/// Why a phase was not to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Why a phase was skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum SkipReason {
-    /// It is not for this target.
+    /// It does not apply to this target.
     NotApplicable,
-    /// The target is spoken to without TLS.
+    /// The target is without TLS.
     Plaintext,
     /// No credentials are configured: keyless mode.
     NoCredentials,
@@ -282,30 +284,23 @@ pub enum SkipReason {
     WithheldUnexpectedAddress,
     /// The credentials were withheld: a configured resolver gives another private address.
     WithheldResolverDisagreement,
-    /// The credentials could not be read, so the probe went on without.
+    /// The credentials could not be read; the probe went on without.
     CredentialUnavailable,
-    /// The user may not do what the phase needs.
+    /// The user may not run the command of the phase.
     NoPermission,
 }
 
 impl SkipReason {
     /// The name used in records.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotApplicable => "not_applicable",
-            Self::Plaintext => "plaintext",
-            Self::NoCredentials => "no_credentials",
-            Self::WithheldUnexpectedAddress => "withheld_unexpected_address",
-            Self::WithheldResolverDisagreement => "withheld_resolver_disagreement",
-            Self::CredentialUnavailable => "credential_unavailable",
-            Self::NoPermission => "no_permission",
-        }
+        self.into()
     }
 }
 
-/// What kept a phase from its turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Why a phase was not reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum StoppedBy {
     /// The resolution gave no address.
     Resolve,
@@ -326,14 +321,6 @@ pub enum StoppedBy {
 impl StoppedBy {
     /// The name used in records.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Resolve => "resolve",
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Auth => "auth",
-            Self::Ping => "ping",
-            Self::LocalLimit => "local_limit",
-            Self::Interrupt => "interrupt",
-        }
+        self.into()
     }
 }

@@ -302,24 +302,24 @@ fn answers_with_an_error(case: &Context<'_>, facts: &ClusterFacts) -> Vec<Findin
 fn not_tried(facts: &ClusterFacts) -> Option<Finding> {
     let mut reasons: Vec<NotTried> = facts.in_state(NodeState::NotTried).filter_map(|node| node.not_tried).collect();
     reasons.retain(|reason| *reason != NotTried::Interrupted);
-    let left_out = facts.nodes_left_out as usize;
-    if reasons.is_empty() && left_out == 0 {
+    let omitted = facts.nodes_omitted as usize;
+    if reasons.is_empty() && omitted == 0 {
         return None;
     }
     let no_time = reasons.contains(&NotTried::NoTime);
     let count = |reason: &NotTried| reasons.iter().filter(|other| *other == reason).count();
     let each: BTreeSet<NotTried> = reasons.iter().copied().collect();
     let mut parts: Vec<String> = each.iter().map(|reason| format!("{} {reason}", count(reason))).collect();
-    if left_out > 0 {
-        parts.push(format!("{left_out} beyond what is read, or unreadable"));
+    if omitted > 0 {
+        parts.push(format!("{omitted} beyond what is read, or unreadable"));
     }
     let finding = Finding::new(
         Code::ClusterNodeUnreachable,
         if no_time { Severity::Warning } else { Severity::Info },
         format!(
             "{} of the {} nodes that the cluster announces were not connected to: {}",
-            reasons.len() + left_out,
-            facts.nodes.len() + left_out,
+            reasons.len() + omitted,
+            facts.nodes.len() + omitted,
             parts.join(", ")
         ),
         "Whether they can be reached is not known.",

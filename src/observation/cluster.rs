@@ -1,17 +1,18 @@
-//! What a cluster announced of itself, and what came of connecting to its nodes.
+//! What a cluster announced, and the connections to its nodes.
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{EnumIter, IntoStaticStr};
 
 use super::{ConnectionPhases, RedisFailure};
 
-/// How many slots the keys of a cluster are spread over.
+/// The number of slots of a cluster.
 pub const SLOTS: u16 = 16_384;
 
-/// What the server said of its cluster.
+/// The reply of the server, and the connections to the nodes.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ClusterFacts {
@@ -24,9 +25,9 @@ pub struct ClusterFacts {
     /// The nodes announced, masters and replicas, each address and port once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<ClusterNode>,
-    /// How many more entries were announced that could not be read, or are beyond what is kept.
+    /// How many more entries were announced that could not be read, or are beyond the bound.
     #[serde(skip_serializing_if = "is_none")]
-    pub nodes_left_out: u32,
+    pub nodes_omitted: u32,
     /// How many of the 16384 slots no announced node serves; absent where not all of them were read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slots_uncovered: Option<u16>,
@@ -54,29 +55,29 @@ pub enum ClusterCommand {
     ClusterSlots,
 }
 
-/// A node, as announced and as met.
+/// A node, as announced and as connected to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterNode {
-    /// Host and port as announced, escaped; `:15000` where no host is, which stands for the host that was asked.
+    /// Host and port as announced, escaped; `:15000` without a host, which means the host that replied.
     pub announced: String,
-    /// Where that leads; absent for a name, which is never resolved here.
+    /// The address and port of it; absent for a name, which is never resolved here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<SocketAddr>,
-    /// Whether it was announced by an IP address, so that clients connect to that and not to a name.
+    /// Whether it was announced by an IP address, so that clients connect to that, and verify that instead of a name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub announced_by_ip: bool,
-    /// Its part.
+    /// Its role.
     pub role: NodeRole,
-    /// The slots of its shard, such as `0-5460`; the first ones where they are many.
+    /// The slots of its shard, such as `0-5460`; the first ranges of many.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slots: Vec<SlotRange>,
-    /// How many slots those are, with the ones not listed.
+    /// How many slots those are, including the ones not listed.
     #[serde(default)]
     pub slot_count: u16,
-    /// What the cluster itself says of it, where it does.
+    /// Its health according to the cluster; absent where it is not announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<NodeHealth>,
-    /// What came of it.
+    /// The result of connecting to it.
     pub state: NodeState,
     /// Why it was not tried, where it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,12 +89,12 @@ pub struct ClusterNode {
     /// SHA-256 of the certificate shown there, in lower-case hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_sha256: Option<String>,
-    /// What became of the phases of its connection; absent where it was not tried.
+    /// The outcomes of the phases of its connection; absent where it was not tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phases: Option<ConnectionPhases>,
 }
 
-/// The part of a node in its shard.
+/// The role of a node in its shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeRole {
@@ -101,31 +102,46 @@ pub enum NodeRole {
     Master,
     /// It has a copy.
     Replica,
-    /// The cluster does not say.
+    /// Not announced.
     Unknown,
 }
 
-/// What the cluster itself says of a node.
+/// The health of a node according to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeHealth {
-    /// It is well.
+    /// `online`.
     Online,
-    /// The others do not hear from it.
+    /// `fail`.
     Failed,
-    /// It loads its data.
+    /// `loading`.
     Loading,
-    /// A word that this version does not know.
+    /// Another value.
     Other,
 }
 
-/// What came of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+/// The result of connecting to a node.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    EnumIter,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum NodeState {
-    /// A Redis answered there, over TLS that was verified where there is TLS.
+    /// A Redis replied there, over verified TLS where there is TLS.
     Reachable,
-    /// It was connected to, and no Redis answered.
+    /// It was connected to, and no Redis replied.
     Unreachable,
     /// It is announced at an address that does not meet the expectation, and nothing was sent there.
     UnexpectedAddress,
@@ -134,17 +150,9 @@ pub enum NodeState {
 }
 
 impl NodeState {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Reachable, Self::Unreachable, Self::UnexpectedAddress, Self::NotTried];
-
     /// The name used in records and label values.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Reachable => "reachable",
-            Self::Unreachable => "unreachable",
-            Self::UnexpectedAddress => "unexpected_address",
-            Self::NotTried => "not_tried",
-        }
+        self.into()
     }
 }
 
@@ -154,7 +162,7 @@ impl NodeState {
 pub enum NotTried {
     /// It is announced by a name other than the target's, and only the resolve phase resolves names.
     Name,
-    /// The cluster says that it does not know its host (`?`).
+    /// The cluster does not know its host (`?`).
     UnknownHost,
     /// It is beyond the number of nodes that one probe connects to.
     TooMany,
@@ -214,14 +222,14 @@ impl TryFrom<String> for SlotRange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ClusterFailure {
-    /// The nodes could not be asked for.
+    /// The query for the nodes failed.
     Command {
         /// How that failed.
         failure: RedisFailure,
     },
-    /// Not every node that was to be connected to answered, or is where it is expected.
+    /// Not every node replied, or is where it is expected.
     Nodes {
-        /// How many did not answer.
+        /// How many did not reply.
         unreachable: u32,
         /// How many are announced at an address that does not meet the expectation.
         unexpected_address: u32,

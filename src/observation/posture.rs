@@ -1,20 +1,21 @@
-//! What was found of that which should be closed, each on a connection of its own without credentials.
+//! Checks of what should be closed, each over its own connection without credentials.
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{ConnectFailure, ConnectionPhases, Phase, RedisFailure, TlsFailure};
 
-/// The phase and what it found.
+/// The phase and its facts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PosturePhase {
-    /// What became of it. It is done as soon as one check was made, whatever that found.
+    /// Its outcome. It is done as soon as one check was made, whatever the result.
     #[serde(flatten)]
     pub phase: Phase<PostureFailure>,
-    /// What the checks found.
+    /// The results of the checks.
     #[serde(flatten)]
     pub facts: Posture,
 }
@@ -23,27 +24,27 @@ pub struct PosturePhase {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PostureFailure {
-    /// The probe's time was up before a check could be made.
+    /// The probe's time was over before a check could be made.
     OutOfTime,
 }
 
 impl fmt::Display for PostureFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OutOfTime => f.write_str("the probe's time was up before a check could be made"),
+            Self::OutOfTime => f.write_str("the probe's time was over before a check could be made"),
         }
     }
 }
 
-/// What each check found; one that was not to be made is absent.
+/// The result of each check; absent where the plan leaves it out.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Posture {
-    /// Whether Redis demands authentication of a connection that offers none; absent where it was not
-    /// asked, or its answer does not tell.
+    /// Whether Redis requires authentication of a connection that offers none; absent where it was not checked, or
+    /// the reply does not show it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_enforced: Option<bool>,
-    /// How the question whether it does was answered.
+    /// The attempt that checked it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_check: Option<Attempt>,
     /// The port for Redis without TLS.
@@ -61,7 +62,7 @@ pub struct PlaintextPort {
     pub port: u16,
     /// Whether Redis answered there.
     pub state: OpenState,
-    /// What was seen of it.
+    /// The attempt to reach it.
     #[serde(flatten)]
     pub attempt: Attempt,
 }
@@ -77,31 +78,28 @@ pub struct PublicEndpoint {
     pub view: Option<String>,
     /// Whether TLS, verified by the target's server name, and Redis answered there.
     pub state: OpenState,
-    /// What was seen of it.
+    /// The attempt to reach it.
     #[serde(flatten)]
     pub attempt: Attempt,
 }
 
 /// Whether something is open. An accepted TCP connection alone is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum OpenState {
     /// Redis answered.
     Open,
-    /// It did not, and `outcome` says what happened instead.
+    /// It did not; `outcome` has what happened instead.
     Closed,
-    /// It could not be told.
+    /// Unknown.
     Unknown,
 }
 
 impl OpenState {
     /// The name used in records.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Closed => "closed",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 }
 
@@ -116,8 +114,9 @@ pub struct Attempt {
 }
 
 /// How an attempt to reach a Redis ended, a closed list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum AttemptOutcome {
     /// Redis answered, with `PONG` or an error.
     RedisAnswered,
@@ -127,11 +126,11 @@ pub enum AttemptOutcome {
     Refused,
     /// No answer to the SYN.
     ConnectTimeout,
-    /// A RST later than that, or a router's word that there is no way to the host.
+    /// A RST later than that, or ICMP: no route to the host.
     ConnectFailed,
     /// TCP was accepted, and closed or reset before a byte of TLS.
     ClosedBeforeTls,
-    /// TCP was accepted, and TLS never answered.
+    /// TCP was accepted, and the ClientHello was not answered.
     TlsTimeout,
     /// The peer ended the handshake with an alert.
     TlsAlert,
@@ -141,7 +140,7 @@ pub enum AttemptOutcome {
     TlsCertificateRefused,
     /// What answered is not TLS.
     NotTls,
-    /// TLS failed in another way.
+    /// TLS failed for another reason.
     TlsFailed,
     /// TCP, and TLS where it was asked for, and then no reply to `PING`.
     RedisTimeout,
@@ -149,50 +148,27 @@ pub enum AttemptOutcome {
     RedisClosed,
     /// What answered is not Redis.
     NotRedis,
-    /// The probe's time was up, so that silence says nothing.
+    /// The probe's time was over before a timeout could count as closed.
     OutOfTime,
     /// The probe was interrupted.
     Interrupted,
-    /// This machine could not try: no route of its own, no trust anchors, a limit of the system.
+    /// This machine could not try: no route, no trust anchors, or a limit of the system.
     CouldNotTry,
-    /// No public address is known: none was given, and no resolver outside told one.
+    /// No public address is known: none was given, and no public resolver answered with one.
     NoAddress,
     /// The address that DNS gave is not a public one, so nothing was sent to it.
     NotPublic,
-    /// The connection of the probe itself went to this address, so no other was made.
+    /// The connection in use goes to this address, so no other was made.
     InUse,
 }
 
 impl AttemptOutcome {
     /// The name used in records.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RedisAnswered => "redis_answered",
-            Self::RedisAnsweredWithoutTls => "redis_answered_without_tls",
-            Self::Refused => "refused",
-            Self::ConnectTimeout => "connect_timeout",
-            Self::ConnectFailed => "connect_failed",
-            Self::ClosedBeforeTls => "closed_before_tls",
-            Self::TlsTimeout => "tls_timeout",
-            Self::TlsAlert => "tls_alert",
-            Self::TlsNameMismatch => "tls_name_mismatch",
-            Self::TlsCertificateRefused => "tls_certificate_refused",
-            Self::NotTls => "not_tls",
-            Self::TlsFailed => "tls_failed",
-            Self::RedisTimeout => "redis_timeout",
-            Self::RedisClosed => "redis_closed",
-            Self::NotRedis => "not_redis",
-            Self::OutOfTime => "out_of_time",
-            Self::Interrupted => "interrupted",
-            Self::CouldNotTry => "could_not_try",
-            Self::NoAddress => "no_address",
-            Self::NotPublic => "not_public",
-            Self::InUse => "in_use",
-        }
+        self.into()
     }
 
-    /// What it says about the door. Only an answer of Redis opens it, and only what came from outside
-    /// this machine closes it.
+    /// The state that it proves: open only by a reply of Redis, closed only by what came from outside this machine.
     pub fn state(self) -> OpenState {
         match self {
             Self::RedisAnswered | Self::RedisAnsweredWithoutTls => OpenState::Open,
@@ -218,28 +194,28 @@ impl AttemptOutcome {
         }
     }
 
-    /// Whether it ended for want of an answer.
-    pub fn is_silence(self) -> bool {
+    /// Whether there was no answer in time.
+    pub fn is_timeout(self) -> bool {
         matches!(self, Self::ConnectTimeout | Self::TlsTimeout | Self::RedisTimeout)
     }
 }
 
 impl Attempt {
-    /// An attempt of which nothing more is to be said.
+    /// An attempt without a reply.
     pub fn ended(outcome: AttemptOutcome) -> Self {
         Self { outcome, reply: None }
     }
 
-    /// What the phases of a connection without credentials amount to; `pong` where `PING` was
-    /// answered with anything that does not fail the phase.
+    /// The attempt that a connection without credentials was; `reply` is the one to `PING` where it does not fail the
+    /// phase.
     pub fn of(phases: &ConnectionPhases, reply: Option<&str>) -> Self {
         let failed =
             |outcome: AttemptOutcome, failure: &dyn fmt::Display| Self { outcome, reply: Some(failure.to_string()) };
         if let Some(failure) = phases.connect.failure() {
-            return failed(of_connect(failure), failure);
+            return failed(connect_outcome(failure), failure);
         }
         if let Some(failure) = phases.tls.failure() {
-            return failed(of_tls(failure), failure);
+            return failed(tls_outcome(failure), failure);
         }
         match (&phases.ping, reply) {
             (Phase::Done { .. }, reply) => {
@@ -248,28 +224,28 @@ impl Attempt {
             (Phase::Failed { failure: RedisFailure::ErrorReply { code, .. }, .. }, _) => {
                 Self { outcome: AttemptOutcome::RedisAnswered, reply: Some(code.clone()) }
             }
-            (Phase::Failed { failure, .. }, _) => failed(of_redis(failure), failure),
+            (Phase::Failed { failure, .. }, _) => failed(redis_outcome(failure), failure),
             (Phase::Skipped { .. } | Phase::NotReached { .. }, _) => Self::ended(AttemptOutcome::Interrupted),
         }
     }
 
-    /// What it says about the door.
+    /// The state that it proves.
     pub fn state(&self) -> OpenState {
         self.outcome.state()
     }
 }
 
-fn of_connect(failure: &ConnectFailure) -> AttemptOutcome {
+fn connect_outcome(failure: &ConnectFailure) -> AttemptOutcome {
     match failure {
         ConnectFailure::Timeout => AttemptOutcome::ConnectTimeout,
         ConnectFailure::Refused => AttemptOutcome::Refused,
         ConnectFailure::Reset | ConnectFailure::HostUnreachable => AttemptOutcome::ConnectFailed,
-        // No route of this machine, or no address of that family: the other end was never asked.
+        // No route of this machine, or no address of that family: nothing was sent.
         ConnectFailure::NetworkUnreachable | ConnectFailure::Other { .. } => AttemptOutcome::CouldNotTry,
     }
 }
 
-fn of_tls(failure: &TlsFailure) -> AttemptOutcome {
+fn tls_outcome(failure: &TlsFailure) -> AttemptOutcome {
     match failure {
         TlsFailure::Timeout { .. } => AttemptOutcome::TlsTimeout,
         TlsFailure::Closed { bytes_received: 0 } | TlsFailure::Reset { bytes_received: 0 } => {
@@ -292,7 +268,7 @@ fn of_tls(failure: &TlsFailure) -> AttemptOutcome {
     }
 }
 
-fn of_redis(failure: &RedisFailure) -> AttemptOutcome {
+fn redis_outcome(failure: &RedisFailure) -> AttemptOutcome {
     match failure {
         RedisFailure::ErrorReply { .. } => AttemptOutcome::RedisAnswered,
         RedisFailure::UnexpectedReply { .. } | RedisFailure::NotRedis { .. } | RedisFailure::TooLong { .. } => {

@@ -1,4 +1,4 @@
-//! What Redis answered.
+//! Replies of Redis.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Seconds;
 
-/// Who the probe said it was. No secret is ever here.
+/// How the probe authenticated. No secret is ever here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuthFacts {
-    /// How it was to authenticate.
+    /// The configured method.
     pub method: AuthMethod,
     /// The user name, where one is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -21,7 +21,7 @@ pub struct AuthFacts {
     /// What surrounds the password and is probably no part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surrounded_by: Option<Surroundings>,
-    /// Whether a token that was kept from an earlier probe was rejected, and a new one was fetched for it.
+    /// Whether a cached token was rejected, and a new one was fetched.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub token_renewed: bool,
 }
@@ -62,12 +62,12 @@ pub enum AuthMethod {
     Entra,
 }
 
-/// What `PING` showed.
+/// Replies to `PING`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PingFacts {
-    /// What it was answered with.
+    /// The reply.
     pub reply: PingReply,
-    /// How many replies the times are of.
+    /// The number of replies.
     pub samples: u16,
     /// The shortest time from command to reply.
     pub min_seconds: Seconds,
@@ -83,7 +83,7 @@ pub struct PingFacts {
 pub enum PingReply {
     /// `PONG`.
     Pong,
-    /// `NOAUTH`: a real Redis is there and demands authentication.
+    /// `NOAUTH`: a Redis that requires authentication.
     Noauth,
     /// `NOPERM`: authenticated, and the policy does not allow `PING`.
     Noperm,
@@ -105,17 +105,17 @@ pub enum RedisFailure {
         /// Its kind or beginning, escaped and bounded.
         reply: String,
     },
-    /// What came is not the Redis protocol.
+    /// The bytes received are not the Redis protocol.
     NotRedis {
         /// What is wrong with it.
         error: String,
     },
-    /// A reply longer than is ever accepted.
+    /// A reply longer than the limit.
     TooLong {
-        /// The bound in bytes.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// Silence, or an unfinished reply, until the phase's limit.
+    /// No reply, or an unfinished one, within the limit of the phase.
     Timeout,
     /// The peer closed the connection.
     Closed,

@@ -1,4 +1,4 @@
-//! The connection, and how TCP to it failed.
+//! The connection in use, and how TCP failed.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -11,12 +11,12 @@ use super::tls::TlsFacts;
 use crate::address::AddressClass;
 use crate::clock::Seconds;
 
-/// A connection: where to, where from, and what each phase learned of the peer.
+/// A connection: its addresses, and the facts of each phase.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Connection {
-    /// The address and port connected to, or tried first where none answered.
+    /// The address and port connected to, or the first one tried where none answered.
     pub address: SocketAddr,
-    /// The address's class, the operator's ranges considered.
+    /// The class of the address, by the operator's private ranges too.
     pub class: AddressClass,
     /// The local address; absent where TCP failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,7 +31,7 @@ pub struct Connection {
     /// What TLS showed; absent where it was not reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsFacts>,
-    /// Who the probe said it was; absent where it was not reached.
+    /// How the probe authenticated; absent where it was not reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<AuthFacts>,
     /// What `PING` showed; absent where it got no reply.
@@ -40,7 +40,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection of which only the address is known yet.
+    /// A connection of which only the address is known.
     pub fn new(address: SocketAddr, class: AddressClass) -> Self {
         Self {
             address,
@@ -72,7 +72,7 @@ pub struct FailedAttempt {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ConnectFailure {
-    /// Silence until the phase's limit.
+    /// No answer within the limit of the phase.
     Timeout,
     /// A RST in answer to the SYN: nothing listens, or a firewall rejects.
     Refused,

@@ -1,4 +1,4 @@
-//! What the TLS handshake showed, whether or not it was good.
+//! Facts of the TLS handshake, whether or not it succeeded.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
-/// What the handshake showed. The certificate is kept also where its verification failed.
+/// Facts of the handshake. They include the certificate also where its verification failed.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TlsFacts {
-    /// The name sent as SNI and held against the certificate.
+    /// The name sent as SNI, for which the certificate is verified.
     pub server_name: String,
     /// The version, `TLSv1.3`; absent where none was agreed on.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,10 +23,10 @@ pub struct TlsFacts {
     /// The server's own certificate; absent where it sent none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateFacts>,
-    /// The further certificates the server sent, leaf excluded, in its order.
+    /// The further certificates that the server sent, without the leaf, in its order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub intermediates: Vec<IntermediateFacts>,
-    /// Whether the certificate was verified against name, time and trust anchors.
+    /// Whether the certificate was verified for name, time and trust anchors.
     pub verified: bool,
     /// Each verification by itself; absent where there was no certificate to verify.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,7 +51,7 @@ pub struct TcpCounters {
     pub segments_out_of_order: u32,
 }
 
-/// A certificate's facts, as the certificate states them.
+/// Facts of a certificate, as it states them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CertificateFacts {
     /// The subject's distinguished name.
@@ -124,24 +124,24 @@ pub enum TrustSource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TlsFailure {
-    /// Silence until the phase's limit.
+    /// No answer within the limit of the phase.
     Timeout {
-        /// How many bytes had come.
+        /// How many bytes were received.
         bytes_received: u64,
     },
     /// The peer closed the connection.
     Closed {
-        /// How many bytes had come.
+        /// How many bytes were received.
         bytes_received: u64,
     },
     /// The peer reset the connection.
     Reset {
-        /// How many bytes had come.
+        /// How many bytes were received.
         bytes_received: u64,
     },
-    /// What came is not TLS.
+    /// The bytes received are not TLS.
     NotTls {
-        /// Its beginning, escaped; or what a plain `PING` was answered with.
+        /// Their beginning, escaped; or the reply to a plain `PING`.
         received: String,
         /// Whether plain Redis was recognized.
         plain_redis: bool,
@@ -153,7 +153,7 @@ pub enum TlsFailure {
         /// The names the certificate covers.
         presented: Vec<String>,
     },
-    /// The certificate's time is over.
+    /// The certificate has expired.
     CertificateExpired {
         /// The end of its validity.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,7 +162,7 @@ pub enum TlsFailure {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         intermediate: Option<String>,
     },
-    /// The certificate's time has not begun.
+    /// The certificate is not valid yet.
     CertificateNotYetValid {
         /// The beginning of its validity.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,30 +173,30 @@ pub enum TlsFailure {
         /// The issuer as the certificate names it.
         issuer: String,
     },
-    /// The certificate is broken in another way.
+    /// The certificate is invalid for another reason.
     BadCertificate {
         /// What is wrong with it.
         error: String,
     },
-    /// The peer speaks no version of TLS that is spoken here (1.2 and 1.3).
+    /// The peer has no TLS version in common with this client (1.2 and 1.3).
     NoSharedVersion,
     /// The peer has no cipher suite in common with this client.
     NoSharedCipher,
-    /// The peer wants a client certificate.
+    /// The peer requires a client certificate.
     ClientCertificateRequired,
     /// Another alert of the peer.
     Alert {
         /// Its name (RFC 8446, 6).
         alert: String,
     },
-    /// There is nothing to verify a certificate with.
+    /// There are no trust anchors to verify a certificate with.
     NoTrustAnchors {
         /// Why.
         error: String,
     },
     /// Anything else.
     Other {
-        /// What the TLS library says.
+        /// The error of the TLS library.
         error: String,
     },
 }

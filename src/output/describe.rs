@@ -159,9 +159,9 @@ fn ping(facts: &PingFacts) -> String {
 /// A cluster in one line: `3 nodes, 3 reachable, all slots covered`; `None` where none was announced.
 pub(crate) fn cluster(facts: &ClusterFacts) -> Option<String> {
     facts.command?;
-    let all = facts.nodes.len() + facts.nodes_left_out as usize;
+    let all = facts.nodes.len() + facts.nodes_omitted as usize;
     let mut parts = vec![if all == 1 { "1 node".to_owned() } else { format!("{all} nodes") }];
-    for state in NodeState::ALL {
+    for state in NodeState::iter() {
         let count = facts.in_state(state).count();
         let words = match state {
             NodeState::Reachable => "reachable",

@@ -137,7 +137,7 @@ impl NodeChecks<'_> {
             command: Some(command),
             refusal: None,
             nodes: join_all(nodes).await,
-            nodes_left_out: announcement.omitted,
+            nodes_omitted: announcement.omitted,
             slots_uncovered: (announcement.omitted == 0).then(|| SLOTS - covered.count()),
         }
     }

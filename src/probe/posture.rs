@@ -139,7 +139,7 @@ impl PostureProbe<'_> {
             PingReply::Noperm => "NOPERM",
         });
         let attempt = Attempt::of(&phases, reply);
-        if attempt.outcome.is_silence() && !self.is_whole { Attempt::ended(AttemptOutcome::OutOfTime) } else { attempt }
+        if attempt.outcome.is_timeout() && !self.is_whole { Attempt::ended(AttemptOutcome::OutOfTime) } else { attempt }
     }
 
     async fn public_access(&self, facts: &ProbeFacts<'_>) -> PublicEndpoint {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use strum::IntoEnumIterator;
 
 use super::super::{Diagnosis, Status, diagnose};
 use super::*;
@@ -190,7 +191,7 @@ fn any_node() -> impl Strategy<Value = ClusterNode> {
         Just(Some(ConnectFailure::Timeout)),
         Just(Some(ConnectFailure::Other { error: "\u{1b}".to_owned() })),
     ];
-    let states = (0..NodeState::ALL.len()).prop_map(|place| NodeState::ALL[place]);
+    let states = proptest::sample::select(NodeState::iter().collect::<Vec<_>>());
     let reason = prop_oneof![Just(None), Just(Some(NotTried::Name)), Just(Some(NotTried::NoTime))];
     (failures, states, reason, any::<bool>(), "[a-z0-9.:]{0,20}", any::<u16>(), proptest::option::of(any::<bool>()))
         .prop_map(|(failure, state, not_tried, replica, announced, slot_count, covers)| {
@@ -210,10 +211,10 @@ proptest! {
     #[test]
     fn cluster_diagnosis_is_total_and_stable(
         nodes in proptest::collection::vec(any_node(), 0..40),
-        left_out in any::<u32>(),
+        omitted in any::<u32>(),
         uncovered in proptest::option::of(any::<u16>()),
     ) {
-        let facts = ClusterFacts { nodes, nodes_left_out: left_out, slots_uncovered: uncovered, ..ClusterFacts::default() };
+        let facts = ClusterFacts { nodes, nodes_omitted: omitted, slots_uncovered: uncovered, ..ClusterFacts::default() };
         let diagnosis = case(CLASSIC, "10.60.4.5", facts.clone());
         prop_assert_eq!(&diagnosis, &case(CLASSIC, "10.60.4.5", facts));
     }

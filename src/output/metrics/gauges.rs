@@ -92,10 +92,10 @@ pub(crate) fn cluster_nodes(record: &Record) -> Vec<Sample<'_>> {
         return Vec::new();
     };
     let count = |state| {
-        let omitted = if state == NodeState::NotTried { u64::from(cluster.nodes_left_out) } else { 0 };
+        let omitted = if state == NodeState::NotTried { u64::from(cluster.nodes_omitted) } else { 0 };
         cluster.in_state(state).count() as u64 + omitted
     };
-    NodeState::ALL.map(|state| Sample::count(count(state)).with("state", state.as_str())).into()
+    NodeState::iter().map(|state| Sample::count(count(state)).with("state", state.as_str())).collect()
 }
 
 /// Whether every view that gave a final answer agrees with the view in use. Absent where that one gave none:
