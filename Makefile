@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test lint deny fuzz sbom image deb rpm release bench bench-peers ci
+.PHONY: help demo test lint deny fuzz sbom image deb rpm release bench ci
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -46,16 +46,12 @@ image: ## the container image as an OCI archive, without daemon or base image (i
 	cargo build --locked --release --bin redpath
 	@container/image.sh $(BUILT)/release/redpath $(BUILT)/image
 
-bench: ## time the parts (classification, diagnosis, encoding /metrics) with Criterion
-	@scripts/toolchain.sh
-	cargo bench --locked --bench parts
-
-bench-peers: ## measure redpath beside the programs that people would use in its place (installs them; some minutes)
+bench: ## measure redpath next to blackbox_exporter and redis-cli (installs them; some ten minutes)
 	@scripts/toolchain.sh
 	@scripts/bench-packages.sh
 	cargo build --locked --release --bin redpath
-	cargo build --locked --example bench-peers
-	@echo; $(BUILT)/debug/examples/bench-peers $(BUILT)/release/redpath
+	cargo build --locked --package redpath-bench
+	@echo; $(BUILT)/debug/redpath-bench $(BUILT)/release/redpath $(OTHER)
 
 deb: ## a Debian package, target/packages/redpath_VERSION_amd64.deb (builds cargo-deb once)
 	@scripts/toolchain.sh

@@ -15,7 +15,7 @@ export SOURCE_DATE_EPOCH
 tool=$(scripts/cargo-tool.sh cargo-cyclonedx 0.5.9)
 cargo fetch --locked --quiet
 mkdir -p "$folder"
-trap 'rm -f redpath.cdx.json demo/redpath.cdx.json' EXIT # one is written beside each Cargo.toml
+trap 'rm -f redpath.cdx.json {bench,demo}/redpath.cdx.json' EXIT # one is written beside each Cargo.toml
 "$tool" cyclonedx --format json --spec-version 1.5 --target "$target" --override-filename redpath.cdx -q
 
 built=$(cargo tree --locked --offline --edges normal,build --target "$target" --prefix none --no-dedupe --format '{p}')
