@@ -1,9 +1,13 @@
-//! The rules of the house that a compiler does not hold: who imports whom, the size and the opening of a
-//! file, the shape of a decision, nothing half-done. `ARCHITECTURE.md` says why the direction is what it is.
+//! Architecture tests: layering, import circles, file sizes, parameters, banned words, no TODO. ARCHITECTURE.md
+//! has the reasons.
 #![allow(clippy::panic, reason = "a test's helper fails by it")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+mod cycles;
+mod parameters;
+mod words;
 
 /// Modules that play the same part, and the layers that they may import from. The own module is always
 /// allowed; another of the same layer only where the layer lists itself.
