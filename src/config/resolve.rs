@@ -375,6 +375,12 @@ fn metrics(raw: Option<&RawMetrics>, path: &Path, problems: &mut Problems<'_>) -
     metrics.resolution_info = raw.resolution_info.unwrap_or(metrics.resolution_info);
     metrics.classic_histograms = raw.classic_histograms.unwrap_or(metrics.classic_histograms);
     metrics.native_histograms = raw.native_histograms.unwrap_or(metrics.native_histograms);
+    if metrics.native_histograms && !cfg!(feature = "native-histograms") {
+        problems.add(
+            &path.key("native_histograms"),
+            "this redpath was built without native histograms: the feature native-histograms has them".to_owned(),
+        );
+    }
     if let Some(buckets) = &raw.phase_buckets {
         let path = path.key("phase_buckets");
         let mut before = 0.0;

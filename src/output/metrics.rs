@@ -96,14 +96,19 @@ impl Metrics {
         }
     }
 
-    /// The whole page, in UTF-8.
+    /// The format of the page that an `Accept` header prefers.
+    pub fn negotiate(&self, accept: Option<&str>) -> ExpositionFormat {
+        ExpositionFormat::negotiate(accept, self.settings.native_histograms)
+    }
+
+    /// The whole page.
     pub fn encode(&self, format: ExpositionFormat) -> Vec<u8> {
         let mut page = Vec::new();
         let _ = self.write_to(&mut page, format); // to memory: it cannot fail
         page
     }
 
-    /// Writes the whole page, in UTF-8, in pieces: a page of hundreds of targets has megabytes.
+    /// Writes the whole page, in pieces: that of hundreds of targets has megabytes.
     ///
     /// # Errors
     /// Those of `to`.

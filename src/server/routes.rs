@@ -260,13 +260,8 @@ fn with_style(mut page: Response) -> Response {
 
 async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
-    let format = ExpositionFormat::negotiate(accept);
-    let render = || {
-        let mut page = Vec::new();
-        // Writing to a Vec does not fail.
-        let _ = app.backend.metrics.write_to(&mut page, format);
-        page
-    };
+    let format = app.backend.metrics.negotiate(accept);
+    let render = || app.backend.metrics.encode(format);
     let mut response = app.shared(SharedPage::Metrics(format), &headers, render).await;
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     response

@@ -322,6 +322,27 @@ fn metrics_resolution_can_be_disabled() {
 }
 
 #[test]
+fn metrics_without_classic_buckets_keep_count_and_sum() {
+    let plan = plan("cache1");
+    for native_histograms in [false, true] {
+        let settings = MetricsSettings { classic_histograms: false, native_histograms, ..MetricsSettings::default() };
+        let metrics = Metrics::new(&settings, &records::vantage());
+        metrics.set_targets(std::slice::from_ref(&plan));
+        metrics.observe(&Arc::new(healthy(&plan, 0)));
+        let of_tls = "redpath_phase_duration_seconds_";
+        let expected =
+            ["bucket{target=\"cache1\",phase=\"tls\",le=\"+Inf\"} 1", "count{target=\"cache1\",phase=\"tls\"} 1"];
+        let page = text(&metrics);
+        assert_eq!(lines(&page, &format!("{of_tls}bucket{{target=\"cache1\",phase=\"tls\"")).len(), 1);
+        for line in expected {
+            assert!(page.contains(&format!("{of_tls}{line}\n")), "{line}");
+        }
+        let page = String::from_utf8(metrics.encode(ExpositionFormat::OpenMetrics)).expect("UTF-8");
+        assert!(page.contains(&format!("{of_tls}{}\n", expected[1])) && page.ends_with("# EOF\n"));
+    }
+}
+
+#[test]
 fn metrics_reload_keeps_unchanged_targets() {
     let [kept, changed, removed, added] = ["kept", "changed", "removed", "added"].map(plan);
     let metrics = metrics_for(&[kept.clone(), changed.clone(), removed.clone()]);

@@ -53,7 +53,13 @@ impl World {
     }
 
     async fn agent(&self) -> Agent {
-        let agent = Agent::start(agent(&self.directory.file("agent.yaml", &self.configuration()))).await;
+        self.agent_with("").await
+    }
+
+    /// An agent whose configuration ends with these lines.
+    async fn agent_with(&self, settings: &str) -> Agent {
+        let configuration = self.configuration() + settings;
+        let agent = Agent::start(agent(&self.directory.file("agent.yaml", &configuration))).await;
         agent.has_probed("sessions", 2).await;
         agent.has_probed("wrong", 2).await;
         agent
@@ -73,7 +79,7 @@ impl Drop for Prometheus {
 }
 
 impl Prometheus {
-    fn start(directory: &Directory, scraped: &str) -> Self {
+    fn start(directory: &Directory, scraped: &str, arguments: &[&str]) -> Self {
         let config = directory.file(
             "prometheus.yaml",
             &format!(
@@ -85,6 +91,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", directory.0.join("tsdb").display()))
             .arg(format!("--web.listen-address={address}"))
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -127,7 +134,7 @@ impl Prometheus {
 async fn prometheus_scrape_answers_alert_queries() {
     let world = World::new("prometheus");
     let agent = world.agent().await;
-    let prometheus = Prometheus::start(&world.directory, &agent.listen);
+    let prometheus = Prometheus::start(&world.directory, &agent.listen, &[]);
     prometheus.answers("redpath_path_private{target=\"sessions\"}", |values| values == [1.0]).await;
     prometheus.answers("redpath_address_expected{target=\"wrong\"}", |values| values == [0.0]).await;
     prometheus.answers("redpath_verdict{target=\"wrong\",status=\"fail\"}", |values| values == [1.0]).await;
@@ -140,6 +147,25 @@ async fn prometheus_scrape_answers_alert_queries() {
     // AUTH was withheld from the wrong address, so it has no time there.
     let withheld = "redpath_phase_duration_seconds_count{target=\"wrong\",phase=\"auth\"}";
     prometheus.answers(withheld, |values| values == [0.0]).await;
+}
+
+#[tokio::test]
+async fn prometheus_scrapes_native_histograms() {
+    let world = World::new("native-histograms");
+    let agent = world.agent_with("metrics: {native_histograms: true, classic_histograms: false}\n").await;
+    let features = ["--enable-feature=native-histograms"];
+    let prometheus = Prometheus::start(&world.directory, &agent.listen, &features);
+    for phase in ["resolve", "connect", "tls", "auth", "ping"] {
+        let series = format!("redpath_phase_duration_seconds{{target=\"sessions\",phase=\"{phase}\"}}");
+        let count = format!("histogram_count({series})");
+        prometheus.answers(&count, |values| matches!(values, [count] if *count >= 2.0)).await;
+        let quantile = format!("histogram_quantile(0.9, increase({series}[1m]))");
+        prometheus.answers(&quantile, |values| matches!(values, [value] if *value > 0.0 && *value < 1.0)).await;
+    }
+    // The other metrics are the same in this format.
+    prometheus.answers("redpath_path_private{target=\"sessions\"}", |values| values == [1.0]).await;
+    prometheus.answers("count(redpath_probes_total)", |values| values == [2.0]).await;
+    prometheus.answers("count(redpath_phase_duration_seconds_bucket) or vector(0)", |values| values == [0.0]).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ use std::io;
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
+#[cfg(feature = "native-histograms")]
+use prometheus_client::encoding::prometheus_protobuf;
 use prometheus_client::encoding::{
     CounterValueEncoder, DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric as _, GaugeValueEncoder,
     MetricEncoder, NoLabelSet, prometheus_text, text,
@@ -156,6 +158,8 @@ impl Page {
         let encoded = match format {
             ExpositionFormat::Text => prometheus_text::encode(&mut to, &self.into_registry()),
             ExpositionFormat::OpenMetrics => text::encode(&mut to, &self.into_registry()),
+            #[cfg(feature = "native-histograms")]
+            ExpositionFormat::Protobuf => return self.write_protobuf(to.to),
         };
         encoded.map_err(|error| to.error.unwrap_or_else(|| io::Error::other(error)))
     }
@@ -166,6 +170,17 @@ impl Page {
         // Writing to a String cannot fail.
         let _ = prometheus_text::encode(&mut page, &self.into_registry());
         page
+    }
+
+    /// One family at a time: the messages of a whole page take several times its size.
+    #[cfg(feature = "native-histograms")]
+    fn write_protobuf(self, to: &mut dyn io::Write) -> io::Result<()> {
+        for family in &self.families {
+            let page = Self { families: vec![family], ..self.clone() };
+            let messages = prometheus_protobuf::encode_to_vec(&page.into_registry());
+            to.write_all(&messages.map_err(io::Error::other)?)?;
+        }
+        Ok(())
     }
 
     fn into_registry(self) -> Registry {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::histogram::{Histogram, NativeHistogramConfig};
 use strum::IntoEnumIterator as _;
 
 use super::exposition::Sample;
@@ -19,6 +19,9 @@ use crate::record::Record;
 
 /// The upper bounds of `redpath_probe_duration_seconds`: few, since the phases have finer ones.
 const PROBE_BUCKETS: [f64; 5] = [0.01, 0.05, 0.25, 1.0, 5.0];
+
+/// The most buckets of a native histogram; beyond them its resolution is halved.
+const MAX_NATIVE_BUCKETS: usize = 100;
 
 /// The series of one target. A clone shares the histograms.
 #[derive(Clone)]
@@ -44,7 +47,16 @@ struct PhaseSeries {
 
 impl PhaseSeries {
     fn new(settings: &MetricsSettings) -> Self {
-        Self { duration: Histogram::new(settings.phase_buckets.iter().copied()), failures: 0 }
+        // Without classic buckets one remains, `+Inf`: it keeps count and sum in the text formats.
+        let buckets = if settings.classic_histograms { settings.phase_buckets.as_slice() } else { &[] };
+        let buckets = buckets.iter().copied();
+        let duration = if settings.native_histograms {
+            let config = NativeHistogramConfig::default().max_buckets(MAX_NATIVE_BUCKETS);
+            Histogram::new_classic_and_native(buckets, config)
+        } else {
+            Histogram::new(buckets)
+        };
+        Self { duration, failures: 0 }
     }
 }
 
