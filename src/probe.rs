@@ -22,14 +22,15 @@ mod tls;
 mod token;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
-use tokio::sync::oneshot;
+use tokio::sync::OwnedSemaphorePermit;
 
 use self::budget::{Budget, Interrupt};
 use self::cluster::ClusterOutcome;
 use self::connection::{ConnectionOutcome, Connector};
-use crate::observation::{Connection, ConnectionPhases, Observation, OtherConnection, Phases, StoppedBy, ViewOutcome};
+use crate::observation::{Connection, ConnectionPhases, Observation, OtherConnection, Phases, StoppedBy};
 use crate::plan::{Addresses, ClusterMode, Plan};
 
 /// The most addresses of one name that are connected to with `addresses: all`.
@@ -37,8 +38,9 @@ const MAX_CONNECTIONS: usize = 16;
 
 /// What all probes of a process share: trust anchors, tokens, and the count of the C library's calls.
 pub struct Prober {
-    resolver: dns::Resolver,
-    connector: Connector,
+    resolver: Arc<dns::Resolver>,
+    connector: Arc<Connector>,
+    origin: dns::Origin,
 }
 
 impl Default for Prober {
@@ -50,33 +52,35 @@ impl Default for Prober {
 impl Prober {
     /// A prober; a process needs one.
     pub fn new() -> Self {
-        Self { resolver: dns::Resolver::new(), connector: Connector::new() }
+        let (resolver, connector) = (Arc::new(dns::Resolver::new()), Arc::new(Connector::new()));
+        Self { resolver, connector, origin: dns::Origin::Schedule }
+    }
+
+    /// The same for one probe on demand: its calls of the C library hold `permit` until they return, and it
+    /// leaves no trace in what is known of earlier answers.
+    pub fn on_demand(&self, permit: OwnedSemaphorePermit) -> Self {
+        let (resolver, connector) = (Arc::clone(&self.resolver), Arc::clone(&self.connector));
+        Self { resolver, connector, origin: dns::Origin::OnDemand(Arc::new(permit)) }
     }
 
     /// Probes once. All views are queried concurrently, and the connection starts as soon as the view in use has
     /// answered: another, silent resolver delays nothing.
     pub async fn probe(&self, plan: &Plan, interrupt: &Interrupt) -> Observation {
         let budget = Budget::new(plan.timeout, interrupt.clone());
-        let (sender, answer) = oneshot::channel();
-        let resolving = self.resolver.resolve(plan, &budget, sender);
+        let (addresses, resolving) = self.resolver.resolve(plan, &self.origin, &budget);
         let connecting = async {
             let addresses = match plan.connect {
                 Some(address) => Ok(vec![address]),
-                None => match answer.await {
-                    Ok(view) if view.outcome == ViewOutcome::Answered => {
-                        Ok(view.ips().filter(|ip| plan.reaches(*ip)).collect())
-                    }
-                    Ok(view) if view.outcome == ViewOutcome::Interrupted => Err(StoppedBy::Interrupt),
-                    Ok(_) | Err(_) => Err(StoppedBy::Resolve),
-                },
+                None => addresses.await,
             };
-            match addresses {
+            match addresses.map(|addresses| addresses.into_iter().filter(|ip| plan.reaches(*ip)).collect::<Vec<_>>()) {
                 Ok(addresses) => self.connect(plan, &addresses, &budget).await,
                 Err(stopped_by) => Connected::not_reached(plan, stopped_by),
             }
         };
         let token = self.connector.tokens().phase(plan, &budget);
-        let ((resolution, resolve), connected, token) = tokio::join!(resolving, connecting, token);
+        let (resolved, connected, token) = tokio::join!(resolving, connecting, token);
+        let dns::Resolved { resolution, phase: resolve, local_limit } = resolved;
         let (token, token_facts) = token.unzip();
         let facts = posture::ProbeFacts {
             resolution: &resolution,
@@ -92,7 +96,7 @@ impl Prober {
             connection: connected.connection,
             other_connections: connected.others,
             cluster: cluster_facts.flatten(),
-            local_limit: None,
+            local_limit,
         }
     }
 

@@ -30,7 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
     let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
     let expectation = Expectation::default();
     let questions = DnsQuestions { host: &host, search: &search, ndots, first_id: ID };
-    let mut view = dns_view(&questions, &expectation, &messages);
+    let mut view = world::wait(dns_view(&questions, &expectation, &messages));
 
     assert!(view.addresses.len() <= 64, "{} addresses", view.addresses.len());
     assert!(view.chain.len() <= 2 * (16 + 256), "a chain of {}", view.chain.len());

@@ -31,12 +31,12 @@ pub(super) struct OnDemand {
     prober: Arc<Prober>,
     current: watch::Receiver<Arc<RunningConfig>>,
     interrupt: Interrupt,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 impl OnDemand {
     pub(super) fn new(prober: Arc<Prober>, current: watch::Receiver<Arc<RunningConfig>>, interrupt: Interrupt) -> Self {
-        Self { prober, current, interrupt, permits: Semaphore::new(MAX_CONCURRENT) }
+        Self { prober, current, interrupt, permits: Arc::new(Semaphore::new(MAX_CONCURRENT)) }
     }
 
     /// The function that the server calls. It probes in the present runtime, wherever it is called.
@@ -53,10 +53,11 @@ impl OnDemand {
     async fn probe(&self, name: &str) -> Result<Record, ProbeRefused> {
         let current = Arc::clone(&self.current.borrow());
         let plan = plan_for(&current.config, name)?;
-        let Ok(Ok(_permit)) = timeout(QUEUE_TIMEOUT, self.permits.acquire()).await else {
+        let Ok(Ok(permit)) = timeout(QUEUE_TIMEOUT, Arc::clone(&self.permits).acquire_owned()).await else {
             return Err(ProbeRefused::Busy);
         };
-        Ok(pipeline::run(&self.prober, &plan, &current.vantage, &self.interrupt).await)
+        let prober = self.prober.on_demand(permit);
+        Ok(pipeline::run(&prober, &plan, &current.vantage, &self.interrupt).await)
     }
 }
 

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, IntoStaticStr};
 
+use super::LocalLimit;
 use crate::address::{AddressClass, classify};
 use crate::azure::AZURE_DNS;
 use crate::clock::Seconds;
@@ -97,7 +98,10 @@ pub struct View {
     /// The failure in words: the C library's error, or what was wrong with the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The name of the search list's walk that was answered, where it is not the host name itself.
+    /// The limit of this machine that kept the view from being asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_limit: Option<LocalLimit>,
+    /// The name of the search list that was answered, where it is not the host name itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_name: Option<String>,
     /// The records from the name to its addresses, in the order in which they lead there.
@@ -144,6 +148,7 @@ impl View {
             outcome: ViewOutcome::Interrupted,
             rcode: None,
             reason: None,
+            local_limit: None,
             answered_name: None,
             chain: Vec::new(),
             addresses: Vec::new(),
@@ -156,6 +161,12 @@ impl View {
             tries: Vec::new(),
             took_seconds: None,
         }
+    }
+
+    /// The view, not asked because of a limit of this machine.
+    pub fn not_reached(self, limit: LocalLimit) -> Self {
+        let (reason, local_limit) = (Some(limit.reason()), Some(limit));
+        Self { outcome: ViewOutcome::NotReached, reason, local_limit, ..self }
     }
 
     /// Whether it is Azure's virtual resolver, by whatever name.
@@ -225,11 +236,11 @@ impl RepeatGroup {
         same_answer((self.outcome, &self.addresses), (other.outcome, &other.addresses))
     }
 
-    /// Counts the try that `view` holds among `tries`: with those that gave the same, or by itself.
-    pub fn count_in(tries: &mut Vec<Self>, view: &View) {
+    /// Counts one more try: in the group of the same answer, or in a group of its own.
+    pub fn count_in(groups: &mut Vec<Self>, view: &View) {
         let took_seconds = view.took_seconds.unwrap_or_default();
         let addresses = |list: &[ResolvedAddress]| -> BTreeSet<IpAddr> { ips(list).collect() };
-        let same = tries
+        let same = groups
             .iter_mut()
             .find(|known| known.outcome == view.outcome && addresses(&known.addresses) == addresses(&view.addresses));
         match same {
@@ -237,7 +248,7 @@ impl RepeatGroup {
                 known.count = known.count.saturating_add(1);
                 known.took_seconds = known.took_seconds.max(took_seconds);
             }
-            None => tries.push(Self::of(view)),
+            None => groups.push(Self::of(view)),
         }
     }
 

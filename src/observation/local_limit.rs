@@ -30,10 +30,15 @@ impl LocalLimit {
         self.into()
     }
 
-    /// What it is, in words.
+    /// The reason of what was not reached: `local_limit`, and the limit in words.
+    pub fn reason(self) -> String {
+        format!("local_limit: {}", self.sentence())
+    }
+
+    /// The limit in words.
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::Lookups => "too many calls of getaddrinfo have not returned, so redpath made no further one",
+            Self::Lookups => "too many calls of getaddrinfo have not returned",
             Self::Descriptors => "no file descriptor was free (EMFILE or ENFILE)",
         }
     }

@@ -58,7 +58,7 @@ mod tests {
     use tokio::time::timeout;
 
     #[tokio::test]
-    async fn hanging_file_blocks_two_threads_only() {
+    async fn blocking_fs_hung_file_holds_two_threads() {
         const SHORT: Duration = Duration::from_millis(50);
         const LONG: Duration = Duration::from_secs(10);
         let (hangs, other) = (Path::new("/mnt/gone/password"), Path::new("/run/secrets/password"));
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn panic_is_an_error_and_frees_the_permit() {
+    async fn blocking_fs_panic_frees_permit() {
         let file = Path::new("/run/secrets/panics");
         for _ in 0..=PER_FILE {
             let lost =

@@ -50,8 +50,8 @@ pub struct DnsQuestions<'a> {
 
 /// The view of a name server that sends these messages: each a datagram, but for the one after a
 /// truncated one, which comes over TCP.
-pub fn dns_view(questions: &DnsQuestions<'_>, expectation: &Expectation, messages: &[&[u8]]) -> View {
-    dns::fuzzing::view(questions, expectation, messages)
+pub async fn dns_view(questions: &DnsQuestions<'_>, expectation: &Expectation, messages: &[&[u8]]) -> View {
+    dns::fuzzing::view(questions, expectation, messages).await
 }
 
 /// What the system's resolver is told.

@@ -1,115 +1,199 @@
 //! The C library's view: `getaddrinfo` in this process, hosts file and nsswitch included.
 //!
-//! A call cannot be cancelled, so it runs on a thread of its own, and a call that hangs must not be
-//! followed by ever more of them.
+//! A call cannot be cancelled, and with a silent name server it takes 20 s and more. So each runs on a thread of its
+//! own, their number is limited, and names that are slow leave half of the threads to others.
 
-use std::io::Read;
+use std::collections::HashMap;
+use std::fs::File;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, oneshot};
+use dns_lookup::{AddrInfoHints, LookupErrorKind, getaddrinfo};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
-use dns_lookup::{AddrInfoHints, LookupErrorKind, getaddrinfo};
-
-use crate::address::AddressClass;
-use crate::clock::Seconds;
-use crate::observation::ViewOutcome;
-use crate::observation::dns::{HostsEntry, ResolvedAddress, View};
+use super::Origin;
+use crate::lock::lock;
+use crate::observation::{LocalLimit, ViewOutcome};
 use crate::target::HostName;
 
-/// The most calls under way at once; a silent name server blocks each for up to 30 s and more.
-pub(crate) const MAX_CALLS: usize = 48;
+/// The most calls in flight. tokio has 512 threads for blocking work; file reads take at most half of them.
+const MAX_CALLS: usize = 128;
 
-const HOSTS_FILE: &str = "/etc/hosts";
+/// The most calls in flight before one for a slow name: one whose last call did not return in time.
+const MAX_CALLS_FOR_SLOW_NAMES: usize = MAX_CALLS / 2;
 
-/// The most of the hosts file that is read.
-const MAX_HOSTS_BYTES: u64 = 1024 * 1024;
+/// The most calls in flight for one name.
+const MAX_CALLS_PER_NAME: usize = 2;
 
-/// As much as is read of nearly every such file.
-const USUAL_HOSTS_BYTES: usize = 4 * 1024;
+/// The most names in the table before slow ones without a call in flight are removed.
+const MAX_NAMES: usize = 4096;
+
+/// How many calls run at once while they return quickly: many targets that are due at the same moment would
+/// otherwise each start a thread for a fraction of a millisecond.
+const MAX_CONCURRENT_LOOKUPS: usize = 8;
+
+/// How long a call waits for others to return before it runs as well: they may hang.
+const MAX_QUEUE_TIME: Duration = Duration::from_millis(10);
 
 /// `AI_CANONNAME` of netdb.h, the same on every Linux C library.
 const AI_CANONNAME: i32 = 0x0002;
 /// `SOCK_STREAM`: one entry per address.
 const SOCK_STREAM: i32 = 1;
 
-/// How many calls go on at once while they return as they should: many targets that are due in the same moment would
-/// have a thread each, with a stack and an arena of the allocator, for the fraction of a millisecond that a call takes.
-const MAX_CONCURRENT_LOOKUPS: usize = 8;
-
-/// How long a call waits for its turn among them, and then goes on besides: others may hang.
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
-
-/// Counts the calls under way.
+/// The calls of the process.
 pub(super) struct LibcPool {
-    calls: Arc<AtomicUsize>,
-    turns: Arc<Semaphore>,
+    calls: Arc<Mutex<Calls>>,
+    concurrency: Arc<Semaphore>,
 }
 
-struct Call(Arc<AtomicUsize>);
+/// What a call returned.
+#[derive(Clone, Debug)]
+pub(super) struct LibcAnswer {
+    /// The addresses with the canonical name, or the outcome with the reason.
+    pub(super) result: Result<(Vec<IpAddr>, Option<String>), (ViewOutcome, String)>,
+    /// The time of the call.
+    pub(super) took: Duration,
+}
 
-impl Drop for Call {
+#[derive(Default)]
+struct Calls {
+    in_flight: usize,
+    started: u64,
+    names: HashMap<String, NameCalls>,
+}
+
+#[derive(Default)]
+struct NameCalls {
+    /// The calls that have not returned, oldest first.
+    in_flight: Vec<Call>,
+    /// Whether the last call did not return in time.
+    is_slow: bool,
+}
+
+struct Call {
+    id: u64,
+    answer: watch::Receiver<Option<LibcAnswer>>,
+}
+
+/// A call on its thread; dropped when it has returned, or its thread panicked.
+struct RunningCall {
+    calls: Arc<Mutex<Calls>>,
+    name: String,
+    id: u64,
+    origin: Origin,
+    _queue: Option<OwnedSemaphorePermit>,
+}
+
+/// Dropped when the lookup no longer waits: a call that is still in flight makes its name a slow one.
+struct WaitGuard {
+    calls: Arc<Mutex<Calls>>,
+    name: String,
+    id: u64,
+}
+
+impl Drop for RunningCall {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut calls = lock(&self.calls);
+        calls.in_flight -= 1;
+        let Some(name) = calls.names.get_mut(&self.name) else { return };
+        name.in_flight.retain(|call| call.id != self.id);
+        // Names of probes on demand are chosen by others, so they leave no trace.
+        let is_done = !name.is_slow || matches!(self.origin, Origin::OnDemand(_));
+        if name.in_flight.is_empty() && is_done {
+            calls.names.remove(&self.name);
+        }
+    }
+}
+
+impl Drop for WaitGuard {
+    fn drop(&mut self) {
+        if let Some(name) = lock(&self.calls).names.get_mut(&self.name) {
+            name.is_slow = name.in_flight.iter().any(|call| call.id == self.id);
+        }
     }
 }
 
 impl LibcPool {
     pub(super) fn new() -> Self {
-        Self { calls: Arc::default(), turns: Arc::new(Semaphore::new(MAX_CONCURRENT_LOOKUPS)) }
+        Self { calls: Arc::default(), concurrency: Arc::new(Semaphore::new(MAX_CONCURRENT_LOOKUPS)) }
     }
 
-    /// Asks, and writes what came into `view`. Dropping the future leaves the call to end by itself.
-    pub(super) async fn ask(&self, view: &mut View, host: &HostName) {
-        let turn = timeout(POLL_INTERVAL, Arc::clone(&self.turns).acquire_owned()).await;
-        let call = Call(Arc::clone(&self.calls));
-        if self.calls.fetch_add(1, Ordering::Relaxed) >= MAX_CALLS {
-            view.outcome = ViewOutcome::Timeout;
-            view.reason = Some(format!("{MAX_CALLS} earlier calls of getaddrinfo have not returned yet"));
-            view.took_seconds = Some(Seconds::default());
-            return;
-        }
+    /// Looks a name up. Dropping the future leaves the call to return by itself. With two calls for the name in
+    /// flight, it waits for the newer one.
+    ///
+    /// # Errors
+    /// No call was made: too many have not returned.
+    pub(super) async fn look_up(&self, host: &HostName, origin: &Origin) -> Result<LibcAnswer, LocalLimit> {
+        let began = Instant::now();
+        let queue = timeout(MAX_QUEUE_TIME, Arc::clone(&self.concurrency).acquire_owned()).await;
+        let queue = queue.ok().and_then(Result::ok);
         let name = String::from(host.clone());
-        let (sender, asked) = oneshot::channel();
-        tokio::task::spawn_blocking(move || {
-            let begun = Instant::now();
-            let answer = look_up(&name);
-            let took = begun.elapsed();
-            let answered = (answer, took, hosts_entries(name.trim_end_matches('.')));
-            drop(call);
-            let _ = sender.send(answered); // it may not be waited for any more
-            drop(turn);
-        });
-        let Ok((answer, took, hosts_file)) = asked.await else {
-            view.outcome = ViewOutcome::Failed;
-            view.reason = Some("getaddrinfo did not return".into());
-            return;
+        let (mut answer, _guard) = match lock(&self.calls).admit(&name) {
+            Admission::Refused => return Err(LocalLimit::Lookups),
+            Admission::Join(answer) => (answer, None),
+            Admission::Start { id, answer, sender } => {
+                let calls = Arc::clone(&self.calls);
+                let guard = WaitGuard { calls: Arc::clone(&calls), name: name.clone(), id };
+                let running = RunningCall { calls, name, id, origin: origin.clone(), _queue: queue };
+                tokio::task::spawn_blocking(move || {
+                    let answer = call(&running.name);
+                    drop(running);
+                    sender.send_replace(Some(answer));
+                });
+                (answer, Some(guard))
+            }
         };
-        view.took_seconds = Some(took.into());
-        view.hosts_file = hosts_file;
-        match answer {
-            Ok((addresses, canonical_name)) => {
-                view.outcome = ViewOutcome::Answered;
-                view.addresses = addresses
-                    .into_iter()
-                    .map(|ip| ResolvedAddress { ip, class: AddressClass::Public, ttl: None })
-                    .collect();
-                view.canonical_name = canonical_name;
-            }
-            Err((outcome, reason)) => {
-                view.outcome = outcome;
-                view.reason = Some(reason);
-            }
-        }
+        let lost = || LibcAnswer {
+            result: Err((ViewOutcome::Failed, "getaddrinfo did not return".to_owned())),
+            took: began.elapsed(),
+        };
+        let answer = answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+        Ok(answer.unwrap_or_else(lost))
     }
 }
 
-type Found = (Vec<IpAddr>, Option<String>);
+enum Admission {
+    Start { id: u64, answer: watch::Receiver<Option<LibcAnswer>>, sender: watch::Sender<Option<LibcAnswer>> },
+    Join(watch::Receiver<Option<LibcAnswer>>),
+    Refused,
+}
 
-fn look_up(name: &str) -> Result<Found, (ViewOutcome, String)> {
+impl Calls {
+    fn admit(&mut self, name: &str) -> Admission {
+        if self.names.len() >= MAX_NAMES {
+            self.names.retain(|_, name| !name.in_flight.is_empty());
+        }
+        let known = self.names.get(name);
+        let limit = if known.is_some_and(|known| known.is_slow) { MAX_CALLS_FOR_SLOW_NAMES } else { MAX_CALLS };
+        let of_name = known.map_or(0, |known| known.in_flight.len());
+        if of_name >= MAX_CALLS_PER_NAME || self.in_flight >= limit {
+            let newest = known.and_then(|known| known.in_flight.last());
+            return newest.map_or(Admission::Refused, |call| Admission::Join(call.answer.clone()));
+        }
+        let (sender, answer) = watch::channel(None);
+        let id = self.started;
+        self.started += 1;
+        self.in_flight += 1;
+        self.names.entry(name.to_owned()).or_default().in_flight.push(Call { id, answer: answer.clone() });
+        Admission::Start { id, answer, sender }
+    }
+}
+
+fn call(name: &str) -> LibcAnswer {
+    let began = Instant::now();
+    let result = resolve(name);
+    let took = began.elapsed();
+    // Without a free descriptor the C library fails in several ways, and no code says so reliably.
+    let limit = result.is_err().then(|| LocalLimit::of(&File::open("/").err()?)).flatten();
+    match limit {
+        Some(limit) => LibcAnswer { result: Err((ViewOutcome::NotReached, limit.reason())), took },
+        None => LibcAnswer { result, took },
+    }
+}
+
+fn resolve(name: &str) -> Result<(Vec<IpAddr>, Option<String>), (ViewOutcome, String)> {
     let hints = AddrInfoHints { flags: AI_CANONNAME, socktype: SOCK_STREAM, ..AddrInfoHints::default() };
     let entries = getaddrinfo(Some(name), None, Some(hints)).map_err(|error| {
         let (outcome, code) = match error.kind() {
@@ -142,71 +226,74 @@ fn look_up(name: &str) -> Result<Found, (ViewOutcome, String)> {
     Ok((addresses, canonical_name.map(|name| name.trim_end_matches('.').to_ascii_lowercase())))
 }
 
-fn hosts_entries(name: &str) -> Vec<HostsEntry> {
-    let mut bytes = Vec::with_capacity(USUAL_HOSTS_BYTES);
-    let read = std::fs::File::open(HOSTS_FILE).and_then(|file| file.take(MAX_HOSTS_BYTES).read_to_end(&mut bytes));
-    if read.is_err() {
-        return Vec::new();
-    }
-    parse_hosts(&String::from_utf8_lossy(&bytes), name)
-}
-
-/// The lines of hosts(5) that name `name`.
-pub(super) fn parse_hosts(text: &str, name: &str) -> Vec<HostsEntry> {
-    const MAX_ENTRIES: usize = 16;
-    text.lines()
-        .enumerate()
-        .filter_map(|(index, line)| {
-            let line = line.split('#').next().unwrap_or_default();
-            let mut words = line.split_whitespace();
-            let ip = words.next()?.parse().ok()?;
-            words.any(|word| word.trim_end_matches('.').eq_ignore_ascii_case(name)).then(|| HostsEntry {
-                file: HOSTS_FILE.to_owned(),
-                line: index + 1,
-                ip,
-            })
-        })
-        .take(MAX_ENTRIES)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::dns::ViewKind;
 
-    #[test]
-    fn nsswitch_hosts_line_is_found() {
-        let text = "127.0.0.1 localhost\n# 10.0.0.1 cache1.example\n\n20.50.1.10\tother Cache1.example. # pinned\n";
-        let found = parse_hosts(text, "cache1.example");
-        assert_eq!(found.len(), 1);
-        assert_eq!(found.first().map(|entry| (entry.line, entry.ip.to_string())), Some((4, "20.50.1.10".into())));
+    fn localhost() -> HostName {
+        HostName::parse("localhost").expect("a name")
     }
 
     #[tokio::test]
     async fn libc_localhost_comes_from_hosts_file() {
         let pool = LibcPool::new();
-        let mut view = View::new("libc", ViewKind::Libc, None);
-        pool.ask(&mut view, &super::super::host("localhost")).await;
-        assert_eq!(view.outcome, ViewOutcome::Answered, "{view:?}");
-        assert!(view.ips().all(|ip| ip.is_loopback()));
-        assert!(view.took_seconds.is_some());
-        assert_eq!(pool.calls.load(Ordering::Relaxed), 0);
+        let answer = pool.look_up(&localhost(), &Origin::Schedule).await.expect("a free place");
+        assert!(answer.result.is_ok_and(|(addresses, _)| addresses.iter().all(IpAddr::is_loopback)));
+        assert!(answer.took > Duration::ZERO);
+        let calls = lock(&pool.calls);
+        assert_eq!((calls.in_flight, calls.names.len()), (0, 0));
     }
 
     #[tokio::test]
     async fn libc_hung_calls_leave_permits_for_others() {
         let pool = LibcPool::new();
-        let hanging =
-            Arc::clone(&pool.turns).acquire_many_owned(MAX_CONCURRENT_LOOKUPS.try_into().expect("a few")).await;
-        let mut view = View::new("libc", ViewKind::Libc, None);
-        let begun = Instant::now();
-        pool.ask(&mut view, &super::super::host("localhost")).await;
-        assert_eq!(view.outcome, ViewOutcome::Answered, "{view:?}");
-        assert!(
-            begun.elapsed() >= POLL_INTERVAL && view.took_seconds.is_some_and(|took| took.0 < POLL_INTERVAL),
-            "waiting is no resolving"
-        );
-        drop(hanging);
+        let permits = MAX_CONCURRENT_LOOKUPS.try_into().expect("a few");
+        let hung = Arc::clone(&pool.concurrency).acquire_many_owned(permits).await;
+        let began = Instant::now();
+        let answer = pool.look_up(&localhost(), &Origin::Schedule).await.expect("a free place");
+        assert!(answer.result.is_ok());
+        assert!(began.elapsed() >= MAX_QUEUE_TIME && answer.took < MAX_QUEUE_TIME, "waiting is not resolving");
+        drop(hung);
+    }
+
+    /// A call that is in flight, as if its thread hung.
+    fn start(pool: &LibcPool, name: &str) -> Option<RunningCall> {
+        let Admission::Start { id, .. } = lock(&pool.calls).admit(name) else { return None };
+        let (calls, name) = (Arc::clone(&pool.calls), name.to_owned());
+        Some(RunningCall { calls, name, id, origin: Origin::Schedule, _queue: None })
+    }
+
+    /// The lookup of a running call gives up.
+    fn give_up(call: &RunningCall) {
+        drop(WaitGuard { calls: Arc::clone(&call.calls), name: call.name.clone(), id: call.id });
+    }
+
+    #[test]
+    fn libc_name_has_at_most_two_calls() {
+        let pool = LibcPool::new();
+        let calls: Vec<_> = (0..MAX_CALLS_PER_NAME).filter_map(|_| start(&pool, "a.example")).collect();
+        assert_eq!(calls.len(), MAX_CALLS_PER_NAME);
+        assert!(matches!(lock(&pool.calls).admit("a.example"), Admission::Join(_)));
+        let other = start(&pool, "b.example");
+        assert!(other.is_some());
+        drop((calls, other));
+        assert!(lock(&pool.calls).names.is_empty());
+    }
+
+    #[test]
+    fn libc_slow_names_leave_half_to_others() {
+        let pool = LibcPool::new();
+        let calls: Vec<_> =
+            (0..MAX_CALLS_FOR_SLOW_NAMES).filter_map(|name| start(&pool, &format!("silent{name}"))).collect();
+        calls.iter().for_each(give_up);
+        let slow = start(&pool, "slow.example").expect("not known to be slow");
+        give_up(&slow);
+        drop(slow);
+        assert!(matches!(lock(&pool.calls).admit("slow.example"), Admission::Refused));
+        assert!(matches!(lock(&pool.calls).admit("silent0"), Admission::Join(_)), "it waits for its own call");
+        let others: Vec<_> = (0..MAX_CALLS).map_while(|name| start(&pool, &format!("ok{name}"))).collect();
+        assert_eq!(others.len(), MAX_CALLS - MAX_CALLS_FOR_SLOW_NAMES);
+        drop((calls, others));
+        assert!(start(&pool, "slow.example").is_some(), "their calls have returned");
     }
 }

@@ -1,9 +1,8 @@
-//! One name's questions to one server: UDP with EDNS, retries on loss, TCP on truncation and on silence.
+//! Queries for one name at one server: UDP with EDNS, retries on loss, TCP on truncation and on silence.
 //!
-//! The socket is connected, so that the kernel drops datagrams of any other source and an ICMP
-//! "port unreachable" is known at once. Ids come from the operating system's random source, ports
-//! from the kernel's ephemeral range; an answer must carry both and the question itself
-//! (RFC 5452, 9.1).
+//! The socket is connected, so that the kernel drops datagrams of any other source and reports an ICMP
+//! "port unreachable". Ids come from the operating system's random source, ports from the kernel's
+//! ephemeral range; a response must carry both and the question itself (RFC 5452, 9.1).
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,109 +15,148 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-use super::NameAnswer;
-use super::chain::{self, Section};
-use crate::observation::ViewOutcome;
+use super::chain::{self, Answer, Chain};
 use crate::observation::dns::{Question, Transport};
+use crate::observation::{LocalLimit, ViewOutcome};
 
 /// The EDNS payload size that passes without fragments (DNS Flag Day 2020).
 const PAYLOAD: u16 = 1232;
 
-/// When a lost question is sent again, in parts of its limit: three attempts in all, and the last
+/// When a query is sent again, in parts of the limit: three attempts in all, and the last
 /// has half of the time. An answer to any of them counts.
 const RESEND_AT: [f64; 2] = [0.2, 0.5];
 
-/// When a server that is silent over UDP is asked over TCP as well, in parts of the limit. An answer
-/// over UDP is still waited for beside it.
+/// When a server that is silent over UDP is queried over TCP as well, in parts of the limit. An answer
+/// over UDP still counts.
 const TCP_AT: f64 = 0.7;
 
-/// Asks `server` for the A and, with `with_aaaa`, the AAAA records of `name`, within `limit`.
-pub(super) async fn ask(
-    server: SocketAddr,
-    name: &str,
-    with_aaaa: bool,
-    tcp_only: bool,
-    limit: Duration,
-) -> NameAnswer {
-    let began = Instant::now();
-    let types: &[RecordType] = if with_aaaa { &[RecordType::A, RecordType::AAAA] } else { &[RecordType::A] };
-    let mut pending: Vec<InFlightQuery> = Vec::new();
-    let ids = random_ids();
-    for (place, record_type) in types.iter().enumerate() {
-        match ids.clone().and_then(|ids| InFlightQuery::new(name, *record_type, ids[place], true)) {
-            Ok(question) => pending.push(question),
-            Err(reason) => return failed(name, types, ViewOutcome::Failed, &reason, began),
-        }
+const SILENT: &str = "no answer";
+
+const TRUNCATED_AND_SILENT: &str = "truncated over UDP, and no answer over TCP";
+
+/// How a server is queried.
+#[derive(Clone, Copy)]
+pub(super) struct QueryOptions {
+    /// Not over UDP: `options use-vc` of resolv.conf, or a server that was silent over UDP.
+    pub(super) tcp_only: bool,
+    /// AAAA as well as A.
+    pub(super) with_aaaa: bool,
+}
+
+impl QueryOptions {
+    fn record_types(self) -> &'static [RecordType] {
+        if self.with_aaaa { &[RecordType::A, RecordType::AAAA] } else { &[RecordType::A] }
     }
-    if !tcp_only {
-        if let Err(end) = over_udp(server, &mut pending, began, limit).await {
-            for question in pending.iter_mut().filter(|question| question.end.is_none()) {
-                question.end = Some(end.clone());
+}
+
+/// Queries `server` for the A and AAAA records of `name`, within `limit`.
+pub(super) async fn query(server: SocketAddr, name: &str, options: QueryOptions, limit: Duration) -> Vec<Answer> {
+    let queries = match random_ids().and_then(|ids| Queries::for_name(name, options, ids)) {
+        Ok(queries) => queries,
+        Err(reason) => return unsent(name, options, &reason),
+    };
+    let mut exchange = Exchange { server, queries, limit };
+    if !options.tcp_only {
+        if let Err(error) = exchange.over_udp().await {
+            for query in exchange.queries.open() {
+                query.result = Some(Err(error.clone()));
             }
         }
-        without_edns(server, &mut pending, began, limit).await;
+        exchange.without_edns().await;
     }
-    over_tcp(server, &mut pending, tcp_only, began, limit).await;
-    let (questions, sections) = pending.into_iter().map(|question| question.finish(name, began)).unzip();
-    NameAnswer { questions, sections }
+    exchange.over_tcp(options.tcp_only).await;
+    exchange.queries.into_answers(name)
 }
 
-/// What [`ask`] makes of a server that has sent these messages, to questions of the ids `first_id` and the
-/// one after it: each a datagram, but for the one after a truncated one, which has come over TCP. It
-/// takes as many as it would have waited for.
+/// What [`query`] returns for given messages, to questions of the ids `first_id` and the one after it: each
+/// message a datagram, but for the one after a truncated one, which comes over TCP. It takes as many
+/// messages as it would have waited for.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(super) fn parse_messages(
+pub(super) fn query_recorded(
     name: &str,
-    with_aaaa: bool,
+    options: QueryOptions,
     first_id: u16,
     messages: &mut std::vec::IntoIter<Vec<u8>>,
-) -> NameAnswer {
-    let began = Instant::now();
-    let types: &[RecordType] = if with_aaaa { &[RecordType::A, RecordType::AAAA] } else { &[RecordType::A] };
-    let mut pending: Vec<InFlightQuery> = Vec::new();
-    for (record_type, id) in types.iter().zip(first_id..) {
-        match InFlightQuery::new(name, *record_type, id, true) {
-            Ok(question) => pending.push(InFlightQuery { attempts: 1, ..question }),
-            Err(reason) => return failed(name, types, ViewOutcome::Failed, &reason, began),
-        }
-    }
-    while pending.iter().any(|question| question.end.is_none())
+) -> Vec<Answer> {
+    let mut queries = match Queries::for_name(name, options, [first_id, first_id.wrapping_add(1)]) {
+        Ok(queries) => queries,
+        Err(reason) => return unsent(name, options, &reason),
+    };
+    queries.list.iter_mut().for_each(|query| query.attempts = 1);
+    while !queries.are_answered()
         && let Some(datagram) = messages.next()
     {
-        handle_datagram(&mut pending, &datagram, began);
+        queries.handle_datagram(&datagram);
     }
-    for question in pending.iter_mut().filter(|question| question.truncated) {
-        question.transport = Transport::Tcp;
-        question.end = Some(match messages.next() {
-            Some(answer) => end_over_tcp(question, &answer),
-            None => QueryResult::Timeout(TRUNCATED_AND_SILENT),
+    for query in queries.list.iter_mut().filter(|query| query.truncated) {
+        query.transport = Transport::Tcp;
+        query.result = Some(match messages.next() {
+            Some(message) => query.check_message(&message),
+            None => Err(QueryError::timeout(TRUNCATED_AND_SILENT)),
         });
     }
-    let (questions, sections) = pending.into_iter().map(|question| question.finish(name, began)).unzip();
-    NameAnswer { questions, sections }
+    queries.into_answers(name)
 }
 
-fn failed(name: &str, types: &[RecordType], outcome: ViewOutcome, reason: &str, began: Instant) -> NameAnswer {
-    let questions = types
-        .iter()
-        .map(|record_type| Question {
-            name: name.to_owned(),
-            record_type: record_type.to_string(),
-            outcome,
-            rcode: None,
-            transport: Transport::Udp,
-            attempts: 0,
-            truncated: false,
-            udp_silent: false,
-            unexpected_datagrams: 0,
-            answers: 0,
-            took_seconds: began.elapsed().into(),
+/// The answers for a name that cannot be put into a query.
+fn unsent(name: &str, options: QueryOptions, reason: &str) -> Vec<Answer> {
+    let question = |record_type: &RecordType| Question {
+        name: name.to_owned(),
+        record_type: record_type.to_string(),
+        outcome: ViewOutcome::Failed,
+        rcode: None,
+        transport: Transport::Udp,
+        attempts: 0,
+        truncated: false,
+        udp_silent: false,
+        unexpected_datagrams: 0,
+        answers: 0,
+        took_seconds: Duration::ZERO.into(),
+    };
+    let types = options.record_types().iter();
+    types.map(|record_type| Answer { question: question(record_type), chain: Err(reason.to_owned()) }).collect()
+}
+
+/// Why a query got no usable response.
+#[derive(Clone)]
+struct QueryError {
+    outcome: ViewOutcome,
+    reason: String,
+}
+
+impl QueryError {
+    fn timeout(reason: &str) -> Self {
+        Self { outcome: ViewOutcome::Timeout, reason: reason.to_owned() }
+    }
+
+    fn bad(reason: impl Into<String>) -> Self {
+        Self { outcome: ViewOutcome::BadAnswer, reason: reason.into() }
+    }
+
+    /// Of a socket that could not be opened.
+    fn no_socket(error: &io::Error) -> Self {
+        Self::of_io(error, ViewOutcome::Failed, || format!("no socket: {error}"))
+    }
+
+    /// Of a server that could not be reached over UDP.
+    fn unreachable(error: &io::Error) -> Self {
+        Self::of_io(error, ViewOutcome::Unreachable, || match error.kind() {
+            io::ErrorKind::ConnectionRefused => "nothing listens on the port (ICMP port unreachable)".to_owned(),
+            _ => error.to_string(),
         })
-        .collect();
-    NameAnswer { questions, sections: types.iter().map(|_| Err(reason.to_owned())).collect() }
+    }
+
+    fn of_io(error: &io::Error, outcome: ViewOutcome, reason: impl FnOnce() -> String) -> Self {
+        match LocalLimit::of(error) {
+            Some(limit) => Self { outcome: ViewOutcome::NotReached, reason: limit.reason() },
+            None => Self { outcome, reason: reason() },
+        }
+    }
 }
 
-/// A question on its way.
+type QueryResult = Result<Box<Message>, QueryError>;
+
+/// A query that was sent, or is to be sent.
 struct InFlightQuery {
     name: Name,
     record_type: RecordType,
@@ -127,25 +165,15 @@ struct InFlightQuery {
     attempts: u32,
     truncated: bool,
     udp_silent: bool,
-    strays: u32,
+    unexpected_datagrams: u32,
     transport: Transport,
     took: Option<Duration>,
-    end: Option<QueryResult>,
-}
-
-/// How a question ended.
-#[derive(Clone)]
-enum QueryResult {
-    Response(Box<Message>),
-    Timeout(&'static str),
-    Unreachable(String),
-    Bad(String),
-    Failed(String),
+    result: Option<QueryResult>,
 }
 
 impl InFlightQuery {
     fn new(name: &str, record_type: RecordType, id: u16, edns: bool) -> Result<Self, String> {
-        let mut name = Name::from_ascii(name).map_err(|error| format!("{name} cannot be asked for: {error}"))?;
+        let mut name = Name::from_ascii(name).map_err(|error| format!("{name} cannot be queried: {error}"))?;
         name.set_fqdn(true);
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = true;
@@ -155,7 +183,7 @@ impl InFlightQuery {
             extension.set_max_payload(PAYLOAD).set_version(0);
             message.set_edns(extension);
         }
-        let wire = message.to_vec().map_err(|error| format!("{name} cannot be asked for: {error}"))?;
+        let wire = message.to_vec().map_err(|error| format!("{name} cannot be queried: {error}"))?;
         Ok(Self {
             name,
             record_type,
@@ -164,14 +192,14 @@ impl InFlightQuery {
             attempts: 0,
             truncated: false,
             udp_silent: false,
-            strays: 0,
+            unexpected_datagrams: 0,
             transport: Transport::Udp,
             took: None,
-            end: None,
+            result: None,
         })
     }
 
-    /// Whether `message` answers this question: id, direction, and the question itself.
+    /// Whether `message` answers this query: id, direction, and the question itself.
     fn is_answered_by(&self, message: &Message) -> bool {
         message.metadata.id == self.id
             && message.metadata.message_type == MessageType::Response
@@ -179,23 +207,50 @@ impl InFlightQuery {
                 if query.name == self.name && query.query_type == self.record_type)
     }
 
-    fn finish(self, name: &str, began: Instant) -> (Question, Result<Section, String>) {
-        let took = self.took.unwrap_or_else(|| began.elapsed());
-        let (outcome, rcode, answers, section) = match self.end {
-            Some(QueryResult::Response(message)) => {
-                let section = chain::follow(&message, &self.name, self.record_type);
-                let outcome = chain::outcome_of(&message, &section);
-                let rcode = chain::rcode_name(message.metadata.response_code);
-                (outcome, Some(rcode), message.answers.len(), section)
+    /// The result of a message that came over TCP.
+    fn check_message(&self, message: &[u8]) -> QueryResult {
+        match Message::from_vec(message) {
+            Ok(message) if self.is_answered_by(&message) => Ok(Box::new(message)),
+            Ok(_) => Err(QueryError::bad("the answer over TCP is for another question")),
+            Err(error) => Err(QueryError::bad(format!("the answer over TCP cannot be decoded: {error}"))),
+        }
+    }
+
+    fn refuses_edns(&self) -> bool {
+        matches!(&self.result, Some(Ok(message)) if matches!(
+            message.metadata.response_code,
+            ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS
+        ))
+    }
+
+    /// Sends the query over a TCP connection of its own.
+    async fn send_over_tcp(&self, server: SocketAddr) -> QueryResult {
+        match exchange_over_tcp(server, &self.wire).await {
+            Ok(message) => self.check_message(&message),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(QueryError::bad("the server closed the TCP connection before a whole answer"))
             }
-            Some(QueryResult::Timeout(_)) | None if self.strays > 0 => {
-                let reason = format!("{} datagrams came, none of them an answer to the question", self.strays);
+            Err(error) => {
+                Err(QueryError::of_io(&error, ViewOutcome::Unreachable, || format!("TCP to {server}: {error}")))
+            }
+        }
+    }
+
+    fn into_answer(self, name: &str, began: Instant) -> Answer {
+        let took = self.took.unwrap_or_else(|| began.elapsed());
+        let (outcome, rcode, answers, chain) = match self.result {
+            Some(Ok(message)) => {
+                let chain = Chain::of(&message, &self.name, self.record_type);
+                let outcome = chain::outcome_of(&message, &chain);
+                let rcode = chain::rcode_name(message.metadata.response_code);
+                (outcome, Some(rcode), message.answers.len(), chain)
+            }
+            Some(Err(QueryError { outcome: ViewOutcome::Timeout, .. })) | None if self.unexpected_datagrams > 0 => {
+                let reason =
+                    format!("{} datagrams came, none of them an answer to the question", self.unexpected_datagrams);
                 (ViewOutcome::BadAnswer, None, 0, Err(reason))
             }
-            Some(QueryResult::Timeout(what)) => (ViewOutcome::Timeout, None, 0, Err(what.to_owned())),
-            Some(QueryResult::Unreachable(reason)) => (ViewOutcome::Unreachable, None, 0, Err(reason)),
-            Some(QueryResult::Bad(reason)) => (ViewOutcome::BadAnswer, None, 0, Err(reason)),
-            Some(QueryResult::Failed(reason)) => (ViewOutcome::Failed, None, 0, Err(reason)),
+            Some(Err(QueryError { outcome, reason })) => (outcome, None, 0, Err(reason)),
             None => (ViewOutcome::Timeout, None, 0, Err(SILENT.to_owned())),
         };
         let question = Question {
@@ -207,203 +262,195 @@ impl InFlightQuery {
             attempts: self.attempts,
             truncated: self.truncated,
             udp_silent: self.udp_silent,
-            unexpected_datagrams: self.strays,
+            unexpected_datagrams: self.unexpected_datagrams,
             answers,
             took_seconds: took.into(),
         };
-        (question, section)
+        Answer { question, chain }
     }
 }
 
-const SILENT: &str = "no answer";
-
-const TRUNCATED_AND_SILENT: &str = "truncated over UDP, and no answer over TCP";
-
-/// Sends every question and takes in answers until all have theirs or the limit has passed. Where
-/// nothing at all has come by [`TCP_AT`], the questions go over TCP besides.
-async fn over_udp(
-    server: SocketAddr,
-    pending: &mut [InFlightQuery],
+/// The queries for one name.
+struct Queries {
+    list: Vec<InFlightQuery>,
     began: Instant,
-    limit: Duration,
-) -> Result<(), QueryResult> {
-    let socket = udp_socket(server)?;
-    // Before the runtime knows the socket: a new one's buffer has room for questions, and need not be waited for.
-    for question in pending.iter_mut().filter(|question| question.end.is_none()) {
-        question.attempts += 1;
-        socket.send(&question.wire).map_err(|error| unreachable(&error))?;
-    }
-    let socket = UdpSocket::from_std(socket).map_err(|error| QueryResult::Failed(format!("no socket: {error}")))?;
-    for (again, until) in RESEND_AT.into_iter().chain([TCP_AT]).enumerate() {
-        for question in pending.iter_mut().filter(|question| again > 0 && question.end.is_none()) {
-            question.attempts += 1;
-            socket.send(&question.wire).await.map_err(|error| unreachable(&error))?;
-        }
-        let left = limit.mul_f64(until).saturating_sub(began.elapsed());
-        if let Ok(answered) = timeout(left, listen(&socket, pending, began)).await {
-            return answered;
-        }
-    }
-    let left = limit.saturating_sub(began.elapsed());
-    if pending.iter().any(|question| question.end.is_some() || question.strays > 0) {
-        return timeout(left, listen(&socket, pending, began)).await.unwrap_or(Err(QueryResult::Timeout(SILENT)));
-    }
-    let questions: Vec<(u16, Vec<u8>)> = pending.iter().map(|question| (question.id, question.wire.clone())).collect();
-    let both = async {
-        tokio::select! {
-            answered = listen(&socket, pending, began) => answered.map(|()| Vec::new()),
-            answers = answers_over_tcp(server, &questions) => Ok(answers),
-        }
-    };
-    let answers = timeout(left, both).await.unwrap_or(Err(QueryResult::Timeout(SILENT)))?;
-    for (question, answer) in pending.iter_mut().zip(answers) {
-        if question.end.is_none() && question.is_answered_by(&answer) {
-            question.transport = Transport::Tcp;
-            question.udp_silent = true;
-            question.took = Some(began.elapsed());
-            question.end = Some(QueryResult::Response(Box::new(answer)));
-        }
-    }
-    if pending.iter().all(|question| question.end.is_some()) { Ok(()) } else { Err(QueryResult::Timeout(SILENT)) }
 }
 
-/// A socket that hears `server` alone.
-fn udp_socket(server: SocketAddr) -> Result<std::net::UdpSocket, QueryResult> {
+impl Queries {
+    fn for_name(name: &str, options: QueryOptions, ids: [u16; 2]) -> Result<Self, String> {
+        let types = options.record_types().iter().zip(ids);
+        let list = types.map(|(record_type, id)| InFlightQuery::new(name, *record_type, id, true));
+        Ok(Self { list: list.collect::<Result<_, _>>()?, began: Instant::now() })
+    }
+
+    fn open(&mut self) -> impl Iterator<Item = &mut InFlightQuery> {
+        self.list.iter_mut().filter(|query| query.result.is_none())
+    }
+
+    fn are_answered(&self) -> bool {
+        self.list.iter().all(|query| query.result.is_some())
+    }
+
+    fn handle_datagram(&mut self, datagram: &[u8]) {
+        let took = self.began.elapsed();
+        match Message::from_vec(datagram) {
+            Ok(message) => {
+                if let Some(query) = self.open().find(|query| query.is_answered_by(&message)) {
+                    query.took = Some(took);
+                    query.truncated = message.metadata.truncation;
+                    query.result = Some(Ok(Box::new(message)));
+                    return;
+                }
+            }
+            // It may be forged, so the query stays open for a better one.
+            Err(error) => tracing::trace!(%error, "undecodable DNS answer"),
+        }
+        if let Some(query) = self.open().next() {
+            query.unexpected_datagrams += 1;
+        }
+    }
+
+    fn into_answers(self, name: &str) -> Vec<Answer> {
+        let Self { list, began } = self;
+        list.into_iter().map(|query| query.into_answer(name, began)).collect()
+    }
+}
+
+/// The queries for one name at one server.
+struct Exchange {
+    server: SocketAddr,
+    queries: Queries,
+    limit: Duration,
+}
+
+impl Exchange {
+    /// What is left until this part of the limit.
+    fn left_until(&self, part: f64) -> Duration {
+        self.limit.mul_f64(part).saturating_sub(self.queries.began.elapsed())
+    }
+
+    /// Sends every query and receives until all are answered or the limit has passed. Where
+    /// nothing at all has come by [`TCP_AT`], the queries go over TCP as well.
+    async fn over_udp(&mut self) -> Result<(), QueryError> {
+        let socket = udp_socket(self.server)?;
+        // Before tokio has the socket: a new one's buffer has room for the queries.
+        for query in self.queries.open() {
+            query.attempts += 1;
+            socket.send(&query.wire).map_err(|error| QueryError::unreachable(&error))?;
+        }
+        let socket = UdpSocket::from_std(socket).map_err(|error| QueryError::no_socket(&error))?;
+        for (index, until) in RESEND_AT.into_iter().chain([TCP_AT]).enumerate() {
+            for query in self.queries.open().filter(|_| index > 0) {
+                query.attempts += 1;
+                socket.send(&query.wire).await.map_err(|error| QueryError::unreachable(&error))?;
+            }
+            if let Ok(result) = timeout(self.left_until(until), self.receive(&socket)).await {
+                return result;
+            }
+        }
+        let left = self.left_until(1.0);
+        let silent = Err(QueryError::timeout(SILENT));
+        if self.queries.list.iter().any(|query| query.result.is_some() || query.unexpected_datagrams > 0) {
+            return timeout(left, self.receive(&socket)).await.unwrap_or(silent);
+        }
+        let server = self.server;
+        let wires: Vec<(u16, Vec<u8>)> = self.queries.list.iter().map(|query| (query.id, query.wire.clone())).collect();
+        let either = async {
+            tokio::select! {
+                result = self.receive(&socket) => result.map(|()| Vec::new()),
+                messages = messages_over_tcp(server, &wires) => Ok(messages),
+            }
+        };
+        let messages = timeout(left, either).await.unwrap_or_else(|_| Err(QueryError::timeout(SILENT)))?;
+        let took = self.queries.began.elapsed();
+        for message in messages {
+            if let Some(query) = self.queries.open().find(|query| query.is_answered_by(&message)) {
+                query.transport = Transport::Tcp;
+                query.udp_silent = true;
+                query.took = Some(took);
+                query.result = Some(Ok(Box::new(message)));
+            }
+        }
+        if self.queries.are_answered() { Ok(()) } else { silent }
+    }
+
+    /// Receives datagrams until every query is answered.
+    async fn receive(&mut self, socket: &UdpSocket) -> Result<(), QueryError> {
+        let mut buffer = [0u8; 4096];
+        while !self.queries.are_answered() {
+            let length = socket.recv(&mut buffer).await.map_err(|error| QueryError::unreachable(&error))?;
+            self.queries.handle_datagram(&buffer[..length]);
+        }
+        Ok(())
+    }
+
+    /// Servers older than EDNS answer FORMERR or NOTIMP to it (RFC 6891, 7): sends those queries again without.
+    async fn without_edns(&mut self) {
+        let (server, limit, began) = (self.server, self.limit, self.queries.began);
+        for query in self.queries.list.iter_mut().filter(|query| query.refuses_edns()) {
+            let plain = random_ids()
+                .and_then(|[id, _]| InFlightQuery::new(&query.name.to_ascii(), query.record_type, id, false));
+            let Ok(plain) = plain else { continue };
+            let mut again = Self { server, queries: Queries { list: vec![plain], began }, limit };
+            let _ = again.over_udp().await; // without an answer, the first one stands
+            if let Some(answered) = again.queries.list.pop().filter(|query| matches!(query.result, Some(Ok(_)))) {
+                *query = InFlightQuery { attempts: query.attempts + answered.attempts, ..answered };
+            }
+        }
+    }
+
+    /// Sends again over TCP what was truncated (RFC 7766, 5), or every query where `all` says so.
+    async fn over_tcp(&mut self, all: bool) {
+        let (server, limit, began) = (self.server, self.limit, self.queries.began);
+        for query in self.queries.list.iter_mut().filter(|query| all || query.truncated) {
+            query.transport = Transport::Tcp;
+            let silent = if query.truncated { TRUNCATED_AND_SILENT } else { "no answer over TCP" };
+            let result = timeout(limit.saturating_sub(began.elapsed()), query.send_over_tcp(server)).await;
+            query.attempts = query.attempts.max(1);
+            query.result = Some(result.unwrap_or_else(|_| Err(QueryError::timeout(silent))));
+            query.took = Some(began.elapsed());
+        }
+    }
+}
+
+/// A socket that receives from `server` alone.
+fn udp_socket(server: SocketAddr) -> Result<std::net::UdpSocket, QueryError> {
     let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(family, SocketType::DGRAM, flags, None)
-        .map_err(|error| QueryResult::Failed(format!("no socket: {}", io::Error::from(error))))?;
+        .map_err(|error| QueryError::no_socket(&error.into()))?;
     // It also gives the socket its port (ip(7)).
-    rustix::net::connect(&socket, &server).map_err(|error| unreachable(&error.into()))?;
+    rustix::net::connect(&socket, &server).map_err(|error| QueryError::unreachable(&error.into()))?;
     Ok(socket.into())
 }
 
-/// Takes in datagrams until every question has its answer.
-async fn listen(socket: &UdpSocket, pending: &mut [InFlightQuery], began: Instant) -> Result<(), QueryResult> {
-    let mut buffer = [0u8; 4096];
-    while pending.iter().any(|question| question.end.is_none()) {
-        let length = socket.recv(&mut buffer).await.map_err(|error| unreachable(&error))?;
-        handle_datagram(pending, &buffer[..length], began);
-    }
-    Ok(())
-}
-
-/// The answers over TCP, one per question; never returns where one fails, since UDP may still answer.
-async fn answers_over_tcp(server: SocketAddr, questions: &[(u16, Vec<u8>)]) -> Vec<Message> {
-    let mut answers = Vec::new();
-    for (id, wire) in questions {
-        let answer = exchange(server, wire).await.ok().and_then(|answer| Message::from_vec(&answer).ok());
-        match answer {
-            Some(answer) if answer.metadata.id == *id => answers.push(answer),
+/// The messages over TCP, one per query; never returns where one fails, since UDP may still answer.
+async fn messages_over_tcp(server: SocketAddr, queries: &[(u16, Vec<u8>)]) -> Vec<Message> {
+    let mut messages = Vec::new();
+    for (id, wire) in queries {
+        let message = exchange_over_tcp(server, wire).await.ok().and_then(|bytes| Message::from_vec(&bytes).ok());
+        match message {
+            Some(message) if message.metadata.id == *id => messages.push(message),
             Some(_) | None => return std::future::pending().await,
         }
     }
-    answers
+    messages
 }
 
-fn handle_datagram(pending: &mut [InFlightQuery], datagram: &[u8], began: Instant) {
-    let message = Message::from_vec(datagram);
-    match message {
-        Ok(message) => {
-            let found = pending.iter().position(|question| question.end.is_none() && question.is_answered_by(&message));
-            if let Some(question) = found.and_then(|index| pending.get_mut(index)) {
-                question.took = Some(began.elapsed());
-                question.truncated = message.metadata.truncation;
-                question.end = Some(QueryResult::Response(Box::new(message)));
-                return;
-            }
-        }
-        Err(error) => {
-            // It may be forged, so the question stays open for a better one.
-            tracing::trace!(%error, "undecodable DNS answer");
-        }
-    }
-    if let Some(question) = pending.iter_mut().find(|question| question.end.is_none()) {
-        question.strays += 1;
-    }
-}
-
-/// Servers older than EDNS answer FORMERR or NOTIMP to it (RFC 6891, 7): ask them without.
-async fn without_edns(server: SocketAddr, pending: &mut [InFlightQuery], began: Instant, limit: Duration) {
-    for question in pending.iter_mut() {
-        let refuses_edns = matches!(&question.end, Some(QueryResult::Response(message)) if matches!(
-            message.metadata.response_code,
-            ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS
-        ));
-        if !refuses_edns {
-            continue;
-        }
-        let again = random_ids()
-            .and_then(|[id, _]| InFlightQuery::new(&question.name.to_ascii(), question.record_type, id, false));
-        let Ok(mut again) = again else { continue };
-        let again = std::slice::from_mut(&mut again);
-        let _ = over_udp(server, again, began, limit).await; // without an answer the first one stands
-        if let Some(answered) = again.iter_mut().find(|again| matches!(again.end, Some(QueryResult::Response(_)))) {
-            question.end = answered.end.take();
-            question.truncated = answered.truncated;
-            question.took = answered.took;
-            question.attempts += answered.attempts;
-            question.wire = std::mem::take(&mut answered.wire);
-            question.id = answered.id;
-        }
-    }
-}
-
-/// Asks again over TCP what was truncated (RFC 7766, 5), or everything where the system says so.
-async fn over_tcp(server: SocketAddr, pending: &mut [InFlightQuery], all: bool, began: Instant, limit: Duration) {
-    for question in pending.iter_mut().filter(|question| all || question.truncated) {
-        question.transport = Transport::Tcp;
-        let left = limit.saturating_sub(began.elapsed());
-        let end = match timeout(left, exchange_tcp(server, question)).await {
-            Ok(end) => end,
-            Err(_) if question.truncated => QueryResult::Timeout(TRUNCATED_AND_SILENT),
-            Err(_) => QueryResult::Timeout("no answer over TCP"),
-        };
-        question.attempts = question.attempts.max(1);
-        question.end = Some(end);
-        question.took = Some(began.elapsed());
-    }
-}
-
-async fn exchange_tcp(server: SocketAddr, question: &InFlightQuery) -> QueryResult {
-    match exchange(server, &question.wire).await {
-        Ok(answer) => end_over_tcp(question, &answer),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            QueryResult::Bad("the server closed the TCP connection before a whole answer".into())
-        }
-        Err(error) => QueryResult::Unreachable(format!("TCP to {server}: {error}")),
-    }
-}
-
-fn end_over_tcp(question: &InFlightQuery, answer: &[u8]) -> QueryResult {
-    match Message::from_vec(answer) {
-        Ok(message) if question.is_answered_by(&message) => QueryResult::Response(Box::new(message)),
-        Ok(_) => QueryResult::Bad("the answer over TCP is for another question".into()),
-        Err(error) => QueryResult::Bad(format!("the answer over TCP cannot be decoded: {error}")),
-    }
-}
-
-/// One message there and one back over a connection of its own (RFC 7766).
-async fn exchange(server: SocketAddr, wire: &[u8]) -> io::Result<Vec<u8>> {
+/// Sends one message and receives one over a connection of its own (RFC 7766).
+async fn exchange_over_tcp(server: SocketAddr, wire: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(server).await?;
     let length = u16::try_from(wire.len()).map_err(io::Error::other)?;
     let mut framed = length.to_be_bytes().to_vec();
     framed.extend_from_slice(wire);
     stream.write_all(&framed).await?;
     let length = stream.read_u16().await?;
-    let mut answer = vec![0; usize::from(length)]; // at most 64 KiB
-    stream.read_exact(&mut answer).await?;
-    Ok(answer)
+    let mut message = vec![0; usize::from(length)]; // at most 64 KiB
+    stream.read_exact(&mut message).await?;
+    Ok(message)
 }
 
-fn unreachable(error: &io::Error) -> QueryResult {
-    QueryResult::Unreachable(match error.kind() {
-        io::ErrorKind::ConnectionRefused => "nothing listens on the port (ICMP port unreachable)".to_owned(),
-        _ => error.to_string(),
-    })
-}
-
-/// Ids for two questions.
+/// Ids for two queries.
 fn random_ids() -> Result<[u16; 2], String> {
     let [a, b, c, d] = getrandom::u32().map_err(|error| format!("no random numbers: {error}"))?.to_ne_bytes();
     Ok([u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d])])

@@ -1,24 +1,25 @@
 //! The system's resolver configuration as glibc reads it: resolv.conf(5), `LOCALDOMAIN`, `RES_OPTIONS`.
 //!
-//! It is read for every probe, since DHCP clients and node upgrades change it under an agent.
+//! It is read for every probe, since DHCP clients and node upgrades change it while an agent runs.
 
-use std::io::Read;
 use std::net::{SocketAddr, SocketAddrV6};
 use std::path::Path;
 
 use resolv_conf::{Config, ScopedIp};
 
-/// The most of the file that is read; glibc's own files are far smaller.
-const MAX_BYTES: u64 = 64 * 1024;
+use crate::bounded_read::{self, FileKind, ReadError};
+use crate::observation::LocalLimit;
+use crate::probe::blocking_fs;
+use crate::probe::budget::{Budget, StopReason};
 
-/// As much as is read of nearly every such file.
-const USUAL_BYTES: usize = 4 * 1024;
+/// The most bytes that are read; usual files have less than 1 KiB.
+const MAX_BYTES: usize = 64 * 1024;
 
-/// The most suffixes that are walked: more would only multiply the questions.
+/// The most suffixes that are used: more would only multiply the questions.
 const MAX_SEARCH: usize = 32;
 
-/// What the system's resolver is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The configuration of the system's resolver.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ResolvConf {
     /// The name servers, at most three, as glibc takes them.
     pub(super) servers: Vec<SocketAddr>,
@@ -28,23 +29,56 @@ pub(super) struct ResolvConf {
     pub(super) no_aaaa: bool,
     /// What is wrong with it, in words.
     pub(super) error: Option<String>,
+    /// Whether glibc aborts the process in place of resolving a name.
+    pub(super) aborts_glibc: bool,
+    /// The limit of this machine that kept it from being read.
+    pub(super) local_limit: Option<LocalLimit>,
 }
 
 impl ResolvConf {
-    pub(super) fn read(path: &Path) -> Self {
-        let mut bytes = Vec::with_capacity(USUAL_BYTES);
-        let read = std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+    /// Reads the file without blocking the runtime: it may be on a mount that hangs. The other views need most of
+    /// the phase's time, so it may take a quarter.
+    ///
+    /// # Errors
+    /// The probe was interrupted.
+    pub(super) async fn read(path: &Path, budget: &Budget) -> Result<Self, StopReason> {
+        let limit = budget.phase_limit() / 4;
+        let file = path.to_owned();
+        let read = blocking_fs::read_with_limit(path, "file resolv.conf", move || Ok(Self::read_blocking(&file)));
+        match budget.within(limit, read).await {
+            Ok(conf) => Ok(conf.unwrap_or_else(Self::unreadable)),
+            Err(StopReason::Timeout) => Ok(Self::unreadable(format!("{} was not read in time", path.display()))),
+            Err(StopReason::Interrupt) => Err(StopReason::Interrupt),
+        }
+    }
+
+    fn read_blocking(path: &Path) -> Self {
+        let file = path.display();
+        let bytes = match bounded_read::read_prefix(path, FileKind::Regular, MAX_BYTES) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let local_limit = match &error {
+                    ReadError::Io(error) => LocalLimit::of(error),
+                    _ => None,
+                };
+                let error = format!("{file} cannot be read: {error}");
+                return Self { local_limit, ..Self::unreadable(error) };
+            }
+        };
         let mut conf = Self::parse(&bytes, hostname().as_deref(), |name| std::env::var(name).ok());
-        if let Err(error) = read {
-            conf.error = Some(format!("{} cannot be read: {error}", path.display()));
-        } else if conf.servers.is_empty() {
-            conf.error = Some(format!("{} names no name server", path.display()));
+        if conf.servers.is_empty() {
+            conf.error = Some(format!("{file} names no name server"));
         }
         conf
     }
 
+    /// The defaults of glibc, but without a name server.
+    fn unreadable(error: String) -> Self {
+        Self { ndots: 1, error: Some(error), ..Self::default() }
+    }
+
     pub(super) fn parse(bytes: &[u8], hostname: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Self {
-        // A line that glibc does not understand is passed over, as glibc does.
+        // A line that glibc does not understand is skipped, as glibc does.
         let (mut config, _) = Config::parse_with_errors(bytes);
         if let Some(options) = variable("RES_OPTIONS") {
             let (extra, _) = Config::parse_with_errors(format!("options {options}\n").as_bytes());
@@ -63,6 +97,7 @@ impl ResolvConf {
             // resolv.conf(5): without either, the domain is what follows the host name's first dot.
             search.extend(hostname.and_then(|name| name.split_once('.')).map(|(_, domain)| domain.to_owned()));
         }
+        let error = glibc_abort(&search);
         search.truncate(MAX_SEARCH);
         Self {
             servers: config.nameservers.iter().take(3).map(server).collect(),
@@ -70,9 +105,37 @@ impl ResolvConf {
             ndots: config.ndots.min(15), // RES_MAXNDOTS
             use_tcp: config.use_vc,
             no_aaaa: config.no_aaaa,
-            error: None,
+            aborts_glibc: error.is_some(),
+            error,
+            local_limit: None,
         }
     }
+}
+
+/// The suffix on which glibc aborts, in words. glibc (2.26 to 2.38 at least) copies at most six suffixes into 256
+/// bytes. Where one does not fit and those before it have at most 56 bytes, an assertion fails (sourceware bug 31026).
+fn glibc_abort(search: &[String]) -> Option<String> {
+    const SUFFIXES: usize = 6; // MAXDNSRCH
+    const BYTES: usize = 256; // sizeof (res_state.defdname)
+    const COMPARED: usize = 56; // sizeof (res_state.dnsrch)
+    if !cfg!(target_env = "gnu") {
+        return None;
+    }
+    let mut copied = 0;
+    for suffix in search.iter().take(SUFFIXES) {
+        let length = suffix.len() + 1;
+        if copied + length > BYTES {
+            return (copied <= COMPARED).then(|| {
+                format!(
+                    "the search list of resolv.conf (or LOCALDOMAIN) has a suffix of {} characters, on which glibc \
+                     aborts every program that resolves a name",
+                    suffix.len()
+                )
+            });
+        }
+        copied += length;
+    }
+    None
 }
 
 fn server(ip: &ScopedIp) -> SocketAddr {
@@ -105,6 +168,13 @@ fn hostname() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    use crate::probe::budget::Interrupt;
+
+    fn path(name: &str) -> std::path::PathBuf {
+        std::env::temp_dir().join(format!("redpath-resolv-conf-{}-{name}", std::process::id()))
+    }
 
     fn parse(text: &str) -> ResolvConf {
         ResolvConf::parse(text.as_bytes(), Some("node1.corp.example"), |_| None)
@@ -135,11 +205,42 @@ mod tests {
         assert_eq!((conf.search.as_slice(), conf.ndots), (["y".to_owned(), "z".to_owned()].as_slice(), 4));
     }
 
+    #[tokio::test]
+    async fn resolv_conf_empty_or_missing_is_named() {
+        let budget = Budget::new(Duration::from_secs(10), Interrupt::new().1);
+        let path = path("empty");
+        let error = async || ResolvConf::read(&path, &budget).await.expect("no interrupt").error.expect("an error");
+        assert!(error().await.contains("there is no such file"));
+        std::fs::write(&path, "search a.example\n").expect("a file");
+        assert!(error().await.contains("names no name server"));
+        std::fs::remove_file(&path).expect("the file");
+    }
+
+    #[tokio::test]
+    async fn resolv_conf_fifo_is_refused() {
+        let budget = Budget::new(Duration::from_secs(10), Interrupt::new().1);
+        let path = path("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo of coreutils");
+        assert!(made.success());
+        let conf = ResolvConf::read(&path, &budget).await.expect("no interrupt");
+        std::fs::remove_file(&path).expect("the FIFO");
+        assert!(conf.error.is_some_and(|error| error.contains("not a regular file")));
+    }
+
+    /// Tried with glibc 2.36 and `getent ahosts`.
     #[test]
-    fn resolv_conf_empty_or_missing_is_named() {
-        let path = std::env::temp_dir().join(format!("redpath-no-such-{}", std::process::id()));
-        let conf = ResolvConf::read(&path);
-        assert!(conf.error.is_some_and(|error| error.contains("cannot be read")));
-        assert!(ResolvConf::read(Path::new("/dev/null")).error.is_some_and(|error| error.contains("no name server")));
+    fn resolv_conf_names_suffix_on_which_glibc_aborts() {
+        let aborts = |lengths: &[usize]| {
+            let suffixes: Vec<String> = lengths.iter().map(|length| "d".repeat(*length)).collect();
+            let conf = parse(&format!("nameserver 10.0.0.1\nsearch {}\n", suffixes.join(" ")));
+            assert_eq!(conf.aborts_glibc, conf.error.is_some());
+            conf.aborts_glibc
+        };
+        for lengths in [&[256][..], &[300, 10], &[5, 255], &[10, 10, 240], &[1, 1, 1, 1, 1, 300]] {
+            assert!(aborts(lengths), "{lengths:?}");
+        }
+        for lengths in [&[255][..], &[200, 200], &[128, 128], &[250, 5], &[60; 8], &[1, 1, 1, 1, 1, 1, 300]] {
+            assert!(!aborts(lengths), "{lengths:?}");
+        }
     }
 }

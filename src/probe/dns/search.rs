@@ -1,17 +1,16 @@
-//! The walk along the search list, as glibc does it (`res_nsearch`, resolv/res_query.c).
+//! The names that the search list gives, in the order of glibc (`res_nsearch`, resolv/res_query.c).
 
 use std::collections::VecDeque;
 
-use super::NameAnswer;
+use super::chain::Answer;
 use crate::observation::ViewOutcome;
 use crate::target::HostName;
 
-/// The names still to be asked, in order, and what has been learned on the way.
+/// The names that are still to be queried, in order.
 pub(super) struct SearchList {
     bare: String,
     left: VecDeque<Candidate>,
-    asked_bare: bool,
-    done: bool,
+    last_was_bare: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +23,7 @@ enum Candidate {
 
 impl SearchList {
     /// With at least `ndots` dots the bare name comes first; with fewer it comes last. A name with
-    /// a trailing dot is asked as it is, once.
+    /// a trailing dot is queried as it is, once.
     pub(super) fn new(host: &HostName, search: &[String], ndots: u32) -> Self {
         let bare = host.as_str().to_owned();
         let dots = bare.bytes().filter(|byte| *byte == b'.').count();
@@ -40,7 +39,7 @@ impl SearchList {
             for suffix in search {
                 let suffix = suffix.trim_matches('.');
                 if suffix.is_empty() {
-                    root_on_list = true; // "." on the list is the bare name, at that place
+                    root_on_list = true; // "." stands for the bare name, at that place
                     if !left.contains(&Candidate::Bare) {
                         left.push_back(Candidate::Bare);
                     }
@@ -52,7 +51,7 @@ impl SearchList {
                 left.push_back(Candidate::Bare);
             }
         }
-        Self { bare, left, asked_bare: false, done: false }
+        Self { bare, left, last_was_bare: false }
     }
 
     /// The name as it was given.
@@ -60,13 +59,10 @@ impl SearchList {
         &self.bare
     }
 
-    /// The next name to ask for.
+    /// The next name to query.
     pub(super) fn next_name(&mut self) -> Option<String> {
-        if self.done {
-            return None;
-        }
         let candidate = self.left.pop_front()?;
-        self.asked_bare = candidate == Candidate::Bare;
+        self.last_was_bare = candidate == Candidate::Bare;
         Some(match candidate {
             Candidate::Bare => self.bare.clone(),
             Candidate::Suffixed(name) => name,
@@ -78,25 +74,25 @@ impl SearchList {
         !self.left.is_empty()
     }
 
-    /// Whether the name asked last was the bare one.
+    /// Whether the last name was the bare one.
     pub(super) fn was_bare_name(&self) -> bool {
-        self.asked_bare
+        self.last_was_bare
     }
 
-    /// Takes note of what the last name gave, which decides what is asked next; says whether the
-    /// name was found, which ends the walk.
-    pub(super) fn note(&mut self, asked: &NameAnswer) -> bool {
-        if asked.is_found() {
-            self.done = true;
+    /// Removes the names that glibc does not query after these answers to the last one. Returns whether the
+    /// last one was found.
+    pub(super) fn apply(&mut self, answers: &[Answer]) -> bool {
+        if answers.iter().any(is_found) {
+            self.left.clear();
             return true;
         }
-        let outcomes = || asked.questions.iter().map(|question| question.outcome);
+        let outcomes = || answers.iter().map(|answer| answer.question.outcome);
         if outcomes().all(|outcome| outcome == ViewOutcome::Unreachable) {
-            self.done = true; // "if no server present, give up": ECONNREFUSED ends it all
+            self.left.clear(); // "if no server present, give up": ECONNREFUSED ends the search
             return false;
         }
-        let goes_on = outcomes().any(|outcome| match outcome {
-            // NXDOMAIN, NODATA and SERVFAIL: the next element of the list.
+        let continues = outcomes().any(|outcome| match outcome {
+            // NXDOMAIN, NODATA and SERVFAIL: the next suffix.
             ViewOutcome::NameNotFound | ViewOutcome::NoData | ViewOutcome::ServerFailure => true,
             ViewOutcome::Answered
             | ViewOutcome::NoAddress
@@ -110,24 +106,33 @@ impl SearchList {
             | ViewOutcome::NotReached
             | ViewOutcome::Interrupted => false,
         });
-        if !goes_on {
-            // REFUSED, silence and the like end the list, and the bare name is still tried.
+        if !continues {
+            // After REFUSED, silence and the like, only the bare name is still queried.
             self.left.retain(|candidate| *candidate == Candidate::Bare);
         }
         false
     }
 }
 
+/// Whether glibc ends the search here: at the first NOERROR with a record in it, a lone CNAME included.
+fn is_found(answer: &Answer) -> bool {
+    let question = &answer.question;
+    question.outcome == ViewOutcome::Answered || (question.outcome == ViewOutcome::NoData && question.answers > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::host;
     use super::*;
     use crate::clock::Seconds;
     use crate::observation::dns::{Question, Transport};
 
-    fn asked(outcome: ViewOutcome, answers: usize) -> NameAnswer {
+    fn host(name: &str) -> HostName {
+        HostName::parse(name).expect("a test name")
+    }
+
+    fn answers(outcome: ViewOutcome, answers: usize) -> Vec<Answer> {
         let question = Question {
             name: String::new(),
             record_type: "A".into(),
@@ -141,16 +146,16 @@ mod tests {
             answers,
             took_seconds: Seconds::default(),
         };
-        NameAnswer { questions: vec![question], sections: Vec::new() }
+        vec![Answer { question, chain: Err(String::new()) }]
     }
 
-    fn walked(name: &str, search: &[&str], ndots: u32, outcome: ViewOutcome) -> Vec<String> {
+    fn queried(name: &str, search: &[&str], ndots: u32, outcome: ViewOutcome) -> Vec<String> {
         let search: Vec<String> = search.iter().map(ToString::to_string).collect();
-        let mut walk = SearchList::new(&host(name), &search, ndots);
+        let mut list = SearchList::new(&host(name), &search, ndots);
         let mut names = Vec::new();
-        while let Some(name) = walk.next_name() {
+        while let Some(name) = list.next_name() {
             names.push(name);
-            walk.note(&asked(outcome, 0));
+            list.apply(&answers(outcome, 0));
         }
         names
     }
@@ -159,34 +164,34 @@ mod tests {
     fn search_ndots_decides_bare_name_first() {
         let search = ["ns.svc.cluster.local", "svc.cluster.local"];
         assert_eq!(
-            walked("a.b", &search, 5, ViewOutcome::NameNotFound),
+            queried("a.b", &search, 5, ViewOutcome::NameNotFound),
             ["a.b.ns.svc.cluster.local", "a.b.svc.cluster.local", "a.b"]
         );
         assert_eq!(
-            walked("a.b", &search, 1, ViewOutcome::NameNotFound),
+            queried("a.b", &search, 1, ViewOutcome::NameNotFound),
             ["a.b", "a.b.ns.svc.cluster.local", "a.b.svc.cluster.local"]
         );
-        assert_eq!(walked("a.b.", &search, 5, ViewOutcome::NameNotFound), ["a.b"]);
-        assert_eq!(walked("a", &["x", ".", "y"], 1, ViewOutcome::NoData), ["a.x", "a", "a.y"]);
+        assert_eq!(queried("a.b.", &search, 5, ViewOutcome::NameNotFound), ["a.b"]);
+        assert_eq!(queried("a", &["x", ".", "y"], 1, ViewOutcome::NoData), ["a.x", "a", "a.y"]);
     }
 
     #[test]
     fn search_stops_where_glibc_stops() {
         let search = ["x", "y"];
         for outcome in [ViewOutcome::Refused, ViewOutcome::Timeout, ViewOutcome::BadAnswer] {
-            assert_eq!(walked("a", &search, 1, outcome), ["a.x", "a"], "{outcome}: the bare name is still tried");
+            assert_eq!(queried("a", &search, 1, outcome), ["a.x", "a"], "{outcome}: the bare name is still queried");
         }
-        assert_eq!(walked("a", &search, 1, ViewOutcome::Unreachable), ["a.x"]);
-        assert_eq!(walked("a", &search, 1, ViewOutcome::ServerFailure), ["a.x", "a.y", "a"]);
-        assert_eq!(walked("a", &search, 1, ViewOutcome::Answered), ["a.x"]);
+        assert_eq!(queried("a", &search, 1, ViewOutcome::Unreachable), ["a.x"]);
+        assert_eq!(queried("a", &search, 1, ViewOutcome::ServerFailure), ["a.x", "a.y", "a"]);
+        assert_eq!(queried("a", &search, 1, ViewOutcome::Answered), ["a.x"]);
     }
 
     #[test]
     fn search_cname_without_address_stops() {
-        let mut walk = SearchList::new(&host("a"), &["x".into()], 1);
-        walk.next_name();
-        walk.note(&asked(ViewOutcome::NoData, 1));
-        assert_eq!(walk.next_name(), None);
+        let mut list = SearchList::new(&host("a"), &["x".into()], 1);
+        list.next_name();
+        list.apply(&answers(ViewOutcome::NoData, 1));
+        assert_eq!(list.next_name(), None);
     }
 
     proptest! {
@@ -200,14 +205,14 @@ mod tests {
         ) {
             let name = labels.join(".");
             let given = if absolute { format!("{name}.") } else { name.clone() };
-            let mut walk = SearchList::new(&host(&given), &search, ndots);
+            let mut list = SearchList::new(&host(&given), &search, ndots);
             let mut names = Vec::new();
-            while let Some(next) = walk.next_name() {
+            while let Some(next) = list.next_name() {
                 prop_assert!(next.starts_with(&name));
                 names.push(next);
-                walk.note(&asked(ViewOutcome::NameNotFound, 0));
+                list.apply(&answers(ViewOutcome::NameNotFound, 0));
             }
-            prop_assert_eq!(names.iter().filter(|asked| **asked == name).count(), 1);
+            prop_assert_eq!(names.iter().filter(|queried| **queried == name).count(), 1);
             prop_assert!(names.len() <= search.len() + 1);
             if absolute { prop_assert_eq!(names.len(), 1); }
         }
