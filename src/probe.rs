@@ -20,6 +20,7 @@ mod socket_timestamps;
 mod tcp;
 mod tls;
 mod token;
+mod withhold;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -64,22 +65,25 @@ impl Prober {
     }
 
     /// Probes once. All views are queried concurrently, and the connection starts as soon as the view in use has
-    /// answered: another, silent resolver delays nothing.
+    /// answered: another, silent resolver delays nothing, unless credentials wait for it.
     pub async fn probe(&self, plan: &Plan, interrupt: &Interrupt) -> Observation {
         let budget = Budget::new(plan.timeout, interrupt.clone());
         let (addresses, resolving) = self.resolver.resolve(plan, &self.origin, &budget);
-        let connecting = async {
-            let addresses = match plan.connect {
-                Some(address) => Ok(vec![address]),
-                None => addresses.await,
-            };
-            match addresses.map(|addresses| addresses.into_iter().filter(|ip| plan.reaches(*ip)).collect::<Vec<_>>()) {
-                Ok(addresses) => self.connect(plan, &addresses, &budget).await,
-                Err(stopped_by) => Connected::not_reached(plan, stopped_by),
+        let resolve_and_connect = async {
+            if !withhold::waits_for_resolvers(plan) {
+                return tokio::join!(resolving, self.connect_to_answer(plan, addresses, &budget));
             }
+            let resolved = resolving.await;
+            if resolved.resolution.contradicting(&plan.expectation).is_none() {
+                return (resolved, self.connect_to_answer(plan, addresses, &budget).await);
+            }
+            let without = withhold::without_credentials(plan);
+            let mut connected = self.connect_to_answer(&without, addresses, &budget).await;
+            withhold::record(plan, &mut connected.phases, connected.connection.as_mut());
+            (resolved, connected)
         };
         let token = self.connector.tokens().phase(plan, &budget);
-        let (resolved, connected, token) = tokio::join!(resolving, connecting, token);
+        let ((resolved, connected), token) = tokio::join!(resolve_and_connect, token);
         let dns::Resolved { resolution, phase: resolve, local_limit } = resolved;
         let (token, token_facts) = token.unzip();
         let facts = posture::ProbeFacts {
@@ -97,6 +101,23 @@ impl Prober {
             other_connections: connected.others,
             cluster: cluster_facts.flatten(),
             local_limit,
+        }
+    }
+
+    /// Connects to the address given, or else to those of the view in use as soon as it has answered.
+    async fn connect_to_answer(
+        &self,
+        plan: &Plan,
+        answer: impl Future<Output = dns::Addresses>,
+        budget: &Budget,
+    ) -> Connected {
+        let addresses = match plan.connect {
+            Some(address) => Ok(vec![address]),
+            None => answer.await,
+        };
+        match addresses.map(|addresses| addresses.into_iter().filter(|ip| plan.reaches(*ip)).collect::<Vec<_>>()) {
+            Ok(addresses) => self.connect(plan, &addresses, budget).await,
+            Err(stopped_by) => Connected::not_reached(plan, stopped_by),
         }
     }
 

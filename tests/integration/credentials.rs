@@ -10,7 +10,7 @@ use std::sync::Arc;
 use redpath::address::parse_range;
 use redpath::observation::redis::PingReply;
 use redpath::observation::{Observation, Phase, SkipReason};
-use redpath::plan::{Auth, PasswordSource, Plan, ViewSelection};
+use redpath::plan::{Auth, PasswordSource, Plan, Resolver, ViewSelection};
 use redpath::probe::Prober;
 use redpath::probe::budget::{Budget, Interrupt};
 use redpath::probe::connection::{ConnectionOutcome, Connector};
@@ -19,7 +19,9 @@ use redpath::target::{HostName, Target};
 
 use self::recorder::Recorder;
 use crate::support::certificates::{Certificates, Leaf, NAME};
+use crate::support::dns::DnsServer;
 use crate::support::fake_redis::{Answer, Event, FakeRedis, requiring};
+use crate::support::zone::Zone;
 
 /// A password that must reach the one server alone.
 const CANARY: &str = "canary-Tw5-hunter2";
@@ -63,6 +65,32 @@ async fn password_goes_to_right_server_only() {
     let observation = probe(&plan(&certificates, right.address().port())).await;
     assert!(observation.phases.connection.auth.is_done());
     assert_eq!(told(&right)[..2], [format!("AUTH default {CANARY}"), "PING".to_owned()]);
+}
+
+#[tokio::test]
+async fn password_waits_for_agreeing_resolvers() {
+    let certificates = Certificates::new();
+    for (other, sent) in [(HERE, true), (ELSEWHERE, false)] {
+        let server = honest(&certificates, Leaf::Good, HERE, 0);
+        let servers = [HERE, other].map(|ip| DnsServer::start(Zone::healthy(NAME, ip).script()));
+        let mut plan = plan(&certificates, server.address().port());
+        plan.connect = None;
+        plan.expectation.endpoints.clear();
+        plan.expectation.private_ranges = vec![parse_range("127.0.0.0/8").expect("a range")];
+        plan.resolvers = ["in-use", "reference"]
+            .into_iter()
+            .zip(&servers)
+            .map(|(name, server)| Resolver { name: name.to_owned(), address: server.address() })
+            .collect();
+        plan.views = ViewSelection::Only(vec!["in-use".to_owned(), "reference".to_owned()]);
+        let observation = probe(&plan).await;
+        let auth = &observation.phases.connection.auth;
+        assert_eq!(auth.is_done(), sent, "{auth:?}");
+        assert_eq!(told(&server).iter().any(|command| command.contains(CANARY)), sent, "{other}");
+        let withheld = Phase::Skipped { reason: SkipReason::WithheldResolverDisagreement };
+        assert_eq!(*auth == withheld, !sent, "{auth:?}");
+        assert!(observation.connection.is_some_and(|connection| connection.ping.is_some()), "{other}");
+    }
 }
 
 #[tokio::test]
