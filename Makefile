@@ -14,17 +14,17 @@ demo: ## see redpath tell a private path from a public one, on loopback (no root
 	cargo build --locked --release --package redpath --package redpath-demo
 	@echo; $(BUILT)/release/redpath-demo $(BUILT)/release/redpath
 
-test: ## install what the tests need (Debian packages, as root or with sudo) and run them all
+test: ## install what the tests need (Debian packages, as root or with sudo) and run all of them; `cargo test` alone runs those that need nothing
 	@scripts/toolchain.sh
 	@scripts/test-packages.sh
-	cargo test --locked
+	cargo test --locked --features system-tests
 	@echo; echo "All tests passed."
 
 lint: ## formatting, clippy and the documentation, warnings refused
 	@scripts/toolchain.sh
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features redpath/system-tests -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 	@echo; echo "Formatting, lints and documentation are in order."
 

@@ -52,6 +52,7 @@ fn finding<'r>(record: &'r Value, code: &str) -> &'r Value {
     findings.iter().find(|finding| finding["code"] == code).unwrap_or_else(|| panic!("no {code} in {record:#}"))
 }
 
+#[cfg(feature = "system-tests")]
 #[test]
 fn cluster_of_six_healthy_and_broken() {
     let mut cluster = Cluster::start(Leaf::WithEndpoint);
@@ -134,6 +135,7 @@ fn cluster_of_six_healthy_and_broken() {
     assert!(gone["detail"].as_str().unwrap().contains("refused"), "{gone:#}");
 }
 
+#[cfg(feature = "system-tests")]
 #[test]
 fn cluster_certificate_without_ip_warns() {
     let cluster = Cluster::start(Leaf::Good);

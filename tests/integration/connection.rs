@@ -127,6 +127,7 @@ fn rejected(code: &str, message: &str) -> RedisFailure {
 
 // What works.
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn auth_password_over_tls() {
     let certificates = Certificates::new();
@@ -158,6 +159,7 @@ async fn auth_password_over_tls() {
     assert!(ping.min_seconds <= took && took <= ping.max_seconds);
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn auth_acl_user_over_tls_1_2() {
     let certificates = Certificates::new();
@@ -175,6 +177,7 @@ async fn auth_acl_user_over_tls_1_2() {
     assert_eq!(tls.cipher.as_deref(), Some("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"));
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn ping_without_permission() {
     let certificates = Certificates::new();
@@ -186,6 +189,7 @@ async fn ping_without_permission() {
     assert_eq!(connection.ping.expect("PING ran").reply, PingReply::Noperm);
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn keyless_with_enforced_auth() {
     let certificates = Certificates::new();
@@ -200,6 +204,7 @@ async fn keyless_with_enforced_auth() {
     assert!(connection.address_given);
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn keyless_without_enforced_auth() {
     let certificates = Certificates::new();
@@ -208,6 +213,7 @@ async fn keyless_without_enforced_auth() {
     assert_eq!(connection.ping.expect("PING ran").reply, PingReply::Pong);
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn plaintext_target_connects() {
     let redis = Redis::plain(&[]);
@@ -243,6 +249,7 @@ async fn close_is_bounded_for_silent_server() {
 
 // Credentials.
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn auth_wrong_password() {
     let certificates = Certificates::new();
@@ -254,6 +261,7 @@ async fn auth_wrong_password() {
     assert_eq!((connection.auth.map(|auth| auth.method), connection.ping), (Some(AuthMethod::Password), None));
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn auth_password_not_set_on_server() {
     let certificates = Certificates::new();
@@ -262,6 +270,7 @@ async fn auth_password_not_set_on_server() {
     assert!(matches!(phases.auth.failure(), Some(RedisFailure::ErrorReply { code, .. }) if code == "ERR"));
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn auth_sends_credentials_to_expected_address() {
     let certificates = Certificates::new();
@@ -282,6 +291,7 @@ async fn auth_sends_credentials_to_expected_address() {
     assert!(redis.cli(&["INFO", "commandstats"]).contains("cmdstat_auth"));
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn auth_unreadable_credential() {
     let certificates = Certificates::new();
@@ -317,6 +327,7 @@ async fn auth_reply_with_password_is_redacted() {
 
 // Certificates.
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn tls_bad_certificates_are_classified() {
     let certificates = Certificates::new();
@@ -406,6 +417,7 @@ async fn tls_without_trust_anchors_sends_nothing() {
     assert!(heard.lock().expect("no panic").is_empty());
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn tls_server_name_is_per_target() {
     let certificates = Certificates::new();
@@ -419,6 +431,7 @@ async fn tls_server_name_is_per_target() {
 
 // What cannot be agreed on.
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn tls_server_with_tls_1_1_only() {
     let certificates = Certificates::new();
@@ -429,6 +442,7 @@ async fn tls_server_with_tls_1_1_only() {
     assert_eq!((facts.version, facts.certificate), (None, None));
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn tls_server_with_cbc_suites_only() {
     let certificates = Certificates::new();
@@ -438,6 +452,7 @@ async fn tls_server_with_cbc_suites_only() {
     assert_eq!((failure, facts.certificate), (TlsFailure::NoSharedCipher, None));
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn tls_server_requires_client_certificate() {
     let certificates = Certificates::new();
@@ -456,6 +471,7 @@ async fn tls_server_requires_client_certificate() {
 
 // What is no TLS.
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn tls_to_plaintext_redis() {
     for settings in [&["--requirepass", "something"] as &[&str], &[]] {
@@ -527,6 +543,7 @@ async fn tls_port_resets() {
     assert_eq!(tls_failure(&plan(port, true)).await.0, TlsFailure::Reset { bytes_received: 0 });
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn ping_max_clients_reached() {
     let certificates = Certificates::new();
@@ -544,6 +561,7 @@ async fn ping_max_clients_reached() {
 
 // What Redis answers.
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn ping_server_is_loading() {
     let certificates = Certificates::new();

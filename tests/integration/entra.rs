@@ -140,6 +140,7 @@ fn is_a_token_failure(record: &Value, says: &str) {
     assert!(others.clone().any(|other| other["code"] == "auth_enforced"), "{record:#}");
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn entra_workload_identity_succeeds() {
     let world = World::new();
@@ -167,6 +168,7 @@ async fn entra_workload_identity_succeeds() {
     }
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn entra_refusal_has_cause_and_command() {
     let world = World::new();
@@ -208,6 +210,7 @@ async fn entra_refusal_has_cause_and_command() {
     }
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn entra_invalid_endpoint_is_refused() {
     let world = World::new();
@@ -241,6 +244,7 @@ async fn entra_invalid_endpoint_is_refused() {
 }
 
 /// Nor does an endpoint that is down.
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn entra_hung_endpoint_delays_no_phase() {
     let world = World::new();
@@ -262,6 +266,7 @@ async fn entra_hung_endpoint_delays_no_phase() {
     is_a_token_failure(&record(&run(&mut command).await), "");
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn entra_missing_environment_is_named() {
     let world = World::new();
@@ -283,6 +288,7 @@ async fn entra_missing_environment_is_named() {
     );
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn entra_clock_skew_is_noted() {
     let world = World::new();
@@ -300,6 +306,7 @@ async fn entra_clock_skew_is_noted() {
 }
 
 /// The token itself was fetched: the phase that failed is auth.
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn entra_token_rejected_by_redis_is_auth() {
     let world = World::new();
@@ -312,6 +319,7 @@ async fn entra_token_rejected_by_redis_is_auth() {
     assert_eq!(endpoint.requests().len(), 1, "a new token is not fetched anew");
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn entra_token_needs_tls_and_expected_address() {
     let world = World::new();
@@ -332,6 +340,7 @@ async fn entra_token_needs_tls_and_expected_address() {
     assert!(!plain.cli(&["ACL", "LOG"]).contains(OBJECT_ID));
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn entra_az_login_identity_succeeds() {
     let world = World::new();
@@ -371,6 +380,7 @@ async fn entra_az_login_identity_succeeds() {
 }
 
 /// `az` is a script around Python: when the probe ends, neither is left behind.
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn entra_hung_az_is_killed_with_children() {
     let world = World::new();
@@ -393,6 +403,7 @@ async fn entra_hung_az_is_killed_with_children() {
     }
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn entra_vm_uses_metadata_service() {
     let world = World::new();

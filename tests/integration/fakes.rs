@@ -30,6 +30,7 @@ fn output_of(command: &mut Command, missing: &str) -> Output {
     command.output().unwrap_or_else(|error| panic!("{missing} ({error})"))
 }
 
+#[cfg(feature = "system-tests")]
 #[test]
 fn bind_views_give_own_answers() {
     let server = Bind::start(PRIVATE.into(), PUBLIC.into());
@@ -61,6 +62,7 @@ fn bind_views_give_own_answers() {
     assert!(looping.contains("loop2.redis.cache.windows.net."), "{looping}");
 }
 
+#[cfg(feature = "system-tests")]
 #[test]
 fn bind_truncates_large_udp_answer() {
     let server = Bind::start(PRIVATE.into(), PUBLIC.into());
@@ -70,6 +72,7 @@ fn bind_truncates_large_udp_answer() {
     assert_eq!(over_tcp.lines().count(), bind::MANY);
 }
 
+#[cfg(feature = "system-tests")]
 #[test]
 fn fake_dns_answers_and_logs_queries() {
     let server = DnsServer::start(Zone::healthy(lab::HOST, PRIVATE).script());
@@ -98,6 +101,7 @@ fn fake_dns_answers_and_logs_queries() {
     assert_eq!(server.names_asked(RecordType::AAAA), [lab::HOST]);
 }
 
+#[cfg(feature = "system-tests")]
 #[test]
 fn fake_dns_misbehaves_as_configured() {
     let host = lab::HOST;
@@ -128,6 +132,7 @@ fn fake_dns_misbehaves_as_configured() {
     assert!(!dig(public.address(), &["+short", host]).contains("privatelink"));
 }
 
+#[cfg(feature = "system-tests")]
 #[test]
 fn fake_dns_truncates_and_counts() {
     let zone = zone::many_addresses(lab::HOST, 300);
@@ -150,6 +155,7 @@ fn fake_dns_truncates_and_counts() {
     assert!(TcpStream::connect(closed_port(IpAddr::V4(Ipv4Addr::LOCALHOST))).is_err());
 }
 
+#[cfg(feature = "system-tests")]
 #[test]
 fn fake_dns_delays_as_configured() {
     let delay = Duration::from_millis(300);
@@ -167,6 +173,7 @@ fn fake_dns_delays_as_configured() {
     assert!(began.elapsed() >= Duration::from_millis(150));
 }
 
+#[cfg(feature = "system-tests")]
 #[test]
 fn lab_has_two_subnets_and_redis() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lab-{}", std::process::id()));

@@ -1,5 +1,10 @@
-//! The integration tests: one program, so that they are linked once.
+//! The integration tests, in one program. The feature `system-tests` adds those that need root, packages, a network or
+//! the release build: `make test` installs the packages and runs all of them.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "clippy.toml knows tests and not their helpers")]
+#![cfg_attr(
+    not(feature = "system-tests"),
+    allow(dead_code, unused_imports, reason = "helpers of the tests that the feature adds")
+)]
 
 mod agent;
 mod architecture;
@@ -10,6 +15,7 @@ mod codes;
 mod command_line;
 mod config;
 mod connection;
+#[cfg(feature = "system-tests")]
 mod container;
 mod credentials;
 mod dependencies;
@@ -18,16 +24,21 @@ mod docs;
 mod entra;
 mod explain;
 mod fakes;
+#[cfg(feature = "system-tests")]
 mod faults;
 mod fuzz;
 mod hardening;
+#[cfg(feature = "system-tests")]
 mod helm;
 mod hostile;
 mod metrics;
+#[cfg(feature = "system-tests")]
 mod monitoring;
 mod on_demand;
 mod output;
+#[cfg(feature = "system-tests")]
 mod package;
+#[cfg(feature = "system-tests")]
 mod paths;
 mod phase_times;
 mod posture;

@@ -105,6 +105,7 @@ async fn silence(mut stream: TcpStream) {
 // Is authentication enforced?
 
 /// A `default` user without a password takes any password.
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn auth_check_finds_default_user() {
     let certificates = Certificates::new();
@@ -131,6 +132,7 @@ async fn auth_check_finds_default_user() {
     assert!(counts.contains("cmdstat_ping:calls=5,"), "one connection alone: {counts}");
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn auth_check_keyless_uses_one_connection() {
     let certificates = Certificates::new();
@@ -186,6 +188,7 @@ async fn auth_check_odd_reply_is_inconclusive() {
     assert_eq!((attempt.outcome, attempt.reply.as_deref()), (AttemptOutcome::RedisAnswered, Some("LOADING")));
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn posture_unreached_names_blocking_phase() {
     let phase = |record: Record| record.observation.phases.posture.expect("the phase was wanted").phase;
@@ -203,6 +206,7 @@ async fn posture_unreached_names_blocking_phase() {
 
 // Is the plain-text port closed?
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn plaintext_port_open_needs_redis_reply() {
     let certificates = Certificates::new();
@@ -237,6 +241,7 @@ async fn plaintext_port_open_needs_redis_reply() {
     assert!(!plain.cli(&["INFO", "commandstats"]).contains("cmdstat_auth"), "a credential went in plain text");
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn plaintext_target_has_no_plaintext_check() {
     let plain = Redis::plain(&["--requirepass", CANARY]);
@@ -248,6 +253,7 @@ async fn plaintext_target_has_no_plaintext_check() {
 
 // Is the public address closed?
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn public_access_open_needs_tls_and_redis() {
     let certificates = Certificates::new();
@@ -313,6 +319,7 @@ async fn public_access_tls_without_redis_is_closed() {
     }
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn posture_expected_open_does_not_fail() {
     let certificates = Certificates::new();

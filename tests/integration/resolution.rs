@@ -423,6 +423,7 @@ async fn dns_interrupt_keeps_partial_result() {
     assert!(observation.resolution.views[1].took_seconds.is_none_or(|took| took.0 < Duration::from_secs(2)));
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn dns_split_view_of_bind() {
     let public = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 20));

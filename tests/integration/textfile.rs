@@ -88,6 +88,7 @@ impl NodeExporter {
     }
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn textfile_is_served_by_node_exporter() {
     let directory = Directory::new("textfile");
@@ -143,6 +144,7 @@ async fn textfile_is_served_by_node_exporter() {
     assert!(!exporter.scrape().await.unwrap().contains("redpath_"));
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn textfile_full_disk_warns_once() {
     let directory = Directory::new("textfile-full");

@@ -189,6 +189,7 @@ async fn output(command: &mut Command) -> Output {
     tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").expect("redpath runs")
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn commands_print_no_secret() {
     let world = World::new("canary-commands");
@@ -224,6 +225,7 @@ async fn commands_print_no_secret() {
     assert!(seen > 100 && bytes > 500_000, "{seen} runs, {bytes} bytes");
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn log_and_textfile_have_no_secret() {
     let world = World::new("canary-logs");
@@ -272,6 +274,7 @@ async fn log_and_textfile_have_no_secret() {
     }
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn child_process_inherits_no_password() {
     let world = World::new("canary-az");

@@ -64,6 +64,7 @@ async fn and_its_log(mut agent: Agent, search: &super::Search) {
     search.clears("the log", log.join("\n").as_bytes());
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn pages_and_their_log_have_no_secret() {
     let world = World::new("canary-pages");
@@ -132,6 +133,7 @@ async fn pages_and_their_log_have_no_secret() {
     and_its_log(agent, &search).await;
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn tls_key_is_never_served_or_logged() {
     let world = World::new("canary-key");

@@ -12,6 +12,7 @@ const SECONDARY: &str = "canary-secondary-1";
 const ROTATED: &str = "canary-secondary-2";
 
 /// A changed file is used by the next probe.
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn both_keys_are_tested_and_reread() {
     let (certificates, directory) = (Certificates::new(), Directory::new("keys"));

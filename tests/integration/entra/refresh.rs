@@ -45,6 +45,7 @@ async fn all_is_quiet(agent: &Agent) {
     }
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn entra_token_is_refreshed_before_expiry() {
     let world = World::new();
@@ -69,6 +70,7 @@ async fn entra_token_is_refreshed_before_expiry() {
 }
 
 /// The old token is used until it expires.
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn entra_failed_refresh_warns_then_fails() {
     let world = World::new();
@@ -91,6 +93,7 @@ async fn entra_failed_refresh_warns_then_fails() {
     all_is_quiet(&agent).await;
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn entra_rejected_token_is_fetched_once() {
     let world = World::new();

@@ -129,6 +129,7 @@ fn metrics_documentation_has_each_once() {
     assert_eq!(documented, in_code);
 }
 
+#[cfg(feature = "system-tests")]
 #[test]
 fn metrics_promtool_has_no_objection() {
     let plan = plan("sessions");

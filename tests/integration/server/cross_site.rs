@@ -151,6 +151,7 @@ async fn site(addresses: &[String]) -> (SocketAddr, tokio::task::JoinHandle<()>)
     (address, served)
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn cross_site_real_browser_is_refused() {
     let done = Done::default();

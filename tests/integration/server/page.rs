@@ -50,6 +50,7 @@ fn held_to_its_server(browser: &Browser, server: &Server) {
     }
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn status_page_failures_first_in_words() {
     let records = vec![passing("carts"), record("sessions", "cache1.privatelink.redis.cache.windows.net")];
@@ -118,6 +119,7 @@ async fn status_page_failures_first_in_words() {
     held_to_its_server(&browser, &server);
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn status_page_refreshes_until_stopped() {
     let server = Setup::default().start().await;
@@ -139,6 +141,7 @@ async fn status_page_refreshes_until_stopped() {
     held_to_its_server(&browser, &server);
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn status_page_escapes_untrusted_text() {
     let mut hostile = record(HARM, HARM);
@@ -182,6 +185,7 @@ async fn status_page_escapes_untrusted_text() {
     held_to_its_server(&browser, &server);
 }
 
+#[cfg(feature = "system-tests")]
 #[tokio::test]
 async fn status_page_many_targets_stays_small() {
     let name = |at: usize| format!("cache-{at:03}-with-a-rather-long-name-for-a-narrow-screen");
