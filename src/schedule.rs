@@ -3,19 +3,23 @@
 //! It knows nothing of Redis, metrics or logs: [`Executor`] probes and stores the results. A missed run is
 //! skipped, never made up for, so that an overloaded or suspended machine does not resume with a burst.
 
+mod places;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::clock::Timestamp;
 use crate::config::TargetConfig;
+use crate::lock::lock;
 use crate::record::Record;
+use places::Places;
 
 /// Probes targets for the schedule, and stores the results.
 pub trait Executor: Send + Sync + 'static {
@@ -57,8 +61,7 @@ pub enum FailureKind {
 pub struct Schedule<E> {
     executor: Arc<E>,
     vantage: String,
-    permits: Arc<Semaphore>,
-    concurrent: usize,
+    places: Arc<Mutex<Places>>,
     stopping: watch::Sender<bool>,
     targets: BTreeMap<String, ScheduledTarget>,
 }
@@ -79,12 +82,10 @@ impl<E: Executor> Schedule<E> {
     /// A schedule without targets. `vantage` is this host's name, so that different hosts probe the same target
     /// at different moments; `concurrent` is the maximum number of concurrent probes.
     pub fn new(executor: Arc<E>, vantage: &str, concurrent: usize) -> Self {
-        let concurrent = concurrent.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             executor,
             vantage: vantage.to_owned(),
-            permits: Arc::new(Semaphore::new(concurrent)),
-            concurrent,
+            places: Arc::new(Mutex::new(Places::new(concurrent))),
             stopping: watch::Sender::new(false),
             targets: BTreeMap::new(),
         }
@@ -122,7 +123,7 @@ impl<E: Executor> Schedule<E> {
                 executor: Arc::clone(&self.executor),
                 target: Arc::clone(&target),
                 timing,
-                permits: Arc::clone(&self.permits),
+                places: Arc::clone(&self.places),
                 stopping: self.stopping.subscribe(),
             };
             self.targets.insert(name.clone(), ScheduledTarget { target, task: tokio::spawn(task.run()) });
@@ -133,22 +134,7 @@ impl<E: Executor> Schedule<E> {
 
     /// Changes the maximum number of concurrent probes. Running probes are not cancelled by a lower number.
     pub fn set_concurrent(&mut self, concurrent: usize) {
-        let concurrent = concurrent.clamp(1, Semaphore::MAX_PERMITS);
-        if concurrent > self.concurrent {
-            self.permits.add_permits(concurrent - self.concurrent);
-        } else {
-            let surplus = self.concurrent - concurrent;
-            let in_use = surplus - self.permits.forget_permits(surplus);
-            let permits = Arc::clone(&self.permits);
-            tokio::spawn(async move {
-                for _ in 0..in_use {
-                    if let Ok(permit) = permits.acquire().await {
-                        permit.forget();
-                    }
-                }
-            });
-        }
-        self.concurrent = concurrent;
+        lock(&self.places).resize(concurrent);
     }
 
     /// How many targets there are.
@@ -231,7 +217,7 @@ struct TargetTask<E> {
     executor: Arc<E>,
     target: Arc<TargetConfig>,
     timing: Timing,
-    permits: Arc<Semaphore>,
+    places: Arc<Mutex<Places>>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -242,6 +228,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(10);
 impl<E: Executor> TargetTask<E> {
     async fn run(mut self) {
         let mut due = self.timing.first();
+        let mut is_slow = false;
         loop {
             tokio::select! {
                 biased;
@@ -253,14 +240,18 @@ impl<E: Executor> TargetTask<E> {
             if due.elapsed() >= self.timing.period {
                 self.executor.on_lag(due.elapsed());
             } else {
-                let permit = tokio::select! {
+                let place = lock(&self.places).take(is_slow);
+                let place = tokio::select! {
                     biased;
                     _ = self.stopping.wait_for(|stopping| *stopping) => return,
-                    permit = self.permits.acquire() => permit,
+                    place = place => place,
                 };
                 self.executor.on_lag(due.elapsed());
+                let started = Instant::now();
                 self.run_once().await;
-                drop(permit);
+                // The phases of a silent target end a little before its timeout.
+                is_slow = started.elapsed() >= self.target.plan.timeout / 2;
+                drop(place);
             }
             due = self.timing.next(due, due.max(Instant::now()));
         }

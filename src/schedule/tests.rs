@@ -201,3 +201,30 @@ async fn drain_waits_for_running_and_starts_nothing() {
     assert_eq!((executor.all_starts(), schedule.is_empty()), (starts, true));
     assert_eq!((0..10).map(|number| executor.results(&format!("target{number}"))).sum::<usize>(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn silent_targets_do_not_delay_healthy_ones() {
+    let timeout = SECOND * 5;
+    let is_silent = |name: &str| name.starts_with("silent");
+    let executor =
+        FakeExecutor::new(move |name, _| Behavior::Finish(if is_silent(name) { timeout } else { TICK * 10 }));
+    let named = |kind: &str, count: usize| -> Vec<_> {
+        (0..count).map(|number| target(&format!("{kind}{number}"), PERIOD)).collect()
+    };
+    let mut all = named("silent", 900);
+    all.iter_mut().for_each(|target| target.plan.timeout = timeout);
+    let healthy = named("healthy", 100);
+    all.extend(healthy.clone());
+    let _schedule = started(&executor, 64, all);
+    // Until each has run once, nobody knows which are silent.
+    sleep(timeout * 1000 / 64 + PERIOD * 2).await;
+    let before: Vec<_> = healthy.iter().map(|target| executor.starts(&target.plan.target.name).len()).collect();
+    sleep(PERIOD * 20).await;
+    for (target, before) in healthy.iter().zip(before) {
+        let name = &target.plan.target.name;
+        let runs = executor.starts(name).len() - before;
+        assert!((19..=21).contains(&runs), "{name}: {runs} runs in 20 intervals");
+    }
+    let silent = executor.starts("silent0").len();
+    assert!(silent >= 3, "silent ones are still probed: {silent}");
+}
