@@ -3,6 +3,7 @@
 //! It connects the other modules; [`run`] lists the steps in order.
 
 mod config_watcher;
+mod descriptors;
 mod executor;
 mod on_demand;
 mod reload;
@@ -78,6 +79,8 @@ pub enum Shutdown {
 pub enum StartError {
     /// The configuration is invalid.
     Config(ConfigError),
+    /// The configuration needs more open files than allowed.
+    Descriptors(String),
     /// It cannot listen.
     Listen(SocketAddr, io::Error),
     /// The text file cannot be written.
@@ -90,6 +93,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
+            Self::Descriptors(error) => f.write_str(error),
             Self::Listen(address, error) => {
                 write!(f, "cannot listen on {address}: {error}; web.listen takes a free ADDRESS:PORT of this host")
             }
@@ -122,6 +126,8 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
     let mut signals = Signals::install().map_err(StartError::Signals)?;
     let mut file = ConfigFile::new(options.config);
     let config = file.load().map_err(StartError::Config)?;
+    let max_files = descriptors::raise_limit();
+    let config = descriptors::fit(config, max_files).map_err(StartError::Descriptors)?;
     // Before the first probe: without an exporter there is no use in probing.
     let exporter = BoundExporter::bind(options.exporter, config.web.listen).await?;
     let (listen, textfile) = exporter.location();
@@ -181,7 +187,7 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, listen, textfile, targets = agent.target_count(), "agent started");
 
-    let mut events = Events { exporter, reload_requests, file, new_record };
+    let mut events = Events { exporter, reload_requests, file, max_files, new_record };
     let first_signal = event_loop(&mut agent, &mut events, &mut signals, &mut systemd).await;
     ready.send_replace(false);
     systemd.stopping();
@@ -205,6 +211,7 @@ struct Events {
     exporter: JoinHandle<io::Result<()>>,
     reload_requests: mpsc::Receiver<ReloadReply>,
     file: ConfigFile,
+    max_files: u64,
     new_record: Arc<Notify>,
 }
 
@@ -248,6 +255,7 @@ async fn event_loop(
         };
         systemd.reloading();
         let loaded = events.file.load().map_err(|error| error.to_string());
+        let loaded = loaded.and_then(|config| descriptors::fit(config, events.max_files));
         let result = agent.reload(trigger, loaded).await;
         events.new_record.notify_one();
         systemd.ready(&agent.status());

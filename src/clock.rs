@@ -61,6 +61,17 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
+/// Checks the wall clock: before 1970, no certificate can be verified and no record dated.
+///
+/// # Errors
+/// One sentence.
+pub fn check(now: SystemTime) -> Result<(), &'static str> {
+    match now.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("the clock of this machine shows a time before 1970: set it, then try again"),
+    }
+}
+
 /// A moment on the wall clock, written as RFC 3339 in UTC with milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
 #[schemars(transparent)]
@@ -129,6 +140,13 @@ impl<'de> Deserialize<'de> for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clock_before_1970_is_refused() {
+        assert_eq!(check(SystemTime::now()), Ok(()));
+        let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        assert!(check(before).is_err_and(|why| why.contains("before 1970")));
+    }
 
     #[test]
     fn duration_display_is_short() {

@@ -1,9 +1,10 @@
-//! The program: read the command line, run the command, exit.
+//! The program: parse the command line, run the command, exit.
 
 use std::process;
+use std::time::SystemTime;
 
-use redpath::cli::ExitCode;
-use redpath::cli::{Cli, print_error};
+use redpath::cli::{Cli, ExitCode, print_error};
+use redpath::clock;
 use redpath::commands::{self, hardening};
 
 fn main() -> process::ExitCode {
@@ -12,6 +13,10 @@ fn main() -> process::ExitCode {
         Ok(cli) => cli,
         Err(exit_code) => return exit_code.into(),
     };
+    if let Err(why) = clock::check(SystemTime::now()) {
+        print_error(why);
+        return ExitCode::Unknown.into();
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -20,7 +25,7 @@ fn main() -> process::ExitCode {
         }
     };
     let exit_code = runtime.block_on(commands::run(cli));
-    // The C library's resolver cannot be interrupted: its thread is left behind, not waited for.
+    // A call of the C library's resolver cannot be cancelled: its thread is not waited for.
     runtime.shutdown_background();
     exit_code.into()
 }

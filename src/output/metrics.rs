@@ -31,6 +31,7 @@ use crate::plan::Plan;
 use crate::record::Record;
 use crate::vantage::Vantage;
 
+pub use self::agent::HttpCounts;
 pub use self::format::ExpositionFormat;
 
 /// The metrics of a process. All of it may be called from many tasks at once. The counters and gauges of a
@@ -47,12 +48,14 @@ struct AgentState {
     lag: Lag,
     reload_successful: Option<bool>,
     reloaded_at: Option<Timestamp>,
+    http: Option<HttpCounts>,
 }
 
 impl Metrics {
     /// Metrics without a target yet. The settings hold for as long as the metrics live.
     pub fn new(settings: &MetricsSettings, vantage: &Vantage) -> Self {
-        let agent = AgentState { lag: Lag::new(Instant::now()), reload_successful: None, reloaded_at: None };
+        let agent =
+            AgentState { lag: Lag::new(Instant::now()), reload_successful: None, reloaded_at: None, http: None };
         Self {
             settings: Arc::new(settings.clone()),
             vantage: agent::vantage_labels(vantage),
@@ -99,6 +102,11 @@ impl Metrics {
     /// The format of the page that an `Accept` header prefers.
     pub fn negotiate(&self, accept: Option<&str>) -> ExpositionFormat {
         ExpositionFormat::negotiate(accept, self.settings.native_histograms)
+    }
+
+    /// Sets the connections of the HTTP server.
+    pub fn http(&self, counts: HttpCounts) {
+        lock(&self.agent).http = Some(counts);
     }
 
     /// The whole page.
@@ -148,6 +156,7 @@ impl Metrics {
             vantage: Arc::clone(&self.vantage),
             schedule_lag: Some(agent.lag.worst(Instant::now())),
             reload_successful: agent.reload_successful,
+            http: agent.http,
             reloaded_at: agent.reloaded_at,
             process,
         }

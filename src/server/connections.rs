@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::limits::Limits;
 use crate::lock::lock;
+use crate::output::metrics::HttpCounts;
 
 /// The open connections of a server.
 pub(super) struct Connections {
@@ -105,10 +106,9 @@ impl Connections {
     }
 
     /// How many connections are open, and how many connections and responses were refused.
-    #[cfg(test)]
-    pub(super) fn counts(&self) -> (usize, u64) {
+    pub(super) fn counts(&self) -> HttpCounts {
         let open = lock(&self.open);
-        (open.connections.len(), open.refused)
+        HttpCounts { connections: open.connections.len(), refused: open.refused }
     }
 }
 
@@ -260,6 +260,11 @@ mod tests {
         IpAddr::from([10, 0, 0, number])
     }
 
+    fn counts(registry: &Connections) -> (usize, u64) {
+        let HttpCounts { connections, refused } = registry.counts();
+        (connections, refused)
+    }
+
     async fn is_closed(connection: &Connection) -> bool {
         timeout(Duration::ZERO, connection.must_close()).await.is_ok()
     }
@@ -278,9 +283,9 @@ mod tests {
         for still_open in [&open[0], &open[2], &open[3], &new] {
             assert!(!is_closed(still_open).await);
         }
-        assert_eq!(registry.counts(), (4, 0));
+        assert_eq!(counts(&registry), (4, 0));
         drop(open);
-        assert_eq!(registry.counts(), (1, 0));
+        assert_eq!(counts(&registry), (1, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -307,7 +312,7 @@ mod tests {
         let extra: Vec<_> = (0..3).map(|number| registry.add(peer(number + 9))).collect();
         assert!(extra.iter().all(|connection| connection.health_only));
         assert!(is_closed(&extra[0]).await && !is_closed(&extra[1]).await, "the oldest makes room for the newest");
-        assert_eq!(registry.counts(), (6, 3));
+        assert_eq!(counts(&registry), (6, 3));
         assert_eq!(log.lines().len(), 1, "one warning a minute: {:?}", log.lines());
         advance(SECOND * 61).await;
         assert!(is_closed(&extra[1]).await, "it was idle for too long");

@@ -252,7 +252,7 @@ mod tests {
             held.push(single(20 * MIB).await.expect("each counts as a quarter"));
         }
         assert!(single(MIB).await.is_err() && single(small.len()).await.is_ok());
-        assert_eq!(connections.counts().1, 1);
+        assert_eq!(connections.counts().refused, 1);
         held.pop();
         assert!(single(MIB).await.is_ok());
     }

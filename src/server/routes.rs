@@ -261,7 +261,10 @@ fn with_style(mut page: Response) -> Response {
 async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     let format = app.backend.metrics.negotiate(accept);
-    let render = || app.backend.metrics.encode(format);
+    let render = || {
+        app.backend.metrics.http(app.connections.counts());
+        app.backend.metrics.encode(format)
+    };
     let mut response = app.shared(SharedPage::Metrics(format), &headers, render).await;
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     response

@@ -95,7 +95,7 @@ const LAYERS: &[Layer] = &[
         ],
     },
     // The roots: they declare the modules, and start the commands.
-    Layer { name: "root", modules: &["lib", "main"], imports: &["command line", "commands"] },
+    Layer { name: "root", modules: &["lib", "main"], imports: &["vocabulary", "command line", "commands"] },
 ];
 
 #[test]

@@ -10,6 +10,15 @@ use crate::clock::Timestamp;
 use crate::record::Tool;
 use crate::vantage::Vantage;
 
+/// The connections of the HTTP server.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpCounts {
+    /// How many are open.
+    pub connections: usize,
+    /// How many connections and responses were refused at a limit.
+    pub refused: u64,
+}
+
 /// The state of the agent at one moment; what a page does not show is absent.
 #[derive(Debug, Default)]
 pub(crate) struct Agent {
@@ -17,6 +26,7 @@ pub(crate) struct Agent {
     pub(crate) schedule_lag: Option<Duration>,
     pub(crate) reload_successful: Option<bool>,
     pub(crate) reloaded_at: Option<Timestamp>,
+    pub(crate) http: Option<HttpCounts>,
     pub(crate) process: Option<Process>,
 }
 
@@ -31,6 +41,14 @@ impl Agent {
 
     pub(crate) fn reload_time(&self) -> Vec<Sample<'_>> {
         self.reloaded_at.map(|at| Sample::new(at.unix_seconds())).into_iter().collect()
+    }
+
+    pub(crate) fn http_connections(&self) -> Vec<Sample<'_>> {
+        self.http.map(|http| Sample::new(http.connections as f64)).into_iter().collect()
+    }
+
+    pub(crate) fn http_refused(&self) -> Vec<Sample<'_>> {
+        self.http.map(|http| Sample::new(http.refused as f64)).into_iter().collect()
     }
 
     pub(crate) fn build_info(&self) -> Vec<Sample<'_>> {

@@ -174,6 +174,12 @@ families! {
     RELOAD_TIME Gauge "redpath_config_last_reload_success_timestamp_seconds" []
         Agent(Agent::reload_time)
         "When the configuration in force was read.";
+    HTTP_CONNECTIONS Gauge "redpath_http_connections" []
+        Agent(Agent::http_connections)
+        "The open connections of the HTTP server.";
+    HTTP_REFUSED Counter "redpath_http_refused_total" []
+        Agent(Agent::http_refused)
+        "The connections and responses that the HTTP server refused at one of its limits.";
     BUILD_INFO Gauge "redpath_build_info" ["version" "os" "arch"]
         Agent(Agent::build_info)
         "The version of redpath and what it was built for, as labels.";

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redpath::clock::Timestamp;
-use redpath::output::metrics::ExpositionFormat;
 use redpath::output::metrics::family::{ALL, Family, ON_DEMAND};
+use redpath::output::metrics::{ExpositionFormat, HttpCounts};
 use redpath::output::prometheus::{blackbox_exposition, exposition_of};
 
 use super::super::output::assert_fixture;
@@ -25,6 +25,7 @@ fn page() -> redpath::output::metrics::Metrics {
     let metrics = metrics_for(&plans);
     metrics.reload(true, Timestamp::from_unix(1_795_305_500).expect("a time"));
     metrics.schedule_lag(Duration::from_millis(250));
+    metrics.http(HttpCounts { connections: 3, refused: 1 });
     metrics.observe(&Arc::new(closed_outside(healthy(&plans[0], 0))));
     metrics.observe(&Arc::new(silent(&plans[1], 5)));
     metrics.observe(&Arc::new(unlinked(&plans[1], 20)));
