@@ -239,6 +239,9 @@ pub struct CheckArgs {
     /// Whether the text is coloured
     #[arg(long, value_enum, value_name = "WHEN", default_value_t, help_heading = WRITTEN)]
     pub color: ColorChoice,
+    /// Print everything that was seen, also where all is well
+    #[arg(long, short, help_heading = WRITTEN)]
+    pub verbose: bool,
 }
 
 const EXPECTED: &str = "What is expected";
@@ -309,6 +312,9 @@ pub struct ExplainArgs {
     /// Whether the text is coloured
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub color: ColorChoice,
+    /// Print everything that was seen, also where all is well
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// `redpath agent`.

@@ -5,6 +5,7 @@
 //! chain, the class of the address and the comparison of the views decide it.
 
 pub mod code;
+pub mod command;
 
 mod az;
 mod cluster;
@@ -26,6 +27,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::address::AddressClass;
 use crate::clock::Timestamp;
 use crate::expectation::Expectation;
 use crate::observation::Observation;
@@ -34,6 +36,7 @@ use crate::printable::{is_printable, printable};
 use crate::target::Target;
 
 pub use code::Code;
+pub use command::{Command, CommandKind};
 use suppression::suppress_consequences;
 
 /// The findings and the verdict.
@@ -61,7 +64,7 @@ pub struct Finding {
     /// What to do next; empty for a remark that asks for nothing.
     pub hint: String,
     /// Commands that decide or mend it, ready to paste; `<…>` marks what only the operator knows.
-    pub commands: Vec<String>,
+    pub commands: Vec<Command>,
 }
 
 /// How bad a finding is.
@@ -205,6 +208,7 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
     suppress_consequences(&case, &mut findings);
     az::apply_az_facts(&case, &mut findings);
     findings.extend(posture::public_address_finding(&case));
+    withhold_closing_commands(&case, &mut findings);
     // That DNS has not moved is what a pre-check warns of first.
     findings.sort_by_key(|finding| (finding.severity, finding.phase, not_moved != Some(finding.code), finding.code));
     for finding in &mut findings {
@@ -275,7 +279,7 @@ impl Finding {
     }
 
     fn commands(mut self, commands: impl IntoIterator<Item = String>) -> Self {
-        self.commands.extend(commands);
+        self.commands.extend(commands.into_iter().map(Command::from));
         self
     }
 
@@ -289,7 +293,7 @@ impl Finding {
         for text in [&mut self.summary, &mut self.detail, &mut self.hint] {
             *text = printable(text).into_owned();
         }
-        self.commands.retain(|command| is_printable(command));
+        self.commands.retain(|command| is_printable(&command.command));
     }
 }
 
@@ -325,6 +329,21 @@ fn connection_findings(case: &Context<'_>) -> Vec<Finding> {
     findings.extend(posture::server_findings(case));
     findings.extend(latency::diagnose(case));
     findings
+}
+
+/// A command that closes the public path is offered only where this vantage does not use that path and
+/// would pass otherwise.
+fn withhold_closing_commands(case: &Context<'_>, findings: &mut [Finding]) {
+    let about_public_access = |code| matches!(code, Code::PublicAccessOpen | Code::PublicNetworkAccessEnabled);
+    let passes_otherwise =
+        findings.iter().all(|finding| finding.severity == Severity::Info || about_public_access(finding.code));
+    let connection = case.observation.connection.as_ref();
+    let uses_public = connection.is_some_and(|connection| connection.class == AddressClass::Public);
+    if uses_public || !passes_otherwise || !reached_redis(case) {
+        for finding in findings {
+            finding.commands.retain(|command| !command.closes_public_access());
+        }
+    }
 }
 
 fn verdict(case: &Context<'_>, findings: &[Finding]) -> Verdict {

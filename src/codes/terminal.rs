@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn code_page_wraps_prose_not_commands() {
-        let style = Style { color: false, width: 60, unicode: false };
+        let style = Style { color: false, width: 60, unicode: false, verbose: false };
         for code in Code::ALL {
             let page = markdown(*code);
             let commands: Vec<String> = blocks(&page)

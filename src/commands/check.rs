@@ -12,10 +12,11 @@ use tokio::task::JoinSet;
 
 use self::progress::Progress;
 use super::{terminal, write_out};
-use crate::cli::{CheckArgs, ColorChoice, ExitCode, OutputFormat, plans, print_error};
+use crate::cli::{CheckArgs, ExitCode, OutputFormat, plans, print_error};
 use crate::clock::Timestamp;
 use crate::observation::Observation;
-use crate::output::{json, markdown, prometheus, text};
+use crate::output::text::{self, Style};
+use crate::output::{json, markdown, prometheus};
 use crate::pipeline;
 use crate::plan::{MAX_CONCURRENT_PROBES, Plan};
 use crate::probe::Prober;
@@ -47,7 +48,7 @@ pub async fn run(args: CheckArgs) -> ExitCode {
         Ok(()) if args.output == OutputFormat::Ndjson => Ok(()), // line by line already
         Ok(()) => {
             let report = Report::new(vantage, Timestamp::now(), probed.records);
-            rendered(&report, args.output, args.color).and_then(|text| write_out(text.as_bytes()))
+            rendered(&report, args.output, Style { verbose: args.verbose, ..terminal::style(args.color) }).and_then(|text| write_out(text.as_bytes()))
         }
         Err(error) => Err(error),
     };
@@ -61,9 +62,9 @@ pub async fn run(args: CheckArgs) -> ExitCode {
 }
 
 /// A report in one of the formats.
-pub(super) fn rendered(report: &Report, format: OutputFormat, color: ColorChoice) -> io::Result<String> {
+pub(super) fn rendered(report: &Report, format: OutputFormat, style: Style) -> io::Result<String> {
     match format {
-        OutputFormat::Text => Ok(text::render(report, &terminal::style(color))),
+        OutputFormat::Text => Ok(text::render(report, &style)),
         OutputFormat::Json => json::report(report).map_err(io::Error::from),
         OutputFormat::Ndjson => {
             report.records.iter().map(|record| json::line(record).map_err(io::Error::from)).collect()

@@ -38,6 +38,7 @@ fn decided(
     Style {
         color,
         width: columns.unwrap_or(WIDTH).clamp(NARROWEST, WIDTH),
+        verbose: false,
         unicode: locale.contains("utf-8") || locale.contains("utf8"),
     }
 }

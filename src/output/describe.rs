@@ -10,7 +10,7 @@ use crate::observation::cluster::{ClusterFacts, ClusterNode, NodeRole, NodeState
 use crate::observation::dns::{RepeatGroup, Resolution, ResolvedAddress, View, ViewKind, ViewOutcome};
 use crate::observation::redis::{PingFacts, PingReply};
 use crate::observation::tls::{CertificateFacts, TlsFacts};
-use crate::observation::{Connection, ConnectionPhases, Phase, PhaseName, Phases, SkipReason, StoppedBy};
+use crate::observation::{Connection, ConnectionPhases, Phase, PhaseName, Phases, SkipReason, StoppedBy, Usability};
 use crate::record::Record;
 use crate::target::Target;
 
@@ -30,6 +30,54 @@ pub(crate) fn status(status: Status) -> &'static str {
 pub(crate) fn target(target: &Target) -> String {
     let place = format!("{}:{}", target.host, target.port);
     if target.name == target.host.as_str() { place } else { format!("{} ({place})", target.name) }
+}
+
+/// Where the target's connection went and whether it works: `20.50.1.10 public, works`.
+pub(crate) fn destination(record: &Record) -> String {
+    let address = match &record.observation.connection {
+        Some(connection) => format!("{} {}", connection.address.ip(), connection.class),
+        None => "no address".to_owned(),
+    };
+    match usability(record) {
+        Some(usability) => format!("{address}, {usability}"),
+        None => address,
+    }
+}
+
+/// Whether the cache could be used; `None` where that is unknown.
+pub(crate) fn usability(record: &Record) -> Option<&'static str> {
+    match record.usable.value {
+        Usability::Yes => Some("works"),
+        Usability::No => Some("does not work"),
+        Usability::Unknown => None,
+    }
+}
+
+/// How a view's answer compares with the expectation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AnswerMark {
+    /// Every address meets it.
+    Right,
+    /// An address does not meet it.
+    Wrong,
+    /// A public resolver rightly gives the public address, so its answer is compared with nothing.
+    PublicResolver,
+    /// It gave no address.
+    NoAddress,
+}
+
+/// How the answer of `view` compares with what is expected of the target.
+pub(crate) fn answer_mark(record: &Record, view: &View) -> AnswerMark {
+    let tries = view.tries.iter().flat_map(|tries| &tries.addresses).map(|address| address.ip);
+    if view.addresses.is_empty() {
+        AnswerMark::NoAddress
+    } else if view.ips().chain(tries).all(|ip| record.expectation.allows(ip)) {
+        AnswerMark::Right
+    } else if view.is_public_resolver(&record.expectation.private_ranges) {
+        AnswerMark::PublicResolver
+    } else {
+        AnswerMark::Wrong
+    }
 }
 
 /// `3 targets: 1 pass, 2 fail`.
@@ -228,6 +276,34 @@ pub(crate) fn phase_list(phases: &ConnectionPhases) -> String {
         }
     }
     if words.is_empty() { "not reached".into() } else { words.join(", ") }
+}
+
+/// The probe's phases in a row, without those that were skipped: `resolve 940 µs, ping 40.2 ms (NOAUTH)`. Phases
+/// that share one reason for not being reached stand together.
+pub(crate) fn phase_row(record: &Record) -> String {
+    let phases = &record.observation.phases;
+    let mut parts: Vec<String> = Vec::new();
+    let mut last_outcome = String::new();
+    for phase in shown_phases(phases) {
+        let state = phase_state(phases, phase);
+        if matches!(state, PhaseState::Skipped(_)) {
+            continue;
+        }
+        let outcome = state.outcome();
+        let note = phase_note(phase, record.observation.connection.as_ref());
+        match (state.took(), note) {
+            (Some(took), Some(note)) => parts.push(format!("{phase} {took} ({note})")),
+            (Some(took), None) => parts.push(format!("{phase} {took}")),
+            (None, _) if outcome == last_outcome => {
+                if let Some(part) = parts.last_mut() {
+                    *part = part.replacen(&format!(" {outcome}"), &format!(" and {phase} {outcome}"), 1);
+                }
+            }
+            (None, _) => parts.push(format!("{phase} {outcome}")),
+        }
+        last_outcome = outcome;
+    }
+    parts.join(", ")
 }
 
 /// The view's name, with its server where the name does not say it.

@@ -1,8 +1,8 @@
 //! Markdown, fit for pasting into a change record or a pull request.
 
-use super::describe::{self, Agreement};
+use super::describe::{self, Agreement, AnswerMark};
 use super::text::{Style, chain_lines};
-use crate::diagnosis::{Finding, Severity};
+use crate::diagnosis::{CommandKind, Finding, Severity};
 use crate::printable::printable;
 use crate::record::{Record, Report};
 
@@ -15,10 +15,28 @@ pub fn render(report: &Report) -> String {
     }
     let tool = &report.tool;
     out.push_str(&format!(", at {}, by {} {}.\n", report.generated_at, escaped(&tool.name), escaped(&tool.version)));
+    table(&mut out, &report.records);
     for record in &report.records {
         section(&mut out, record);
     }
     out
+}
+
+/// A row per target, so that the result is read before the evidence.
+fn table(out: &mut String, records: &[Record]) {
+    if records.is_empty() {
+        return;
+    }
+    out.push_str("\n| Verdict | Target | Connection | Cause |\n|---|---|---|---|\n");
+    for record in records {
+        out.push_str(&format!(
+            "| {} | {} | {} | {} |\n",
+            describe::status(record.verdict.status),
+            code_in_table(&describe::target(&record.target)),
+            escaped(&describe::destination(record)),
+            code(record.verdict.cause.as_str())
+        ));
+    }
 }
 
 fn section(out: &mut String, record: &Record) {
@@ -37,7 +55,7 @@ fn section(out: &mut String, record: &Record) {
     for finding in record.findings.iter().filter(|finding| finding.severity != Severity::Info) {
         describe(out, finding);
     }
-    let plain = Style { color: false, width: 100, unicode: true };
+    let plain = Style { color: false, width: 100, unicode: true, verbose: false };
     let path = chain_lines(record, &plain);
     if !path.is_empty() {
         out.push('\n');
@@ -51,6 +69,7 @@ fn section(out: &mut String, record: &Record) {
         let agreement = match describe::agreement(resolution, view) {
             Agreement::InUse => "in use",
             Agreement::Agrees => "agrees",
+            Agreement::Differs if describe::answer_mark(record, view) == AnswerMark::PublicResolver => "public resolver",
             Agreement::Differs => "**differs**",
             Agreement::Unknown => "",
         };
@@ -100,15 +119,18 @@ fn section(out: &mut String, record: &Record) {
 fn describe(out: &mut String, finding: &Finding) {
     let (severity, name) = (finding.severity.as_str(), code(finding.code.as_str()));
     out.push_str(&format!("\n**{severity}** {name}: {}\n", escaped(&finding.summary)));
-    for paragraph in [&finding.detail, &finding.hint] {
+    for paragraph in [&finding.hint, &finding.detail] {
         if !paragraph.is_empty() {
             out.push_str(&format!("\n{}\n", escaped(paragraph)));
         }
     }
-    if !finding.commands.is_empty() {
-        let commands: Vec<_> = finding.commands.iter().map(|command| printable(command)).collect();
-        out.push('\n');
-        fenced(out, "sh", &commands.join("\n"));
+    for (kind, label) in [(CommandKind::Look, "To look (reads only):"), (CommandKind::Fix, "To fix (changes something):")] {
+        let commands: Vec<_> = finding.commands.iter().filter(|command| command.kind == kind).collect();
+        if !commands.is_empty() {
+            out.push_str(&format!("\n{label}\n\n"));
+            let lines: Vec<_> = commands.iter().map(|command| printable(&command.command)).collect();
+            fenced(out, "sh", &lines.join("\n"));
+        }
     }
 }
 

@@ -1,15 +1,15 @@
-//! Text for people: what an SRE reads at a glance, at three in the morning, on 80 to 100 columns.
+//! Text for terminals of 60 to 100 columns.
 //!
-//! Colour and box characters adorn it and never carry the meaning.
+//! The meaning never depends on colour or box characters.
 
 mod path;
 mod style;
 
 use ipnet::IpNet;
 
-use super::describe::{self, Agreement, PhaseState};
-use crate::diagnosis::{Finding, Severity, Status};
-use crate::observation::{ClusterFacts, Connection, PhaseName, PhaseOutcome};
+use super::describe::{self, Agreement, AnswerMark, PhaseState};
+use crate::diagnosis::{Code, CommandKind, Finding, Severity, Status};
+use crate::observation::{ClusterFacts, Connection, PhaseName, PhaseOutcome, TlsFacts};
 use crate::record::{Record, Report};
 
 pub(crate) use path::chain_lines;
@@ -20,25 +20,45 @@ pub(crate) use style::{Paint, wrap};
 const LABEL: usize = 8;
 const MARGIN: usize = 2 + LABEL;
 
-/// The report. A target alone is shown in full; beside others, a healthy one is three lines.
+/// The report. A healthy target is three lines unless everything is wanted; of the others, what is wrong and
+/// what to do come before the evidence.
 pub fn render(report: &Report, style: &Style) -> String {
     let mut page = Page { out: String::new(), style };
     let several = report.records.len() > 1;
+    let mut shown: Vec<&Record> = Vec::new();
     for (at, record) in report.records.iter().enumerate() {
         if at > 0 {
             page.out.push('\n');
         }
         page.header(record);
-        if several && record.verdict.status == Status::Pass {
-            page.in_brief(record);
-        } else {
-            page.in_full(record);
+        let same = shown.iter().find(|earlier| has_same_findings(earlier, record));
+        match same {
+            _ if style.verbose => page.in_full(record),
+            _ if record.verdict.status == Status::Pass => page.in_brief(record),
+            Some(earlier) => {
+                let target = style.clean(&describe::target(&earlier.target));
+                page.block("same", vec![format!("as {target} above")]);
+            }
+            None => {
+                page.in_full(record);
+                shown.push(record);
+            }
         }
     }
     if several {
         page.closing(&report.records);
     }
     page.out
+}
+
+/// Whether both targets have the same errors and warnings, apart from their names.
+fn has_same_findings(a: &Record, b: &Record) -> bool {
+    let findings = |record: &Record| -> Vec<(Code, String)> {
+        let host = record.target.host.as_str();
+        let relevant = record.findings.iter().filter(|finding| finding.severity != Severity::Info);
+        relevant.map(|finding| (finding.code, finding.summary.replace(host, ""))).collect()
+    };
+    !a.findings.is_empty() && a.verdict == b.verdict && findings(a) == findings(b)
 }
 
 /// A range as people write it: a single address without its `/32`.
@@ -59,10 +79,26 @@ impl Page<'_> {
             Status::Warn | Status::Unknown => Paint::Warning,
             Status::Fail => Paint::Bad,
         };
-        let word = self.style.paint(paint, &format!("{:<4}", describe::status(status)));
-        let target = self.style.paint(Paint::Strong, &self.style.clean(&describe::target(&record.target)));
-        let cause = self.style.paint(paint, record.verdict.cause.as_str());
-        self.out.push_str(&format!("{word}  {target}  {cause}\n"));
+        let word = format!("{:<4}", describe::status(status));
+        let target = self.style.clean(&describe::target(&record.target));
+        let arrow = if self.style.unicode { "→" } else { "->" };
+        let destination = format!("{arrow} {}", self.style.clean(&describe::destination(record)));
+        let cause = record.verdict.cause.as_str();
+        let length = [&word, &target, &destination, cause].iter().map(|part| part.chars().count()).sum::<usize>() + 5;
+        // One line, or two where the terminal is narrow.
+        let separator = if length <= self.style.width { " ".to_owned() } else { format!("\n{:6}", "") };
+        let address_paint = match record.observation.connection.as_ref() {
+            Some(connection) if record.expectation.allows(connection.address.ip()) => Paint::Good,
+            Some(_) => Paint::Bad,
+            None => Paint::Warning,
+        };
+        self.out.push_str(&format!(
+            "{}  {}{separator}{}  {}\n",
+            self.style.paint(paint, &word),
+            self.style.paint(Paint::Strong, &target),
+            self.style.paint(address_paint, &destination),
+            self.style.paint(paint, cause)
+        ));
         self.block(
             "mode",
             describe::precheck(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect(),
@@ -91,6 +127,9 @@ impl Page<'_> {
     }
 
     fn in_full(&mut self, record: &Record) {
+        for finding in record.findings.iter().filter(|finding| finding.severity != Severity::Info) {
+            self.finding(finding);
+        }
         self.out.push('\n');
         self.block("path", chain_lines(record, self.style));
         self.block("views", self.views(record));
@@ -99,7 +138,8 @@ impl Page<'_> {
         }
         self.block("phases", self.phases(record));
         let connection = record.observation.connection.as_ref();
-        if let Some(facts) = connection.and_then(|connection| connection.tls.as_ref())
+        let is_shown = |facts: &&TlsFacts| self.style.verbose || !facts.verified;
+        if let Some(facts) = connection.and_then(|connection| connection.tls.as_ref()).filter(is_shown)
             && let Some(tls) = describe::tls(facts, record.started_at)
         {
             self.block("tls", wrap(&tls, self.room(), self.style));
@@ -110,8 +150,12 @@ impl Page<'_> {
         let posture: Vec<_> =
             describe::posture(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect();
         self.block("posture", posture);
-        for finding in &record.findings {
-            self.finding(finding);
+        // That authentication is enforced is what every healthy probe finds.
+        let is_shown = |finding: &&Finding| self.style.verbose || finding.code != Code::AuthEnforced;
+        let notes = record.findings.iter().filter(|finding| finding.severity == Severity::Info).filter(is_shown);
+        for finding in notes {
+            let summary = wrap(&format!("{}: {}", finding.code, finding.summary), self.room(), self.style);
+            self.block_painted("note", Paint::Dim, summary);
         }
     }
 
@@ -119,30 +163,38 @@ impl Page<'_> {
         let resolution = &record.observation.resolution;
         let names: Vec<_> = resolution.views.iter().map(|view| self.style.clean(&describe::view_name(view))).collect();
         let name_width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        // A long reason goes on below; the times and marks stay in their columns.
-        let room = self.room().saturating_sub(name_width + 22).max(24);
+        // The times and notes have columns of their own, and no place on a narrow terminal.
+        let is_wide = self.style.width >= 80;
+        let columns = if is_wide { 25 } else { 14 };
+        let room = self.room().saturating_sub(name_width + columns).max(16);
         let answers: Vec<_> =
             resolution.views.iter().map(|view| wrap(&describe::view_answer(view), room, self.style)).collect();
         let answer_width = answers.iter().flatten().map(|line| line.chars().count()).max().unwrap_or(0).min(room);
         let mut lines = Vec::new();
         for ((view, name), answer) in resolution.views.iter().zip(names).zip(answers) {
-            let (paint, mark) = match describe::agreement(resolution, view) {
-                Agreement::InUse => (Paint::Dim, if self.style.unicode { "◂ in use" } else { "<- in use" }),
-                Agreement::Differs => (Paint::Bad, if self.style.unicode { "≠ differs" } else { "!= differs" }),
-                Agreement::Agrees | Agreement::Unknown => (Paint::Dim, ""),
+            let (paint, mark, public) = match describe::answer_mark(record, view) {
+                AnswerMark::Right => (Paint::Good, self.style.clean("✓"), ""),
+                AnswerMark::Wrong => (Paint::Bad, self.style.clean("✗"), ""),
+                AnswerMark::PublicResolver => (Paint::Dim, String::new(), "public resolver"),
+                AnswerMark::NoAddress => (Paint::Warning, String::new(), ""),
             };
-            let mut ips =
-                view.ips().chain(view.tries.iter().flat_map(|tries| &tries.addresses).map(|address| address.ip));
-            let met = !view.addresses.is_empty() && ips.all(|ip| record.expectation.allows(ip));
-            let answer_paint = if met { Paint::Good } else { Paint::Warning };
-            let took = view.took_seconds.map(|took| self.style.clean(&took.to_string())).unwrap_or_default();
+            let note = match describe::agreement(resolution, view) {
+                Agreement::InUse if self.style.unicode => "◂ in use",
+                Agreement::InUse => "<- in use",
+                Agreement::Agrees | Agreement::Differs | Agreement::Unknown => public,
+            };
+            let took = view.took_seconds.filter(|_| is_wide).map(|took| self.style.clean(&took.to_string()));
+            let took = took.unwrap_or_default();
             for (at, part) in answer.iter().enumerate() {
-                let (name, took, mark) = if at == 0 { (name.as_str(), took.as_str(), mark) } else { ("", "", "") };
+                let first = at == 0;
+                let (name, mark) = if first { (name.as_str(), mark.as_str()) } else { ("", "") };
+                let (took, note) = if first { (took.as_str(), note) } else { ("", "") };
                 // Padded only where something follows: spaces at the end of a colour cannot be trimmed.
-                let width = if took.is_empty() && mark.is_empty() { 0 } else { answer_width };
-                let part = self.style.paint(answer_paint, &format!("{part:<width$}"));
-                let mark = self.style.paint(paint, mark);
-                lines.push(format!("{name:<name_width$}  {part}  {took:>7}  {mark}").trim_end().to_owned());
+                let width = if took.is_empty() && note.is_empty() { 0 } else { answer_width };
+                let part = self.style.paint(paint, &format!("{mark:<2} {part:<width$}"));
+                let note = self.style.paint(Paint::Dim, note);
+                let took = if is_wide { format!("  {took:>7}") } else { String::new() };
+                lines.push(format!("{name:<name_width$}  {part}{took}  {note}").trim_end().to_owned());
             }
         }
         lines
@@ -166,7 +218,12 @@ impl Page<'_> {
         if !expectation.allows(connection.address.ip()) {
             let endpoints: Vec<_> = expectation.endpoints.iter().map(range).collect();
             let expected = [vec![expectation.path.to_string()], endpoints].concat().join(" ");
-            line.push_str(&self.style.paint(Paint::Bad, &format!("  (expected: {expected})")));
+            let expected = self.style.paint(Paint::Bad, &format!("(expected: {expected})"));
+            if self.style.width < 80 {
+                lines.push(std::mem::replace(&mut line, expected));
+            } else {
+                line.push_str(&format!("  {expected}"));
+            }
         }
         lines.push(line);
         for other in &record.observation.other_connections {
@@ -181,8 +238,11 @@ impl Page<'_> {
     fn phases(&self, record: &Record) -> Vec<String> {
         const BAR: usize = 28;
         let phases = &record.observation.phases;
-        let told = describe::shown_phases(phases);
-        let states: Vec<_> = told.iter().map(|phase| (*phase, describe::phase_state(phases, *phase))).collect();
+        let shown = describe::shown_phases(phases);
+        if !self.style.verbose && !shown.iter().any(|phase| phases.get(*phase).outcome == PhaseOutcome::Failed) {
+            return wrap(&describe::phase_row(record), self.room(), self.style);
+        }
+        let states: Vec<_> = shown.iter().map(|phase| (*phase, describe::phase_state(phases, *phase))).collect();
         let total: f64 = states.iter().filter_map(|(_, state)| state.took()).map(|took| took.as_f64()).sum();
         let column = |seconds: f64| -> usize {
             // Never beyond BAR, so the cast loses nothing; 0.0 / 0.0 becomes 0.
@@ -190,7 +250,7 @@ impl Page<'_> {
             let column = (seconds / total * BAR as f64).round() as usize;
             column.min(BAR)
         };
-        let shared = shared_reason(record, &told);
+        let shared = shared_reason(record, &shown);
         let reached = shared.as_ref().map_or(states.len(), |(first, _)| *first);
         let mut lines = Vec::new();
         let mut begun = 0.0;
@@ -246,17 +306,15 @@ impl Page<'_> {
             Severity::Info => ("note", Paint::Dim),
         };
         let summary = wrap(&format!("{}: {}", finding.code, finding.summary), self.room(), self.style);
-        if finding.severity == Severity::Info {
-            self.block_painted(label, paint, summary);
-            return;
-        }
         self.out.push('\n');
-        let mut lines: Vec<_> = summary.iter().map(|line| self.style.paint(Paint::Strong, line)).collect();
-        lines.extend(wrap(&finding.detail, self.room(), self.style));
-        self.block_painted(label, paint, lines);
+        self.block_painted(label, paint, summary.iter().map(|line| self.style.paint(Paint::Strong, line)).collect());
         self.block("hint", wrap(&finding.hint, self.room(), self.style));
-        // Never wrapped, so that they can be pasted.
-        self.block("run", finding.commands.iter().map(|command| self.style.clean(command)).collect());
+        for (label, kind) in [("look", CommandKind::Look), ("fix", CommandKind::Fix)] {
+            let commands = finding.commands.iter().filter(|command| command.kind == kind);
+            // Never wrapped, so that they can be pasted.
+            self.block(label, commands.map(|command| self.style.clean(&command.command)).collect());
+        }
+        self.block("why", wrap(&finding.detail, self.room(), self.style));
     }
 
     fn closing(&mut self, records: &[Record]) {

@@ -138,7 +138,7 @@ fn finding_commands_are_on_code_pages() {
     let mut compared = 0;
     for finding in told().expect("the stories are told").into_iter().flat_map(|told| told.diagnosis.findings) {
         let of_page: BTreeSet<String> = commands(finding.code).iter().map(|command| kind(command)).collect();
-        for command in finding.commands.iter().filter(|command| command.starts_with("az ")) {
+        for command in crate::stories::commands(&finding).into_iter().filter(|command| command.starts_with("az ")) {
             compared += 1;
             if !of_page.contains(&kind(command)) {
                 missing.insert(format!("{}: {}", finding.code, kind(command)));

@@ -83,7 +83,7 @@ proptest! {
                 prop_assert!(!text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}");
             }
             prop_assert!(!finding.summary.is_empty() && !finding.detail.is_empty());
-            for command in &finding.commands {
+            for command in crate::stories::commands(&finding) {
                 prop_assert!(is_safe_command(command), "{command}");
             }
         }

@@ -27,8 +27,8 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/output").join(name)
 }
 
-const WIDE: Style = Style { color: false, width: 100, unicode: true };
-const NARROW: Style = Style { color: false, width: 80, unicode: false };
+const WIDE: Style = Style { color: false, width: 100, unicode: true, verbose: false };
+const NARROW: Style = Style { color: false, width: 80, unicode: false, verbose: false };
 
 fn stories() -> Vec<(&'static str, Record)> {
     vec![
@@ -111,7 +111,7 @@ fn text_escapes_untrusted_text() {
 fn text_wraps_prose_not_commands() {
     let report = records::report(vec![records::unlinked_zone()]);
     let text = text::render(&report, &NARROW);
-    let commands: Vec<_> = report.records[0].findings[0].commands.iter().map(String::as_str).collect();
+    let commands: Vec<_> = report.records[0].findings[0].commands.iter().map(|command| command.command.as_str()).collect();
     for line in text.lines() {
         let is_command = commands.iter().any(|command| line.ends_with(command));
         assert!(is_command || line.chars().count() <= 80, "{line}");
@@ -124,6 +124,29 @@ fn text_skipped_phase_has_no_number() {
     let text = text::render(&records::report(vec![records::silent_endpoint()]), &WIDE);
     let line = text.lines().find(|line| line.contains("stopped by connect")).expect("a line for what was not reached");
     assert!(line.contains("tls, auth, ping") && !line.contains(|c: char| c.is_ascii_digit()), "{line}");
+}
+
+#[test]
+fn text_fail_fits_24_lines_at_80_columns() {
+    let text = text::render(&records::report(vec![records::unlinked_zone()]), &NARROW);
+    assert!(text.lines().count() <= 24, "{} lines:\n{text}", text.lines().count());
+    assert!(text.starts_with("FAIL  cache1.redis.cache.windows.net:6380"), "{text}");
+    let pass = text::render(&records::report(vec![records::healthy()]), &NARROW);
+    assert_eq!(pass.lines().count(), 3, "{pass}");
+    let verbose = Style { verbose: true, ..NARROW };
+    assert!(text::render(&records::report(vec![records::healthy()]), &verbose).contains("views "));
+}
+
+#[test]
+fn text_prose_fits_60_columns() {
+    let style = Style { width: 60, ..NARROW };
+    let report = records::report(vec![records::unlinked_zone()]);
+    let text = text::render(&report, &style);
+    for line in text.lines().filter(|line| line.chars().count() > 60) {
+        let is_command = report.records[0].findings[0].commands.iter().any(|command| line.ends_with(&command.command));
+        let is_name = line.contains("CNAME ");
+        assert!(is_command || is_name, "{line}");
+    }
 }
 
 fn assert_harmless(text: &str) {

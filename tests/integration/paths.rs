@@ -170,7 +170,7 @@ fn path_from_subnet_names_its_cause() {
     // One network is not linked: nobody was asked who could tell, then Azure's resolver was.
     world.nameservers(&[UNLINKED]);
     let record = world.expect(HOST, &endpoint, 1, "fail", "private_zone_not_seen");
-    assert!(record["findings"][0]["commands"][0].as_str().unwrap().contains("--resolver azure=168.63.129.16"));
+    assert!(record["findings"][0]["commands"][0]["command"].as_str().unwrap().contains("--resolver azure=168.63.129.16"));
     assert_eq!(record["connection"]["class"], "public");
     let record = world.expect(HOST, &with_azure, 1, "fail", "resolver_disagreement");
     assert!(record["findings"][0]["summary"].as_str().unwrap().contains(UNLINKED));
@@ -242,7 +242,7 @@ fn path_public_address_open_or_closed() {
 
     // Given by the operator, and given by a resolver in the internet while the name is private here.
     let record = world.expect(HOST, &with(&["--public-address", PUBLIC]), 1, "fail", "public_access_open");
-    assert_eq!(public_access(&record)["how"], "redis_answered");
+    assert_eq!(public_access(&record)["outcome"], "redis_answered");
     let hint = record["findings"][0]["hint"].as_str().unwrap();
     assert!(hint.contains("every subnet") && hint.contains("safe to disable"), "{hint}");
     let outside = format!("outside={OUTSIDE}");
@@ -250,13 +250,13 @@ fn path_public_address_open_or_closed() {
     let record = world.expect(HOST, &flags, 1, "fail", "public_access_open");
     assert_eq!(public_access(&record)["address"], format!("{PUBLIC}:6380"));
     assert_eq!(public_access(&record)["view"], "outside");
-    let command = record["findings"][0]["commands"][0].as_str().unwrap();
+    let command = record["findings"][0]["commands"][0]["command"].as_str().unwrap();
     assert!(command.starts_with("az redis update --name cache1 "), "{command}");
 
     // Closed: refused. An address that is the operator's own word needs no --public-access.
     let record = world.expect(HOST, &["--public-address", SHUT[0]], 0, "pass", "healthy");
     assert_eq!(
-        (&public_access(&record)["state"], &public_access(&record)["how"]),
+        (&public_access(&record)["state"], &public_access(&record)["outcome"]),
         (&"closed".into(), &"refused".into())
     );
 
@@ -265,7 +265,7 @@ fn path_public_address_open_or_closed() {
         let flags: Vec<&str> = resolver.iter().flat_map(|resolver| ["--resolver", resolver]).collect();
         let record = world.expect(HOST, &[&closed[..], &flags].concat(), 0, "pass", "healthy");
         let is_hostile = resolver.as_deref().is_some_and(|resolver| resolver.ends_with(HOSTILE));
-        assert_eq!(public_access(&record)["how"], if is_hostile { "not_public" } else { "no_address" });
+        assert_eq!(public_access(&record)["outcome"], if is_hostile { "not_public" } else { "no_address" });
         assert!(public_access(&record)["address"].is_null());
         let remarks = record["findings"].as_array().unwrap();
         let remark = remarks.iter().find(|finding| finding["code"] == "public_access_open").expect("a remark");
@@ -275,7 +275,7 @@ fn path_public_address_open_or_closed() {
     // On the wrong path the cause is told, and not that the path in use is open.
     world.nameservers(&[UNLINKED]);
     let record = world.expect(HOST, &with(&["--public-address", PUBLIC]), 1, "fail", "private_zone_not_seen");
-    assert_eq!(public_access(&record)["how"], "in_use");
+    assert_eq!(public_access(&record)["outcome"], "in_use");
     assert!(record["findings"].as_array().unwrap().iter().all(|finding| finding["code"] != "public_access_open"));
 }
 

@@ -11,7 +11,7 @@ use redpath::diagnosis::{Cause, Code, Diagnosis, Severity, diagnose};
 use redpath::record::Record;
 use story::Story;
 
-pub(crate) use story::is_safe_command;
+pub(crate) use story::{commands, is_safe_command};
 
 /// A case by its file name, what the diagnosis says of it, and what is wrong with that.
 pub(crate) struct StoryResult {
@@ -92,7 +92,7 @@ fn stories_end_as_stated() {
                         finding.summary,
                         finding.detail,
                         finding.hint,
-                        finding.commands.join("\n      $ ")
+                        commands(finding).join("\n      $ ")
                     )
                 })
                 .collect();
@@ -149,7 +149,7 @@ fn stories_findings_have_one_style() {
                     fault("loose ends", text);
                 }
             }
-            for command in &finding.commands {
+            for command in commands(finding) {
                 if !is_safe_command(command) {
                     fault("a command is one line and safe to paste", command);
                 }

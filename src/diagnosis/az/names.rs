@@ -12,7 +12,7 @@ pub(super) fn fill_in(facts: &AzFacts, findings: &mut [Finding]) {
     let cache = cache.or_else(|| facts.endpoints.iter().find_map(|endpoint| endpoint.resource_id.as_deref()));
     let cache = pasteable(cache, UNKNOWN);
     let endpoint = pasteable(facts.endpoints.iter().find_map(|endpoint| endpoint.id.as_deref()), UNKNOWN);
-    for command in findings.iter_mut().flat_map(|finding| &mut finding.commands) {
+    for command in findings.iter_mut().flat_map(|finding| &mut finding.commands).map(|command| &mut command.command) {
         let is = |start: &str| command.starts_with(start);
         if is("az redis ") || is("az redisenterprise ") || is("az network private-endpoint-connection ") {
             put(command, "<resource-group>", group_in_id(cache));

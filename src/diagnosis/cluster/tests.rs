@@ -111,7 +111,7 @@ fn node_ports_depend_on_service() {
         let diagnosis = case(host, "10.60.4.5", announced(nodes));
         let finding = finding(&diagnosis, Code::ClusterNodeUnreachable);
         assert!(finding.summary.contains(&address) && finding.summary.contains("slots 0-99"), "{finding:#?}");
-        assert!(finding.commands.iter().any(|command| command.contains(range)), "{host}: {finding:#?}");
+        assert!(finding.commands.iter().any(|command| command.command.contains(range)), "{host}: {finding:#?}");
         assert_eq!((finding.severity, finding.phase), (Severity::Error, PhaseName::Cluster));
     }
 }
@@ -138,7 +138,7 @@ fn node_failure_after_tcp_is_not_port_cause() {
     odd.phases = Some(phases);
     let diagnosis = case(CLASSIC, "10.60.4.5", announced(vec![odd]));
     let finding = finding(&diagnosis, Code::ClusterNodeUnreachable);
-    assert!(!finding.commands.iter().any(|command| command.contains("nsg")), "{finding:#?}");
+    assert!(!finding.commands.iter().any(|command| command.command.contains("nsg")), "{finding:#?}");
     assert!(finding.detail.contains("They are replicas") && finding.detail.contains("TLS: "), "{finding:#?}");
 }
 

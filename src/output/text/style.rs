@@ -14,6 +14,8 @@ pub struct Style {
     pub width: usize,
     /// With box characters; ASCII alone otherwise.
     pub unicode: bool,
+    /// Everything that was seen, also where all is well.
+    pub verbose: bool,
 }
 
 /// What a piece of text is, for the eye.
@@ -59,6 +61,8 @@ impl Style {
                 '“' | '”' => out.push('"'),
                 '‘' | '’' => out.push('\''),
                 '→' => out.push_str("->"),
+                '✓' => out.push_str("ok"),
+                '✗' => out.push('x'),
                 c if c.is_ascii() => out.push(c),
                 c => out.extend(c.escape_default()),
             }
@@ -102,7 +106,7 @@ mod tests {
 
     #[test]
     fn style_wraps_between_words() {
-        let style = Style { color: false, width: 80, unicode: false };
+        let style = Style { color: false, width: 80, unicode: false, verbose: false };
         assert_eq!(wrap("one two  three\nfour", 9, &style), ["one two", "three", "four"]);
         assert_eq!(wrap("a abcdefghijkl b", 4, &style), ["a", "abcdefghijkl", "b"]);
         assert_eq!(wrap(" ", 4, &style), [""; 0]);

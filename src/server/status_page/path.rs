@@ -6,7 +6,7 @@ use maud::{Markup, PreEscaped, html};
 
 use crate::azure;
 use crate::observation::dns::{HostsEntry, View, ViewKind};
-use crate::output::describe::{self, Agreement};
+use crate::output::describe::{self, Agreement, AnswerMark};
 use crate::output::text::range;
 use crate::record::Record;
 
@@ -164,21 +164,23 @@ pub(super) fn views(record: &Record) -> Markup {
 }
 
 fn view_row(record: &Record, view: &View) -> Markup {
-    let (class, mark) = match describe::agreement(&record.observation.resolution, view) {
+    let mark = describe::answer_mark(record, view);
+    let (class, note) = match describe::agreement(&record.observation.resolution, view) {
         Agreement::InUse => ("used", "◂ in use"),
+        _ if mark == AnswerMark::PublicResolver => ("", "public resolver"),
         Agreement::Agrees => ("", "= agrees"),
         Agreement::Differs => ("odd", "≠ differs"),
         Agreement::Unknown => ("", ""),
     };
-    let (colour, symbol) = match view.addresses.is_empty() {
-        true => ("", ""),
-        false if view.ips().all(|ip| record.expectation.allows(ip)) => ("pass", "✓ "),
-        false => ("fail", "✗ "),
+    let (colour, symbol) = match mark {
+        AnswerMark::Right => ("pass", "✓ "),
+        AnswerMark::Wrong => ("fail", "✗ "),
+        AnswerMark::PublicResolver | AnswerMark::NoAddress => ("", ""),
     };
     let end = view.end_of_chain().filter(|_| matches!(view.kind, ViewKind::System | ViewKind::Resolver));
     html! {
         tr class=(class) {
-            th scope="row" { (describe::view_name(view)) span class="mark" { (mark) } }
+            th scope="row" { (describe::view_name(view)) span class="mark" { (note) } }
             td {
                 span class=(colour) { (symbol) (describe::view_answer(view)) }
                 @if let Some(end) = end { span class="note" { "through " (breakable(end)) } }

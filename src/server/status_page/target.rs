@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::{StatusPage, age, ago, appearance, href, moment, path};
 use crate::clock::{Seconds, Timestamp};
-use crate::diagnosis::{Cause, Finding, Severity};
+use crate::diagnosis::{Cause, CommandKind, Finding, Severity};
 use crate::history::{Change, TargetHistory};
 use crate::output::describe::{self, PhaseState};
 use crate::record::Record;
@@ -50,6 +50,7 @@ impl StatusPage<'_> {
                     Cause::Code(code) => (code_link(code.as_str())),
                     Cause::Healthy | Cause::Unknown => code { (record.verdict.cause) },
                 }
+                @if let Some(usability) = describe::usability(record) { ", " (usability) }
                 @if let Some(since) = history.since { " since " (moment(since)) (ago(since, self.now)) }
             }
             p class="note" {
@@ -129,7 +130,13 @@ fn finding(finding: &Finding) -> Markup {
             @if !finding.hint.is_empty() { p { b { "What to do:" } " " (finding.hint) } }
             @if !finding.commands.is_empty() {
                 // One click selects a whole command.
-                pre { @for command in &finding.commands { code { (command) } } }
+                @for (kind, label) in [(CommandKind::Look, "Look (reads only)"), (CommandKind::Fix, "Fix (changes something)")] {
+                    @let commands = finding.commands.iter().filter(|command| command.kind == kind);
+                    @if commands.clone().next().is_some() {
+                        p { b { (label) ":" } }
+                        pre { @for command in commands { code { (command) } } }
+                    }
+                }
             }
             @if !finding.detail.is_empty() { p class="note" { (finding.detail) } }
         }

@@ -204,7 +204,7 @@ fn az_pending_endpoint_explains_timeout() {
     }
     let none = Story { dns: Dns::NoEndpoint, files: &["private-endpoint-connection-list-pending.cli"], ..GOOD };
     let finding = none.error(Code::EndpointNotApproved, &[Code::NoPrivateEndpoint]);
-    assert!(finding.commands.iter().any(|command| command.contains("approve --id /subscriptions/")), "{finding:#?}");
+    assert!(crate::stories::commands(&finding).iter().any(|command| command.contains("approve --id /subscriptions/")), "{finding:#?}");
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn az_wrong_group_id_is_named() {
         Story { host: MANAGED, dns: Dns::NoEndpoint, files: &["private-endpoint-show-wrong-group.cli"], ..GOOD };
     let finding = story.error(Code::WrongGroupId, &[Code::NoPrivateEndpoint, Code::EndpointNotApproved]);
     assert!(finding.summary.contains("redisCache") && finding.summary.contains("redisEnterprise"), "{finding:#?}");
-    assert!(finding.commands[0].contains("--group-id redisEnterprise"), "{finding:#?}");
+    assert!(crate::stories::commands(&finding)[0].contains("--group-id redisEnterprise"), "{finding:#?}");
     // Where all works, the file is what is odd.
     let works = Story { dns: Dns::Private("10.60.4.7"), ..story };
     assert_eq!(works.warning(Code::WrongGroupId).severity, Severity::Warning);
@@ -244,10 +244,10 @@ fn az_wrong_group_id_is_named() {
 fn az_zone_unlinked_or_linked_elsewhere() {
     let story = Story { dns: Dns::Unseen, files: &["private-dns-zone-list-unlinked.arm"], ..GOOD };
     let finding = story.error(Code::ZoneNotLinked, &[Code::PrivateZoneNotSeen]);
-    assert!(finding.commands.iter().all(|command| command.contains("--resource-group rg-net ")), "{finding:#?}");
+    assert!(crate::stories::commands(&finding).iter().all(|command| command.contains("--resource-group rg-net ")), "{finding:#?}");
     assert!(
-        finding.commands[0].contains("link vnet create")
-            && finding.commands[0].contains("privatelink.redis.cache.windows.net")
+        crate::stories::commands(&finding)[0].contains("link vnet create")
+            && crate::stories::commands(&finding)[0].contains("privatelink.redis.cache.windows.net")
     );
 
     for (files, says) in [
@@ -363,7 +363,7 @@ fn az_names_are_shell_escaped() {
             Some(AzCache { id: Some(format!("/subscriptions/x/resourceGroups/{group}/y")), ..AzCache::default() });
         let diagnosis = diagnose(&target, &expectation, &observation, Timestamp::now());
         assert_eq!(diagnosis.verdict.cause, Cause::Code(Code::EndpointNotApproved));
-        let commands = diagnosis.findings[0].commands.join("\n");
+        let commands = crate::stories::commands(&diagnosis.findings[0]).join("\n");
         assert_eq!(commands.contains(group), is_pasted, "{commands}");
         assert_eq!(
             commands.contains("<resource-group>") && commands.contains("<connection-id>"),

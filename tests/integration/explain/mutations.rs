@@ -148,7 +148,7 @@ fn explain_mutated_record_loads_or_errors() {
         diagnosed().iter().map(|record| serde_json::to_string(record).expect("a record")).collect();
     originals.push(json::report(&records::report(diagnosed()[..2].to_vec())).expect("a report"));
     originals.push(include_str!("../../stories/saved-zone-not-linked.record.json").to_owned());
-    let style = Style { color: false, width: 80, unicode: false };
+    let style = Style { color: false, width: 80, unicode: false, verbose: false };
     let (mut read, mut refused) = (0, 0);
     for seed in 0..1_000 {
         let bytes = mutated(seed, &originals);

@@ -145,8 +145,8 @@ pub(crate) fn unlinked_zone() -> Record {
         hint: "Make 10.10.0.53 forward redis.cache.windows.net to 168.63.129.16 from within the virtual network."
             .into(),
         commands: vec![
-            "dig @10.10.0.53 +norecurse cache1.redis.cache.windows.net".into(),
-            "az network private-dns link vnet list --resource-group <RESOURCE-GROUP> --zone-name privatelink.redis.cache.windows.net --output table".into(),
+            "dig @10.10.0.53 +norecurse cache1.redis.cache.windows.net".to_owned().into(),
+            "az network private-dns link vnet list --resource-group <RESOURCE-GROUP> --zone-name privatelink.redis.cache.windows.net --output table".to_owned().into(),
         ],
     };
     record(
@@ -194,7 +194,7 @@ pub(crate) fn silent_endpoint() -> Record {
         detail: "From here an endpoint that is not approved, a network security group and a missing route look alike."
             .into(),
         hint: "See whether the endpoint's connection is approved.".into(),
-        commands: vec!["az network private-endpoint-connection list --id <RESOURCE-ID> --output table".into()],
+        commands: vec!["az network private-endpoint-connection list --id <RESOURCE-ID> --output table".to_owned().into()],
     }];
     record.verdict = Verdict { status: Status::Fail, cause: Cause::Code(Code::ConnectTimeout) };
     record
@@ -337,7 +337,7 @@ pub(crate) fn hostile() -> Record {
         finding.summary = EVIL.into();
         finding.detail = EVIL.into();
         finding.hint = EVIL.into();
-        finding.commands = vec![EVIL.into()];
+        finding.commands = vec![EVIL.to_owned().into()];
     }
     record
 }

@@ -87,7 +87,7 @@ pub(super) fn record(name: &str, note: &str) -> Record {
         summary: format!("the zone is not seen: {note}"),
         detail: format!("detail {note}"),
         hint: format!("link the zone {note}"),
-        commands: vec![format!("dig {note}")],
+        commands: vec![format!("dig {note}").into()],
     }];
     record
 }

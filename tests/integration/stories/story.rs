@@ -254,7 +254,7 @@ impl Story {
             .iter()
             .filter(deciding)
             .map(|finding| {
-                format!("{}\n{}\n{}\n{}\n", finding.summary, finding.detail, finding.hint, finding.commands.join("\n"))
+                format!("{}\n{}\n{}\n{}\n", finding.summary, finding.detail, finding.hint, commands(finding).join("\n"))
             })
             .collect();
         faults.extend(
@@ -568,4 +568,9 @@ fn socket(text: &str, port: u16) -> Result<SocketAddr, String> {
     text.parse::<SocketAddr>()
         .or_else(|_| text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, port)))
         .map_err(|_| format!("{text:?} is no address"))
+}
+
+/// The finding's commands as they are pasted.
+pub(crate) fn commands(finding: &redpath::diagnosis::Finding) -> Vec<&str> {
+    finding.commands.iter().map(|command| command.command.as_str()).collect()
 }
