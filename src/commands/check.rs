@@ -48,7 +48,8 @@ pub async fn run(args: CheckArgs) -> ExitCode {
         Ok(()) if args.output == OutputFormat::Ndjson => Ok(()), // line by line already
         Ok(()) => {
             let report = Report::new(vantage, Timestamp::now(), probed.records);
-            rendered(&report, args.output, Style { verbose: args.verbose, ..terminal::style(args.color) }).and_then(|text| write_out(text.as_bytes()))
+            rendered(&report, args.output, Style { verbose: args.verbose, ..terminal::style(args.color) })
+                .and_then(|text| write_out(text.as_bytes()))
         }
         Err(error) => Err(error),
     };

@@ -90,7 +90,8 @@ fn bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
 
 /// Prints the new diagnosis as `check` prints one, and says where the verdict has changed.
 fn re_diagnose(saved: Saved, args: &ExplainArgs) -> ExitCode {
-    let written = rendered(&saved.report, args.output, Style { verbose: args.verbose, ..terminal::style(args.color) }).and_then(|text| write_out(text.as_bytes()));
+    let written = rendered(&saved.report, args.output, Style { verbose: args.verbose, ..terminal::style(args.color) })
+        .and_then(|text| write_out(text.as_bytes()));
     for (record, then) in saved.report.records.iter().zip(&saved.verdicts) {
         if let Some(then) = then.as_ref().filter(|then| **then != record.verdict) {
             let now = SavedVerdict::of(&record.verdict);

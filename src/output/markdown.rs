@@ -69,7 +69,9 @@ fn section(out: &mut String, record: &Record) {
         let agreement = match describe::agreement(resolution, view) {
             Agreement::InUse => "in use",
             Agreement::Agrees => "agrees",
-            Agreement::Differs if describe::answer_mark(record, view) == AnswerMark::PublicResolver => "public resolver",
+            Agreement::Differs if describe::answer_mark(record, view) == AnswerMark::PublicResolver => {
+                "public resolver"
+            }
             Agreement::Differs => "**differs**",
             Agreement::Unknown => "",
         };
@@ -124,7 +126,9 @@ fn describe(out: &mut String, finding: &Finding) {
             out.push_str(&format!("\n{}\n", escaped(paragraph)));
         }
     }
-    for (kind, label) in [(CommandKind::Look, "To look (reads only):"), (CommandKind::Fix, "To fix (changes something):")] {
+    for (kind, label) in
+        [(CommandKind::Look, "To look (reads only):"), (CommandKind::Fix, "To fix (changes something):")]
+    {
         let commands: Vec<_> = finding.commands.iter().filter(|command| command.kind == kind).collect();
         if !commands.is_empty() {
             out.push_str(&format!("\n{label}\n\n"));

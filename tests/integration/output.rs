@@ -111,7 +111,8 @@ fn text_escapes_untrusted_text() {
 fn text_wraps_prose_not_commands() {
     let report = records::report(vec![records::unlinked_zone()]);
     let text = text::render(&report, &NARROW);
-    let commands: Vec<_> = report.records[0].findings[0].commands.iter().map(|command| command.command.as_str()).collect();
+    let commands: Vec<_> =
+        report.records[0].findings[0].commands.iter().map(|command| command.command.as_str()).collect();
     for line in text.lines() {
         let is_command = commands.iter().any(|command| line.ends_with(command));
         assert!(is_command || line.chars().count() <= 80, "{line}");

@@ -170,7 +170,9 @@ fn path_from_subnet_names_its_cause() {
     // One network is not linked: nobody was asked who could tell, then Azure's resolver was.
     world.nameservers(&[UNLINKED]);
     let record = world.expect(HOST, &endpoint, 1, "fail", "private_zone_not_seen");
-    assert!(record["findings"][0]["commands"][0]["command"].as_str().unwrap().contains("--resolver azure=168.63.129.16"));
+    assert!(
+        record["findings"][0]["commands"][0]["command"].as_str().unwrap().contains("--resolver azure=168.63.129.16")
+    );
     assert_eq!(record["connection"]["class"], "public");
     let record = world.expect(HOST, &with_azure, 1, "fail", "resolver_disagreement");
     assert!(record["findings"][0]["summary"].as_str().unwrap().contains(UNLINKED));

@@ -204,7 +204,10 @@ fn az_pending_endpoint_explains_timeout() {
     }
     let none = Story { dns: Dns::NoEndpoint, files: &["private-endpoint-connection-list-pending.cli"], ..GOOD };
     let finding = none.error(Code::EndpointNotApproved, &[Code::NoPrivateEndpoint]);
-    assert!(crate::stories::commands(&finding).iter().any(|command| command.contains("approve --id /subscriptions/")), "{finding:#?}");
+    assert!(
+        crate::stories::commands(&finding).iter().any(|command| command.contains("approve --id /subscriptions/")),
+        "{finding:#?}"
+    );
 }
 
 #[test]
@@ -244,7 +247,10 @@ fn az_wrong_group_id_is_named() {
 fn az_zone_unlinked_or_linked_elsewhere() {
     let story = Story { dns: Dns::Unseen, files: &["private-dns-zone-list-unlinked.arm"], ..GOOD };
     let finding = story.error(Code::ZoneNotLinked, &[Code::PrivateZoneNotSeen]);
-    assert!(crate::stories::commands(&finding).iter().all(|command| command.contains("--resource-group rg-net ")), "{finding:#?}");
+    assert!(
+        crate::stories::commands(&finding).iter().all(|command| command.contains("--resource-group rg-net ")),
+        "{finding:#?}"
+    );
     assert!(
         crate::stories::commands(&finding)[0].contains("link vnet create")
             && crate::stories::commands(&finding)[0].contains("privatelink.redis.cache.windows.net")

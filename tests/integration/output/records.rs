@@ -194,7 +194,9 @@ pub(crate) fn silent_endpoint() -> Record {
         detail: "From here an endpoint that is not approved, a network security group and a missing route look alike."
             .into(),
         hint: "See whether the endpoint's connection is approved.".into(),
-        commands: vec!["az network private-endpoint-connection list --id <RESOURCE-ID> --output table".to_owned().into()],
+        commands: vec![
+            "az network private-endpoint-connection list --id <RESOURCE-ID> --output table".to_owned().into(),
+        ],
     }];
     record.verdict = Verdict { status: Status::Fail, cause: Cause::Code(Code::ConnectTimeout) };
     record
