@@ -120,7 +120,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         }
         annotations: {
           summary: 'The vantage {{ $labels.instance }} cannot be scraped'
-          description: 'Prometheus has not reached the agent at {{ $labels.instance }} (job {{ $labels.job }}) for two minutes. Nothing is known of the path from there: silence is not health.'
+          description: 'Prometheus has not reached the agent at {{ $labels.instance }} (job {{ $labels.job }}) for two minutes. The state of the path from there is unknown.'
           runbook: 'docs/monitoring.md#redpathvantagesilent'
         }
         resolveConfiguration: {
@@ -160,7 +160,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         }
         annotations: {
           summary: '{{ $labels.target }} is no longer probed (vantage {{ $labels.instance }})'
-          description: 'The last probe of {{ $labels.target }} at {{ $labels.instance }} began {{ $value | humanizeDuration }} ago. What its metrics say is as old.'
+          description: 'The last probe of {{ $labels.target }} at {{ $labels.instance }} began {{ $value | humanizeDuration }} ago. Its metrics are as old.'
           runbook: 'docs/monitoring.md#redpathprobesstopped'
         }
         resolveConfiguration: {
@@ -179,7 +179,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         }
         annotations: {
           summary: 'The verdict of {{ $labels.target }} flaps (vantage {{ $labels.instance }})'
-          description: 'The verdict of {{ $labels.target }} at {{ $labels.instance }} changed {{ $value }} times within 30 minutes: a server that changes its mind, a path that comes and goes, or a limit at which the probe sometimes ends.'
+          description: 'The verdict of {{ $labels.target }} at {{ $labels.instance }} changed {{ $value }} times within 30 minutes: a server whose answers change, a path that fails at times, or a latency close to a timeout.'
           runbook: 'docs/monitoring.md#redpathverdictflapping'
         }
         resolveConfiguration: {
@@ -219,7 +219,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         }
         annotations: {
           summary: '{{ $labels.target }} is slower than its budget (vantage {{ $labels.instance }})'
-          description: '{{ $value | humanizePercentage }} of the looks of the last ten minutes at {{ $labels.target }} from {{ $labels.instance }} were over the latency that its configuration allows.'
+          description: '{{ $value | humanizePercentage }} of the probes of {{ $labels.target }} in the last ten minutes at {{ $labels.instance }} were over the latency that its configuration allows.'
           runbook: 'docs/monitoring.md#redpathlatencyoverbudget'
         }
         resolveConfiguration: {
@@ -240,6 +240,26 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
           summary: 'The public address of {{ $labels.target }} is open (subnet {{ $labels.subnet }}, vantage {{ $labels.instance }})'
           description: 'TLS and Redis answered {{ $labels.instance }} at the public address of {{ $labels.target }}, which its configuration expects to be closed.'
           runbook: 'docs/monitoring.md#redpathpublicaccessopen'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathScheduleLag'
+        expression: 'redpath_schedule_lag_seconds > 5'
+        for: 'PT5M'
+        severity: 2
+        enabled: true
+        labels: {
+          severity: 'warning'
+        }
+        annotations: {
+          summary: 'The agent {{ $labels.instance }} probes late'
+          description: 'For five minutes probes at {{ $labels.instance }} have begun up to {{ $value | humanizeDuration }} after they were due. The agent lacks CPU time or has too many targets for max_concurrent_probes: its durations and failures may be its own.'
+          runbook: 'docs/monitoring.md#redpathschedulelag'
         }
         resolveConfiguration: {
           autoResolved: true
