@@ -1,8 +1,7 @@
 //! The agent's log on standard error: one line per event, for people or as JSON.
 //!
-//! Whatever came from outside is a field and not part of the message: fields are quoted and their
-//! control characters escaped, so that nothing in them can begin a line of its own. Nothing here
-//! is handed a plan, which may hold a secret.
+//! Input from outside is always a field: fields are quoted and their control characters escaped, so that
+//! they cannot forge a line. No function here takes a plan, which may hold a secret.
 
 mod non_blocking;
 
@@ -22,7 +21,7 @@ use crate::record::Record;
 
 use non_blocking::NonBlocking;
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// Time, level, message and `key="value"` fields.
@@ -32,26 +31,26 @@ pub enum LogFormat {
     Json,
 }
 
-/// The least severe lines that are written.
+/// The minimum level of the lines that are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
-    /// What keeps redpath from its work.
+    /// Faults that stop redpath or a part of it.
     Error,
-    /// A target that fails, and what somebody should look at.
+    /// Failing targets, and conditions to look into.
     Warn,
-    /// Every change of verdict, start, reload and stop.
+    /// Changes of verdict; start, reload and stop.
     #[default]
     Info,
-    /// What helps to find a mistake in redpath itself.
+    /// Details for finding faults of redpath itself.
     Debug,
 }
 
-/// Writes the log to standard error from here on. It never waits for a reader: what is not taken is lost and told.
+/// Starts the log on standard error. It never blocks: lines that are not read are lost and counted.
 pub fn start(format: LogFormat, level: LogLevel) {
-    // The one error is that a log has been started before, and it may go on.
+    // The only error: a log was started before. That one stays.
     let _ = tracing::subscriber::set_global_default(subscriber(format, level, NonBlocking::new(io::stderr(), format)));
     std::panic::set_hook(Box::new(|panic| {
-        // Where, and not the message: it may quote what was being read.
+        // The location alone: the message may quote input.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "redpath has a bug: a task panicked");
     }));
@@ -85,9 +84,9 @@ where
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
     };
-    // Libraries log what they please; only their warnings are worth a line here.
+    // Of libraries, only warnings and errors.
     let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("redpath", level);
-    // A line that cannot be written is lost. To say so on the same closed stream would be a panic.
+    // Without messages about failed writes: on a closed stream they would panic.
     let lines = fmt::layer().with_ansi(false).with_target(false).log_internal_errors(false).with_writer(writer);
     let registry = tracing_subscriber::registry().with(filter);
     match format {

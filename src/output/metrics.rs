@@ -64,33 +64,33 @@ impl Metrics {
         }
     }
 
-    /// Sets the targets: an unchanged plan keeps its series, a changed one begins anew, and those
-    /// of a target that is gone go with it.
+    /// Sets the targets. The series of an unchanged plan stay, those of a changed one restart from zero, and
+    /// those of a removed target are removed.
     pub fn set_targets(&self, plans: &[Plan]) {
         let mut targets = lock(&self.targets);
         let names: BTreeSet<&str> = plans.iter().map(|plan| plan.target.name.as_str()).collect();
         targets.retain(|name, _| names.contains(name.as_str()));
         for plan in plans {
             let name = &plan.target.name;
-            if !targets.get(name).is_some_and(|series| series.are_of(plan)) {
+            if !targets.get(name).is_some_and(|series| series.belong_to(plan)) {
                 targets.insert(name.clone(), Arc::new(TargetSeries::new(plan, &self.settings)));
             }
         }
     }
 
-    /// Takes a probe into account; one of a target that is gone by now is dropped.
+    /// Adds a probe; that of a removed target is dropped.
     pub fn observe(&self, record: &Arc<Record>) {
         if let Some(series) = lock(&self.targets).get_mut(&record.target.name) {
             Arc::make_mut(series).observe(record);
         }
     }
 
-    /// Notes how long after its due time a probe began.
+    /// Records how long after its due time a probe began.
     pub fn schedule_lag(&self, lag: Duration) {
         lock(&self.agent).lag.observe(lag, Instant::now());
     }
 
-    /// Notes that the configuration was read at `at`, at the start as well as later.
+    /// Records that the configuration was read at `at`, at the start or by a reload.
     pub fn reload(&self, successful: bool, at: Timestamp) {
         let mut agent = lock(&self.agent);
         agent.reload_successful = Some(successful);
@@ -124,8 +124,8 @@ impl Metrics {
         self.page(self.agent(Some(Process::read()))).write_to(to, format)
     }
 
-    /// Writes the page for node_exporter's textfile collector: without `process_*`, which node_exporter has of
-    /// itself and answers with an error where it finds them twice.
+    /// Writes the page for node_exporter's textfile collector: without `process_*`, which node_exporter exports
+    /// of itself; a second one would be an error.
     ///
     /// # Errors
     /// Those of `to`.
@@ -133,7 +133,7 @@ impl Metrics {
         self.page(self.agent(None)).write_to(to, ExpositionFormat::Text)
     }
 
-    /// The part that `check` has too, in the text format: the targets, the build and the vantage.
+    /// The page of `check` in the text format: targets, build and vantage.
     pub(crate) fn text_of_targets(&self) -> String {
         self.page(Agent { vantage: Arc::clone(&self.vantage), ..Agent::default() }).into_text()
     }

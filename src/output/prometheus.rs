@@ -9,11 +9,11 @@ use crate::plan::{Plan, ViewSelection};
 use crate::record::Record;
 use crate::vantage::Vantage;
 
-/// The agent's metrics after these records alone, in the text format: names, types and labels are
-/// the same, so that a file of it can stand beside an agent. What describes a process is left out.
+/// The agent's metrics after these records alone, in the text format: with the same names, types and labels,
+/// so that a file of it does not clash with an agent's. Without those of the process.
 pub fn exposition_of(records: &[Record]) -> String {
     let mut records = records.to_vec();
-    name_apart(&mut records);
+    make_names_unique(&mut records);
     let vantage = records.first().map_or_else(Vantage::default, |record| record.vantage.clone());
     let metrics = Metrics::new(&MetricsSettings::default(), &vantage);
     metrics.set_targets(&records.iter().map(plan_of).collect::<Vec<Plan>>());
@@ -29,14 +29,14 @@ pub fn blackbox_exposition(record: &Record) -> String {
     metrics::text_of_probe(&plan_of(record), &Arc::new(record.clone()))
 }
 
-/// As much of the plan as the series need: the target, and which views were asked.
+/// The parts of the plan that the series need: the target and the queried views.
 fn plan_of(record: &Record) -> Plan {
     let views = record.observation.resolution.views.iter().map(|view| view.view.clone()).collect();
     Plan { views: ViewSelection::Only(views), ..Plan::new(record.target.clone()) }
 }
 
-/// Gives targets of one name the names `NAME:PORT`: on a command line nobody gave them names.
-fn name_apart(records: &mut [Record]) {
+/// Renames targets with equal names to `NAME:PORT`: those of a command line have no names of their own.
+fn make_names_unique(records: &mut [Record]) {
     let mut count: BTreeMap<String, usize> = BTreeMap::new();
     for record in records.iter() {
         *count.entry(record.target.name.clone()).or_default() += 1;

@@ -1,5 +1,6 @@
-//! A log that never holds up the agent. A pipe that nobody reads is full after 64 KiB, and the next line would
-//! stop everything, probes and `/-/healthy` too: what cannot be written at once is lost, and counted.
+//! A log that never blocks the agent: lines that cannot be written immediately are lost, and counted.
+//!
+//! A pipe without a reader is full after 64 KiB, and a blocking write would stop probes and `/-/healthy` too.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -13,10 +14,10 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::LogFormat;
 
-/// What a pipe that is writable takes without waiting (PIPE_BUF, pipe(7)); streams and terminals take more.
-const AT_ONCE: usize = 4096;
+/// The most bytes that a writable pipe accepts without blocking (pipe(7)); sockets and terminals accept more.
+const PIPE_BUF: usize = 4096;
 
-/// A stream of lines, each of which is written at once or not at all.
+/// A stream of lines, each written without blocking or not at all.
 pub(super) struct NonBlocking<F> {
     stream: F,
     format: LogFormat,
@@ -28,10 +29,10 @@ impl<F> NonBlocking<F> {
         Self { stream, format, lost: AtomicU64::new(0) }
     }
 
-    /// The line that tells of those before it.
+    /// The line that says how many lines before it were lost.
     fn notice(&self, lost: u64) -> String {
         let now = OffsetDateTime::from(SystemTime::now()).format(&Rfc3339).unwrap_or_default();
-        let message = "lines of the log were lost: nobody took them";
+        let message = "log lines were lost: the reader did not take them";
         match self.format {
             LogFormat::Text => format!("{now}  WARN {message} lost={lost}\n"),
             LogFormat::Json => format!(
@@ -46,12 +47,11 @@ impl<F: AsFd> NonBlocking<F>
 where
     for<'f> &'f F: Write,
 {
-    /// Writes as much as is taken without waiting; whether that is all. Of a long line a part may be written: it
-    /// ends there.
+    /// Writes a line without blocking; whether all of it was written. A long line may be cut, and ends there.
     fn write_now(&self, line: &[u8]) -> bool {
-        for (place, part) in line.chunks(AT_ONCE).enumerate() {
+        for (index, part) in line.chunks(PIPE_BUF).enumerate() {
             if !is_writable(&self.stream) || (&self.stream).write_all(part).is_err() {
-                if place > 0 && is_writable(&self.stream) {
+                if index > 0 && is_writable(&self.stream) {
                     let _ = (&self.stream).write_all(b"\n");
                 }
                 return false;
@@ -65,7 +65,7 @@ impl<F: AsFd> Write for &NonBlocking<F>
 where
     for<'f> &'f F: Write,
 {
-    /// Takes one line, as the log's formats write it; a lost one is no error.
+    /// Writes one line; a lost line is no error.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 && !self.write_now(self.notice(lost).as_bytes()) {
@@ -94,9 +94,9 @@ where
 
 fn is_writable(stream: &impl AsFd) -> bool {
     let mut stream = [PollFd::new(stream, PollFlags::OUT)];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    // What is broken is writable as well: the write tells.
-    poll(&mut stream, Some(&at_once)).is_ok_and(|ready| ready > 0)
+    let immediately = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // A closed stream is writable as well: the write returns the error.
+    poll(&mut stream, Some(&immediately)).is_ok_and(|ready| ready > 0)
 }
 
 #[cfg(test)]
@@ -134,7 +134,7 @@ mod tests {
                     assert_eq!((&line["level"], &line["lost"]), (&"WARN".into(), &lost.into()));
                 }
             }
-            // Each that was taken is whole, and they are in their order.
+            // The written lines are complete and in order.
             assert_eq!(lines.len() as u64, 5_000 - lost + 2);
             for (number, line) in lines[..lines.len() - 2].iter().enumerate() {
                 assert!(line.contains(&format!("line {number} ")) && line.ends_with("x\"}"), "{line}");
@@ -151,6 +151,6 @@ mod tests {
         drop(log);
         let mut text = String::new();
         reader.read_to_string(&mut text).expect("it is UTF-8");
-        assert!(text.len() >= AT_ONCE && text.len() < 1 << 20, "{}", text.len());
+        assert!(text.len() >= PIPE_BUF && text.len() < 1 << 20, "{}", text.len());
     }
 }

@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn text_and_open_metrics_differ_as_specified() {
-        let text = r#"# HELP redpath_probe_duration_seconds How long whole probes took.
+        let text = r#"# HELP redpath_probe_duration_seconds Durations of whole probes.
 # TYPE redpath_probe_duration_seconds histogram
 redpath_probe_duration_seconds_bucket{target="a\"b\\c\nd",le="0.01"} 0
 redpath_probe_duration_seconds_bucket{target="a\"b\\c\nd",le="0.05"} 0

@@ -21,7 +21,7 @@ pub struct Family {
     pub kind: Kind,
     /// Its labels, in the order in which they are written.
     pub labels: &'static [&'static str],
-    /// What it says, in one sentence.
+    /// Its help text, in one sentence.
     pub help: &'static str,
     pub(crate) source: Source,
 }
@@ -42,9 +42,9 @@ pub(crate) enum Source {
 /// The types of metric in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It only grows while the process lives.
+    /// Only grows while the process lives.
     Counter,
-    /// It goes up and down.
+    /// Goes up and down.
     Gauge,
     /// Buckets, a sum and a count.
     Histogram,
@@ -107,16 +107,16 @@ families! {
         "Probes that did not pass, by the cause of the verdict.";
     PROBE_DURATION Histogram "redpath_probe_duration_seconds" ["target"]
         Target(TargetSeries::probe_duration)
-        "How long whole probes took.";
+        "Durations of whole probes.";
     PHASE_DURATION Histogram "redpath_phase_duration_seconds" ["target" "phase"]
         Target(TargetSeries::phase_durations)
-        "How long the phases took that ran, whether they succeeded or failed.";
+        "Durations of phases that ran, whether they succeeded or failed.";
     PHASE_FAILURES Counter "redpath_phase_failures_total" ["target" "phase"]
         Target(TargetSeries::phase_failures)
         "Phases that ran and failed.";
     PHASE_OUTCOME Gauge "redpath_phase_outcome" ["target" "phase" "outcome"]
         Target(TargetSeries::phase_outcomes)
-        "What became of each phase in the last probe: 1 for the outcome it had.";
+        "The outcome of each phase in the last probe: 1 for that one, 0 for the others.";
     PATH_PRIVATE Gauge "redpath_path_private" ["target"]
         Record(gauges::path_private)
         "Whether the address that the last probe connected to is private.";
@@ -158,7 +158,7 @@ families! {
         "The TLS version and cipher suite of the last probe, as labels.";
     CLUSTER_NODES Gauge "redpath_cluster_nodes" ["target" "state"]
         Record(gauges::cluster_nodes)
-        "The nodes that the cluster announced to the last probe, by what came of connecting to them.";
+        "The nodes that the cluster announced to the last probe, by the result of connecting to them.";
     PUBLIC_ACCESS_OPEN Gauge "redpath_public_access_open" ["target"]
         Record(gauges::public_access_open)
         "Whether TLS and Redis answered the last probe at the public address.";
@@ -185,7 +185,7 @@ families! {
         "The version of redpath and what it was built for, as labels.";
     VANTAGE_INFO Gauge "redpath_vantage_info" ["hostname" "namespace" "node" "pod" "subnet"]
         Agent(Agent::vantage_info)
-        "The place the probes look from, as labels.";
+        "The vantage that the probes run on, as labels.";
     PROCESS_CPU Counter "process_cpu_seconds_total" []
         Process(|process| process.cpu_seconds)
         "User and system CPU time spent.";
@@ -219,16 +219,16 @@ families! {
         "Whether the probe passed, with or without warnings.";
     BLACKBOX_DURATION Gauge "probe_duration_seconds" []
         Record(blackbox::duration)
-        "How long the whole probe took.";
+        "Duration of the whole probe.";
     BLACKBOX_DNS Gauge "probe_dns_lookup_time_seconds" []
         Record(blackbox::dns_lookup_time)
-        "How long the resolution took.";
+        "Duration of the resolution.";
     BLACKBOX_IP_PROTOCOL Gauge "probe_ip_protocol" []
         Record(blackbox::ip_protocol)
-        "The version of IP that was connected with, 4 or 6.";
+        "The IP version of the connection, 4 or 6.";
     BLACKBOX_PHASES Gauge "probe_phase_duration_seconds" ["phase"]
         Record(blackbox::phase_durations)
-        "How long each phase took that ran.";
+        "Duration of each phase that ran.";
     BLACKBOX_CERTIFICATE Gauge "probe_ssl_earliest_cert_expiry" []
         Record(gauges::certificate_not_after)
         "When the server's certificate expires, in seconds since 1970.";

@@ -1,40 +1,40 @@
-//! The schedule's lag: the worst of a window that does not depend on who scrapes, or how often.
+//! The schedule's lag: the worst of a time window, independent of scrapes.
 
 use std::time::{Duration, Instant};
 
-/// The length of a window; a scrape interval is hardly ever longer.
+/// The length of a window, longer than usual scrape intervals.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// The worst lag of the present window and of the one before.
+/// The worst lag of the current window and of the previous one.
 #[derive(Debug)]
 pub(crate) struct Lag {
     since: Instant,
-    present: Duration,
-    before: Duration,
+    current: Duration,
+    previous: Duration,
 }
 
 impl Lag {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { since: now, present: Duration::ZERO, before: Duration::ZERO }
+        Self { since: now, current: Duration::ZERO, previous: Duration::ZERO }
     }
 
     pub(crate) fn observe(&mut self, lag: Duration, now: Instant) {
-        self.turn(now);
-        self.present = self.present.max(lag);
+        self.advance(now);
+        self.current = self.current.max(lag);
     }
 
     pub(crate) fn worst(&mut self, now: Instant) -> Duration {
-        self.turn(now);
-        self.present.max(self.before)
+        self.advance(now);
+        self.current.max(self.previous)
     }
 
-    fn turn(&mut self, now: Instant) {
+    fn advance(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.since);
         if passed < WINDOW {
             return;
         }
-        self.before = if passed < 2 * WINDOW { self.present } else { Duration::ZERO };
-        self.present = Duration::ZERO;
+        self.previous = if passed < 2 * WINDOW { self.current } else { Duration::ZERO };
+        self.current = Duration::ZERO;
         self.since = now;
     }
 }

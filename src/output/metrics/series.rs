@@ -103,12 +103,12 @@ impl TargetSeries {
         self.latest.as_deref()
     }
 
-    /// Whether they are of this very plan.
-    pub(crate) fn are_of(&self, plan: &Plan) -> bool {
+    /// Whether they belong to this very plan.
+    pub(crate) fn belong_to(&self, plan: &Plan) -> bool {
         *self.plan == *plan
     }
 
-    /// Takes a probe of the target into account.
+    /// Adds a probe of the target.
     pub(crate) fn observe(&mut self, record: &Arc<Record>) {
         self.probes += 1;
         self.probe_duration.observe(record.took_seconds.as_f64());

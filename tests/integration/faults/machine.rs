@@ -269,7 +269,7 @@ async fn fault_log_is_not_read() {
         agent.next_line("reloaded configuration").await;
     }
     assert!(agent.request("POST", "/-/reload").await.starts_with("HTTP/1.1 2"));
-    let told = agent.next_line("lines of the log were lost: nobody took them").await;
+    let told = agent.next_line("log lines were lost: the reader did not take them").await;
     assert!(told["level"] == "WARN" && told["lost"].as_u64().is_some_and(|lost| lost > 100), "{told}");
     agent.next_line("reloaded configuration").await;
     agent.signal("TERM").await;
