@@ -4,6 +4,7 @@
 //! RFC 1918, RFC 4193, RFC 6598. The operator's own ranges outrank the built-in classes, since some
 //! estates use public-looking or 100.64.0.0/10 addresses privately.
 
+mod internal;
 mod reserved;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, IntoStaticStr};
 
+pub use self::internal::{embedded_v4, leads_to_platform_service};
 pub use self::reserved::{ReservedUse, behind_nat64, reserved_range};
 
 /// The class of an address, a closed list.

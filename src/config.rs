@@ -177,7 +177,7 @@ impl Config {
     pub fn on_demand(&self, host: HostName, port: Option<u16>) -> Plan {
         let mut plan = self.defaults.plan(host, port, &self.resolvers);
         plan.auth = Auth::None;
-        plan.reach = AddressPolicy::Hosts;
+        plan.reach = AddressPolicy::NoInternal;
         plan.cluster = ClusterMode::Off;
         plan.posture = PosturePlan::default();
         plan.expectation.public_access = PublicAccess::Ignore;

@@ -12,8 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::Display;
 
-use crate::address::AddressClass;
-use crate::azure::AZURE_DNS;
+use crate::address::{self, AddressClass};
 use crate::expectation::Expectation;
 use crate::secret::Secret;
 use crate::target::Target;
@@ -80,12 +79,20 @@ impl Plan {
 impl Plan {
     /// Whether a name that resolves to `ip` may be connected to there.
     pub fn reaches(&self, ip: IpAddr) -> bool {
-        match (self.reach, self.expectation.class(ip)) {
-            (AddressPolicy::Any, _) => true,
-            (AddressPolicy::Hosts, AddressClass::Private | AddressClass::Shared | AddressClass::Public) => {
-                ip.to_canonical() != AZURE_DNS
-            }
-            (AddressPolicy::Hosts, AddressClass::LinkLocal | AddressClass::Loopback | AddressClass::Special) => false,
+        match self.reach {
+            AddressPolicy::Any => true,
+            AddressPolicy::NoInternal => self.is_external(ip) && !address::leads_to_platform_service(ip),
+        }
+    }
+
+    fn is_external(&self, ip: IpAddr) -> bool {
+        match self.expectation.class(ip) {
+            AddressClass::Private | AddressClass::Shared | AddressClass::Public => match ip.to_canonical() {
+                IpAddr::V4(_) => true,
+                // A translator connects to the IPv4 address.
+                IpAddr::V6(ip) => address::embedded_v4(ip).is_none_or(|embedded| self.is_external(embedded.into())),
+            },
+            AddressClass::LinkLocal | AddressClass::Loopback | AddressClass::Special => false,
         }
     }
 }
@@ -93,12 +100,12 @@ impl Plan {
 /// Which addresses a name may lead to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AddressPolicy {
-    /// Any: whoever configured the target is answered where its name leads.
+    /// Any: the target is configured.
     #[default]
     Any,
-    /// Private, shared and public ones: whoever asks did not configure it, and a name under their control may lead
-    /// to loopback, to the metadata service (169.254.169.254) or to the platform's own address (168.63.129.16).
-    Hosts,
+    /// Private, shared and public ones: the target is not configured, and a name under another's control may lead to
+    /// loopback, to a cloud's metadata service (169.254.169.254) or to the platform's own address (168.63.129.16).
+    NoInternal,
 }
 
 /// The limit of a probe where none is given.

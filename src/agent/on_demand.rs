@@ -111,8 +111,19 @@ mod tests {
         let suffix = "web: {probe: {allowed_suffixes: [example.org]}}\n";
         let plan = |more: &str| plan_for(&config(&format!("{suffix}{more}")), "a.example.org");
         let reaches = |more: &str, ip: &str| plan(more).is_ok_and(|plan| plan.reaches(ip.parse().expect("an address")));
+        const EMBEDDED: [&str; 9] = [
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b::a83f:8110",
+            "2002:a83f:8110::1",
+            "::168.63.129.16",
+            "2001:db8:0:1::a83f:8110",
+            "fd00:ec2::254",
+            "100.100.100.200",
+        ];
         let special = ["127.0.0.1", "::1", "169.254.169.254", "fe80::1", "0.0.0.0", "::", "224.0.0.1", "168.63.129.16"];
-        for ip in special.into_iter().chain(["::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"]) {
+        for ip in special.into_iter().chain(EMBEDDED) {
             assert!(!reaches("", ip) && !reaches("defaults: {expect: {path: any}}", ip), "{ip}");
             let configured =
                 plan_for(&config(suffix), "sessions").map(|plan| plan.reaches(ip.parse().expect("an address")));
@@ -122,6 +133,7 @@ mod tests {
             assert!(reaches("", ip), "{ip}");
         }
         assert!(reaches("private_ranges: [127.0.0.0/8]", "127.0.0.1"), "configured as private");
+        assert!(!reaches("private_ranges: [168.63.129.16]", "168.63.129.16"), "in whatever range");
     }
 
     #[test]

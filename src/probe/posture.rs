@@ -160,9 +160,10 @@ impl PostureProbe<'_> {
     /// probe nowhere else.
     fn public_answer(&self, resolution: &Resolution) -> (Result<IpAddr, AttemptOutcome>, Option<String>) {
         let expectation = &self.plan.expectation;
+        let is_public = |ip| expectation.class(ip) == AddressClass::Public && self.plan.reaches(ip);
         let mut not_public = None;
         for view in resolution.views.iter().filter(|view| view.is_public_resolver(&expectation.private_ranges)) {
-            if let Some(ip) = view.ips().find(|ip| expectation.class(*ip) == AddressClass::Public) {
+            if let Some(ip) = view.ips().find(|ip| is_public(*ip)) {
                 return (Ok(ip.to_canonical()), Some(view.view.clone()));
             }
             if not_public.is_none() && !view.addresses.is_empty() {
