@@ -164,6 +164,10 @@ pub enum NotTried {
     Name,
     /// The cluster does not know its host (`?`).
     UnknownHost,
+    /// Its port is below 1024, where no node of a cluster listens.
+    PrivilegedPort,
+    /// It is outside the /24 (IPv6: /64) of the address in use, and no endpoint is named as expected.
+    OtherNetwork,
     /// It is beyond the number of nodes that one probe connects to.
     TooMany,
     /// The probe's time was over.
@@ -177,6 +181,8 @@ impl fmt::Display for NotTried {
         f.write_str(match self {
             Self::Name => "announced by a name, which is not resolved here",
             Self::UnknownHost => "announced without a known host",
+            Self::PrivilegedPort => "announced with a port below 1024",
+            Self::OtherNetwork => "outside the /24 (IPv6: /64) of the address in use, and no endpoint is named",
             Self::TooMany => "beyond the number that one probe connects to",
             Self::NoTime => "no time left",
             Self::Interrupted => "interrupted",

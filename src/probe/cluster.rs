@@ -1,12 +1,14 @@
 //! The cluster phase: connects to every node that the server announces, with the target's own server name and rules
 //! for credentials.
 //!
-//! The topology is untrusted input. It leads only to addresses that meet the expectation, or to the one in use, so
-//! that the probe is no port scanner and credentials go nowhere else; a name in it is never resolved, and nothing of
-//! it is kept for the next probe.
+//! The topology is untrusted input. It leads only to addresses that meet the expectation, or to the one in use, and
+//! without named endpoints only to those of the same /24 (IPv6: /64); never to a port below 1024, and to each node by
+//! one connection. So the probe is no port scanner, and credentials go nowhere else. A name in it is never resolved,
+//! and nothing of it is kept for the next probe.
 
 pub(super) mod topology;
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -33,6 +35,9 @@ const MAX_CONCURRENT: usize = 16;
 /// A node has at least this long, however many there are, or is not tried: a shorter timeout would prove nothing. An
 /// eighth of the probe's timeout where that is less.
 const MIN_TIME: Duration = Duration::from_millis(250);
+
+/// No node of a cluster listens below it, and other services do.
+const MIN_PORT: u16 = 1024;
 
 /// The most ranges of slots of one node that are recorded.
 const MAX_RANGES: usize = 64;
@@ -121,6 +126,7 @@ impl NodeChecks<'_> {
         let mut covered = Slots::default();
         announcement.nodes.iter().for_each(|node| covered.add(&node.slots));
         let nodes: Vec<Checked> = self.select(announcement);
+        let repeated: Vec<Option<SocketAddr>> = nodes.iter().map(Checked::repeats).collect();
         let tried = nodes.iter().filter(|node| matches!(node, Checked::Try(..))).count();
         // Each wave of nodes has its share, so that silent ones do not use the time of the others.
         let waves = u32::try_from(tried.div_ceil(MAX_CONCURRENT)).unwrap_or(u32::MAX).max(1);
@@ -131,12 +137,17 @@ impl NodeChecks<'_> {
                 let _permit = permits.acquire().await;
                 self.connect(address, node, share).await
             }
-            Checked::Leave(node) => node,
+            Checked::Leave(node) | Checked::Repeat(_, node) => node,
+        });
+        let nodes = join_all(nodes).await;
+        let nodes = nodes.iter().zip(repeated).map(|(node, of)| match of {
+            Some(address) => repeat(nodes.iter().find(|first| first.address == Some(address)), node),
+            None => node.clone(),
         });
         ClusterFacts {
             command: Some(command),
             refusal: None,
-            nodes: join_all(nodes).await,
+            nodes: nodes.collect(),
             nodes_omitted: announcement.omitted,
             slots_uncovered: (announcement.omitted == 0).then(|| SLOTS - covered.count()),
         }
@@ -144,16 +155,17 @@ impl NodeChecks<'_> {
 
     /// Which nodes are connected to: the first [`MAX_CONNECTED`] of those that may be.
     fn select(&self, announcement: &Announcement) -> Vec<Checked> {
-        let mut tried = 0;
+        let mut tried = HashSet::new();
         let select = |announced| {
             let node = self.node(announced);
             match node.address {
                 Some(_) if node.state != NodeState::NotTried || node.not_tried.is_some() => Checked::Leave(node),
-                Some(_) if tried == MAX_CONNECTED => {
+                Some(address) if tried.contains(&address) => Checked::Repeat(address, node),
+                Some(_) if tried.len() == MAX_CONNECTED => {
                     Checked::Leave(ClusterNode { not_tried: Some(NotTried::TooMany), ..node })
                 }
                 Some(address) => {
-                    tried += 1;
+                    tried.insert(address);
                     Checked::Try(address, node)
                 }
                 None => Checked::Leave(node),
@@ -176,7 +188,7 @@ impl NodeChecks<'_> {
             Host::Unknown => (format!("?:{port}"), None),
         };
         let (state, not_tried) = match address {
-            Some(ip) if self.may_connect_to(ip) => (NodeState::NotTried, None),
+            Some(ip) if self.is_expected(ip) => (NodeState::NotTried, self.forbidden(ip, port)),
             Some(_) => (NodeState::UnexpectedAddress, None),
             None if announced.host == Host::Unknown => (NodeState::NotTried, Some(NotTried::UnknownHost)),
             None => (NodeState::NotTried, Some(NotTried::Name)),
@@ -197,14 +209,30 @@ impl NodeChecks<'_> {
         }
     }
 
-    /// Whether a node may be connected to there. Where any address is expected, it must be of the class of the
-    /// one in use: such an expectation does not allow connections into other networks.
-    fn may_connect_to(&self, ip: IpAddr) -> bool {
+    /// Whether a node may have this address. Where any address is expected, it must be of the class of the one in
+    /// use: such an expectation does not allow connections into other networks.
+    fn is_expected(&self, ip: IpAddr) -> bool {
         let expectation = &self.plan.expectation;
-        let in_use = self.connection.address.ip().to_canonical();
-        ip.to_canonical() == in_use
-            || (expectation.allows(ip)
-                && (!expectation.endpoints.is_empty() || expectation.class(ip) == self.connection.class))
+        let class = expectation.class(ip);
+        self.is_in_use(ip)
+            || (self.plan.reaches(ip)
+                && expectation.allows(ip)
+                && (!expectation.endpoints.is_empty() || class == self.connection.class))
+    }
+
+    /// Why an expected address is not connected to.
+    fn forbidden(&self, ip: IpAddr, port: u16) -> Option<NotTried> {
+        if port < MIN_PORT && port != self.plan.target.port {
+            return Some(NotTried::PrivilegedPort);
+        }
+        let is_near = self.is_in_use(ip)
+            || !self.plan.expectation.endpoints.is_empty()
+            || same_network(ip.to_canonical(), self.connection.address.ip().to_canonical());
+        (!is_near).then_some(NotTried::OtherNetwork)
+    }
+
+    fn is_in_use(&self, ip: IpAddr) -> bool {
+        ip.to_canonical() == self.connection.address.ip().to_canonical()
     }
 
     fn min_time(&self) -> Duration {
@@ -222,7 +250,7 @@ impl NodeChecks<'_> {
         plan.samples = 1;
         plan.cluster = ClusterMode::Off;
         let ConnectionOutcome { phases, connection, .. } =
-            self.connector.connect(&plan, &[address.ip()], &budget).await;
+            self.connector.connect_once(&plan, &[address.ip()], &budget).await;
         let certificate = connection.tls.and_then(|tls| tls.certificate);
         let covers_ip = certificate.as_ref().map(|certificate| certificate.covers_ip(address.ip()));
         let (state, not_tried) = match state(&phases) {
@@ -240,10 +268,43 @@ impl NodeChecks<'_> {
     }
 }
 
+/// Whether both are in one /24, or for IPv6 in one /64.
+fn same_network(one: IpAddr, other: IpAddr) -> bool {
+    match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => one.octets()[..3] == other.octets()[..3],
+        (IpAddr::V6(one), IpAddr::V6(other)) => one.segments()[..4] == other.segments()[..4],
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+    }
+}
+
 /// A node, and whether it is connected to.
 enum Checked {
     Try(SocketAddr, ClusterNode),
+    /// An earlier node has this address and port.
+    Repeat(SocketAddr, ClusterNode),
     Leave(ClusterNode),
+}
+
+impl Checked {
+    fn repeats(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Repeat(address, _) => Some(*address),
+            Self::Try(..) | Self::Leave(_) => None,
+        }
+    }
+}
+
+/// `node` with the result of the `first` one at the same address and port.
+fn repeat(first: Option<&ClusterNode>, node: &ClusterNode) -> ClusterNode {
+    let Some(first) = first else { return node.clone() };
+    ClusterNode {
+        state: first.state,
+        not_tried: first.not_tried,
+        certificate_covers_ip: first.certificate_covers_ip.filter(|_| node.announced_by_ip),
+        certificate_sha256: first.certificate_sha256.clone(),
+        phases: first.phases.clone(),
+        ..node.clone()
+    }
 }
 
 /// Whether a Redis answered: an error reply is an answer. `None` where it was interrupted before that.

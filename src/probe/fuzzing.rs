@@ -89,7 +89,8 @@ pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Pla
     let (_handle, interrupt) = Interrupt::new();
     let budget = Budget::new(plan.timeout, interrupt);
     let tokens = Tokens::new(Tls::new());
-    let context = ProbeContext { plan, tokens: &tokens, budget: &budget, query_cluster: true };
+    let context =
+        ProbeContext { plan, tokens: &tokens, budget: &budget, query_cluster: true, detect_plain_redis: false };
     let stream = redis::RespConnection::new(stream, LastReceived::default());
     let redis = redis::run_session(stream, &context, peer.ip()).await;
     let outcome = ConnectionOutcome {

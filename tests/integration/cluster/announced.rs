@@ -13,12 +13,15 @@ use redpath::probe::Prober;
 use redpath::probe::budget::Interrupt;
 use redpath::target::{HostName, Target};
 
+use crate::support::certificates::{Certificates, Leaf, NAME};
 use crate::support::fake_redis::{Answer, Event, FakeRedis};
 
 /// Where the server listens that is expected.
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 10));
 /// Another address, which is not.
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11));
+/// An address of another /24.
+const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 1, 10));
 
 /// A server that demands no password, answers `PING` as an honest one does, and `CLUSTER SHARDS` and `SLOTS` as said.
 fn server(shards: impl Into<Vec<u8>>, slots: impl Into<Vec<u8>>) -> FakeRedis {
@@ -144,6 +147,56 @@ async fn cluster_unexpected_node_is_not_contacted() {
 }
 
 #[tokio::test]
+async fn cluster_ports_and_networks_are_limited() {
+    let (near, far) = (scripted(ELSEWHERE, |_| Answer::line("+PONG")), scripted(FAR, |_| Answer::line("+PONG")));
+    let node = server("", "");
+    let own = node.address().port();
+    let announced = [
+        ("127.0.0.10", own),
+        ("", own),
+        ("127.0.0.10", 22),
+        ("127.0.0.11", near.address().port()),
+        ("127.0.1.10", far.address().port()),
+    ];
+    let main = server(NO_SHARDS, slots(&announced));
+    let mut plan = plan(&main);
+    plan.expectation.endpoints.clear();
+    plan.expectation.path = redpath::expectation::ExpectedPath::Any;
+    let observation = probe(&plan).await;
+    let reasons: Vec<Option<NotTried>> = facts(&observation).nodes.iter().map(|node| node.not_tried).collect();
+    assert_eq!(reasons, [None, None, Some(NotTried::PrivilegedPort), None, Some(NotTried::OtherNetwork)]);
+    assert_eq!(states(&observation)[..2], [NodeState::Reachable; 2], "both names of the node");
+    assert_eq!([&node, &near, &far].map(|server| server.connections().len()), [1, 1, 0]);
+    assert_eq!(findings(&plan, &observation), [(Code::ClusterNodeUnreachable, Severity::Info)], "they are named");
+
+    // A named endpoint is looked at, wherever it is.
+    plan.expectation.endpoints = ["127.0.0.10", "127.0.1.10"].map(|ip| parse_range(ip).expect("an address")).into();
+    probe(&plan).await;
+    assert_eq!(far.connections().len(), 1);
+}
+
+#[tokio::test]
+async fn cluster_node_gets_one_connection() {
+    let certificates = Certificates::new();
+    let mail = FakeRedis::start(SocketAddr::new(HERE, 0), None, |_| Answer::line("220 mail.example.org ESMTP"));
+    let mail = mail.expect("a free port");
+    let reply = slots(&[("127.0.0.10", mail.address().port())]);
+    let script = move |event: Event<'_>| match event {
+        Event::Command { words, .. } if words[0] == "CLUSTER" => Answer::Send(reply.clone().into_bytes()),
+        Event::Command { .. } => Answer::line("+PONG"),
+        Event::Connected => Answer::Send(Vec::new()),
+    };
+    let tls = certificates.leaf(Leaf::Good).server_config();
+    let main = FakeRedis::start(SocketAddr::new(HERE, 0), Some(tls), script).expect("a free port");
+    let mut plan = plan(&main);
+    plan.target = Target::new(HostName::parse(NAME).expect("a host name"), Some(main.address().port()), true);
+    plan.ca_file = Some(certificates.ca_file());
+    let observation = probe(&plan).await;
+    assert_eq!(states(&observation), [NodeState::Unreachable]);
+    assert_eq!(mail.connections().len(), 1);
+}
+
+#[tokio::test]
 async fn cluster_own_name_needs_no_resolution() {
     let node = server("", "");
     let main = server(NO_SHARDS, slots(&[("LOCALHOST.", node.address().port())]));
@@ -157,7 +210,7 @@ async fn cluster_many_nodes_are_capped() {
     let node = server("", "");
     let listening = ("127.0.0.10", node.address().port());
     // Ports of 127.0.0.10 on which nobody listens refuse at once.
-    let others = (1..100).map(|port| ("127.0.0.10", port));
+    let others = (1025..1124).map(|port| ("127.0.0.10", port));
     let main = server(NO_SHARDS, slots(&std::iter::once(listening).chain(others).collect::<Vec<_>>()));
     let observation = probe(&plan(&main)).await;
     let facts = facts(&observation);
