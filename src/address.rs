@@ -78,13 +78,13 @@ pub fn contains(ranges: &[IpNet], ip: IpAddr) -> bool {
 /// Reads `10.60.4.5` as a single address and `10.60.4.0/24` as a range.
 ///
 /// # Errors
-/// A sentence that names the text and what would be accepted.
+/// What would be accepted, to complete "TEXT is …".
 pub fn parse_range(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     text.parse::<IpNet>()
         .map(|net| net.trunc())
         .or_else(|_| text.parse::<IpAddr>().map(|ip| IpNet::from(ip.to_canonical())))
-        .map_err(|_| format!("{text:?} is not an IP address or CIDR range, such as 10.60.4.5 or 10.60.4.0/24"))
+        .map_err(|_| "not an IP address or CIDR range, such as 10.60.4.5 or 10.60.4.0/24".to_owned())
 }
 
 fn classify_v4(ip: Ipv4Addr) -> AddressClass {
@@ -258,6 +258,6 @@ mod tests {
     #[test]
     fn private_range_invalid_is_named() {
         let error = parse_range("10.60.4.300").expect_err("no such address");
-        assert!(error.contains("10.60.4.300") && error.contains("10.60.4.0/24"), "{error}");
+        assert!(error.contains("10.60.4.0/24"), "{error}");
     }
 }

@@ -15,6 +15,7 @@ use crate::azure::facts::{AzCache, AzConnection, AzDatabase, AzEndpoint, AzLink,
 use crate::bounded_read::FileKind;
 use crate::expectation::{Expectation, ExpectedPath};
 use crate::printable::printable;
+use crate::secret::quote;
 use crate::target::{HostName, Target};
 
 pub use read::MAX_BYTES;
@@ -40,7 +41,9 @@ impl AzFiles {
     /// One sentence: which file, where in it, and what is expected.
     pub fn read(path: &Path, kind: FileKind) -> Result<Self, String> {
         let file = printable(&path.display().to_string()).into_owned();
-        read::bytes(path, kind).and_then(|bytes| Self::decode(bytes, &file)).map_err(|error| format!("{file}: {error}"))
+        read::bytes(path, kind)
+            .and_then(|bytes| Self::decode(bytes, &file))
+            .map_err(|error| format!("{}: {error}", quote::path(path)))
     }
 
     /// Reads the bytes of a file, UTF-8 or, with its mark, UTF-16; `file` as in [`AzFiles::parse`].

@@ -12,7 +12,7 @@ mod print;
 mod raw;
 mod resolve;
 mod schema_check;
-mod suggest;
+mod unknown_key;
 mod values;
 mod yaml;
 
@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use crate::bounded_read::{self, FileKind, ReadError};
 use crate::expectation::{Expectation, PublicAccess};
+use crate::parse;
 use crate::plan::{
     AddressPolicy, Addresses, Auth, ClusterMode, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan, Resolver,
     ViewSelection,
@@ -30,7 +31,6 @@ use crate::plan::{
 use crate::target::{HostName, Target};
 
 pub use error::ConfigError;
-pub use values::resolver;
 
 /// The time from the beginning of one probe to the beginning of the next where none is given.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(15);
@@ -192,9 +192,13 @@ impl Settings {
         if let Some(name) = self.server_name.as_ref().filter(|_| !self.plaintext) {
             target.server_name = name.clone();
         }
+        let mut resolvers = resolvers.to_vec();
+        if let ViewSelection::Only(names) = &self.views {
+            let _ = parse::views(names, &mut resolvers); // adds `azure` where it is named; the names are known to be good
+        }
         Plan {
             expectation: self.expectation.clone(),
-            resolvers: resolvers.to_vec(),
+            resolvers,
             views: self.views.clone(),
             addresses: self.addresses,
             timeout: self.timeout,

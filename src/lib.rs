@@ -11,10 +11,12 @@ pub mod azure;
 pub mod bounded_read;
 pub mod clock;
 pub mod expectation;
+pub mod parse;
 pub mod phase;
 pub mod plan;
 pub mod printable;
 pub mod secret;
+pub mod suggest;
 pub mod target;
 pub mod vantage;
 

@@ -114,6 +114,9 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most tries of one view.
 pub const MAX_TRIES: u8 = 20;
 
+/// The most `PING`s of one probe.
+pub const MAX_SAMPLES: u16 = 1000;
+
 /// A resolver that is asked beside the system's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolver {
@@ -121,6 +124,13 @@ pub struct Resolver {
     pub name: String,
     /// Where it listens; port 53 unless said.
     pub address: SocketAddr,
+}
+
+impl Resolver {
+    /// Azure's own resolver, by the name `azure`.
+    pub fn azure() -> Self {
+        Self { name: "azure".to_owned(), address: SocketAddr::new(AZURE_DNS, 53) }
+    }
 }
 
 /// Which views are asked.
@@ -169,12 +179,34 @@ pub enum ClusterMode {
 /// What is looked at that should be closed. What is expected of it is the expectation's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PosturePlan {
-    /// Leaves out the connection that finds out, for a probe with credentials, whether the server demands any.
-    pub without_auth: bool,
+    /// Skips the connection without credentials that a probe with credentials makes.
+    pub skip_auth_check: bool,
     /// The port, at the address in use, where Redis without TLS should not answer; `None` where it is not looked at.
     pub plaintext_port: Option<u16>,
     /// The public address, looked at unless [`crate::expectation::PublicAccess::Ignore`] is expected of it.
     pub public_address: PublicAddress,
+}
+
+/// What a server is that answers without credentials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RequireAuth {
+    /// An error.
+    #[default]
+    Error,
+    /// A remark.
+    Remark,
+    /// A remark where it is seen; no connection is made to find out.
+    Off,
+}
+
+/// The port where Redis without TLS must not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlaintextPort {
+    /// The check is skipped.
+    #[default]
+    Off,
+    /// This port of the address in use.
+    Port(u16),
 }
 
 /// Where the public address comes from.
@@ -238,19 +270,6 @@ pub enum TokenSource {
     ManagedIdentity,
     /// The `az login` identity
     AzureCli,
-}
-
-/// Reads a client ID: letters, digits and `-`, as a GUID has them.
-///
-/// # Errors
-/// A sentence that says what would be accepted.
-pub fn parse_client_id(text: &str) -> Result<String, String> {
-    let good = !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if good {
-        Ok(text.to_owned())
-    } else {
-        Err("is not a client ID: a GUID of letters, digits and '-' is expected".to_owned())
-    }
 }
 
 /// Whether this build can fetch tokens of Entra ID: the feature `entra`, which is on by default.

@@ -4,6 +4,7 @@
 
 pub mod file;
 pub mod permissions;
+pub mod quote;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Mutex;

@@ -1,5 +1,7 @@
 //! What is probed: a host name, a port, and how it is spoken to.
 
+mod argument;
+
 use std::fmt;
 use std::net::IpAddr;
 
@@ -7,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::azure::{self, Service};
-use crate::secret::Secret;
+
+pub use argument::TargetArgument;
 
 /// A host name that DNS can hold, in lower case and without the trailing dot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -23,9 +26,9 @@ impl HostName {
     /// 253 in all (RFC 1035, 2.3.4), with or without the trailing dot.
     ///
     /// # Errors
-    /// A sentence that names the text and what would be accepted.
+    /// What it is instead and what would be accepted, to complete "TEXT is …".
     pub fn parse(text: &str) -> Result<Self, String> {
-        let refuse = |why: &str| Err(format!("{} is not a host name: {why}", quoted(text)));
+        let refuse = |why: &str| Err(format!("not a host name: {why}"));
         let (name, absolute) = match text.strip_suffix('.') {
             Some(name) => (name, true),
             None => (text, false),
@@ -124,183 +127,12 @@ impl Target {
     }
 }
 
-/// A TARGET of the command line: `HOST`, `HOST:PORT`, or a `redis://` or `rediss://` URL.
-pub struct TargetArgument {
-    /// The host name.
-    pub host: HostName,
-    /// The port, where it was given.
-    pub port: Option<u16>,
-    /// Whether the URL's scheme says TLS or not; `None` where there is no scheme.
-    pub tls: Option<bool>,
-    /// The user name of a URL.
-    pub username: Option<String>,
-    /// The password of a URL, which others on the machine can see.
-    pub password: Option<Secret>,
-}
-
-impl TargetArgument {
-    /// Reads a TARGET.
-    ///
-    /// # Errors
-    /// A sentence that names the text (never the password in it) and what would be accepted.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if let Some((scheme, rest)) = text.split_once("://") {
-            let tls = match scheme.to_ascii_lowercase().as_str() {
-                "redis" => false,
-                "rediss" => true,
-                other => {
-                    return Err(format!(
-                        "{}:// is not a scheme redpath knows: redis:// (plain) and rediss:// (TLS) are",
-                        quoted(other).trim_matches('"')
-                    ));
-                }
-            };
-            return Self::parse_url(rest, tls);
-        }
-        if text.contains('@') {
-            // Not quoted: what stands before the '@' is likely a password.
-            return Err("a user or password is read from a redis:// or rediss:// URL alone".into());
-        }
-        let (host, port) = split_port(text)?;
-        Ok(Self { host: HostName::parse(host)?, port, tls: None, username: None, password: None })
-    }
-
-    fn parse_url(rest: &str, tls: bool) -> Result<Self, String> {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        if rest[authority.len()..].contains('@') {
-            // Azure's access keys are base64, so this is a key cut at its first '/'.
-            return Err(
-                "the URL's user or password holds a '/', '?' or '#', which must be written %2F, %3F or %23".into()
-            );
-        }
-        let (userinfo, host_port) = match authority.rsplit_once('@') {
-            Some((userinfo, host_port)) => (Some(userinfo), host_port),
-            None => (None, authority),
-        };
-        let (host, port) = split_port(host_port)?;
-        let (username, password) = match userinfo.map(|info| info.split_once(':').unwrap_or((info, ""))) {
-            Some((username, password)) => (decoded(username)?, decoded(password)?),
-            None => (String::new(), String::new()),
-        };
-        Ok(Self {
-            host: HostName::parse(host)?,
-            port,
-            tls: Some(tls),
-            username: (!username.is_empty()).then_some(username),
-            password: (!password.is_empty()).then(|| Secret::new(password)),
-        })
-    }
-}
-
-/// Reads a port number.
-///
-/// # Errors
-/// A sentence that names the text and what would be accepted.
-pub fn parse_port(text: &str) -> Result<u16, String> {
-    match text.parse::<u32>() {
-        Ok(port @ 1..=65_535) => u16::try_from(port).map_err(|error| error.to_string()),
-        _ => Err(format!("port {} is out of range: a number from 1 to 65535 is expected", quoted(text))),
-    }
-}
-
-fn split_port(text: &str) -> Result<(&str, Option<u16>), String> {
-    match text.rsplit_once(':') {
-        // Two colons: an IPv6 address, which HostName::parse refuses with the reason.
-        Some((host, _)) if host.contains(':') && !text.starts_with('[') => Ok((text, None)),
-        Some((host, port)) if !port.ends_with(']') => Ok((host, Some(parse_port(port)?))),
-        _ => Ok((text, None)),
-    }
-}
-
-fn decoded(text: &str) -> Result<String, String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let value = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        let Some(value) = value else {
-            return Err("the user or password of the URL has a '%' that is not followed by two hex digits".into());
-        };
-        bytes.push(value);
-        rest = &tail[2..];
-    }
-    String::from_utf8(bytes).map_err(|_| "the user or password of the URL is not UTF-8".into())
-}
-
-/// The text in quotes, control characters escaped, cut where an error message would drown in it.
-fn quoted(text: &str) -> String {
-    const SHOWN: usize = 80;
-    if text.chars().count() > SHOWN {
-        let cut: String = text.chars().take(SHOWN).collect();
-        format!("{cut:?}…")
-    } else {
-        format!("{text:?}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> TargetArgument {
-        TargetArgument::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
-    }
-
-    fn refused(text: &str) -> String {
-        TargetArgument::parse(text).err().unwrap_or_else(|| panic!("{text} was taken"))
-    }
-
     #[test]
-    fn target_forms_parse() {
-        let plain = parse("Cache1.redis.cache.windows.net");
-        assert_eq!((plain.host.as_str(), plain.port, plain.tls), ("cache1.redis.cache.windows.net", None, None));
-        let port = parse("cache1.example.org.:7000");
-        assert!(port.host.is_absolute());
-        assert_eq!(port.port, Some(7000));
-        let url = parse("rediss://us%40er:p%3Ass@cache1.example.org:6380/0?x=1");
-        assert_eq!((url.port, url.tls, url.username.as_deref()), (Some(6380), Some(true), Some("us@er")));
-        assert_eq!(url.password.as_ref().map(Secret::expose), Some("p:ss"));
-        assert_eq!(parse("redis://:secret@h").password.as_ref().map(Secret::expose), Some("secret"));
-    }
-
-    #[test]
-    fn target_invalid_is_named() {
-        for (text, says) in [
-            ("10.60.4.5", "--connect"),
-            ("[fd00::1]:6380", "address"),
-            ("fd00::1", "address"),
-            ("cache1:99999", "1 to 65535"),
-            ("cache1:0", "1 to 65535"),
-            ("cache1:", "1 to 65535"),
-            ("http://cache1", "rediss://"),
-            ("ca che", "cannot stand"),
-            ("a..b", "empty label"),
-            ("-a.b", "'-'"),
-            ("", "empty"),
-            ("bücher.example", "xn--"),
-            ("rediss://u:%zz@h", "hex digits"),
-        ] {
-            let error = refused(text);
-            assert!(error.contains(says), "{text}: {error}");
-        }
-        for text in [
-            "rediss://user:hunter2@bad host",
-            "user:hunter2@cache1",
-            "rediss://:hunter2/x=@cache1",
-            "redis://hunter2?@h",
-        ] {
-            assert!(!refused(text).contains("hunter2"), "{text}");
-        }
-        assert!(refused(&"a".repeat(300)).len() < 250);
-    }
-
-    #[test]
-    fn target_service_sets_port() {
+    fn target_port_is_that_of_the_service() {
         let host = HostName::parse("cache1.redis.cache.windows.net").expect("a host name");
         assert_eq!(Target::new(host.clone(), None, true).port, 6380);
         assert_eq!(Target::new(host.clone(), None, false).port, 6379);

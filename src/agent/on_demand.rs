@@ -17,6 +17,7 @@ use crate::plan::Plan;
 use crate::probe::Prober;
 use crate::probe::budget::Interrupt;
 use crate::record::Record;
+use crate::secret::quote::quoted;
 use crate::server::{ProbeOnDemand, ProbeRefused};
 use crate::target::TargetArgument;
 
@@ -72,11 +73,12 @@ pub fn plan_for(config: &Config, name: &str) -> Result<Plan, ProbeRefused> {
     if config.web.probe_allowed_suffixes.is_empty() {
         return Err(ProbeRefused::UnknownTarget);
     }
-    if name.contains(['/', '@']) {
+    if name.contains(['/', '@', ',', ';']) {
         let error = "a target's name or HOST[:PORT] is expected: a URL could carry a secret into logs on the way";
         return Err(ProbeRefused::BadTarget(error.to_owned()));
     }
-    let TargetArgument { host, port, .. } = TargetArgument::parse(name).map_err(ProbeRefused::BadTarget)?;
+    let TargetArgument { host, port, .. } =
+        TargetArgument::parse(name).map_err(|why| ProbeRefused::BadTarget(format!("{} is {why}", quoted(name))))?;
     if !config.web.allows(&host) {
         return Err(ProbeRefused::UnknownTarget);
     }

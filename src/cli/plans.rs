@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::values::azure_resolver;
-use super::{CheckArgs, PlaintextPort, RequireAuth};
+use super::CheckArgs;
 use crate::az::AzFiles;
 use crate::bounded_read::FileKind;
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, PublicAccess};
+use crate::parse;
 use crate::plan::{
-    Auth, AuthMethod, EntraAuth, HAS_ENTRA, PasswordSource, Plan, PosturePlan, Resolver, TokenSource, ViewSelection,
+    Auth, AuthMethod, EntraAuth, HAS_ENTRA, PasswordSource, PlaintextPort, Plan, PosturePlan, RequireAuth, TokenSource,
     ca_file,
 };
 use crate::secret::permissions::ReadableByOthers;
+use crate::secret::quote::{self, quoted};
 use crate::secret::{self, PASSWORD_VARIABLES, Secret};
 use crate::target::{Target, TargetArgument};
 
@@ -31,12 +31,13 @@ type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 /// One plan per target, in the order given.
 pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, String> {
     let mut resolvers = args.resolvers.clone();
-    let views = views(args, &mut resolvers)?;
-    no_name_twice(&resolvers)?;
+    parse::distinct_names(&resolvers).map_err(|(_, why)| format!("--resolver: {why}"))?;
+    let views = parse::views(&args.views, &mut resolvers)
+        .map_err(|(position, why)| format!("--views: {} is {why}", quoted(&args.views[position])))?;
     let expectation = expectation(args)?;
     if let Some(file) = &args.ca_file {
         ca_file::check(file, FileKind::FileOrPipe)
-            .map_err(|why| format!("cannot read the certificates of --ca-file {}: {why}", file.display()))?;
+            .map_err(|why| format!("cannot read the certificates of --ca-file {}: {why}", quote::path(file)))?;
     }
     let credentials = Credentials::new(args, variable)?;
     let az = az_files(&args.from_az)?;
@@ -45,15 +46,17 @@ pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
     let mut warnings = Vec::new();
     let mut is_password_visible = false;
     for text in &targets {
-        let argument = TargetArgument::parse(text)?;
+        let argument = TargetArgument::parse(text).map_err(|why| format!("{} is {why}", quoted(text)))?;
         let tls = match (argument.tls, args.plaintext) {
             (Some(true), true) => {
-                return Err(format!("rediss:// asks for TLS for {}, and --plaintext for none", argument.host));
+                let host = argument.host;
+                return Err(format!("rediss:// or ssl=True asks for TLS for {host}, and --plaintext for none"));
             }
             (Some(tls), _) => tls,
             (None, plaintext) => !plaintext,
         };
         is_password_visible |= argument.password.is_some();
+        warnings.extend(argument.remark);
         let mut target = Target::new(argument.host, argument.port, tls);
         let mut expectation = expectation.clone();
         if let Some(az) = &az {
@@ -79,7 +82,7 @@ pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
         });
     }
     if is_password_visible {
-        let why = "a password in a URL can be seen by others on this machine (process list, shell history); \
+        let why = "a password in a URL or a connection string can be seen by others on this machine (process list, shell history); \
                    --password-file and REDPATH_PASSWORD keep it to yourself";
         warnings.push(why.to_owned());
     }
@@ -148,46 +151,13 @@ fn expectation(args: &CheckArgs) -> Result<Expectation, String> {
 
 fn posture(args: &CheckArgs) -> PosturePlan {
     PosturePlan {
-        without_auth: args.require_auth == RequireAuth::Off,
+        skip_auth_check: args.require_auth == RequireAuth::Off,
         plaintext_port: match args.plaintext_port {
             Some(PlaintextPort::Port(port)) => Some(port),
             Some(PlaintextPort::Off) | None => None,
         },
         public_address: args.public_address.unwrap_or_default(),
     }
-}
-
-/// The selection of `--views`; `azure` needs no `--resolver` of its own.
-fn views(args: &CheckArgs, resolvers: &mut Vec<Resolver>) -> Result<ViewSelection, String> {
-    if args.views.iter().any(|name| name == "all") {
-        return Ok(ViewSelection::All);
-    }
-    for name in &args.views {
-        let is_server = |address: &str| address.parse::<IpAddr>().is_ok() || address.parse::<SocketAddr>().is_ok();
-        let is_system = name == "system" || name.strip_prefix("system:").is_some_and(is_server);
-        if name == "libc" || is_system || resolvers.iter().any(|resolver| resolver.name == *name) {
-            continue;
-        }
-        if name == "azure" {
-            resolvers.push(azure_resolver());
-            continue;
-        }
-        let named: String = resolvers.iter().map(|resolver| format!("{}, ", resolver.name)).collect();
-        return Err(format!(
-            "--views names {name:?}, which is no view: {named}libc, system, system:ADDRESS, azure or all are, \
-             and --resolver NAME=ADDRESS adds another"
-        ));
-    }
-    Ok(ViewSelection::Only(args.views.clone()))
-}
-
-fn no_name_twice(resolvers: &[Resolver]) -> Result<(), String> {
-    for (at, resolver) in resolvers.iter().enumerate() {
-        if resolvers[..at].iter().any(|earlier| earlier.name == resolver.name) {
-            return Err(format!("two resolvers are called {}; each needs a name of its own", resolver.name));
-        }
-    }
-    Ok(())
 }
 
 /// Who the probes say they are, the part that is the same for every target.
@@ -247,7 +217,7 @@ impl<'a> Credentials<'a> {
             (Some(AuthMethod::None), _) => Ok(Auth::None),
             // A password of the environment is for other probes; one in the URL is a contradiction.
             (Some(AuthMethod::Entra), Some(PasswordSource::Given(_))) => {
-                Err("--auth entra takes a token for the password, and the URL gives one".into())
+                Err("--auth entra takes a token for the password, and the TARGET gives one".into())
             }
             (Some(AuthMethod::Entra), _) => self.entra(url_username).map(Auth::Entra),
             (None | Some(AuthMethod::Password), Some(source)) => {
@@ -276,7 +246,7 @@ impl Credentials<'_> {
         };
         let client_id = self.args.client_id.clone();
         if source == TokenSource::AzureCli && client_id.is_some() {
-            return Err("--client-id has no meaning for azure_cli, which is whoever is logged in".into());
+            return Err("--client-id has no meaning for azure_cli, which uses the `az login` identity".into());
         }
         Ok(EntraAuth { source, client_id, username: self.args.username.clone().or(url_username) })
     }
@@ -285,7 +255,7 @@ impl Credentials<'_> {
 /// Reads `--password-file` once, so that a pipe (`<(...)`) serves every target.
 fn read_password(path: &Path) -> Result<Secret, String> {
     secret::file::read(path, FileKind::FileOrPipe)
-        .map_err(|why| format!("cannot read the password of --password-file {}: {why}", path.display()))
+        .map_err(|why| format!("cannot read the password of --password-file {}: {why}", quote::path_of_secret(path)))
 }
 
 #[cfg(test)]

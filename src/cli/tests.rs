@@ -2,7 +2,12 @@
 
 use clap::CommandFactory;
 
+use std::time::Duration;
+
 use super::*;
+use crate::expectation::ExpectedPath;
+use crate::phase::PhaseName;
+use crate::plan::{Addresses, RequireAuth};
 
 fn check(arguments: &[&str]) -> CheckArgs {
     let all = ["redpath", "check"].iter().chain(arguments);
@@ -56,22 +61,72 @@ fn cli_flags_parse_and_repeat() {
     assert_eq!(args.require_auth, RequireAuth::Remark);
 }
 
+/// What is said about a command line that is refused.
+fn refusal(arguments: &[&str]) -> String {
+    let all = ["redpath"].iter().chain(arguments);
+    error::sentence(&Cli::try_parse_from(all).err().unwrap_or_else(|| panic!("{arguments:?} is accepted")))
+}
+
 #[test]
 fn cli_mistake_is_one_sentence() {
-    for (arguments, says) in [
-        (&["redpath", "check"][..], "the following required arguments were not provided: <TARGET>... (see --help)"),
+    for (arguments, expected) in [
+        (&["check"][..], "<TARGET>... is missing (see --help)"),
         (
-            &["redpath", "check", "x", "--samples", "0"],
-            "invalid value '0' for '--samples <N>': a number from 1 to 1000 is expected (see --help)",
+            &["check", "x", "--samples", "0"],
+            "--samples <N>: \"0\" is out of range: a number from 1 to 1000 is expected (see --help)",
         ),
         (
-            &["redpath", "check", "x", "--output", "jsn"],
-            "invalid value 'jsn' for '--output <FORMAT>' [possible values: text, json, ndjson, prometheus, markdown]; \
-             tip: a similar value exists: 'json' (see --help)",
+            &["check", "x", "--output", "jsn"],
+            "--output <FORMAT>: \"jsn\" is not known; did you mean json?: one of text, json, ndjson, prometheus, markdown \
+             is expected (see --help)",
+        ),
+        (&["check", "x", "--output"], "--output <FORMAT> has no value (see --help)"),
+        (
+            &["check", "x", "--pasword-file", "k"],
+            "--pasword-file is not a flag; did you mean --password-file? (see --help)",
+        ),
+        (
+            &["check", "x", "--plaintext", "--ca-file", "k"],
+            "--plaintext and --ca-file <FILE> exclude each other (see --help)",
+        ),
+        (&["check", "x", "--strict", "--strict"], "--strict is given twice (see --help)"),
+        (&["config", "check", "a", "b"], "\"b\" is one argument too many (see --help)"),
+        (&["chek", "x"], "\"chek\" is not a command; did you mean check? (see --help)"),
+        (
+            &["cache1.redis.cache.windows.net"],
+            "\"cache1.redis.cache.windows.net\" is not a command; redpath check cache1.redis.cache.windows.net probes it \
+             (see --help)",
         ),
     ] {
-        let error = Cli::try_parse_from(arguments).err().expect("a mistake");
-        assert_eq!(one_sentence(&error), says);
+        assert_eq!(refusal(arguments), expected);
+    }
+}
+
+#[test]
+fn cli_mistake_never_shows_a_secret() {
+    let string = "cache1:6380,password=hunter2,ssl=True";
+    for arguments in [
+        &[string][..],
+        &["rediss://:hunter2@cache1"],
+        &["check", "x", "--password", "hunter2"],
+        &["check", "x", "--password=hunter2"],
+        &["check", "x", "-a", "hunter2"],
+        &["check", "x", "-ahunter2"],
+        &["check", "x", "--output", string],
+        &["check", "x", "--expect", string],
+        &["check", "x", "--timeout", string],
+        &["check", "x", "--resolver", string],
+        &["check", "x", "--endpoint", string],
+        &["check", "x", "--connect", string],
+        &["check", "x", "--label", string],
+        &["check", "x", "--server-name", string],
+        &["check", "x", "--strict=hunter2"],
+        &["config", "check", "a", string],
+        &["completions", string],
+        &["agent", "--config", "a", "--listen", string],
+    ] {
+        let refusal = refusal(arguments);
+        assert!(!refusal.contains("hunter2"), "{refusal}");
     }
 }
 

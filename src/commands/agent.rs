@@ -1,9 +1,7 @@
 //! `redpath agent`: starts the log and runs the agent.
 
-use std::io::Write as _;
-
 use crate::agent::{self, Exporter, Options, Shutdown};
-use crate::cli::{AgentArgs, ExitCode};
+use crate::cli::{AgentArgs, ExitCode, print_error};
 use crate::output::log::{self, LogFormat};
 use crate::server::WebConfigFile;
 
@@ -25,11 +23,10 @@ pub async fn run(args: AgentArgs) -> ExitCode {
     }
 }
 
-/// Prints one sentence to standard error, or a log line in JSON.
+/// Prints what is wrong to standard error, or a log line in JSON.
 fn refuse(format: LogFormat, error: &str) -> ExitCode {
     match format {
-        // Result ignored: standard error may be closed.
-        LogFormat::Text => drop(writeln!(std::io::stderr(), "error: {error}")),
+        LogFormat::Text => error.lines().for_each(print_error),
         LogFormat::Json => tracing::error!(error, "the agent cannot start"),
     }
     ExitCode::Usage

@@ -41,7 +41,7 @@ pub async fn run(args: CheckArgs) -> ExitCode {
         print_error(&format!("cannot listen for signals: {error}"));
         return ExitCode::Unknown;
     }
-    let vantage = Vantage::here(Default::default(), &Default::default());
+    let vantage = Vantage::here(args.labels.iter().cloned().collect(), &Default::default());
     let probed = probe_all(plans.plans, &vantage, &interrupt, args.output).await;
     let statuses: Vec<_> = probed.records.iter().map(|record| record.verdict.status).collect();
     let written = match probed.written {

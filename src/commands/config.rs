@@ -13,6 +13,7 @@ use crate::cli::{ConfigCommand, ExitCode, print_error};
 use crate::config::{self, Config, TargetConfig};
 use crate::plan::{Auth, PasswordSource, ca_file, password_file};
 use crate::secret::permissions::ReadableByOthers;
+use crate::secret::quote;
 
 pub use from_az::from_az;
 
@@ -104,7 +105,7 @@ fn warnings_of(target: &TargetConfig) -> Vec<String> {
     let mut warn = |about: &str, why: String| warnings.push(format!("target {name:?}: {about}: {why}"));
     if let Some(file) = &plan.ca_file {
         if let Err(why) = ca_file::check(file, FileKind::Regular) {
-            warn("tls.ca_file", format!("{}: {why} (on this machine)", file.display()));
+            warn("tls.ca_file", format!("{}: {why} (on this machine)", quote::path(file)));
         }
     }
     let source = match &plan.auth {
@@ -117,7 +118,7 @@ fn warnings_of(target: &TargetConfig) -> Vec<String> {
         Some(PasswordSource::File(file)) => {
             let file = password_file(file);
             if let Err(why) = bounded_read::read_prefix(&file, FileKind::Regular, 0) {
-                warn("auth.password_file", format!("{}: {why} (on this machine)", file.display()));
+                warn("auth.password_file", format!("{}: {why} (on this machine)", quote::path_of_secret(&file)));
             } else if let Some(exposed) = ReadableByOthers::at(&file) {
                 warn("auth.password_file", exposed.to_string());
             }

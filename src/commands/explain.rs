@@ -11,6 +11,8 @@ use crate::codes::{page, terminal as code_page};
 use crate::diagnosis::{Cause, Code};
 use crate::output::text::Style;
 use crate::record::saved::{self, MAX_BYTES, Saved, SavedVerdict};
+use crate::secret::quote::{self, quoted};
+use crate::suggest::suggest;
 
 /// Explains what the command line names.
 pub fn run(args: &ExplainArgs) -> ExitCode {
@@ -32,15 +34,15 @@ pub fn run(args: &ExplainArgs) -> ExitCode {
         }
     }
     if is_name(name) && !Path::new(subject).exists() {
-        print_error(&format!("{name:?} is neither a code nor a file; {}", nearest(name)));
+        print_error(&format!("{} is neither a code nor a file; {}", quoted(name), did_you_mean(name)));
         return ExitCode::Usage;
     }
     match bytes(Path::new(subject)).map_err(|error| error.to_string()) {
         Ok(bytes) => match saved::read(&bytes) {
             Ok(saved) => re_diagnose(saved, args),
-            Err(why) => refuse(&subject.to_string_lossy(), &why.to_string()),
+            Err(why) => refuse(Path::new(subject), &why.to_string()),
         },
-        Err(why) => refuse(&subject.to_string_lossy(), &why),
+        Err(why) => refuse(Path::new(subject), &why),
     }
 }
 
@@ -56,8 +58,8 @@ fn document(format: OutputFormat, text: impl Fn() -> String, markdown: impl Fn()
     }
 }
 
-fn refuse(file: &str, why: &str) -> ExitCode {
-    let file = if file == "-" { "standard input" } else { file };
+fn refuse(file: &Path, why: &str) -> ExitCode {
+    let file = if file == Path::new("-") { "standard input".to_owned() } else { quote::path(file) };
     print_error(&format!("{file}: {why}"));
     ExitCode::Usage
 }
@@ -66,12 +68,9 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-fn nearest(name: &str) -> String {
-    const ALIKE: f64 = 0.7;
-    let alike = |code: &Code| strsim::jaro_winkler(name, code.as_str());
-    let best = Code::ALL.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
-    match best.filter(|code| alike(code) >= ALIKE) {
-        Some(code) => format!("the nearest code is {code} (redpath explain lists all)"),
+fn did_you_mean(name: &str) -> String {
+    match suggest(name, Code::ALL.iter().map(|code| code.as_str())) {
+        Some(code) => format!("did you mean {code}? redpath explain lists all codes"),
         None => "redpath explain lists all codes".to_owned(),
     }
 }
@@ -95,10 +94,7 @@ fn re_diagnose(saved: Saved, args: &ExplainArgs) -> ExitCode {
     for (record, then) in saved.report.records.iter().zip(&saved.verdicts) {
         if let Some(then) = then.as_ref().filter(|then| **then != record.verdict) {
             let now = SavedVerdict::of(&record.verdict);
-            print_error(&format!(
-                "{}: the saved verdict is {then}; by the present rules it is {now}",
-                record.target.name
-            ));
+            print_error(&format!("{}: the saved verdict is {then}; current rules give {now}", record.target.name));
         }
     }
     let statuses = saved.report.records.iter().map(|record| record.verdict.status);
@@ -120,9 +116,9 @@ mod tests {
         for (typed, code) in
             [("conect_timeout", "connect_timeout"), ("private_record_mising", "private_record_missing")]
         {
-            assert!(nearest(typed).contains(code), "{}", nearest(typed));
+            assert!(did_you_mean(typed).contains(code), "{}", did_you_mean(typed));
         }
-        assert!(nearest("zzz").contains("lists all codes"));
+        assert!(did_you_mean("zzz").contains("lists all codes"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use clap::CommandFactory;
 
 use super::print;
 use crate::cli::{Cli, ExitCode, print_error};
+use crate::secret::quote::quoted;
 
 /// Prints the manual page of the program, or of the command that `path` leads to.
 pub fn run(path: &[String]) -> ExitCode {
@@ -25,8 +26,8 @@ fn page(path: &[String]) -> Result<Vec<u8>, String> {
         let known: Vec<_> = command.get_subcommands().map(|known| known.get_name().to_owned()).collect();
         command = match command.find_subcommand(name) {
             Some(found) => found.clone(),
-            None if known.is_empty() => return Err(format!("{} has no command {name:?}", command.get_name())),
-            None => return Err(format!("{name:?} is not a command: {} are", known.join(", "))),
+            None if known.is_empty() => return Err(format!("{} has no command {}", command.get_name(), quoted(name))),
+            None => return Err(format!("{} is not a command: {} are", quoted(name), known.join(", "))),
         };
     }
     let mut page = Vec::new();

@@ -4,8 +4,8 @@ use super::error::Problems;
 use super::path::Path;
 use super::raw::RawAuth;
 use super::values;
-use crate::plan::{self, Auth, AuthMethod, EntraAuth, HAS_ENTRA, PasswordSource, TokenSource};
-use crate::printable::is_printable;
+use crate::parse;
+use crate::plan::{Auth, AuthMethod, EntraAuth, HAS_ENTRA, PasswordSource, TokenSource};
 use crate::secret;
 
 /// Gives the key its meaning; `None` where a problem was noted.
@@ -38,19 +38,13 @@ pub(super) fn resolve(raw: &RawAuth, path: &Path, problems: &mut Problems<'_>) -
 }
 
 fn username(raw: &RawAuth, path: &Path, problems: &mut Problems<'_>) -> Option<String> {
-    match &raw.username {
-        Some(name) if name.chars().any(|c: char| c.is_whitespace()) || !is_printable(name) => {
-            problems.add(&path.key("username"), "a user name has no spaces and no characters that cannot be shown");
-            None
-        }
-        name => name.clone(),
-    }
+    problems.read(&path.key("username"), raw.username.as_ref()?, parse::username)
 }
 
 fn password(raw: &RawAuth, path: &Path, problems: &mut Problems<'_>) -> Option<Auth> {
     let username = username(raw, path, problems);
     let source = match (&raw.password_file, &raw.password_env) {
-        (Some(file), None) => PasswordSource::File(problems.read(&path.key("password_file"), file, values::file)?),
+        (Some(file), None) => PasswordSource::File(problems.read(&path.key("password_file"), file, parse::path)?),
         (None, Some(name)) => {
             let name = problems.read(&path.key("password_env"), name, values::variable)?;
             secret::is_in_variable(&name);
@@ -75,7 +69,7 @@ fn entra(raw: &RawAuth, path: &Path, problems: &mut Problems<'_>) -> Option<Auth
     }
     let username = username(raw, path, problems);
     let client_id = match &raw.client_id {
-        Some(text) => Some(problems.read(&path.key("client_id"), text, plan::parse_client_id)?),
+        Some(text) => Some(problems.read(&path.key("client_id"), text, parse::client_id)?),
         None => None,
     };
     let Some(source) = raw.source else {

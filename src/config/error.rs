@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::path::Path;
 use super::yaml::Node;
+use crate::secret::quote;
 
 /// The most problems that are told at once; a reader has seen enough by then.
 const MAX_REPORTED_ERRORS: usize = 20;
@@ -51,8 +52,8 @@ impl fmt::Display for ConfigError {
                 f.write_str("\n")?;
             }
             match (&self.file, problem.line) {
-                (Some(file), Some(line)) => write!(f, "{}:{line}: ", file.display())?,
-                (Some(file), None) => write!(f, "{}: ", file.display())?,
+                (Some(file), Some(line)) => write!(f, "{}:{line}: ", quote::path(file))?,
+                (Some(file), None) => write!(f, "{}: ", quote::path(file))?,
                 (None, Some(line)) => write!(f, "line {line}: ")?,
                 (None, None) => {}
             }
@@ -93,14 +94,14 @@ impl<'a> Problems<'a> {
         value.map_err(|message| self.add(path, message)).ok()
     }
 
-    /// What `read` makes of `text`, or nothing and a note: `read` says what is wrong with the text, to stand behind it.
+    /// What `read` makes of `text`, or nothing and a note: `read` says what the text is instead.
     pub(super) fn read<T>(
         &mut self,
         path: &Path,
         text: &str,
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        read(text).map_err(|message| self.add(path, format!("{} {message}", path.shown(text)))).ok()
+        read(text).map_err(|message| self.add(path, format!("{} is {message}", path.shown(text)))).ok()
     }
 
     /// Whether enough have been found: a hostile file could have one per byte.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::secret::quote::quoted;
+
 /// One step from a value to one inside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -44,12 +46,7 @@ impl Path {
 
     /// The text that stands here, for a message: in quotes and cut, or not at all where it may hold a secret.
     pub(super) fn shown(&self, text: &str) -> String {
-        const SHOWN: usize = 80;
-        if self.is_about_secrets() || text.contains('@') || text.contains("://") {
-            return "the text given".to_owned();
-        }
-        let cut: String = text.chars().take(SHOWN).collect();
-        if cut.len() < text.len() { format!("{cut:?}…") } else { format!("{cut:?}") }
+        if self.is_about_secrets() { "the text given".to_owned() } else { quoted(text) }
     }
 
     /// Whether the value is inside `auth`, where nothing is ever repeated: a password may have been put in the wrong place.

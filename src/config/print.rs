@@ -122,7 +122,7 @@ fn expect(expectation: &Expectation) -> RawExpect {
 
 fn posture(expectation: &Expectation, plan: PosturePlan) -> RawPosture {
     RawPosture {
-        require_auth: Some(match plan.without_auth {
+        require_auth: Some(match plan.skip_auth_check {
             true => RawRequireAuth::Off(Off::Off),
             false => RawRequireAuth::Is(expectation.require_auth),
         }),

@@ -18,7 +18,7 @@ use crate::plan::{Addresses, AuthMethod, ClusterMode, TokenSource};
 pub(super) struct RawConfig {
     /// Where this agent looks from.
     pub(super) vantage: Option<RawVantage>,
-    /// Resolvers that are asked beside the system's own, each a view of its own. `azure` alone is short for `{name: azure, address: 168.63.129.16}`.
+    /// Resolvers that are asked beside the system's own, each a view of its own. `azure` is short for `{name: azure, address: 168.63.129.16}`, an address alone is its own name.
     #[schemars(length(max = 32))]
     pub(super) resolvers: Option<Vec<RawResolver>>,
     /// Addresses and CIDR ranges that are private here whatever the registries say.
@@ -54,24 +54,17 @@ pub(super) struct RawVantage {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum RawResolver {
-    /// One that is known by its name.
-    Known(KnownResolver),
+    /// `azure`, `ADDRESS[:PORT]` or `NAME=ADDRESS[:PORT]`, as `--resolver` takes it.
+    Text(#[schemars(extend("examples" = ["azure", "10.10.0.53"]))] String),
     /// One with its address.
     Full(RawFullResolver),
-}
-
-/// A resolver that needs no address.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum KnownResolver {
-    Azure,
 }
 
 /// A resolver with its address.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawFullResolver {
-    /// The view's name: letters, digits, `_`, `.` and `-`; not `libc`, `all`, or one that begins with `system`.
+    /// The view's name: letters, digits, `_`, `.` and `-`; not `libc`, `all` or `system`.
     #[schemars(length(min = 1, max = 63))]
     pub(super) name: String,
     /// Where it listens: `IP`, `IP:PORT` or `[IPV6]:PORT`; port 53 unless given.

@@ -10,26 +10,18 @@ use ipnet::IpNet;
 use super::error::Problems;
 use super::path::Path;
 use super::raw::{
-    KnownResolver, Off, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawMetrics, RawPlaintextPort,
-    RawPosture, RawRange, RawRequireAuth, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
+    Off, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawMetrics, RawPlaintextPort, RawPosture, RawRange,
+    RawRequireAuth, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
 };
-use super::values::{self, Bounds};
-use super::{
-    Config, ConfigError, MetricsSettings, Settings, TargetConfig, WebSettings, auth, default_concurrency, suggest,
-};
-use crate::address;
+use super::values;
+use super::{Config, ConfigError, MetricsSettings, Settings, TargetConfig, WebSettings, auth, default_concurrency};
 use crate::az::AzFiles;
-use crate::azure::AZURE_DNS;
 use crate::bounded_read::FileKind;
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, PublicAccess};
+use crate::parse;
 use crate::phase::PhaseName;
 use crate::plan::{Addresses, Auth, ClusterMode, Plan, Resolver, ViewSelection};
-
-const INTERVAL: Bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(24 * 3600) };
-const TIMEOUT: Bounds = Bounds { least: Duration::from_millis(100), most: Duration::from_secs(300) };
-const LATENCY: Bounds = Bounds { least: Duration::from_micros(1), most: Duration::from_secs(300) };
-const CERTIFICATE_WARNING: Bounds = Bounds { least: Duration::ZERO, most: Duration::from_secs(3650 * 24 * 3600) };
 
 /// Gives the values their meaning.
 pub(super) fn resolve(raw: &RawConfig, mut problems: Problems<'_>) -> Result<Config, ConfigError> {
@@ -129,11 +121,11 @@ impl Layer<'_> {
     /// A probe never overlaps the next one of its target. A timeout that was not given here gives
     /// way to a shorter interval; one that was is held to it.
     fn times(&self, settings: &mut Settings, path: &Path, problems: &mut Problems<'_>) {
-        let mut read = |raw: Option<&RawDuration>, key: &str, bounds| {
-            raw.and_then(|raw| problems.read(&path.key(key), &raw.0, |text| values::duration(text, bounds)))
+        let mut read = |raw: Option<&RawDuration>, key: &str, bounds: fn(&str) -> Result<Duration, String>| {
+            raw.and_then(|raw| problems.read(&path.key(key), &raw.0, |text| bounds(text)))
         };
-        let interval = read(self.interval, "interval", &INTERVAL);
-        let timeout = read(self.timeout, "timeout", &TIMEOUT);
+        let interval = read(self.interval, "interval", parse::interval);
+        let timeout = read(self.timeout, "timeout", parse::timeout);
         settings.interval = interval.unwrap_or(settings.interval);
         match timeout {
             Some(timeout) if timeout > settings.interval => {
@@ -154,8 +146,8 @@ fn labels(raw: &RawConfig, problems: &mut Problems<'_>) -> BTreeMap<String, Stri
     let path = Path::top().key("vantage").key("labels");
     for (name, value) in &labels {
         let path = path.key(name);
-        problems.read(&path, name, values::label_name);
-        problems.read(&path, value, values::label_value);
+        problems.read(&path, name, parse::label_name);
+        problems.read(&path, value, parse::label_value);
     }
     labels
 }
@@ -166,7 +158,7 @@ fn subnet_by_node_pool(raw: &RawConfig, problems: &mut Problems<'_>) -> BTreeMap
     for (pool, subnet) in &pools {
         let path = path.key(pool);
         problems.read(&path, pool, values::node_pool);
-        problems.read(&path, subnet, values::label_value);
+        problems.read(&path, subnet, parse::label_value);
     }
     pools
 }
@@ -176,10 +168,13 @@ fn resolvers(raw: &[RawResolver], path: &Path, problems: &mut Problems<'_>) -> V
     for (index, raw) in raw.iter().enumerate() {
         let path = path.index(index);
         let (name, address) = match raw {
-            RawResolver::Known(KnownResolver::Azure) => (Some("azure".to_owned()), Some((AZURE_DNS, 53).into())),
+            RawResolver::Text(text) => match problems.read(&path, text, parse::resolver) {
+                Some(Resolver { name, address }) => (Some(name), Some(address)),
+                None => (None, None),
+            },
             RawResolver::Full(raw) => (
-                problems.read(&path.key("name"), &raw.name, values::resolver_name),
-                problems.read(&path.key("address"), &raw.address, values::resolver_address),
+                problems.read(&path.key("name"), &raw.name, parse::resolver_name),
+                problems.read(&path.key("address"), &raw.address, parse::resolver_address),
             ),
         };
         let (Some(name), Some(address)) = (name, address) else { continue };
@@ -195,9 +190,7 @@ fn resolvers(raw: &[RawResolver], path: &Path, problems: &mut Problems<'_>) -> V
 fn ranges(raw: &[RawRange], path: &Path, problems: &mut Problems<'_>) -> Vec<IpNet> {
     let mut ranges = Vec::new();
     for (index, raw) in raw.iter().enumerate() {
-        let wanted = "is not an IP address or CIDR range, such as 10.60.4.5 or 10.60.4.0/24";
-        let range = |text: &str| address::parse_range(text).map_err(|_| wanted.to_owned());
-        ranges.extend(problems.read(&path.index(index), &raw.0, range));
+        ranges.extend(problems.read(&path.index(index), &raw.0, parse::range));
     }
     ranges
 }
@@ -207,20 +200,13 @@ fn views(raw: &RawViews, resolvers: &[Resolver], path: &Path, problems: &mut Pro
         RawViews::All(_) => return ViewSelection::All,
         RawViews::Only(names) => names,
     };
-    let known = || ["libc", "system"].into_iter().chain(resolvers.iter().map(|resolver| resolver.name.as_str()));
-    for (index, name) in names.iter().enumerate() {
-        let is_server = name.strip_prefix("system:").is_some_and(|address| values::resolver_address(address).is_ok());
-        if !is_server && !known().any(|known| known == name) {
-            let near =
-                suggest::nearest(name, known()).map(|near| format!("; did you mean `{near}`?")).unwrap_or(":".into());
-            let known = known().collect::<Vec<_>>().join(", ");
-            problems.add(
-                &path.index(index),
-                format!("{} is not the name of a view{near} {known} or system:ADDRESS is expected", path.shown(name)),
-            );
+    match parse::views(names, &mut resolvers.to_vec()) {
+        Ok(views) => views,
+        Err((index, why)) => {
+            problems.add(&path.index(index), format!("{} is {why}", path.shown(&names[index])));
+            ViewSelection::All
         }
     }
-    ViewSelection::Only(names.clone())
 }
 
 fn expectation(raw: &RawExpect, expectation: &mut Expectation, path: &Path, problems: &mut Problems<'_>) {
@@ -229,8 +215,7 @@ fn expectation(raw: &RawExpect, expectation: &mut Expectation, path: &Path, prob
         expectation.endpoints = ranges(endpoints, &path.key("endpoints"), problems);
     }
     if let Some(warning) = &raw.certificate_warning {
-        let read = |text: &str| values::duration(text, &CERTIFICATE_WARNING);
-        if let Some(warning) = problems.read(&path.key("certificate_warning"), &warning.0, read) {
+        if let Some(warning) = problems.read(&path.key("certificate_warning"), &warning.0, parse::certificate_warning) {
             expectation.certificate_warning_seconds = Seconds(warning);
         }
     }
@@ -246,7 +231,7 @@ fn expectation(raw: &RawExpect, expectation: &mut Expectation, path: &Path, prob
         };
         let Some(limit) = limit else { continue };
         let path = path.key("latency").key(phase.as_str());
-        if let Some(limit) = problems.read(&path, &limit.0, |text| values::duration(text, &LATENCY)) {
+        if let Some(limit) = problems.read(&path, &limit.0, parse::latency) {
             expectation.latency.insert(phase, Seconds(limit));
         }
     }
@@ -255,9 +240,11 @@ fn expectation(raw: &RawExpect, expectation: &mut Expectation, path: &Path, prob
 fn posture(raw: &RawPosture, settings: &mut Settings, path: &Path, problems: &mut Problems<'_>) {
     let expectation = &mut settings.expectation;
     match raw.require_auth {
-        Some(RawRequireAuth::Is(error)) => (expectation.require_auth, settings.posture.without_auth) = (error, false),
+        Some(RawRequireAuth::Is(error)) => {
+            (expectation.require_auth, settings.posture.skip_auth_check) = (error, false)
+        }
         Some(RawRequireAuth::Off(Off::Off)) => {
-            (expectation.require_auth, settings.posture.without_auth) = (false, true)
+            (expectation.require_auth, settings.posture.skip_auth_check) = (false, true)
         }
         None => {}
     }
@@ -267,7 +254,7 @@ fn posture(raw: &RawPosture, settings: &mut Settings, path: &Path, problems: &mu
         None => {}
     }
     if let Some(text) = &raw.public_address
-        && let Some(address) = problems.read(&path.key("public_address"), text, values::public_address)
+        && let Some(address) = problems.read(&path.key("public_address"), text, parse::public_address)
     {
         settings.posture.public_address = address;
         // Who names the address wants it looked at.
@@ -288,10 +275,10 @@ fn tls(raw: &RawTls, settings: &mut Settings, path: &Path, problems: &mut Proble
         }
     }
     if let Some(file) = &raw.ca_file {
-        settings.ca_file = problems.read(&path.key("ca_file"), file, values::file);
+        settings.ca_file = problems.read(&path.key("ca_file"), file, parse::path);
     }
     if let Some(name) = &raw.server_name {
-        settings.server_name = problems.take(&path.key("server_name"), values::server_name(name));
+        settings.server_name = problems.read(&path.key("server_name"), name, parse::server_name);
     }
 }
 
@@ -308,9 +295,9 @@ fn targets(
     for (index, raw) in raw.iter().enumerate() {
         let path = path.index(index);
         let settings = Layer::from(raw).over(defaults, resolvers, &path, problems);
-        let connect = raw.connect.as_ref().and_then(|text| problems.read(&path.key("connect"), text, values::connect));
+        let connect = raw.connect.as_ref().and_then(|text| problems.read(&path.key("connect"), text, parse::server_ip));
         let name = raw.name.as_ref().map(|name| problems.read(&path.key("name"), name, values::display_name));
-        let Some(host) = problems.take(&path.key("host"), values::host(&raw.host)) else { continue };
+        let Some(host) = problems.read(&path.key("host"), &raw.host, values::host) else { continue };
         let mut plan = settings.plan(host, raw.port, resolvers);
         plan.connect = connect;
         let expect_from = az.expect(raw, &mut plan, &path, problems);
@@ -339,7 +326,7 @@ impl AzReader {
         let (mut files, mut facts) = (Vec::new(), AzFiles::default());
         for (index, text) in given.iter().enumerate() {
             let path = path.key("expect_from").index(index);
-            let Some(file) = problems.read(&path, text, values::file) else { continue };
+            let Some(file) = problems.read(&path, text, parse::path) else { continue };
             let read = self.0.entry(file.clone()).or_insert_with(|| AzFiles::read(&file, FileKind::Regular));
             facts.extend(problems.take(&path, read.clone()).unwrap_or_default());
             files.push(file);
@@ -355,7 +342,7 @@ fn web(raw: Option<&RawWeb>, path: &Path, problems: &mut Problems<'_>) -> WebSet
     let mut web = WebSettings::default();
     let Some(raw) = raw else { return web };
     if let Some(listen) = &raw.listen {
-        web.listen = problems.read(&path.key("listen"), listen, values::listen).unwrap_or(web.listen);
+        web.listen = problems.read(&path.key("listen"), listen, parse::listen_address).unwrap_or(web.listen);
     }
     let hosts = raw.allowed_hosts.as_deref().unwrap_or_default();
     for (index, host) in hosts.iter().enumerate() {

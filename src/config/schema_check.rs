@@ -6,8 +6,9 @@ use serde_json::Value as Json;
 
 use super::error::Problems;
 use super::path::Path;
-use super::suggest;
+use super::unknown_key;
 use super::yaml::{Node, Value};
+use crate::suggest::suggest;
 
 /// Notes whatever of `node` does not fit `schema`.
 pub(super) fn check(node: &Node, schema: &Json, path: &Path, problems: &mut Problems<'_>) {
@@ -83,7 +84,7 @@ fn mapping(node: &Node, schema: &Json, path: &Path, problems: &mut Problems<'_>)
             None if schema["additionalProperties"].is_object() => {
                 check(value, &schema["additionalProperties"], &path, problems);
             }
-            None => problems.add(&path, suggest::about_unknown(&path, &key.name, schema)),
+            None => problems.add(&path, unknown_key::message(&path, &key.name, schema)),
         }
     }
     count(entries.len(), ["key", "keys"], schema, ["minProperties", "maxProperties"], path, problems);
@@ -139,7 +140,7 @@ fn misfit(node: &Node, schema: &Json, path: &Path) -> String {
         {
             format!("{} is text: {wanted}, without quotes, is expected", path.shown(text))
         }
-        Value::Text(text) => match suggest::nearest(text, words(schema).into_iter()) {
+        Value::Text(text) => match suggest(text, words(schema)) {
             Some(word) => format!("{} is not known; did you mean `{word}`? {wanted} is expected", path.shown(text)),
             None => format!("{} does not fit: {wanted} is expected", path.shown(text)),
         },

@@ -16,6 +16,9 @@ pub(crate) use path::chain_lines;
 pub use style::Style;
 pub(crate) use style::{Paint, wrap};
 
+/// The widest name of a view that the answers are lined up with.
+const MAX_NAME_WIDTH: usize = 64;
+
 /// The width of the labels, and what follows them.
 const LABEL: usize = 8;
 const MARGIN: usize = 2 + LABEL;
@@ -162,7 +165,8 @@ impl Page<'_> {
     fn views(&self, record: &Record) -> Vec<String> {
         let resolution = &record.observation.resolution;
         let names: Vec<_> = resolution.views.iter().map(|view| self.style.clean(&describe::view_name(view))).collect();
-        let name_width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        // A saved record may have a name of any length, and a width beyond 65,535 ends the program.
+        let name_width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(MAX_NAME_WIDTH);
         // The times and notes have columns of their own, and no place on a narrow terminal.
         let is_wide = self.style.width >= 80;
         let columns = if is_wide { 25 } else { 14 };

@@ -37,7 +37,7 @@ pub(super) async fn check(
     facts: &ProbeFacts<'_>,
     budget: &Budget,
 ) -> Option<PosturePhase> {
-    let wants_auth = plan.auth != Auth::None && !plan.posture.without_auth;
+    let wants_auth = plan.auth != Auth::None && !plan.posture.skip_auth_check;
     let plaintext_port = plan.posture.plaintext_port.filter(|_| plan.target.tls);
     let wants_public = plan.expectation.public_access != Expected::Ignore;
     if !wants_auth && plaintext_port.is_none() && !wants_public {

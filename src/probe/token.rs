@@ -30,7 +30,8 @@ use super::tls::Tls;
 use crate::lock::lock;
 use crate::observation::token::TokenStep;
 use crate::observation::{Phase, StoppedBy, TokenFacts, TokenFailure};
-use crate::plan::{self, Auth, EntraAuth, Plan, TokenSource};
+use crate::parse;
+use crate::plan::{Auth, EntraAuth, Plan, TokenSource};
 
 /// The limit of one fetch: `az` is slow.
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
@@ -124,7 +125,7 @@ fn proxy_variable(source: TokenSource, variable: &dyn Fn(&str) -> Option<std::ff
 fn client_id_from_environment(source: TokenSource) -> Option<String> {
     let in_pod = source == TokenSource::WorkloadIdentity;
     let id = in_pod.then(|| std::env::var("AZURE_CLIENT_ID").ok()).flatten()?;
-    plan::parse_client_id(&id).ok()
+    parse::client_id(&id).ok()
 }
 
 /// The token of one identity, and the fetch in progress.

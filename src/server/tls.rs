@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use client::ClientCertificates;
 
 use crate::bounded_read::{self, FileKind};
+use crate::secret::quote;
 
 /// `tls_server_config`, parsed; its files are not read yet.
 pub(crate) struct TlsSettings {
@@ -92,7 +93,7 @@ pub(crate) fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<
 /// A sentence that names the key and the file.
 pub(crate) fn read(key: &str, path: &Path) -> Result<Vec<u8>, String> {
     bounded_read::read(path, FileKind::FileOrPipe, MAX_FILE_BYTES)
-        .map_err(|error| format!("{key} {}: {error}", path.display()))
+        .map_err(|error| format!("{key} {}: {error}", quote::path(path)))
 }
 
 /// The version of a name of the web configuration.

@@ -16,6 +16,7 @@ use super::tls;
 use super::users::Users;
 use crate::bounded_read::FileStamp;
 use crate::secret::permissions::ReadableByOthers;
+use crate::secret::quote;
 
 /// The minimum time between two checks of the files.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -142,7 +143,7 @@ impl WebConfigFile {
 }
 
 fn read(path: &Path) -> Result<(WebConfig, Vec<FileState>), String> {
-    let explain = |why: String| format!("web configuration file {}: {why}", path.display());
+    let explain = |why: String| format!("web configuration file {}: {why}", quote::path(path));
     // Marked before they are read: a change in between is noticed at the next look.
     let mut files = vec![FileState::of(path.to_owned())];
     let bytes = tls::read("the file", path).map_err(|why| format!("web configuration: {why}"))?;

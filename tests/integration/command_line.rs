@@ -52,21 +52,24 @@ fn cli_bad_input_is_one_sentence() {
         (&["check", "10.60.4.5"], "--connect"),
         (&["check", "cache1:99999"], "1 to 65535"),
         (&["check", "http://cache1"], "rediss://"),
-        (&["check", "cache1", "--frobnicate"], "'--frobnicate'"),
-        (&["check", "cache1", "--pasword-file", "x"], "'--password-file'"),
-        (&["check", "cache1", "--output", "yaml"], "possible values: text, json, ndjson, prometheus, markdown"),
+        (&["check", "cache1", "--frobnicate"], "--frobnicate is not a flag"),
+        (&["check", "cache1", "--pasword-file", "x"], "did you mean --password-file?"),
+        (&["check", "cache1", "--output", "yaml"], "one of text, json, ndjson, prometheus, markdown is expected"),
         (&["check", "cache1", "--expect", "secret"], "private, public, any"),
         (&["check", "cache1", "--endpoint", "10.60.4.300"], "10.60.4.0/24"),
         (&["check", "cache1", "--private-range", "x"], "CIDR"),
         (&["check", "cache1", "--connect", "cache2"], "IP address"),
         (&["check", "cache1", "--resolver", "hub"], "NAME=ADDRESS"),
         (&["check", "cache1", "--resolver", "libc=10.0.0.1"], "taken"),
-        (&["check", "cache1", "--resolver", "azure", "--resolver", "azure=10.0.0.1"], "two resolvers are called azure"),
-        (&["check", "cache1", "--views", "hub"], "--views names \"hub\""),
+        (
+            &["check", "cache1", "--resolver", "azure", "--resolver", "azure=10.0.0.1"],
+            "the second resolver called azure",
+        ),
+        (&["check", "cache1", "--views", "hub"], "--views: \"hub\" is not a view"),
         (&["check", "cache1", "--views", "system:hub"], "system:ADDRESS"),
         (&["check", "cache1", "--latency", "ping=5"], "unit"),
         (&["check", "cache1", "--latency", "ping=5ms", "--latency", "ping=6ms"], "ping twice"),
-        (&["check", "cache1", "--timeout", "0s"], "such as 5s"),
+        (&["check", "cache1", "--timeout", "0s"], "100ms to 5m"),
         (&["check", "cache1", "--samples", "0"], "from 1 to 1000"),
         (&["check", "cache1", "--tries", "0"], "from 1 to 20"),
         (&["check", "cache1", "--tries", "21"], "from 1 to 20"),
@@ -82,7 +85,7 @@ fn cli_bad_input_is_one_sentence() {
         (&["check", "cache1", "--auth", "none", "--password-file", "/dev/null"], "--auth none"),
         (&["check", "rediss://cache1", "--plaintext"], "--plaintext"),
         (&["check", "cache1", "--plaintext", "--ca-file", "x"], "--ca-file"),
-        (&["chek", "cache1"], "'check'"),
+        (&["chek", "cache1"], "did you mean check?"),
         (&["man", "chek"], "check, agent"),
         (&["completions", "tcsh"], "bash"),
         (&["agent"], "--config"),
@@ -104,10 +107,41 @@ fn cli_refused_target_hides_password() {
         "u:canary-7f3@cache1",
         "rediss://:canary-7f3/x=@h",
         "rediss://u:canary-7f3@h:x",
+        "redis-cli -h cache1 -p 6380 -a canary-7f3 --tls",
+        "10.60.4.5:6380,password=canary-7f3,ssl=True,abortConnect=False",
+        "cache1:6380,password=canary-7f3,ssl=yes",
     ] {
-        let output = run(&["check", target]);
-        assert_eq!(output.status.code(), Some(2), "{target}");
-        assert!(!text(&output.stderr).contains("canary"), "{}", text(&output.stderr));
+        let folder = Directory::new("canary-target");
+        let config = folder.path().join("agent.yaml");
+        std::fs::write(&config, format!("targets: [{{host: \"{target}\"}}]\n")).expect("a file");
+        let config = config.to_str().expect("UTF-8");
+        for arguments in [
+            &["check", target][..],
+            &[target],
+            &["explain", target],
+            &["config", "check", target],
+            &["config", "check", config],
+            &["config", "print", config],
+            &["config", "from-az", target],
+            &["agent", "--config", target],
+            &["agent", "--config", config],
+            &["agent", "--config", config, "--log-format", "json"],
+            &["agent", "--config", config, "--web-config-file", target],
+            &["check", "cache1", "--from-az", target],
+            &["check", "cache1", "--ca-file", target],
+            &["check", "cache1", "--password-file", target],
+            &["check", "cache1", "--password-file", "canary-7f3"],
+            &["check", "cache1", "--username", target],
+            &["check", "cache1", "--resolver", target],
+            &["check", "cache1", "--views", target],
+            &["man", target],
+        ] {
+            let output = run(arguments);
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+            let (out, err) = (text(&output.stdout), text(&output.stderr));
+            assert!(!out.contains("canary") && !err.contains("canary-7f3"), "{arguments:?}: {err}{out}");
+            assert!(!err.is_empty(), "{arguments:?}");
+        }
     }
 }
 
@@ -179,7 +213,7 @@ fn cli_output_is_valid_and_ordered() {
     let hosts: Vec<_> = (0..3).map(|at| document["records"][at]["target"]["host"].clone()).collect();
     assert_eq!(hosts, ["cache2.example", "cache1.example", "cache2.example"]);
     let stderr = text(&output.stderr);
-    assert!(stderr.contains("warning: a password in a URL can be seen"), "{stderr}");
+    assert!(stderr.contains("warning: a password in a URL or a connection string can be seen"), "{stderr}");
     assert!(!stderr.contains("canary") && !text(&output.stdout).contains("canary"));
 
     let output = run(&[&["check", "cache1.example", "cache2.example", "--output", "ndjson"], &common[..]].concat());
@@ -212,7 +246,7 @@ fn cli_interrupt_prints_partial_result() {
             "--views",
             "lab",
             "--timeout",
-            "10m",
+            "5m",
             "--output",
             "json",
         ])

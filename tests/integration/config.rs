@@ -145,7 +145,7 @@ fn config_public_address_implies_closed() {
     assert_eq!(of(1), (None, PublicAccess::Closed, given));
     assert_eq!(of(2), (Some(6379), PublicAccess::Ignore, PublicAddress::Auto));
     assert_eq!(of(3), (Some(6379), PublicAccess::Open, PublicAddress::Auto));
-    let unasked: Vec<bool> = config.targets.iter().map(|target| target.plan.posture.without_auth).collect();
+    let unasked: Vec<bool> = config.targets.iter().map(|target| target.plan.posture.skip_auth_check).collect();
     assert_eq!(unasked, [false, false, false, true]);
     let minimal = &load("minimal.yaml").targets[0].plan;
     assert!(minimal.posture == PosturePlan::default() && minimal.expectation.public_access == PublicAccess::Ignore);

@@ -129,7 +129,7 @@ fn line_of(code: Code) -> String {
 
 #[test]
 fn explain_bad_argument_is_named() {
-    assert!(refused(&["private_zone_not_sen"]).contains("the nearest code is private_zone_not_seen"));
+    assert!(refused(&["private_zone_not_sen"]).contains("did you mean private_zone_not_seen?"));
     assert!(refused(&["sunspots"]).contains("neither a code nor a file"));
     assert!(refused(&["./nowhere.json"]).starts_with("redpath: ./nowhere.json: there is no such file"));
     assert!(refused(&[env!("CARGO_MANIFEST_DIR")]).contains("directory"));
@@ -246,7 +246,7 @@ fn explain_unknown_code_and_new_verdict() {
     let output = explain(&[&file.path()]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     let stderr = text(&output.stderr);
-    assert!(stderr.contains("the saved verdict is fail (sunspots); by the present rules it is fail ("), "{stderr}");
+    assert!(stderr.contains("the saved verdict is fail (sunspots); current rules give fail ("), "{stderr}");
     record.as_object_mut().expect("an object").shift_remove("verdict");
     let saved = saved::read(record.to_string().as_bytes()).expect("a record without a verdict");
     assert_eq!(saved.verdicts, [None]);

@@ -125,7 +125,7 @@ async fn auth_check_finds_default_user() {
     assert_eq!(severity_of(&record, Code::AuthNotEnforced), Some(Severity::Info));
     assert_eq!(record.verdict.cause, Cause::Healthy);
 
-    plan.posture.without_auth = true;
+    plan.posture.skip_auth_check = true;
     let pings = redis.cli(&["INFO", "commandstats"]).matches("cmdstat_ping:calls=4,").count();
     assert_eq!((check(&plan).await.observation.phases.posture, pings), (None, 1));
     let counts = redis.cli(&["INFO", "commandstats"]);

@@ -7,6 +7,7 @@ use clap::Parser;
 
 use super::*;
 use crate::cli::{Cli, Command};
+use crate::plan::{Resolver, ViewSelection};
 
 fn planned(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Plans, String> {
     let all = ["redpath", "check"].iter().chain(arguments);
@@ -87,7 +88,7 @@ fn plan_views_are_limited_to_available() {
     let selected = |arguments: &[&str]| planned(arguments, &[]).map(|plans| plans.plans[0].clone());
     assert!(selected(&["h", "--views", "all,libc"]).is_ok_and(|plan| plan.views == ViewSelection::All));
     let azure = selected(&["h", "--views", "azure,system:10.0.0.2"]).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(azure.resolvers, [azure_resolver()], "asked for by name, so it is there");
+    assert_eq!(azure.resolvers, [Resolver::azure()], "asked for by name, so it is there");
     let error = selected(&["h", "--resolver", "hub=10.0.0.1", "--views", "hbu"]).err().expect("unknown");
     assert!(error.contains("\"hbu\"") && error.contains("hub, libc, system"), "{error}");
 }
@@ -105,10 +106,80 @@ fn plan_token_only_for_entra() {
         (&[host, "--token-source", "azure_cli"][..], "--token-source is for --auth entra"),
         (&[host, "--client-id", "1-2", "--auth", "none"], "--client-id is for --auth entra"),
         (&[host, "--auth", "entra", "--password-file", "/dev/null"], "--password-file gives one"),
-        (&["rediss://u:p@cache1.redis.cache.windows.net", "--auth", "entra"], "the URL gives one"),
-        (&[host, "--auth", "entra", "--token-source", "azure_cli", "--client-id", "1-2"], "whoever is logged in"),
+        (&["rediss://u:p@cache1.redis.cache.windows.net", "--auth", "entra"], "the TARGET gives one"),
+        (&[host, "--auth", "entra", "--token-source", "azure_cli", "--client-id", "1-2"], "`az login` identity"),
     ] {
         let refused = planned(arguments, &[]).err().unwrap_or_else(|| panic!("{arguments:?} was taken"));
         assert!(refused.contains(says), "{arguments:?}: {refused}");
+    }
+}
+
+/// A flag, the same key of the file, and values that both take or both refuse.
+const VALUES: &[(&str, &str, &[&str])] = &[
+    ("--timeout", "TARGET timeout", &["5s", "1m 30s", "100ms", "5m", "50ms", "10m", "0s", "15", "", "-1s"]),
+    ("--tries", "TARGET tries", &["1", "20", "0", "21", "1.5", "x"]),
+    ("--samples", "TARGET samples", &["1", "1000", "0", "1001", "x"]),
+    (
+        "--connect",
+        "TARGET connect",
+        &["10.60.4.5", "fd00::1", "::ffff:10.0.0.1", "0.0.0.0", "224.0.0.1", "h", "1.1.1.1:1"],
+    ),
+    ("--addresses", "TARGET addresses", &["first", "all", "both"]),
+    ("--cluster", "TARGET cluster", &["auto", "off", "on"]),
+    ("--server-name", "TLS server_name", &["a.example", "A.example.", "a..b", "10.0.0.1", "x y"]),
+    ("--expect", "EXPECT path", &["private", "public", "any", "none"]),
+    ("--endpoint", "EXPECT [endpoints]", &["10.60.4.5", "10.60.4.0/24", "fd00::/8", "10.60.4.300", "h"]),
+    ("--private-range", "TOP [private_ranges]", &["100.64.0.0/10", "10.60.4.5", "10.0.0.0/33"]),
+    ("--public-access", "POSTURE public_access", &["closed", "open", "ignore", "shut"]),
+    (
+        "--public-address",
+        "POSTURE public_address",
+        &["auto", "20.50.1.10", "0.0.0.0", "255.255.255.255", "20.50.1.10:1"],
+    ),
+    ("--plaintext-port", "POSTURE plaintext_port", &["6379", "off", "0", "65536", "on"]),
+    ("--require-auth", "POSTURE require_auth", &["true", "false", "off", "on"]),
+    (
+        "--resolver",
+        "TOP [resolvers]",
+        &[
+            "azure",
+            "hub=10.0.0.1",
+            "systematic=10.0.0.1:54",
+            "10.0.0.53",
+            "[fd00::1]:53",
+            "hub=0.0.0.0",
+            "libc=10.0.0.1",
+            "x",
+        ],
+    ),
+    ("--views", "TARGET [views]", &["all", "libc", "system", "system:10.0.0.1", "azure", "system:x", "hub"]),
+];
+
+#[test]
+fn value_is_the_same_for_flag_and_file() {
+    for (flag, key, values) in VALUES {
+        for value in *values {
+            let (place, key) = key.split_once(' ').expect("a place and a key");
+            let quote = value.is_empty() || value.contains([':', '[', '=', ' ']);
+            let value_text = if quote { format!("\"{value}\"") } else { (*value).to_owned() };
+            let entry = match key.strip_prefix('[') {
+                Some(key) => format!("{}: [{value_text}]", key.trim_end_matches(']')),
+                None => format!("{key}: {value_text}"),
+            };
+            let (top, inner) = match place {
+                "TOP" => (format!("{entry}\n"), String::new()),
+                "TARGET" => (String::new(), format!(", {entry}")),
+                place => (String::new(), format!(", {}: {{{entry}}}", place.to_ascii_lowercase())),
+            };
+            let file = format!("{top}targets: [{{host: h, interval: 1day{inner}}}]\n");
+            let of_file = crate::config::parse(&file).map(|config| config.targets[0].plan.clone());
+            let flag_value = format!("{flag}={value}");
+            let of_flag =
+                Cli::try_parse_from(["redpath", "check", "h", &flag_value]).ok().and_then(|cli| match cli.command {
+                    Command::Check(args) => plans(&args, &|_| None).ok().map(|plans| plans.plans[0].clone()),
+                    _ => None,
+                });
+            assert!(of_flag == of_file.as_ref().ok().cloned(), "{flag_value}\n{file}{:?}", of_file.err());
+        }
     }
 }

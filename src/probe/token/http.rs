@@ -98,7 +98,9 @@ impl Client {
                 self.exchange(&endpoint, request, stream).await
             }
             ("https", Some(host), Some(port)) => {
-                let name = HostName::parse(host).map_err(|error| TokenFailure::NotConfigured { error })?;
+                let name = HostName::parse(host).map_err(|why| TokenFailure::NotConfigured {
+                    error: format!("the host of the token endpoint is {why}"),
+                })?;
                 self.stage.set(&endpoint, TokenStep::Resolve);
                 let addresses = tokio::net::lookup_host((name.as_str(), port)).await;
                 let addresses: Vec<SocketAddr> = addresses

@@ -194,3 +194,23 @@ fn explain_mutated_record_loads_or_errors() {
     }
     assert!(read >= 200 && refused >= 300, "{read} read, {refused} refused: the damage is too one-sided");
 }
+
+#[test]
+fn explain_long_text_is_shown_or_refused() {
+    const LONG: usize = 70_000; // the longest width that can be formatted is 65,535
+    let originals = diagnosed();
+    let style = Style { color: false, width: 80, unicode: false };
+    for original in &originals[..originals.len().min(4)] {
+        let original = serde_json::to_value(original).expect("a record");
+        let mut paths = Vec::new();
+        places(&original, "", &mut paths);
+        for path in paths.iter().filter(|path| original.pointer(path).is_some_and(Value::is_string)) {
+            let mut record = original.clone();
+            *record.pointer_mut(path).expect("a place") = json!("x".repeat(LONG));
+            if let Ok(saved) = saved::read(record.to_string().as_bytes()) {
+                assert!(text::render(&saved.report, &style).len() > 100, "{path}");
+                assert!(markdown::render(&saved.report).len() > 100, "{path}");
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@
 use serde_json::Value as Json;
 
 use super::path::Path;
+use crate::suggest::suggest;
 
 /// Keys of later versions, by the last keys of their path.
 const PLANNED_KEYS: &[&[&str]] = &[&["journal"]];
@@ -36,7 +37,7 @@ const COMMON_MISTAKES: &[(&[&str], &str)] = &[
 ];
 
 /// What to say about the key at the end of `path`, which `schema` does not have.
-pub(super) fn about_unknown(path: &Path, key: &str, schema: &Json) -> String {
+pub(super) fn message(path: &Path, key: &str, schema: &Json) -> String {
     if PLANNED_KEYS.iter().any(|keys| path.ends_with(keys)) {
         return not_yet();
     }
@@ -51,43 +52,13 @@ pub(super) fn about_unknown(path: &Path, key: &str, schema: &Json) -> String {
     let properties = schema["properties"].as_object().unwrap_or(&empty);
     let known: Vec<&str> = properties.keys().map(String::as_str).collect();
     let inside = || properties.iter().find(|(_, inner)| inner["properties"].get(key).is_some());
-    let meant = match nearest(key, known.iter().copied()) {
+    let meant = match suggest(key, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`? "),
         None => inside().map(|(outer, _)| format!("did you mean `{outer}.{key}`? ")).unwrap_or_default(),
     };
     format!("unknown key; {meant}known here: {}", known.join(", "))
 }
 
-/// The one of `known` that `word` is most likely a slip of.
-pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    const LONGEST: usize = 64; // the comparison takes the square of the length
-    if word.len() > LONGEST {
-        return None;
-    }
-    let word = word.to_ascii_lowercase().replace('-', "_");
-    known
-        .map(|known| (known, strsim::damerau_levenshtein(&word, known)))
-        .filter(|(known, distance)| *distance <= known.len().max(word.len()) / 3)
-        .min_by_key(|(_, distance)| *distance)
-        .map(|(known, _)| known)
-}
-
 fn not_yet() -> String {
     format!("not supported by this version of redpath ({})", env!("CARGO_PKG_VERSION"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn suggest_typo_is_found_stranger_is_not() {
-        let known = ["path", "endpoints", "latency", "certificate_warning"];
-        let near = |word| nearest(word, known.into_iter());
-        assert_eq!(near("endpoint"), Some("endpoints"));
-        assert_eq!(near("Latnecy"), Some("latency"));
-        assert_eq!(near("certificate-warning"), Some("certificate_warning"));
-        assert_eq!(near("journal"), None);
-        assert_eq!(near(&"a".repeat(100_000)), None);
-    }
 }

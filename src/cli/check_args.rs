@@ -1,0 +1,134 @@
+//! The flags of `redpath check`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use ipnet::IpNet;
+
+use super::{ColorChoice, OutputFormat};
+use crate::expectation::{ExpectedPath, PublicAccess};
+use crate::parse;
+use crate::phase::PhaseName;
+use crate::plan::{
+    Addresses, AuthMethod, ClusterMode, PlaintextPort, PublicAddress, RequireAuth, Resolver, TokenSource,
+};
+use crate::target::HostName;
+
+const EXPECTATIONS: &str = "Expectations";
+const PROBE: &str = "Resolution and connection";
+const AUTH: &str = "Authentication";
+const OUTPUT: &str = "Output";
+
+/// `redpath check`.
+#[derive(Args)]
+pub struct CheckArgs {
+    // Text, since the parser quotes what it refuses and a URL may hold a password.
+    /// HOST[:PORT], a redis:// (plain) or rediss:// (TLS) URL, or a connection string; the port of an Azure name is implied
+    #[arg(value_name = "TARGET", required_unless_present = "from_az")]
+    pub targets: Vec<String>,
+
+    /// Expected kind of address
+    #[arg(long, value_enum, value_name = "private|public|any", default_value_t, help_heading = EXPECTATIONS)]
+    pub expect: ExpectedPath,
+    /// Expected private endpoint address or range (repeatable)
+    #[arg(long = "endpoint", value_name = "IP|CIDR", value_parser = parse::range, help_heading = EXPECTATIONS)]
+    pub endpoints: Vec<IpNet>,
+    /// Treat this range as private (repeatable)
+    #[arg(long = "private-range", value_name = "IP|CIDR", value_parser = parse::range, help_heading = EXPECTATIONS)]
+    pub private_ranges: Vec<IpNet>,
+    /// JSON files from `az`: fill in expectations and name causes (put after the targets)
+    #[arg(long, value_name = "FILE", num_args = 1.., value_parser = path(), help_heading = EXPECTATIONS)]
+    pub from_az: Vec<PathBuf>,
+    /// Warn where a phase takes longer: resolve, connect, tls, auth or ping (repeatable)
+    #[arg(long, value_name = "PHASE=TIME", value_parser = parse::phase_latency, help_heading = EXPECTATIONS)]
+    pub latency: Vec<(PhaseName, Duration)>,
+    /// Fail if Redis answers without credentials; `off` skips the check
+    #[arg(long, value_name = "true|false|off", value_parser = parse::require_auth, default_value = "true", help_heading = EXPECTATIONS)]
+    pub require_auth: RequireAuth,
+    /// Expected state of the public endpoint from here [default: ignore, or closed with --public-address]
+    #[arg(long, value_enum, value_name = "closed|open|ignore", help_heading = EXPECTATIONS)]
+    pub public_access: Option<PublicAccess>,
+    /// Address of the public endpoint: an IP, or auto for the answer of a public --resolver [default: auto]
+    #[arg(long, value_name = "IP|auto", value_parser = parse::public_address, help_heading = EXPECTATIONS)]
+    pub public_address: Option<PublicAddress>,
+    /// Fail if Redis answers without TLS on this port of the address in use [default: off]
+    #[arg(long, value_name = "PORT|off", value_parser = parse::plaintext_port, help_heading = EXPECTATIONS)]
+    pub plaintext_port: Option<PlaintextPort>,
+    /// Treat warnings as failures
+    #[arg(long, help_heading = EXPECTATIONS)]
+    pub strict: bool,
+
+    /// Additional DNS server to query, `azure` for 168.63.129.16 (repeatable)
+    #[arg(long = "resolver", value_name = "[NAME=]ADDRESS[:PORT]", value_parser = parse::resolver, help_heading = PROBE)]
+    pub resolvers: Vec<Resolver>,
+    /// Views to query: libc, system, system:ADDRESS, a resolver's name, or all
+    #[arg(long, value_name = "VIEW,...", value_delimiter = ',', default_value = "all", help_heading = PROBE)]
+    pub views: Vec<String>,
+    /// Connect to this address instead of the resolved one (the name stays for SNI)
+    #[arg(long, value_name = "ADDRESS", value_parser = parse::server_ip, help_heading = PROBE)]
+    pub connect: Option<IpAddr>,
+    /// Addresses to connect to
+    #[arg(long, value_enum, value_name = "first|all", default_value_t, help_heading = PROBE)]
+    pub addresses: Addresses,
+    /// Trust only the CAs in this PEM file
+    #[arg(long, value_name = "FILE", value_parser = path(), help_heading = PROBE)]
+    pub ca_file: Option<PathBuf>,
+    /// Name for SNI and the certificate [default: the host name]
+    #[arg(long, value_name = "NAME", value_parser = parse::server_name, help_heading = PROBE)]
+    pub server_name: Option<HostName>,
+    /// Connect to the nodes that a cluster announces
+    #[arg(long, value_enum, value_name = "auto|off", default_value_t, help_heading = PROBE)]
+    pub cluster: ClusterMode,
+    /// Disable TLS
+    #[arg(long, conflicts_with_all = ["ca_file", "server_name"], help_heading = PROBE)]
+    pub plaintext: bool,
+    /// Timeout of the whole probe, per target
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse::timeout, help_heading = PROBE)]
+    pub timeout: Duration,
+    /// How often to query each view [default: 1; 3 if views disagree]
+    #[arg(long, value_name = "N", value_parser = parse::tries, help_heading = PROBE)]
+    pub tries: Option<u8>,
+    /// How many PINGs to send
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse::samples, help_heading = PROBE)]
+    pub samples: u16,
+
+    /// How to authenticate [default: password if one is given, else none]
+    #[arg(long, value_enum, value_name = "none|password|entra", help_heading = AUTH)]
+    pub auth: Option<AuthMethod>,
+    /// Token source for --auth entra [default: workload_identity if AZURE_FEDERATED_TOKEN_FILE is set, else azure_cli]
+    #[arg(long, value_enum, value_name = "SOURCE", help_heading = AUTH)]
+    pub token_source: Option<TokenSource>,
+    /// Client ID of the identity that the token is for
+    #[arg(long, value_name = "ID", value_parser = parse::client_id, help_heading = AUTH)]
+    pub client_id: Option<String>,
+    /// User name [env: REDPATH_USERNAME] [default: `default`, or the object ID of the token]
+    #[arg(long, value_name = "NAME", value_parser = parse::username, help_heading = AUTH)]
+    pub username: Option<String>,
+    /// Read the password from this file [or env: REDPATH_PASSWORD, REDISCLI_AUTH]
+    #[arg(long, value_name = "FILE", value_parser = path(), help_heading = AUTH)]
+    pub password_file: Option<PathBuf>,
+
+    /// Output format
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t, help_heading = OUTPUT)]
+    pub output: OutputFormat,
+    /// Label of this vantage in the record, such as subnet=app-a (repeatable)
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = parse::label, help_heading = OUTPUT)]
+    pub labels: Vec<(String, String)>,
+    /// Colour the text
+    #[arg(long, value_enum, value_name = "auto|always|never", default_value_t, help_heading = OUTPUT)]
+    pub color: ColorChoice,
+    /// Print everything that was seen, also where all is well
+    #[arg(long, short, help_heading = OUTPUT)]
+    pub verbose: bool,
+}
+
+/// A path may be no UTF-8, as no other value may.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.to_str() {
+        Some(text) => parse::path(text),
+        None => Ok(path),
+    })
+}
