@@ -138,7 +138,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// Every problem found, each with its line.
 pub fn parse(text: &str) -> Result<Config, ConfigError> {
-    let document = yaml::read(text)?;
+    let document = yaml::read(text).map_err(|error| ConfigError::at_line(error.line, error.message))?;
     let mut problems = error::Problems::of(&document);
     schema_check::check(&document, &schema(), &path::Path::top(), &mut problems);
     if !problems.is_empty() {

@@ -8,7 +8,6 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 use serde_saphyr::{DefaultMessageFormatter, DuplicateKeyPolicy, Error, MessageFormatter, Spanned};
 
-use super::error::ConfigError;
 use super::path::{Path, Step};
 
 /// The largest file that is read, in bytes; a Kubernetes ConfigMap cannot hold more either.
@@ -19,6 +18,19 @@ pub(super) const MAX_BYTES: usize = 1024 * 1024;
 pub(super) struct Node {
     pub(super) line: u64,
     pub(super) value: Value,
+}
+
+/// Why a text is no YAML document that redpath reads, and the line.
+#[derive(Debug)]
+pub(super) struct SyntaxError {
+    pub(super) line: Option<u64>,
+    pub(super) message: String,
+}
+
+impl SyntaxError {
+    fn new(line: Option<u64>, message: impl Into<String>) -> Self {
+        Self { line, message: message.into() }
+    }
 }
 
 /// A YAML value.
@@ -43,7 +55,7 @@ pub(super) struct Key {
 ///
 /// # Errors
 /// The first thing that is not YAML, or goes beyond the limits of size, depth and repetition.
-pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
+pub(super) fn read(text: &str) -> Result<Node, SyntaxError> {
     if text.len() > MAX_BYTES {
         return Err(too_long());
     }
@@ -57,9 +69,9 @@ pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
     };
     let node: Node = serde_saphyr::from_str_with_options(text, options).map_err(|error| refusal(&error))?;
     match &node.value {
-        Value::Null => Err(ConfigError::whole("it is empty: `targets` with at least one target is expected")),
+        Value::Null => Err(SyntaxError::new(None, "it is empty: `targets` with at least one target is expected")),
         Value::Map(_) => Ok(node),
-        Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) => Err(ConfigError::at_line(
+        Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) => Err(SyntaxError::new(
             Some(node.line),
             "it is not a mapping of keys to values: `targets:` with a list of targets is expected",
         )),
@@ -67,13 +79,13 @@ pub(super) fn read(text: &str) -> Result<Node, ConfigError> {
 }
 
 /// The refusal of a text longer than [`MAX_BYTES`].
-pub(super) fn too_long() -> ConfigError {
-    ConfigError::whole(format!("it is longer than {} MiB", MAX_BYTES / 1024 / 1024))
+fn too_long() -> SyntaxError {
+    SyntaxError::new(None, format!("it is longer than {} MiB", MAX_BYTES / 1024 / 1024))
 }
 
 const TOO_MUCH: &str = "it is nested too deeply, or repeats too much by aliases";
 
-fn refusal(error: &Error) -> ConfigError {
+fn refusal(error: &Error) -> SyntaxError {
     let error = match error.without_snippet() {
         Error::AliasError { error, .. } => error,
         other => other,
@@ -100,7 +112,7 @@ fn refusal(error: &Error) -> ConfigError {
             }
         }
     };
-    ConfigError::at_line(line, message)
+    SyntaxError::new(line, message)
 }
 
 impl Node {

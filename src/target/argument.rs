@@ -1,7 +1,6 @@
 //! A TARGET of the command line: a host name, a URL, or a connection string as clients and the Azure portal have it.
 
 use super::HostName;
-use crate::parse;
 use crate::secret::Secret;
 
 /// A TARGET: `HOST[:PORT]`, a `redis://` or `rediss://` URL, or `HOST:PORT,password=…,ssl=True`.
@@ -141,7 +140,8 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), String> {
         // Two colons: an IPv6 address, which HostName::parse refuses with the reason.
         Some((host, _)) if host.contains(':') && !text.starts_with('[') => Ok((text, None)),
         Some((host, port)) if !port.ends_with(']') => {
-            let port = parse::port(port).map_err(|_| "not HOST:PORT: a port from 1 to 65535 is expected")?;
+            let port = port.parse().ok().filter(|port: &u16| *port > 0);
+            let port = port.ok_or("not HOST:PORT: a port from 1 to 65535 is expected")?;
             Ok((host, Some(port)))
         }
         _ => Ok((text, None)),

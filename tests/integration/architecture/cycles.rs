@@ -9,8 +9,6 @@ type Module = Vec<String>;
 
 /// Modules of circles that are still there. Only ever shortened.
 const KNOWN: &[&str] = &[
-    "config::error",
-    "config::yaml",
     "output::metrics::agent",
     "output::metrics::blackbox",
     "output::metrics::exposition",
