@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use strum::Display;
 
 use crate::address::{self, AddressClass};
+use crate::azure::AZURE_DNS;
 use crate::expectation::Expectation;
 use crate::secret::Secret;
 use crate::target::Target;
