@@ -31,7 +31,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use self::budget::{Budget, Interrupt};
 use self::cluster::ClusterOutcome;
 use self::connection::{ConnectionOutcome, Connector};
-use crate::observation::{Connection, ConnectionPhases, Observation, OtherConnection, Phases, StoppedBy};
+use crate::observation::{Connection, ConnectionPhases, LocalLimit, Observation, OtherConnection, Phases, StoppedBy};
 use crate::plan::{Addresses, ClusterMode, Plan};
 
 /// The most addresses of one name that are connected to with `addresses: all`.
@@ -85,6 +85,7 @@ impl Prober {
         let token = self.connector.tokens().phase(plan, &budget);
         let ((resolved, connected), token) = tokio::join!(resolve_and_connect, token);
         let dns::Resolved { resolution, phase: resolve, local_limit } = resolved;
+        let local_limit = local_limit.or_else(|| connected.local_limit());
         let (token, token_facts) = token.unzip();
         let facts = posture::ProbeFacts {
             resolution: &resolution,
@@ -157,6 +158,12 @@ struct Connected {
 }
 
 impl Connected {
+    /// The limit of this machine that left a connection without a socket.
+    fn local_limit(&self) -> Option<LocalLimit> {
+        let mut all = std::iter::once(&self.phases).chain(self.others.iter().map(|other| &other.phases));
+        all.any(|phases| phases.connect.stopped_by() == Some(StoppedBy::LocalLimit)).then_some(LocalLimit::Descriptors)
+    }
+
     fn not_reached(plan: &Plan, stopped_by: StoppedBy) -> Self {
         let cluster = match plan.cluster {
             ClusterMode::Auto => Some(ClusterOutcome::not_reached(stopped_by)),

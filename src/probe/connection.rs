@@ -98,6 +98,10 @@ impl Connector {
                 let connection = Connection { earlier_attempts, ..connection(plan, first) };
                 ConnectionOutcome::not_reached(StoppedBy::Interrupt, connection)
             }
+            Err(ConnectError::LocalLimit(earlier_attempts)) => {
+                let connection = Connection { earlier_attempts, ..connection(plan, first) };
+                ConnectionOutcome::not_reached(StoppedBy::LocalLimit, connection)
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::budget::{Budget, StopReason};
 use super::socket_timestamps;
+use crate::observation::LocalLimit;
 use crate::observation::tcp::{ConnectFailure, FailedAttempt};
 use crate::plan::Plan;
 
@@ -35,6 +36,8 @@ pub(super) enum ConnectError {
     Failed(FailedAttempt, Vec<FailedAttempt>),
     /// The probe was interrupted; the attempts that had failed by then.
     Interrupted(Vec<FailedAttempt>),
+    /// A limit of this machine left no socket; the attempts that had failed by then.
+    LocalLimit(Vec<FailedAttempt>),
 }
 
 /// Connects to the first of `addresses` that answers.
@@ -68,6 +71,7 @@ pub(super) async fn open(plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> 
                 let source = stream.local_addr().ok().map(|local| local.ip().to_canonical());
                 return Ok(TcpConnected { stream, address, source, took, earlier });
             }
+            Ok(Err(error)) if LocalLimit::of(&error).is_some() => return Err(ConnectError::LocalLimit(earlier)),
             Ok(Err(error)) => connect_failure(&error),
             Err(StopReason::Timeout) => ConnectFailure::Timeout,
             Err(StopReason::Interrupt) => return Err(ConnectError::Interrupted(earlier)),
