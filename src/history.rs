@@ -1,7 +1,6 @@
-//! What the agent remembers of its targets: the latest record, and the last changes.
+//! The latest record and the last changes of each target.
 //!
-//! Memory is bounded by the number of configured targets. It decides nothing: a change is a change
-//! of what the records themselves say.
+//! Memory is limited by the number of configured targets. A change is a difference between two records.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -12,7 +11,7 @@ use crate::diagnosis::Verdict;
 use crate::observation::{Connection, Usability};
 use crate::record::Record;
 
-/// The most changes that are kept of one target.
+/// The maximum number of changes stored for one target.
 pub const MAX_CHANGES: usize = 20;
 
 /// The targets' histories, shared between the schedule and the server.
@@ -21,7 +20,7 @@ pub struct History {
     targets: RwLock<BTreeMap<String, TargetHistory>>,
 }
 
-/// What is known of one target.
+/// The history of one target.
 #[derive(Clone, Default)]
 pub struct TargetHistory {
     /// Its latest record; `None` before the first.

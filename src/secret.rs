@@ -15,21 +15,21 @@ use zeroize::Zeroizing;
 /// The environment variables that may hold a password on every command line; the first that is set wins.
 pub const PASSWORD_VARIABLES: [&str; 2] = ["REDPATH_PASSWORD", "REDISCLI_AUTH"];
 
-/// The variables that a configuration has named beside those.
+/// Further variables, named by a configuration.
 static NAMED_VARIABLES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Keeps the variable from every program that is started from here on; says so by [`variables`].
+/// Adds a variable to [`variables`]: no child process inherits it from here on.
 pub fn is_in_variable(name: &str) {
     lock(&NAMED_VARIABLES).insert(name.to_owned());
 }
 
-/// Every environment variable that may hold a password: no child process is to inherit one.
+/// Every environment variable that may hold a password; no child process may inherit one.
 pub fn variables() -> Vec<String> {
     let named = lock(&NAMED_VARIABLES);
     PASSWORD_VARIABLES.iter().map(ToString::to_string).chain(named.iter().cloned()).collect()
 }
 
-/// A password or token. The one way to its text is [`Secret::expose`], which is easy to search for.
+/// A password or token. Its text is accessible only by [`Secret::expose`], which is easy to search for.
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {

@@ -75,22 +75,31 @@ pub(super) fn rendered(report: &Report, format: OutputFormat, style: Style) -> i
     }
 }
 
-/// The first SIGINT or SIGTERM ends the probes, which say what they know; the second the program.
+/// How long the report of interrupted probes may take to be written.
+const EXIT_AFTER: Duration = Duration::from_secs(2);
+
+/// The first SIGINT or SIGTERM interrupts the probes; a second one, or [`EXIT_AFTER`], ends the program. The
+/// handlers have a thread of their own: writing to a pipe that nobody reads blocks the others.
 fn interrupt_on_signals(handle: InterruptHandle) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let entered = runtime.enter();
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut terminations = signal(SignalKind::terminate())?;
-    tokio::spawn(async move {
-        for count in 0.. {
+    drop(entered);
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut next = async || {
             tokio::select! {
                 _ = interrupts.recv() => {}
                 _ = terminations.recv() => {}
             }
-            if count > 0 {
-                std::process::exit(ExitCode::Unknown as i32);
-            }
+        };
+        runtime.block_on(async {
+            next().await;
             handle.raise();
-        }
-    });
+            let _ = tokio::time::timeout(EXIT_AFTER, next()).await;
+        });
+        std::process::exit(ExitCode::Unknown as i32);
+    })?;
     Ok(())
 }
 

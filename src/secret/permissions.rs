@@ -1,4 +1,4 @@
-//! Who else may read the file that a secret is in. It is worth a warning and never a refusal: a pod has one user.
+//! Whether other users can read the file of a secret: a warning, not an error, since a pod has one user.
 
 use std::fmt;
 use std::os::unix::fs::PermissionsExt;
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     /// The sentence on a file of this mode in a directory of that one.
-    fn said(name: &str, mode: u32, directory: u32) -> Option<String> {
+    fn warning(name: &str, mode: u32, directory: u32) -> Option<String> {
         let folder =
             std::env::temp_dir().join(format!("redpath-permissions-{}-{mode:o}-{directory:o}", std::process::id()));
         let file = folder.join(name);
@@ -72,25 +72,25 @@ mod tests {
         fs::write(&file, "x").expect("a file");
         fs::set_permissions(&file, Permissions::from_mode(mode)).expect("its mode");
         fs::set_permissions(&folder, Permissions::from_mode(directory)).expect("the folder's mode");
-        let said =
+        let warning =
             ReadableByOthers::at(&file).map(|exposed| exposed.to_string().replace(&folder.display().to_string(), "D"));
         fs::remove_dir_all(&folder).expect("it goes");
-        said
+        warning
     }
 
     #[test]
     fn permissions_world_readable_has_fix() {
-        let told = Some("every user of this machine can read D/key (mode 0644): chmod o-r D/key".to_owned());
-        assert_eq!(said("key", 0o644, 0o755), told);
-        assert_eq!(said("key", 0o604, 0o711).map(|said| said.contains("(mode 0604)")), Some(true));
+        let expected = Some("every user of this machine can read D/key (mode 0644): chmod o-r D/key".to_owned());
+        assert_eq!(warning("key", 0o644, 0o755), expected);
+        assert_eq!(warning("key", 0o604, 0o711).map(|text| text.contains("(mode 0604)")), Some(true));
         for (mode, directory) in
             [(0o600, 0o755), (0o640, 0o755), (0o440, 0o755), (0o400, 0o777), (0o644, 0o700), (0o644, 0o750)]
         {
-            assert_eq!(said("key", mode, directory), None, "{mode:o} in {directory:o}");
+            assert_eq!(warning("key", mode, directory), None, "{mode:o} in {directory:o}");
         }
-        let quoted = said("it's a key", 0o644, 0o755).expect("a warning");
+        let quoted = warning("it's a key", 0o644, 0o755).expect("a warning");
         assert!(quoted.ends_with(r"chmod o-r 'D/it'\''s a key'"), "{quoted}");
-        let pod = said("..2026_11_25/key", 0o644, 0o755).expect("a warning");
+        let pod = warning("..2026_11_25/key", 0o644, 0o755).expect("a warning");
         assert!(
             pod.ends_with("(mode 0644): defaultMode: 0440 in the volume of the Secret, and fsGroup in the pod"),
             "{pod}"

@@ -3,6 +3,7 @@
 //! Every probe asks a name server on loopback alone (`--resolver`, `--views`), so that no name
 //! ever reaches the system's resolver.
 
+use std::io::Read as _;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -261,6 +262,23 @@ fn cli_interrupt_prints_partial_result() {
         let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
         assert_eq!(document["verdict"]["status"], "unknown");
         assert_valid("report.v1.json", &document);
+    }
+}
+
+#[test]
+fn cli_term_ends_check_with_blocked_output() {
+    let targets: Vec<String> = (1..=60).map(|port| format!("localhost:{port}")).collect();
+    let mut arguments: Vec<&str> = vec!["check", "--output", "json", "--views", "libc", "--timeout", "2s"];
+    arguments.extend(targets.iter().map(String::as_str));
+    let mut child = redpath(&arguments).spawn().expect("the binary starts");
+    // The report is longer than a pipe, and nobody reads the rest.
+    let mut stdout = child.stdout.take().expect("it is piped");
+    stdout.read_exact(&mut [0; 1]).expect("the report begins");
+    signal(&child, "TERM");
+    let sent = Instant::now();
+    while child.try_wait().expect("it can be waited for").is_none() {
+        assert!(sent.elapsed() < Duration::from_secs(30), "it does not end");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
