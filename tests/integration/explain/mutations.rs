@@ -199,7 +199,7 @@ fn explain_mutated_record_loads_or_errors() {
 fn explain_long_text_is_shown_or_refused() {
     const LONG: usize = 70_000; // the longest width that can be formatted is 65,535
     let originals = diagnosed();
-    let style = Style { color: false, width: 80, unicode: false };
+    let style = Style { color: false, width: 80, unicode: false, verbose: true };
     for original in &originals[..originals.len().min(4)] {
         let original = serde_json::to_value(original).expect("a record");
         let mut paths = Vec::new();
