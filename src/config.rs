@@ -172,7 +172,7 @@ impl Config {
     }
 
     /// The plan of a probe on demand of a host that is no target: the defaults, and never credentials, a
-    /// walk over what the server announces, a attempt at other doors or a connection to an address that is no host's:
+    /// connection to what the server announces, a check of other ports or a connection to an address of no host:
     /// a suffix covers other people's servers and names too.
     pub fn on_demand(&self, host: HostName, port: Option<u16>) -> Plan {
         let mut plan = self.defaults.plan(host, port, &self.resolvers);

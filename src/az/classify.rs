@@ -47,7 +47,7 @@ pub(super) fn facts(root: &Node, file: &str) -> Result<AzFiles, String> {
     Ok(facts)
 }
 
-/// One resource. Which kind it is, is told by the keys that no other kind has.
+/// One resource. Its kind is known by the keys that no other kind has.
 fn item(object: &Object<'_>, file: &str, facts: &mut AzFiles) -> Result<(), String> {
     let has = |key: &str| object.get(key).is_some();
     let kind = object.text("type").ok().flatten().unwrap_or_default().to_ascii_lowercase();

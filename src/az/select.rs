@@ -1,5 +1,5 @@
 //! Which facts are about one host: by host name, by the private endpoint's resource, by the names that
-//! a zone gives. What cannot be told apart is left aside, with a sentence that says so.
+//! a zone gives. What is ambiguous is left out, with a sentence that says so.
 
 use std::collections::BTreeSet;
 

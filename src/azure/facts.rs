@@ -41,10 +41,10 @@ pub struct AzFacts {
     /// Its records in these zones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub records: Vec<AzRecord>,
-    /// Files with an empty list: what kind of thing there is none of cannot be told from it.
+    /// Files with an empty list: of what kind is unknown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub empty_files: Vec<String>,
-    /// What was left aside, in one sentence each: it is about something else, or cannot be told apart.
+    /// What was left out, in one sentence each: it is about something else, or ambiguous.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
 }

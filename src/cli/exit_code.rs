@@ -14,12 +14,12 @@ pub enum ExitCode {
     Fail = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
-    /// It could not be told: interrupted, or nothing could be looked at.
+    /// Inconclusive: interrupted, or no view could be queried.
     Unknown = 3,
 }
 
 impl ExitCode {
-    /// The exit status for targets of these statuses. A failure outranks what could not be told;
+    /// The exit status for targets of these statuses. A failure outranks what is inconclusive;
     /// with `strict`, a warning is a failure.
     pub fn of(statuses: impl IntoIterator<Item = Status>, strict: bool) -> Self {
         let mut exit_code = Self::Pass;

@@ -80,8 +80,10 @@ fn entra(raw: &RawAuth, path: &Path, problems: &mut Problems<'_>) -> Option<Auth
         return None;
     };
     if source == TokenSource::AzureCli && client_id.is_some() {
-        problems
-            .add(&path.key("client_id"), "it has no meaning with `source: azure_cli`, which is whoever is logged in");
+        problems.add(
+            &path.key("client_id"),
+            "it has no meaning with `source: azure_cli`, which uses the `az login` identity",
+        );
         return None;
     }
     Some(Auth::Entra(EntraAuth { source, client_id, username }))

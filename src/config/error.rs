@@ -7,7 +7,7 @@ use super::path::Path;
 use super::yaml::Node;
 use crate::secret::quote;
 
-/// The most problems that are told at once; a reader has seen enough by then.
+/// The most problems that are reported at once; a reader has seen enough by then.
 const MAX_REPORTED_ERRORS: usize = 20;
 
 /// Why a configuration was refused. Its `Display` is one line per problem: `FILE:LINE: KEY: what is
