@@ -72,6 +72,10 @@ codes! {
     DnsRefused "dns_refused" Resolve "the DNS server refuses the question";
     /// A server's answer is none.
     DnsBadAnswer "dns_bad_answer" Resolve "the DNS answer makes no sense";
+    /// AAAA fails beside an A record.
+    AaaaLookupFails "aaaa_lookup_fails" Resolve "the question for AAAA fails beside a right A record";
+    /// Programs of musl get no address where glibc's do.
+    MuslLookupFails "musl_lookup_fails" Resolve "programs of musl (Alpine) get no address";
     /// Azure's resolver blocks the name by a DNS security policy.
     DnsBlockedByPolicy "dns_blocked_by_policy" Resolve "a DNS security policy blocks the name";
     /// A DNS filter answers with an address that no machine has.

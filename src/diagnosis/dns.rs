@@ -3,6 +3,7 @@
 //! One cause decides (the first rule of [`decide`] that holds); remarks on servers that failed or
 //! differ without harm follow it. Which rule reads which facts is told in the pages of `docs/codes/`.
 
+mod aaaa;
 mod cache;
 mod disagree;
 mod filters;
@@ -69,10 +70,12 @@ fn decide(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
         AnswerClass::NotReached => None,
         AnswerClass::Failed => transport::library_waits_for_udp(case, views)
             .or_else(|| filters::blocked_by_policy(case, views))
+            .or_else(|| aaaa::library_fails(case, views))
             .or_else(|| Some(servers::failed(case, views))),
         AnswerClass::Absent => flapping::diagnose(case, views)
             .or_else(|| filters::blocked_by_policy(case, views))
             .or_else(|| flapping::contradicts_itself(case, views))
+            .or_else(|| aaaa::library_fails(case, views))
             .or_else(|| Some(no_address::diagnose(case, views))),
         AnswerClass::Expected => flapping::diagnose(case, views)
             .or_else(|| flapping::contradicts_itself(case, views))

@@ -18,7 +18,7 @@ pub(super) fn servers_disagree(case: &Context<'_>, views: &Views<'_>) -> Option<
     let good = views.system.iter().copied().find(|view| views.classify(view) == AnswerClass::Expected)?;
     let bad = views.system.iter().copied().find(|view| views.classify(view).is_wrong()).unwrap_or(views.in_use);
     let more = format!(
-        " Programs ask the next server when the first is slow, so what they get changes from one question to the next.{}",
+        " Programs ask the next server when the first is slow, so what they get changes from one question to the next. Those of musl (Alpine images) ask all servers at once and take the first answer.{}",
         wrong_address::connection_evidence(case)
     );
     Some(disagreement(case, views, bad, good).more(&more))
@@ -38,7 +38,7 @@ pub(super) fn another_server_is_wrong(case: &Context<'_>, views: &Views<'_>) -> 
     let bad = views.system.iter().copied().find(is_bad)?;
     if let Some(good) = views.system.iter().copied().find(|view| views.classify(view) == AnswerClass::Expected) {
         return Some(disagreement(case, views, bad, good).more(
-            " Programs got the right answer this time; they ask the next server of resolv.conf when one is slow, so the next lookup may get the wrong one.",
+            " Programs got the right answer this time; they ask the next server of resolv.conf when one is slow, so the next lookup may get the wrong one. Those of musl (Alpine images) ask all servers at once and take the first answer.",
         ));
     }
     let subset = addresses(views.in_use).is_subset(&addresses(bad));

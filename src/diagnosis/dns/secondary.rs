@@ -1,7 +1,7 @@
 //! What is worth knowing beside the cause: servers that failed or differ without harm now.
 
 use super::views::{AnswerClass, Views, describe_answer, view_label};
-use super::{disagree, flapping, local_override, reserved_address, search, servers, transport, wrong_address};
+use super::{aaaa, disagree, flapping, local_override, reserved_address, search, servers, transport, wrong_address};
 use crate::azure::AZURE_DNS;
 use crate::diagnosis::remediation;
 use crate::diagnosis::{Code, Context, Finding, Severity};
@@ -45,6 +45,9 @@ pub(super) fn all(case: &Context<'_>, views: &Views<'_>, cause: Option<&Finding>
         add(transport::over_tcp_only(case, view, Severity::Warning));
     }
     if let Some(finding) = flapping::remark(case, views) {
+        add(finding);
+    }
+    for finding in [aaaa::remark(case, views), aaaa::search_list_ends_musl(case, views)].into_iter().flatten() {
         add(finding);
     }
     if cause.is_none() {
