@@ -132,7 +132,7 @@ async fn concurrency_limit_holds_and_lag_is_reported() {
     let mut schedule = started(&executor, 3, targets(20));
     sleep(PERIOD * 4).await;
     assert_eq!(executor.max_concurrent(), 3);
-    assert!((0..20).all(|number| executor.results(&format!("target{number}")) >= 3), "nobody starves");
+    assert!((0..20).all(|number| executor.results(&format!("target{number}")) >= 3), "each target is probed");
     assert!(executor.longest_lag() > SECOND);
 
     schedule.set_concurrent(1);
@@ -216,7 +216,7 @@ async fn silent_targets_do_not_delay_healthy_ones() {
     let healthy = named("healthy", 100);
     all.extend(healthy.clone());
     let _schedule = started(&executor, 64, all);
-    // Until each has run once, nobody knows which are silent.
+    // Which targets are silent is unknown until each has run once.
     sleep(timeout * 1000 / 64 + PERIOD * 2).await;
     let before: Vec<_> = healthy.iter().map(|target| executor.starts(&target.plan.target.name).len()).collect();
     sleep(PERIOD * 20).await;

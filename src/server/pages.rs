@@ -239,7 +239,7 @@ mod tests {
         get(false, version()).await;
         assert_eq!(rendered.get(), 4);
         sleep(SECOND * 2).await;
-        assert_eq!(pages.room.available_permits(), 8 * MIB / UNIT, "no page is kept for nobody");
+        assert_eq!(pages.room.available_permits(), 8 * MIB / UNIT, "no page stays in memory without a client");
     }
 
     #[tokio::test(start_paused = true)]
