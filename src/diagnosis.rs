@@ -361,6 +361,9 @@ fn verdict(case: &Context<'_>, findings: &[Finding]) -> Verdict {
     if case.observation.phases.is_interrupted() || !reached_redis(case) {
         return Verdict { status: Status::Unknown, cause: Cause::Unknown };
     }
+    if findings.iter().any(|finding| finding.code == Code::NotChecked) {
+        return Verdict { status: Status::Unknown, cause: Cause::Code(Code::NotChecked) };
+    }
     match first(Severity::Warning) {
         Some(code) => Verdict { status: Status::Warn, cause: Cause::Code(code) },
         None => Verdict { status: Status::Pass, cause: Cause::Healthy },

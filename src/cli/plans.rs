@@ -9,10 +9,13 @@ use super::CheckArgs;
 use crate::az::AzFiles;
 use crate::bounded_read::FileKind;
 use crate::clock::Seconds;
+use crate::address::{self, AddressClass};
+use crate::azure::AZURE_DNS;
 use crate::expectation::{Expectation, PublicAccess};
 use crate::parse;
 use crate::plan::{
-    Auth, AuthMethod, EntraAuth, HAS_ENTRA, PasswordSource, PlaintextPort, Plan, PosturePlan, RequireAuth, TokenSource,
+    Auth, AuthMethod, EntraAuth, HAS_ENTRA, PasswordSource, PlaintextPort, Plan, PosturePlan, PublicAddress, RequireAuth,
+    Resolver, TokenSource,
     ca_file,
 };
 use crate::secret::permissions::ReadableByOthers;
@@ -35,6 +38,7 @@ pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
     let views = parse::views(&args.views, &mut resolvers)
         .map_err(|(position, why)| format!("--views: {} is {why}", quoted(&args.views[position])))?;
     let expectation = expectation(args)?;
+    needs_public_address(args, &expectation, &resolvers)?;
     if let Some(file) = &args.ca_file {
         ca_file::check(file, FileKind::FileOrPipe)
             .map_err(|why| format!("cannot read the certificates of --ca-file {}: {why}", quote::path(file)))?;
@@ -147,6 +151,21 @@ fn expectation(args: &CheckArgs) -> Result<Expectation, String> {
         latency,
         ..Expectation::default()
     })
+}
+
+/// Without a source of the public address, the question has no answer whatever the probe finds.
+fn needs_public_address(args: &CheckArgs, expectation: &Expectation, resolvers: &[Resolver]) -> Result<(), String> {
+    let is_outside = |resolver: &Resolver| {
+        let ip = resolver.address.ip();
+        ip != AZURE_DNS && address::classify(ip, &expectation.private_ranges) == AddressClass::Public
+    };
+    let is_given = matches!(args.public_address, Some(PublicAddress::Given(_)));
+    if expectation.public_access != PublicAccess::Closed || is_given || resolvers.iter().any(is_outside) {
+        return Ok(());
+    }
+    Err("--public-access closed needs the public address: give it with --public-address IP, \
+         or name a resolver in the internet with --resolver NAME=ADDRESS"
+        .into())
 }
 
 fn posture(args: &CheckArgs) -> PosturePlan {

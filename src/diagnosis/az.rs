@@ -60,7 +60,7 @@ fn public_network_access(case: &Context<'_>, facts: &AzFacts) -> Option<Finding>
 
 /// How much a file is worth.
 fn age(file: &str) -> String {
-    format!("{file} is a snapshot, and how old it is cannot be told from it.")
+    format!("{file} is a snapshot of unknown age.")
 }
 
 /// The name of the private endpoint with this ID.

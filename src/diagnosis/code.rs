@@ -202,6 +202,8 @@ codes! {
     PublicAccessOpen "public_access_open" Posture "the public address is open";
     /// The plain-text port serves.
     PlaintextPortOpen "plaintext_port_open" Posture "the plain-text port is open" suppressed_by [WrongAddress];
+    /// A check that was asked for could not be made.
+    NotChecked "not_checked" Posture "a check that was asked for could not be made";
     /// The resource admits public traffic (`az`).
     PublicNetworkAccessEnabled "public_network_access_enabled" Posture "public network access is enabled";
 }

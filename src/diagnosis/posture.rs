@@ -28,11 +28,7 @@ pub(super) fn public_address_finding(case: &Context<'_>) -> Option<Finding> {
             OpenState::Closed => None,
             OpenState::Open => Some(public_access_open(case, access)),
             OpenState::Unknown if access.attempt.outcome == AttemptOutcome::InUse => in_use(case, access),
-            OpenState::Unknown => Some(unknown(
-                Code::PublicAccessOpen,
-                "it cannot be told whether the public address is closed",
-                &access.attempt,
-            )),
+            OpenState::Unknown => Some(not_checked("unknown: whether the public address is closed", &access.attempt)),
         },
     }
 }
@@ -45,9 +41,8 @@ fn plaintext_port(case: &Context<'_>, connection: &Connection, port: &PlaintextP
     let address = std::net::SocketAddr::new(connection.address.ip(), port.port);
     match port.state {
         OpenState::Closed => None,
-        OpenState::Unknown => Some(unknown(
-            Code::PlaintextPortOpen,
-            &format!("it cannot be told whether {address} answers without TLS"),
+        OpenState::Unknown => Some(not_checked(
+            &format!("unknown: whether {address} answers without TLS"),
             &port.attempt,
         )),
         OpenState::Open => Some(
@@ -110,7 +105,7 @@ fn open_finding(case: &Context<'_>, summary: String, seen: String) -> Finding {
     } else {
         (
             "This vantage itself does not pass on the expected path, and may depend on the public address.",
-            "do not disable public network access yet: mend the private path first, from every subnet that uses the cache",
+            "do not disable public network access yet: fix the private path first, from every subnet that uses the cache",
         )
     };
     Finding::new(Code::PublicAccessOpen, Severity::Error, summary, format!("{seen} {here}"))
@@ -118,8 +113,8 @@ fn open_finding(case: &Context<'_>, summary: String, seen: String) -> Finding {
         .commands(Resource::of(case).iter().filter(|_| works_privately).map(Resource::disable_public_access))
 }
 
-/// It was asked for, and could not be told: that is worth knowing, and no verdict.
-fn unknown(code: Code, what: &str, attempt: &Attempt) -> Finding {
+/// It was asked for and not answered, so the verdict is no pass.
+fn not_checked(what: &str, attempt: &Attempt) -> Finding {
     let (why, hint) = match attempt.outcome {
         AttemptOutcome::NoAddress => (
             "No public address was given, and no configured resolver in the internet gave one. 168.63.129.16 is none: it sees the private zones.",
@@ -133,12 +128,12 @@ fn unknown(code: Code, what: &str, attempt: &Attempt) -> Finding {
             "The probe's time was up before silence would have meant something.",
             "allow the probe more time with --timeout (timeout)",
         ),
-        AttemptOutcome::Interrupted => ("The probe was interrupted.", ""),
+        AttemptOutcome::Interrupted => ("The probe was interrupted.", "probe again"),
         AttemptOutcome::CouldNotTry => (
             "This machine could not try it: it has no route of that kind, or the system refused.",
             "check this machine's routes, and whether it has an address of that family",
         ),
-        AttemptOutcome::InUse => ("The connection in use went there.", ""),
+        AttemptOutcome::InUse => ("The connection in use went there.", "fix the path in use first"),
         AttemptOutcome::RedisAnswered
         | AttemptOutcome::RedisAnsweredWithoutTls
         | AttemptOutcome::Refused
@@ -153,13 +148,13 @@ fn unknown(code: Code, what: &str, attempt: &Attempt) -> Finding {
         | AttemptOutcome::TlsFailed
         | AttemptOutcome::RedisTimeout
         | AttemptOutcome::RedisClosed
-        | AttemptOutcome::NotRedis => ("The record says no more of it.", ""),
+        | AttemptOutcome::NotRedis => ("The record has no further reason.", "probe again"),
     };
     let detail = match &attempt.reply {
         Some(said) => format!("{why} ({said})"),
         None => why.to_owned(),
     };
-    Finding::new(code, Severity::Info, what, detail).hint(hint)
+    Finding::new(Code::NotChecked, Severity::Warning, what, detail).hint(hint)
 }
 
 fn reply_text(attempt: &Attempt) -> &str {

@@ -1,4 +1,4 @@
-//! The commands that decide or mend a case, with its own names filled in.
+//! The commands that decide or fix a case, with its own names filled in.
 //!
 //! `<…>` marks what only the operator knows. Every command is one line, ready to paste: names that
 //! come from DNS or from a saved record stand in one only where they are plain words.

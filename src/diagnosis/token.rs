@@ -68,7 +68,7 @@ fn skewed(skew: ClockSkew) -> Finding {
         .commands(["timedatectl status".to_owned()])
 }
 
-/// Redis does not take the token: no failure of the token phase, and none that keys would mend.
+/// Redis rejects the token: no failure of the token phase, and none that an access key would fix.
 pub(super) fn rejected(case: &Context<'_>, facts: &TokenFacts, who: &str, reply: &str) -> Finding {
     let auth = case.observation.connection.as_ref().and_then(|connection| connection.auth.as_ref());
     let renewed = match auth {

@@ -26,7 +26,7 @@ pub(super) fn diagnose(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]
             Severity::Warning,
             format!("{first}{more}"),
             format!(
-                "{also}The files are snapshots, and how old they are cannot be told from them: either they are old or about something else, or what is configured is.",
+                "{also}The files are snapshots of unknown age. Either they are old or about something else, or the configuration is.",
             ),
         )
         .hint("have az print the files anew; where they still differ, set the configuration right"),

@@ -59,7 +59,7 @@ pub(super) fn servers_differ(case: &Context<'_>, views: &Views<'_>) -> Option<Fi
             Code::ResolverDisagreement,
             Severity::Warning,
             summary(first, other),
-            "Both meet the expectation as far as it goes, so it cannot be told which is the endpoint's: one may hold a stale record, or an endpoint of another network.",
+            "Both meet the expectation as far as it goes. Unknown: which is the endpoint's. One may hold a stale record, or an endpoint of another network.",
         )
         .hint("say which address is expected with --endpoint, and compare the two servers' zones")
         .commands([remediation::ask(first, host), remediation::ask(other, host)]),

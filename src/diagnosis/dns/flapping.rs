@@ -128,7 +128,7 @@ pub(super) fn remark(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
             Code::FlappingAnswer,
             Severity::Info,
             format!("{} gives different addresses in turn: {}", view_label(view), counts_text(&view.tries)),
-            "Every one is private, so all meet the expectation as far as it goes; which is the endpoint's cannot be told.",
+            "Every one is private, so all meet the expectation as far as it goes. Unknown: which is the endpoint's.",
         )
         .hint("say which address is expected with --endpoint"),
     )

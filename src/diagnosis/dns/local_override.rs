@@ -112,7 +112,7 @@ pub(super) fn differs(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> 
                 describe_answer(dns)
             ),
             format!(
-                "Both meet the expectation as far as it goes, so it cannot be told which is the endpoint's. {}",
+                "Both meet the expectation as far as it goes. Unknown: which is the endpoint's. {}",
                 evidence(views)
             ),
         )

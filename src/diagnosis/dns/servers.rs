@@ -58,7 +58,7 @@ fn libc_failure(case: &Context<'_>, view: &View, answered: &str) -> Finding {
     let code = failure_code(view.outcome).unwrap_or(Code::DnsServerFailure);
     let reason = view.reason.as_deref().unwrap_or("no reason given");
     let detail = if answered.is_empty() {
-        "No name server was asked directly, so it cannot be told which one is at fault.".to_owned()
+        "Unknown: which name server is at fault, since none was asked directly.".to_owned()
     } else {
         format!(
             "No name server that was asked directly failed.{answered} So it is the library's own way there (nsswitch.conf, nscd, sssd, a local firewall), or a server that fails now and then."

@@ -166,7 +166,7 @@ fn azure_dns_evidence(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (S
     let Some(azure) = azure else {
         return (
             format!(
-                " {AZURE_DNS} was not asked, so a missing zone link cannot be told from a forwarder that does not ask it; the link is the likelier."
+                " {AZURE_DNS} was not asked, so the cause is ambiguous: a missing zone link, or a forwarder that does not ask it. The link is the likelier."
             ),
             format!(
                 "ask {AZURE_DNS} from here: if it answers publicly too, link this virtual network to {zone}; if it answers privately, set the forwarder right"
@@ -204,14 +204,14 @@ fn azure_dns_evidence(views: &Views<'_>, azure: Option<&View>, zone: &str) -> (S
         ),
         AnswerClass::Failed if matches!(azure.outcome, ViewOutcome::Timeout | ViewOutcome::Unreachable) => (
             format!(
-                " {AZURE_DNS}, asked from here, gives no answer ({}): this is no Azure virtual network, or it is blocked. So it cannot be told which it is: the zone is not linked to the network whose resolver answers; a forwarder that does not ask {AZURE_DNS}; a stale cache; a zone of another name.",
+                " {AZURE_DNS}, asked from here, gives no answer ({}): this is no Azure virtual network, or it is blocked. The cause is ambiguous: the zone is not linked to the network whose resolver answers; a forwarder that does not ask {AZURE_DNS}; a stale cache; a zone of another name.",
                 describe_answer(azure)
             ),
             forward,
         ),
         AnswerClass::Failed | AnswerClass::NotReached => (
             format!(
-                " {AZURE_DNS}, asked from here, gives no usable answer ({}), so it cannot be told whether the zone is linked here.",
+                " {AZURE_DNS}, asked from here, gives no usable answer ({}), so whether the zone is linked here is unknown.",
                 describe_answer(azure)
             ),
             format!("ask {AZURE_DNS} again; {forward}"),
