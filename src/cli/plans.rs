@@ -6,17 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::CheckArgs;
+use crate::address::{self, AddressClass};
 use crate::az::AzFiles;
+use crate::azure::AZURE_DNS;
 use crate::bounded_read::FileKind;
 use crate::clock::Seconds;
-use crate::address::{self, AddressClass};
-use crate::azure::AZURE_DNS;
 use crate::expectation::{Expectation, PublicAccess};
 use crate::parse;
 use crate::plan::{
-    Auth, AuthMethod, EntraAuth, HAS_ENTRA, PasswordSource, PlaintextPort, Plan, PosturePlan, PublicAddress, RequireAuth,
-    Resolver, TokenSource,
-    ca_file,
+    Auth, AuthMethod, EntraAuth, HAS_ENTRA, PasswordSource, PlaintextPort, Plan, PosturePlan, PublicAddress,
+    RequireAuth, Resolver, TokenSource, ca_file,
 };
 use crate::secret::permissions::ReadableByOthers;
 use crate::secret::quote::{self, quoted};
