@@ -127,7 +127,7 @@ impl Phases {
             self.cluster.as_ref().and_then(Phase::stopped_by),
             self.posture.as_ref().and_then(|posture| posture.phase.stopped_by()),
         ];
-        self.connection.is_interrupted()
+        self.connection.is_stopped_by(StoppedBy::Interrupt)
             || self.resolve.stopped_by() == Some(StoppedBy::Interrupt)
             || optional.contains(&Some(StoppedBy::Interrupt))
     }
@@ -155,11 +155,10 @@ impl ConnectionPhases {
         }
     }
 
-    /// Whether an interrupt kept a phase from being reached.
-    pub fn is_interrupted(&self) -> bool {
+    /// Whether this kept a phase from being reached.
+    pub fn is_stopped_by(&self, reason: StoppedBy) -> bool {
         let Self { connect, tls, auth, ping } = self;
-        [connect.stopped_by(), tls.stopped_by(), auth.stopped_by(), ping.stopped_by()]
-            .contains(&Some(StoppedBy::Interrupt))
+        [connect.stopped_by(), tls.stopped_by(), auth.stopped_by(), ping.stopped_by()].contains(&Some(reason))
     }
 
     /// The outcome and duration of one phase; those of the whole probe belong to no connection.

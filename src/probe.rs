@@ -31,6 +31,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use self::budget::{Budget, Interrupt};
 use self::cluster::ClusterOutcome;
 use self::connection::{ConnectionOutcome, Connector};
+use crate::observation::cluster::NotTried;
 use crate::observation::{Connection, ConnectionPhases, LocalLimit, Observation, OtherConnection, Phases, StoppedBy};
 use crate::plan::{Addresses, ClusterMode, Plan};
 
@@ -93,6 +94,8 @@ impl Prober {
             connection: connected.connection.as_ref(),
         };
         let posture = posture::check(&self.connector, plan, &facts, &budget).await;
+        let overloaded = budget.is_overloaded().then_some(LocalLimit::Overloaded);
+        let local_limit = local_limit.or_else(|| connected.local_limit()).or(overloaded);
         let (cluster, cluster_facts) = connected.cluster.map(|cluster| (cluster.phase, cluster.facts)).unzip();
         Observation {
             resolution,
@@ -158,10 +161,15 @@ struct Connected {
 }
 
 impl Connected {
-    /// The limit of this machine that left a connection without a socket.
+    /// The limit of this machine that kept a connection from being made.
     fn local_limit(&self) -> Option<LocalLimit> {
-        let mut all = std::iter::once(&self.phases).chain(self.others.iter().map(|other| &other.phases));
-        all.any(|phases| phases.connect.stopped_by() == Some(StoppedBy::LocalLimit)).then_some(LocalLimit::Descriptors)
+        let others = self.others.iter().any(|other| other.phases.is_stopped_by(StoppedBy::LocalLimit));
+        let nodes = self.cluster.as_ref().and_then(|cluster| cluster.facts.as_ref());
+        let nodes =
+            nodes.is_some_and(|facts| facts.nodes.iter().any(|node| node.not_tried == Some(NotTried::LocalLimit)));
+        // Where the resolution was stopped, its limit is known already.
+        let in_use = self.connection.is_some() && self.phases.is_stopped_by(StoppedBy::LocalLimit);
+        (in_use || others || nodes).then_some(LocalLimit::Descriptors)
     }
 
     fn not_reached(plan: &Plan, stopped_by: StoppedBy) -> Self {
@@ -170,5 +178,26 @@ impl Connected {
             ClusterMode::Off => None,
         };
         Self { phases: ConnectionPhases::not_reached(stopped_by), connection: None, others: Vec::new(), cluster }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::{Attempt, AttemptOutcome};
+
+    #[test]
+    fn missing_descriptor_is_a_local_limit() {
+        let phases = ConnectionPhases::not_reached(StoppedBy::LocalLimit);
+        let address = ([10, 60, 4, 5], 6380).into();
+        let connection = Connection::new(address, crate::address::AddressClass::Private);
+        let attempt = Attempt::of(&phases, None);
+        assert_eq!(attempt.outcome, AttemptOutcome::CouldNotTry, "an attempt of posture proves nothing");
+        let connected = Connected { phases, connection: Some(connection), others: Vec::new(), cluster: None };
+        assert_eq!(connected.local_limit(), Some(LocalLimit::Descriptors));
+        for (error, expected) in [(24, Some(LocalLimit::Descriptors)), (23, Some(LocalLimit::Descriptors)), (111, None)]
+        {
+            assert_eq!(LocalLimit::of(&std::io::Error::from_raw_os_error(error)), expected, "{error}");
+        }
     }
 }

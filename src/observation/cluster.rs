@@ -172,6 +172,8 @@ pub enum NotTried {
     TooMany,
     /// The probe's time was over.
     NoTime,
+    /// A limit of this machine kept it from being connected to.
+    LocalLimit,
     /// The probe was interrupted.
     Interrupted,
 }
@@ -185,6 +187,7 @@ impl fmt::Display for NotTried {
             Self::OtherNetwork => "outside the /24 (IPv6: /64) of the address in use, and no endpoint is named",
             Self::TooMany => "beyond the number that one probe connects to",
             Self::NoTime => "no time left",
+            Self::LocalLimit => "not connected to for a limit of this machine",
             Self::Interrupted => "interrupted",
         })
     }

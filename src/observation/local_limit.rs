@@ -15,6 +15,8 @@ pub enum LocalLimit {
     Lookups,
     /// No free file descriptor: EMFILE or ENFILE.
     Descriptors,
+    /// Too little CPU: a timeout of the probe fired long after its limit.
+    Overloaded,
 }
 
 impl LocalLimit {
@@ -40,6 +42,7 @@ impl LocalLimit {
         match self {
             Self::Lookups => "too many calls of getaddrinfo have not returned",
             Self::Descriptors => "no file descriptor was free (EMFILE or ENFILE)",
+            Self::Overloaded => "this machine was overloaded: the probe's timeouts fired long after their limits",
         }
     }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
-use super::{ConnectFailure, ConnectionPhases, Phase, RedisFailure, TlsFailure};
+use super::{ConnectFailure, ConnectionPhases, Phase, RedisFailure, StoppedBy, TlsFailure};
 
 /// The phase and its facts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -216,6 +216,9 @@ impl Attempt {
         }
         if let Some(failure) = phases.tls.failure() {
             return failed(tls_outcome(failure), failure);
+        }
+        if phases.is_stopped_by(StoppedBy::LocalLimit) {
+            return Self::ended(AttemptOutcome::CouldNotTry);
         }
         match (&phases.ping, reply) {
             (Phase::Done { .. }, reply) => {

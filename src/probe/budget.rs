@@ -18,9 +18,14 @@
 //! own, for the next probe.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+
+/// A limit that fires later than this after its time was late for lack of CPU. An idle machine needs some milliseconds.
+const MAX_DELAY: Duration = Duration::from_millis(500);
 
 /// Why a phase ended before it was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,19 +43,27 @@ pub struct Budget {
     deadline: Instant,
     phase: Duration,
     interrupt: Interrupt,
+    /// Whether a limit fired long after its time, in this budget or a part of it.
+    overloaded: Arc<AtomicBool>,
 }
 
 impl Budget {
     /// A budget that starts now.
     pub fn new(timeout: Duration, interrupt: Interrupt) -> Self {
         let begun = Instant::now();
-        Self { begun, deadline: begun + timeout, phase: timeout / 2, interrupt }
+        Self { begun, deadline: begun + timeout, phase: timeout / 2, interrupt, overloaded: Arc::default() }
     }
 
     /// A part of this budget that starts now and ends after `limit`; a phase within it may take all of it.
     pub fn part(&self, limit: Duration) -> Self {
         let deadline = self.deadline.min(Instant::now() + limit);
-        Self { begun: self.begun, deadline, phase: limit, interrupt: self.interrupt.clone() }
+        Self {
+            begun: self.begun,
+            deadline,
+            phase: limit,
+            interrupt: self.interrupt.clone(),
+            overloaded: Arc::clone(&self.overloaded),
+        }
     }
 
     /// When the probe started.
@@ -83,7 +96,22 @@ impl Budget {
         let limit = whole.min(left * 2 / 3);
         let now = Instant::now();
         let deadline = now + limit + limit / 2;
-        (Self { begun: now, deadline, phase: limit, interrupt: self.interrupt.clone() }, limit == whole)
+        (
+            Self {
+                begun: now,
+                deadline,
+                phase: limit,
+                interrupt: self.interrupt.clone(),
+                overloaded: Arc::clone(&self.overloaded),
+            },
+            limit == whole,
+        )
+    }
+
+    /// Whether this machine had too little CPU for the probe: a limit fired long after its time, or the probe is well
+    /// past its deadline. Its timeouts say nothing about the target then.
+    pub(super) fn is_overloaded(&self) -> bool {
+        self.overloaded.load(Ordering::Relaxed) || Instant::now() > self.deadline + MAX_DELAY
     }
 
     /// Whether the probe is interrupted.
@@ -104,12 +132,18 @@ impl Budget {
     /// # Errors
     /// [`StopReason`], as for [`Budget::phase`].
     pub async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, StopReason> {
-        let limit = limit.min(self.deadline.saturating_duration_since(Instant::now()));
+        let begun = Instant::now();
+        let limit = limit.min(self.deadline.saturating_duration_since(begun));
         tokio::select! {
             biased;
             done = work => Ok(done),
             () = self.interrupt.raised() => Err(StopReason::Interrupt),
-            () = tokio::time::sleep(limit) => Err(StopReason::Timeout),
+            () = tokio::time::sleep(limit) => {
+                if begun.elapsed() > limit + MAX_DELAY {
+                    self.overloaded.store(true, Ordering::Relaxed);
+                }
+                Err(StopReason::Timeout)
+            }
         }
     }
 }
@@ -161,6 +195,22 @@ mod tests {
         assert!(budget.phase_limit() <= Duration::from_secs(2));
         assert_eq!(budget.phase(std::future::pending::<()>()).await, Err(StopReason::Timeout));
         assert_eq!(budget.phase(async { 7 }).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn late_timeout_means_overloaded() {
+        let (_handle, interrupt) = Interrupt::new();
+        let budget = Budget::new(Duration::from_secs(60), interrupt);
+        let limit = Duration::from_millis(10);
+        assert_eq!(budget.within(limit, std::future::pending::<()>()).await, Err(StopReason::Timeout));
+        assert!(!budget.is_overloaded(), "in time");
+        let part = budget.part(Duration::from_secs(30));
+        let blocked = part.within(limit, async {
+            std::thread::sleep(limit + MAX_DELAY + Duration::from_millis(50)); // the thread has no CPU
+            std::future::pending::<()>().await;
+        });
+        assert_eq!(blocked.await, Err(StopReason::Timeout));
+        assert!(budget.is_overloaded());
     }
 
     #[tokio::test]

@@ -254,8 +254,8 @@ impl NodeChecks<'_> {
         let certificate = connection.tls.and_then(|tls| tls.certificate);
         let covers_ip = certificate.as_ref().map(|certificate| certificate.covers_ip(address.ip()));
         let (state, not_tried) = match state(&phases) {
-            Some(state) => (state, None),
-            None => (NodeState::NotTried, Some(NotTried::Interrupted)),
+            Ok(state) => (state, None),
+            Err(not_tried) => (NodeState::NotTried, Some(not_tried)),
         };
         ClusterNode {
             state,
@@ -307,14 +307,17 @@ fn repeat(first: Option<&ClusterNode>, node: &ClusterNode) -> ClusterNode {
     }
 }
 
-/// Whether a Redis answered: an error reply is an answer. `None` where it was interrupted before that.
-fn state(phases: &ConnectionPhases) -> Option<NodeState> {
-    if phases.is_interrupted() {
-        return None;
+/// Whether a Redis replied: an error is a reply. `Err` where this side ended it before that.
+fn state(phases: &ConnectionPhases) -> Result<NodeState, NotTried> {
+    if phases.is_stopped_by(StoppedBy::Interrupt) {
+        return Err(NotTried::Interrupted);
+    }
+    if phases.is_stopped_by(StoppedBy::LocalLimit) {
+        return Err(NotTried::LocalLimit);
     }
     let is_answer = |failure: Option<&RedisFailure>| matches!(failure, Some(RedisFailure::ErrorReply { .. }));
     if phases.ping.is_done() || is_answer(phases.auth.failure()) || is_answer(phases.ping.failure()) {
-        return Some(NodeState::Reachable);
+        return Ok(NodeState::Reachable);
     }
-    Some(NodeState::Unreachable)
+    Ok(NodeState::Unreachable)
 }

@@ -137,7 +137,8 @@ impl Connector {
         let anchors = match self.tls.trust_anchors(plan.ca_file.as_deref(), budget).await {
             Ok(anchors) => anchors,
             Err(TlsError::Failed(failure)) => return TlsOutcome::failed(None, begun.elapsed(), *failure),
-            Err(TlsError::Interrupted) => return TlsOutcome::interrupted(None),
+            Err(TlsError::LocalLimit) => return TlsOutcome::not_reached(StoppedBy::LocalLimit, None),
+            Err(TlsError::Interrupted) => return TlsOutcome::not_reached(StoppedBy::Interrupt, None),
         };
         let handshake = anchors.handshake(&plan.target.server_name, tcp, budget).await;
         let Handshake { result, facts, begun, took } = handshake;
@@ -152,7 +153,8 @@ impl Connector {
                 let failure = plain.unwrap_or(*failure);
                 return TlsOutcome::failed(Some(facts), took, failure);
             }
-            Err(TlsError::Interrupted) => return TlsOutcome::interrupted(Some(facts)),
+            Err(TlsError::LocalLimit) => return TlsOutcome::not_reached(StoppedBy::LocalLimit, Some(facts)),
+            Err(TlsError::Interrupted) => return TlsOutcome::not_reached(StoppedBy::Interrupt, Some(facts)),
         };
         let session = RespConnection::new(&mut stream, last_received);
         let redis = redis::run_session(session, context, address.ip()).await;
@@ -175,8 +177,7 @@ impl TlsOutcome {
         Self { phase: Phase::failed(took, failure), facts, redis: RedisOutcome::not_reached(StoppedBy::Tls) }
     }
 
-    fn interrupted(facts: Option<TlsFacts>) -> Self {
-        let stopped_by = StoppedBy::Interrupt;
+    fn not_reached(stopped_by: StoppedBy, facts: Option<TlsFacts>) -> Self {
         Self { phase: Phase::NotReached { stopped_by }, facts, redis: RedisOutcome::not_reached(stopped_by) }
     }
 }

@@ -166,7 +166,9 @@ impl TlsReader {
         match Tls::new().trust_anchors(Some(ca_file), &Budget::new(Duration::from_secs(60), interrupt)).await {
             Ok(anchors) => Ok(Self(anchors)),
             Err(TlsError::Failed(failure)) => Err(*failure),
-            Err(TlsError::Interrupted) => Err(TlsFailure::Other { error: "interrupted".to_owned() }),
+            Err(TlsError::LocalLimit | TlsError::Interrupted) => {
+                Err(TlsFailure::Other { error: "interrupted".to_owned() })
+            }
         }
     }
 
@@ -195,7 +197,7 @@ impl TlsReader {
         let Handshake { result, facts, .. } = self.0.handshake(name, stream, &Budget::new(timeout, interrupt)).await;
         let failure = match result {
             Err(TlsError::Failed(failure)) => Some(*failure),
-            Ok(_) | Err(TlsError::Interrupted) => None,
+            Ok(_) | Err(TlsError::LocalLimit | TlsError::Interrupted) => None,
         };
         (failure, facts)
     }

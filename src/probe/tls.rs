@@ -53,6 +53,8 @@ pub(super) struct Tls {
 pub(super) enum TlsError {
     /// The handshake failed.
     Failed(Box<TlsFailure>),
+    /// A limit of this machine kept the trust anchors from being read.
+    LocalLimit,
     /// The probe was interrupted.
     Interrupted,
 }
@@ -76,7 +78,8 @@ impl Tls {
         budget: &Budget,
     ) -> Result<Arc<TrustAnchors>, TlsError> {
         match budget.phase(self.stores.get(ca_file)).await {
-            Ok(Ok(anchors)) => Ok(anchors),
+            Ok(Ok(Ok(anchors))) => Ok(anchors),
+            Ok(Ok(Err(_))) => Err(TlsError::LocalLimit),
             Ok(Err(error)) => Err(TlsFailure::NoTrustAnchors { error }.into()),
             Err(StopReason::Timeout) => {
                 Err(TlsFailure::NoTrustAnchors { error: "reading them took too long".to_owned() }.into())

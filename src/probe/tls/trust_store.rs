@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustls_native_certs::ErrorKind;
 use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::CertificateDer;
@@ -17,6 +18,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::lock::lock;
+use crate::observation::LocalLimit;
 use crate::observation::tls::TrustSource;
 use crate::probe::blocking_fs;
 
@@ -43,6 +45,9 @@ pub(in crate::probe) struct TrustAnchors {
     /// The configuration of a handshake, cheap to clone.
     pub(super) config: ClientConfig,
 }
+
+/// Trust anchors, or the limit of this machine that kept them from being read.
+pub(super) type Loaded = Result<Arc<TrustAnchors>, LocalLimit>;
 
 /// The trust anchors of all targets.
 pub(super) struct TrustStores {
@@ -81,30 +86,32 @@ impl TrustStores {
     ///
     /// # Errors
     /// A sentence that names the file and what is wrong with it.
-    pub(super) async fn get(self: &Arc<Self>, file: Option<&Path>) -> Result<Arc<TrustAnchors>, String> {
+    pub(super) async fn get(self: &Arc<Self>, file: Option<&Path>) -> Result<Loaded, String> {
         let this = Arc::clone(self);
         if let Some(path) = file {
             if let Some(cached) = lock(&self.files).get(path)
                 && cached.checked.elapsed() < self.max_age
             {
-                return Ok(Arc::clone(&cached.trust));
+                return Ok(Ok(Arc::clone(&cached.trust)));
             }
             let file = path.to_owned();
             return blocking_fs::read_with_limit(path, KIND, move || this.load_file(&file)).await;
         }
         let mut platform = self.platform.lock().await;
         match &*platform {
-            Some((read, trust)) if read.elapsed() < PLATFORM_AGE => Ok(Arc::clone(trust)),
+            Some((read, trust)) if read.elapsed() < PLATFORM_AGE => Ok(Ok(Arc::clone(trust))),
             Some(_) | None => {
                 let trust =
                     blocking_fs::read_with_limit(Path::new(PLATFORM), KIND, move || this.load_platform()).await?;
-                *platform = Some((Instant::now(), Arc::clone(&trust)));
+                if let Ok(trust) = &trust {
+                    *platform = Some((Instant::now(), Arc::clone(trust)));
+                }
                 Ok(trust)
             }
         }
     }
 
-    fn load_file(&self, path: &Path) -> Result<Arc<TrustAnchors>, String> {
+    fn load_file(&self, path: &Path) -> Result<Loaded, String> {
         let refuse = |why: &dyn std::fmt::Display| format!("CA file {}: {why}", path.display());
         let metadata = fs::metadata(path).map_err(|error| refuse(&error))?;
         if !metadata.is_file() {
@@ -116,22 +123,33 @@ impl TrustStores {
             && cached.stamp == stamp
         {
             cached.checked = checked;
-            return Ok(Arc::clone(&cached.trust));
+            return Ok(Ok(Arc::clone(&cached.trust)));
         }
-        let roots = read_anchors(path).map_err(|error| refuse(&error))?;
+        let roots = match read_anchors(path) {
+            Ok(roots) => roots,
+            Err(error) => return LocalLimit::of(&error).map_or_else(|| Err(refuse(&error)), |limit| Ok(Err(limit))),
+        };
         let trust = self.with_roots(roots, TrustSource::CaFile)?;
         lock(&self.files).insert(path.to_owned(), CachedFile { stamp, checked, trust: Arc::clone(&trust) });
-        Ok(trust)
+        Ok(Ok(trust))
     }
 
-    fn load_platform(&self) -> Result<Arc<TrustAnchors>, String> {
+    fn load_platform(&self) -> Result<Loaded, String> {
         let mut roots = RootCertStore::empty();
-        let (usable, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let found = rustls_native_certs::load_native_certs();
+        let limit = found.errors.iter().find_map(|error| match &error.kind {
+            ErrorKind::Io { inner, .. } => LocalLimit::of(inner),
+            ErrorKind::Os(_) | ErrorKind::Pem(_) | _ => None,
+        });
+        if let Some(limit) = limit {
+            return Ok(Err(limit)); // other anchors would be used, and remembered
+        }
+        let (usable, _) = roots.add_parsable_certificates(found.certs);
         if usable > 0 {
-            return self.with_roots(roots, TrustSource::Platform);
+            return self.with_roots(roots, TrustSource::Platform).map(Ok);
         }
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        self.with_roots(roots, TrustSource::CompiledIn)
+        self.with_roots(roots, TrustSource::CompiledIn).map(Ok)
     }
 
     fn with_roots(&self, roots: RootCertStore, source: TrustSource) -> Result<Arc<TrustAnchors>, String> {
@@ -194,11 +212,11 @@ mod tests {
         let path = std::env::temp_dir().join(format!("redpath-trust-{}.pem", std::process::id()));
         let stores = stores();
         fs::write(&path, ca().pem()).expect("a temporary file");
-        let first = stores.get(Some(&path)).await.expect("one anchor");
-        let again = stores.get(Some(&path)).await.expect("the same");
+        let first = stores.get(Some(&path)).await.expect("one anchor").expect("a free descriptor");
+        let again = stores.get(Some(&path)).await.expect("the same").expect("a free descriptor");
         assert!(Arc::ptr_eq(&first, &again));
         fs::write(&path, ca().pem() + &ca().pem()).expect("a temporary file");
-        let rotated = stores.get(Some(&path)).await.expect("two anchors");
+        let rotated = stores.get(Some(&path)).await.expect("two anchors").expect("a free descriptor");
         assert_eq!((first.roots.len(), rotated.roots.len()), (1, 2));
         fs::write(&path, "nothing of use").expect("a temporary file");
         let error = stores.get(Some(&path)).await.err().expect("no anchor");
@@ -212,8 +230,8 @@ mod tests {
     #[tokio::test]
     async fn trust_store_default_is_never_empty() {
         let stores = stores();
-        let trust = stores.get(None).await.expect("those of the platform, or compiled in");
+        let trust = stores.get(None).await.expect("those of the platform, or compiled in").expect("a free descriptor");
         assert!(!trust.roots.is_empty());
-        assert!(Arc::ptr_eq(&trust, &stores.get(None).await.expect("the same")));
+        assert!(Arc::ptr_eq(&trust, &stores.get(None).await.expect("the same").expect("a free descriptor")));
     }
 }

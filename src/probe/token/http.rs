@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use super::FetchStage;
 use super::redact::{FailureSlot, redact};
 use crate::lock::lock;
+use crate::observation::LocalLimit;
 use crate::observation::TokenFailure;
 use crate::observation::token::TokenStep;
 use crate::printable::{excerpt, excerpt_of_bytes};
@@ -147,6 +148,7 @@ impl Client {
         };
         stream.map_err(|error| match error {
             TlsError::Failed(failure) => unreachable(endpoint, TokenStep::Tls, &failure.to_string()),
+            TlsError::LocalLimit => unreachable(endpoint, TokenStep::Tls, LocalLimit::Descriptors.sentence()),
             TlsError::Interrupted => unreachable(endpoint, TokenStep::Tls, "interrupted"),
         })
     }
