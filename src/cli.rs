@@ -1,6 +1,7 @@
 //! The command line: commands, flags and exit status. No secret is ever the value of a flag.
 
 mod check_args;
+mod connections;
 mod error;
 mod exit_code;
 pub(crate) mod plans;
@@ -18,6 +19,7 @@ use crate::parse;
 use crate::printable::printable;
 
 pub use check_args::CheckArgs;
+pub use connections::ConnectionsArgs;
 pub use exit_code::ExitCode;
 
 /// Proves, from where a workload runs, that its Redis traffic takes the private path
@@ -107,6 +109,8 @@ pub enum Command {
     /// Probe each target once: path, phases, verdict, cause, hint
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Box<CheckArgs>),
+    /// List the connections that applications here have to each target, by path
+    Connections(Box<ConnectionsArgs>),
     /// Probe on a schedule, and serve metrics, status page and API
     Agent(AgentArgs),
     /// Explain a finding code, or re-diagnose a saved record

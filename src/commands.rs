@@ -4,6 +4,7 @@ pub mod agent;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod connections;
 pub mod explain;
 pub mod hardening;
 pub mod man;
@@ -18,6 +19,7 @@ use crate::cli::{Cli, Command, ExitCode, print_error};
 pub async fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Check(args) => check::run(*args).await,
+        Command::Connections(args) => connections::run(*args).await,
         Command::Agent(args) => agent::run(args).await,
         Command::Explain(args) => explain::run(&args),
         Command::Config(command) => config::run(&command),

@@ -32,7 +32,9 @@ use self::budget::{Budget, Interrupt};
 use self::cluster::ClusterOutcome;
 use self::connection::{ConnectionOutcome, Connector};
 use crate::observation::cluster::NotTried;
-use crate::observation::{Connection, ConnectionPhases, LocalLimit, Observation, OtherConnection, Phases, StoppedBy};
+use crate::observation::{
+    Connection, ConnectionPhases, LocalLimit, Observation, OtherConnection, Phases, Resolution, StoppedBy,
+};
 use crate::plan::{Addresses, ClusterMode, Plan};
 
 /// The most addresses of one name that are connected to with `addresses: all`.
@@ -123,6 +125,13 @@ impl Prober {
             Ok(addresses) => self.connect(plan, &addresses, budget).await,
             Err(stopped_by) => Connected::not_reached(plan, stopped_by),
         }
+    }
+
+    /// Resolves the name by every view, and connects to nothing.
+    pub async fn resolve(&self, plan: &Plan, interrupt: &Interrupt) -> Resolution {
+        let budget = Budget::new(plan.timeout, interrupt.clone());
+        let (_, resolved) = self.resolver.resolve(plan, &self.origin, &budget);
+        resolved.await.resolution
     }
 
     async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> Connected {

@@ -80,7 +80,7 @@ const EXIT_AFTER: Duration = Duration::from_secs(2);
 
 /// The first SIGINT or SIGTERM interrupts the probes; a second one, or [`EXIT_AFTER`], ends the program. The
 /// handlers have a thread of their own: writing to a pipe that nobody reads blocks the others.
-fn interrupt_on_signals(handle: InterruptHandle) -> io::Result<()> {
+pub(super) fn interrupt_on_signals(handle: InterruptHandle) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();
     let mut interrupts = signal(SignalKind::interrupt())?;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use strum::{Display, EnumIter, IntoStaticStr};
+use strum::Display;
 
 use crate::address::AddressClass;
 use crate::clock::{Seconds, Timestamp};
@@ -107,22 +107,7 @@ impl OpenedConnections {
 }
 
 /// What the address of a peer is known as.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    Display,
-    EnumIter,
-    IntoStaticStr,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum ApplicationPath {
@@ -138,8 +123,13 @@ pub enum ApplicationPath {
     Expected,
 }
 
+impl ApplicationPath {
+    /// Every path, the worst first.
+    pub const ALL: [Self; 5] = [Self::Public, Self::Old, Self::Unknown, Self::LocalProxy, Self::Expected];
+}
+
 /// Where the list of sockets comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Display, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum SocketSource {
@@ -147,26 +137,4 @@ pub enum SocketSource {
     Netlink,
     /// `/proc/self/net/tcp` and `tcp6`.
     Proc,
-}
-
-/// Why the connections could not be listed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ApplicationFailure {
-    /// Neither netlink nor `/proc` gave a list.
-    Unreadable {
-        /// Both errors.
-        error: String,
-    },
-    /// The look was not over in its time.
-    Timeout,
-}
-
-impl std::fmt::Display for ApplicationFailure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unreadable { error } => f.write_str(error),
-            Self::Timeout => f.write_str("the list of sockets was not read in time"),
-        }
-    }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 use crate::printable::is_unprintable;
+use crate::record::connections::ConnectionsReport;
 use crate::record::{Record, Report};
 
 /// The report, indented, with a line break at its end.
@@ -24,6 +25,21 @@ pub fn report(report: &Report) -> serde_json::Result<String> {
 /// As for [`report`].
 pub fn line(record: &Record) -> serde_json::Result<String> {
     written(record, CompactFormatter)
+}
+
+/// Another document, indented.
+pub(super) fn document(document: &impl Serialize) -> serde_json::Result<String> {
+    written(document, PrettyFormatter::new())
+}
+
+/// A part of a document on a line of its own.
+pub(super) fn compact(part: &impl Serialize) -> serde_json::Result<String> {
+    written(part, CompactFormatter)
+}
+
+/// The JSON Schema of the applications' connections.
+pub fn connections_schema() -> Schema {
+    schema::<ConnectionsReport>("redpath.connections/v1")
 }
 
 /// The records in one object, `{"records": [...]}`, on a line: what the agent's API answers with.

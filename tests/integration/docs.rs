@@ -129,12 +129,12 @@ fn threat_model_names_real_tests() {
 #[test]
 fn architecture_names_real_functions() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
     let mut functions = 0;
     for (before, after) in page.lines().filter_map(|line| line.split_once("` in `src/")) {
         let name = before.rsplit('`').next().unwrap_or_default();
         let file = format!("src/{}", after.split('`').next().unwrap_or_default());
-        let text = std::fs::read_to_string(root.join(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let text = fs::read_to_string(root.join(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         let is_defined = [format!("fn {name}("), format!("fn {name}<")].iter().any(|start| text.contains(start));
         assert!(is_defined, "{file} has no function {name}");
         functions += 1;

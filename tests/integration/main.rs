@@ -15,6 +15,7 @@ mod codes;
 mod command_line;
 mod config;
 mod connection;
+mod connections;
 #[cfg(feature = "system-tests")]
 mod container;
 mod credentials;
