@@ -166,7 +166,8 @@ mod tests {
 
     #[test]
     fn stamp_changes_with_content_and_is_none_for_a_device() {
-        let file = std::env::temp_dir().join(format!("redpath-stamp-{}", std::process::id()));
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("stamp");
         fs::write(&file, "a").expect("a file");
         let before = FileStamp::of(&file);
         assert!(before.is_some() && before == FileStamp::of(&file));

@@ -113,7 +113,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn change_new_content_detected_once() {
-        let directory = Directory::new("content");
+        let directory = Directory::new();
         let path = directory.file("one.yaml", "targets: []");
         let mut file = loaded(&path);
         assert!(!detects(&mut file).await);
@@ -131,7 +131,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn change_partly_written_file_waits() {
-        let directory = Directory::new("written");
+        let directory = Directory::new();
         let path = directory.file("one.yaml", "targets: [a, b]");
         let mut file = loaded(&path);
         fs::write(&path, "targets:").expect("a part is written");
@@ -145,12 +145,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn change_config_map_symlink_detected() {
-        let directory = Directory::new("links");
+        let directory = Directory::new();
         directory.file("..v1/agent.yaml", "targets: [a]");
         directory.file("..v2/agent.yaml", "targets: [b]");
-        let (data, swap) = (directory.0.join("..data"), directory.0.join("..swap"));
+        let (data, swap) = (directory.0.path().join("..data"), directory.0.path().join("..swap"));
         std::os::unix::fs::symlink("..v1", &data).expect("the first version is linked");
-        let path = directory.0.join("agent.yaml");
+        let path = directory.0.path().join("agent.yaml");
         std::os::unix::fs::symlink("..data/agent.yaml", &path).expect("the file is linked");
         let mut file = loaded(&path);
         assert!(!detects(&mut file).await);
@@ -161,32 +161,24 @@ mod tests {
 
     #[test]
     fn read_pipe_or_directory_is_none() {
-        let directory = Directory::new("none");
-        assert_eq!(read(&directory.0).1, None);
+        let directory = Directory::new();
+        assert_eq!(read(directory.0.path()).1, None);
         assert_eq!(read(Path::new("/dev/zero")).1, None);
     }
 
     /// A directory of this test alone, removed at its end.
-    struct Directory(PathBuf);
+    struct Directory(tempfile::TempDir);
 
     impl Directory {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("redpath-config-file-{name}-{}", std::process::id()));
-            fs::create_dir_all(&path).expect("a directory is made");
-            Self(path)
+        fn new() -> Self {
+            Self(tempfile::tempdir().expect("a directory is made"))
         }
 
         fn file(&self, name: &str, content: &str) -> PathBuf {
-            let path = self.0.join(name);
+            let path = self.0.path().join(name);
             fs::create_dir_all(path.parent().expect("a file is in a directory")).expect("a directory is made");
             fs::write(&path, content).expect("a file is written");
             path
-        }
-    }
-
-    impl Drop for Directory {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 }

@@ -45,8 +45,8 @@ mod tests {
 
     #[test]
     fn readable_secret_file_warns_once() {
-        let folder = std::env::temp_dir().join(format!("redpath-secret-files-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
+        let directory = tempfile::tempdir().expect("a folder");
+        let folder = directory.path();
         let file = |name: &str, mode: u32| {
             fs::write(folder.join(name), "canary").expect("a file");
             fs::set_permissions(folder.join(name), Permissions::from_mode(mode)).expect("its mode");
@@ -82,6 +82,5 @@ mod tests {
         file("own", 0o604);
         files.check(&config);
         assert_eq!(log.lines().len(), 2, "another file");
-        fs::remove_dir_all(&folder).expect("it goes");
     }
 }

@@ -141,8 +141,8 @@ mod tests {
 
     #[test]
     fn replace_overwrites_page_and_leftover_file() {
-        let directory = std::env::temp_dir().join(format!("redpath-textfile-{}", std::process::id()));
-        fs::create_dir_all(&directory).expect("a directory");
+        let folder = tempfile::tempdir().expect("a directory");
+        let directory = folder.path();
         let path = directory.join("redpath.prom");
         fs::write(directory.join(".redpath.prom.new"), "half a pa").expect("a file is left behind");
         for content in ["one\n", "two\n"] {
@@ -151,11 +151,10 @@ mod tests {
         }
         let mode = fs::metadata(&path).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, MODE);
-        assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 1);
+        assert_eq!(fs::read_dir(directory).expect("a directory").count(), 1);
         // A failed page leaves no file behind: here the name is that of a directory.
         fs::create_dir_all(directory.join("taken.prom/in")).expect("a directory");
         assert!(replace(&directory.join("taken.prom"), |to| to.write_all(b"three\n")).is_err());
-        assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 2);
-        fs::remove_dir_all(&directory).expect("the directory");
+        assert_eq!(fs::read_dir(directory).expect("a directory").count(), 2);
     }
 }

@@ -114,10 +114,9 @@ mod tests {
 
     #[test]
     fn tls_mismatched_files_are_named() {
-        let directory = std::env::temp_dir().join(format!("redpath-tls-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).expect("a directory");
+        let directory = tempfile::tempdir().expect("a directory");
         let write = |name: &str, text: &str| {
-            let path = directory.join(name);
+            let path = directory.path().join(name);
             std::fs::write(&path, text).expect("written");
             path
         };
@@ -148,6 +147,5 @@ mod tests {
             let error = tried(cert, key).expect_err("refused");
             assert!(error.contains(expected) && !error.contains("PRIVATE KEY"), "{error}");
         }
-        std::fs::remove_dir_all(&directory).expect("removed");
     }
 }

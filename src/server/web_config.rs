@@ -183,7 +183,8 @@ mod tests {
 
     #[test]
     fn web_config_broken_change_keeps_old() {
-        let path = std::env::temp_dir().join(format!("redpath-web-config-{}.yaml", std::process::id()));
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("web-config.yaml");
         let users = |name: &str| format!("basic_auth_users:\n  {name}: {}\n", bcrypt::hash("x", 4).expect("a hash"));
         std::fs::write(&path, users("anna")).expect("written");
         let file = WebConfigFile::load(&path).expect("a good file");

@@ -4,9 +4,7 @@ mod mutations;
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use redpath::diagnosis::Code;
 use redpath::output::json;
@@ -45,26 +43,17 @@ fn with_facts(mut record: Record) -> Record {
 }
 
 /// A file in a folder of its own, gone with it.
-struct Saved(PathBuf);
+struct Saved(tempfile::TempDir);
 
 impl Saved {
     fn new(content: &[u8]) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("redpath-explain-{}-{next}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        std::fs::write(folder.join("saved.json"), content).expect("a file");
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("saved.json"), content).expect("a file");
         Self(folder)
     }
 
     fn path(&self) -> String {
-        self.0.join("saved.json").to_string_lossy().into_owned()
-    }
-}
-
-impl Drop for Saved {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        self.0.path().join("saved.json").to_string_lossy().into_owned()
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -20,25 +19,16 @@ pub(crate) const NAME: &str = "cache1.redis.cache.windows.net";
 pub(crate) const ENDPOINT: &str = "10.60.4.5";
 
 /// A directory under the system's temporary one, removed when dropped.
-pub(crate) struct Directory(PathBuf);
+pub(crate) struct Directory(tempfile::TempDir);
 
 impl Directory {
     pub(crate) fn new(name: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("redpath-{name}-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a temporary directory");
-        Self(path)
+        let prefix = format!("redpath-{name}-");
+        Self(tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary directory"))
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        self.0.path()
     }
 }
 

@@ -58,9 +58,8 @@ fn plan_scheme_and_plaintext_decide_tls() {
 
 #[test]
 fn plan_password_sources_have_an_order() {
-    let directory = std::env::temp_dir().join(format!("redpath-plans-{}", std::process::id()));
-    fs::create_dir_all(&directory).expect("a directory");
-    let file = directory.join("key");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("key");
     File::create(&file).and_then(|mut file| file.write_all(b"from-file\r\n")).expect("a file");
     let file = file.to_str().expect("a path");
     let both = [("REDPATH_PASSWORD", "a"), ("REDISCLI_AUTH", "b"), ("REDPATH_USERNAME", "env")];
@@ -73,7 +72,6 @@ fn plan_password_sources_have_an_order() {
     assert_eq!(auth(&["h"], &[("REDPATH_PASSWORD", ""), ("REDISCLI_AUTH", "b")]), (None, "REDISCLI_AUTH".into()));
     assert_eq!(auth(&["h"], &both[2..]), (None, "keyless".into()), "a name alone is no credential");
     assert_eq!(auth(&[url, "--auth", "none"], &both), (None, "keyless".into()));
-    fs::remove_dir_all(&directory).expect("removed again");
 }
 
 #[test]
