@@ -75,6 +75,7 @@ fuzz_target!(|bytes: &[u8]| {
             search,
             ndots: Some(ndots),
             resolv_conf_error: None,
+            ..Resolution::default()
         },
         ..Observation::default()
     };

@@ -62,3 +62,5 @@ impl AsyncWrite for Peer {
         Poll::Ready(Ok(()))
     }
 }
+
+impl redpath::probe::fuzzing::CountersOfStream for Peer {}

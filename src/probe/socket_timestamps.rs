@@ -171,6 +171,9 @@ impl CountersOfStream for tokio::net::TcpStream {
 #[cfg(any(test, feature = "fuzzing"))]
 impl CountersOfStream for tokio::io::DuplexStream {}
 
+#[cfg(any(test, feature = "fuzzing"))]
+impl<S: CountersOfStream> CountersOfStream for &mut S {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -141,8 +141,8 @@ mod tests {
             (&key, &key, "holds no certificate in PEM"),
             (&cert, &cert, "holds no private key in PEM"),
             (&write("empty", ""), &key, "holds no certificate"),
-            (&directory.join("none.crt"), &key, "none.crt: there is no such file"),
-            (&directory, &key, "it is a directory"),
+            (&directory.path().join("none.crt"), &key, "none.crt: there is no such file"),
+            (&directory.path().to_owned(), &key, "it is a directory"),
         ] {
             let error = tried(cert, key).expect_err("refused");
             assert!(error.contains(expected) && !error.contains("PRIVATE KEY"), "{error}");

@@ -128,7 +128,7 @@ fn threat_model_names_real_tests() {
 /// The functions of the walk through the code, "`name` in `file`".
 #[test]
 fn architecture_names_real_functions() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
     let mut functions = 0;
     for (before, after) in page.lines().filter_map(|line| line.split_once("` in `src/")) {

@@ -1,6 +1,6 @@
 //! From flags to plans: what stands where, and what is refused.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write;
 
 use clap::Parser;
