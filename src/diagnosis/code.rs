@@ -86,6 +86,10 @@ codes! {
     NoAddress "no_address" Resolve "the name has no address";
     /// The private zone is linked, and lacks the record.
     PrivateRecordMissing "private_record_missing" Resolve "the private zone has no record for the name" suppressed_by [EndpointNotApproved, WrongGroupId, WrongZone];
+    /// Another zone than the one meant answers for the name.
+    ZoneShadowed "zone_shadowed" Resolve "another zone hides the private zone" suppressed_by [WrongZone];
+    /// A resolver on the way removed the private address.
+    PrivateAnswerStripped "private_answer_stripped" Resolve "a resolver removes the private address";
     /// The resource has a private endpoint, and its zone is not seen from here.
     PrivateZoneNotSeen "private_zone_not_seen" Resolve "the private DNS zone is not seen from here" suppressed_by [WrongGroupId, WrongZone, ZoneNotLinked, FallbackToInternet];
     /// The resource has no private endpoint.

@@ -4,6 +4,7 @@
 //! differ without harm follow it. Which rule reads which facts is told in the pages of `docs/codes/`.
 
 mod aaaa;
+mod authority;
 mod cache;
 mod disagree;
 mod filters;

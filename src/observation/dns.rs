@@ -125,6 +125,15 @@ pub struct View {
     /// For how long it has given these addresses, where this process has asked it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_answer: Option<SameAnswer>,
+    /// The SOA in the authority section of the answer that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soa: Option<AuthoritySoa>,
+    /// Whether the answer that decided is negative and has no SOA, as RFC 2308 wants one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_soa: bool,
+    /// The extended DNS error of the answer that decided (RFC 8914).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_error: Option<ExtendedError>,
     /// Every question asked, in order; those of the first try where there were several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<Question>,
@@ -157,6 +166,9 @@ impl View {
             hosts_file: Vec::new(),
             udp_silent: false,
             same_answer: None,
+            soa: None,
+            without_soa: false,
+            extended_error: None,
             questions: Vec::new(),
             tries: Vec::new(),
             took_seconds: None,
@@ -210,6 +222,49 @@ impl View {
             .iter()
             .flat_map(|record| [record.name.as_str(), record.data.as_str()])
             .find(|name| name.strip_suffix(zone).is_some_and(|rest| rest.ends_with('.')))
+    }
+}
+
+/// The SOA record of an authority section.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuthoritySoa {
+    /// Its owner, which is the zone that answered (RFC 2308, 3).
+    pub owner: String,
+    /// The primary server that it names (MNAME).
+    pub primary: String,
+}
+
+/// An extended DNS error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExtendedError {
+    /// The code, as the IANA registry numbers it.
+    pub code: u16,
+    /// The text beside it, cut and with unprintable characters escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+impl ExtendedError {
+    /// Whether the server says that it kept the answer back: Blocked, Censored or Filtered.
+    pub fn is_filter(&self) -> bool {
+        matches!(self.code, 15..=17)
+    }
+}
+
+impl fmt::Display for ExtendedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.code {
+            3 => " (Stale Answer)",
+            4 => " (Forged Answer)",
+            15 => " (Blocked)",
+            16 => " (Censored)",
+            17 => " (Filtered)",
+            18 => " (Prohibited)",
+            19 => " (Stale NXDOMAIN Answer)",
+            _ => "",
+        };
+        write!(f, "{}{name}", self.code)?;
+        self.text.as_ref().map_or(Ok(()), |text| write!(f, ": {text}"))
     }
 }
 

@@ -3,6 +3,7 @@
 //! The only module that resolves a target's name. What the answers mean is not decided here.
 
 mod answer_history;
+mod authority;
 mod chain;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzzing;

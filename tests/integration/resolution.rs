@@ -66,6 +66,31 @@ async fn dns_chain_keeps_ttls() {
 }
 
 #[tokio::test]
+async fn dns_negative_answer_keeps_soa_and_ede() {
+    let zone = Zone::record_missing(HOST);
+    let server = DnsServer::start(move |asked| {
+        let extended_error = Some((15, b"blocked \x1b[2J".to_vec()));
+        Action::Reply(Reply { extended_error, ..zone.answer(asked) })
+    });
+    let view = ask(HOST, server.address()).await;
+    let soa = view.soa.expect("an SOA");
+    assert_eq!((soa.owner.as_str(), soa.primary.as_str()), ("privatelink.redis.cache.windows.net", "ns.example.net"));
+    assert!(!view.without_soa);
+    let error = view.extended_error.expect("an extended DNS error");
+    assert_eq!((error.code, error.text.as_deref()), (15, Some("blocked \\u{1b}[2J")));
+}
+
+#[tokio::test]
+async fn dns_negative_answer_without_soa_is_noted() {
+    let bare = DnsServer::start(|_| Action::Reply(Reply::empty()));
+    let view = ask(HOST, bare.address()).await;
+    assert_eq!((view.outcome, view.without_soa, view.soa), (ViewOutcome::NoData, true, None));
+    let good = DnsServer::start(Zone::healthy(HOST, ENDPOINT).script());
+    let view = ask(HOST, good.address()).await;
+    assert_eq!((view.outcome, view.without_soa, view.extended_error), (ViewOutcome::Answered, false, None));
+}
+
+#[tokio::test]
 async fn dns_time_excludes_other_work() {
     let delay = Duration::from_millis(150);
     let zone = Zone::healthy(HOST, ENDPOINT);

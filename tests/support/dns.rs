@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{Name, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -166,6 +167,8 @@ pub(crate) struct Reply {
     pub(crate) answers: Vec<Record>,
     /// The authority section.
     pub(crate) authorities: Vec<Record>,
+    /// The code and text of an extended DNS error, for clients with EDNS.
+    pub(crate) extended_error: Option<(u16, Vec<u8>)>,
     /// Whether it says that it was cut. An answer that does not fit the client's datagram is cut anyway.
     pub(crate) truncated: bool,
 }
@@ -173,7 +176,13 @@ pub(crate) struct Reply {
 impl Reply {
     /// NOERROR and no record.
     pub(crate) fn empty() -> Self {
-        Self { rcode: ResponseCode::NoError, answers: Vec::new(), authorities: Vec::new(), truncated: false }
+        Self {
+            rcode: ResponseCode::NoError,
+            answers: Vec::new(),
+            authorities: Vec::new(),
+            extended_error: None,
+            truncated: false,
+        }
     }
 
     fn encoded(&self, id: u16, query: Query, asked: &Asked) -> Vec<u8> {
@@ -188,6 +197,9 @@ impl Reply {
         if asked.edns_payload.is_some() {
             let mut edns = Edns::new();
             edns.set_max_payload(1232);
+            if let Some((code, text)) = &self.extended_error {
+                edns.options_mut().insert(EdnsOption::Unknown(15, [&code.to_be_bytes(), text.as_slice()].concat()));
+            }
             message.set_edns(edns);
         }
         let wire = message.to_vec().expect("a message that can be written");

@@ -1,7 +1,7 @@
 //! The view in use gave a final word: there is no address.
 
 use super::views::{AnswerClass, Views, describe_answer, view_label};
-use super::{disagree, known_server, local_override};
+use super::{authority, disagree, known_server, local_override};
 use crate::azure::{AZURE_DNS, NameShape};
 use crate::diagnosis::remediation::{self, Resource};
 use crate::diagnosis::text::capitalized;
@@ -13,12 +13,14 @@ use crate::observation::{View, ViewOutcome};
 pub(super) fn diagnose(case: &Context<'_>, views: &Views<'_>) -> Finding {
     servers_split(case, views)
         .or_else(|| library_alone(case, views))
+        .or_else(|| authority::answer_stripped(case, views))
+        .or_else(|| authority::zone_shadowed(case, views))
         .or_else(|| elsewhere_present(case, views))
         .or_else(|| record_missing(case, views))
         .unwrap_or_else(|| nothing_there(case, views))
 }
 
-fn is_negative(view: &View) -> bool {
+pub(super) fn is_negative(view: &View) -> bool {
     matches!(view.outcome, ViewOutcome::NoData | ViewOutcome::NameNotFound)
 }
 
@@ -124,6 +126,7 @@ fn record_missing(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
         .collect();
     let create = format!("create the private endpoint's DNS zone group, or the A record \"{record}\" in {zone}");
     let not_linked = views.dns().any(|other| other.is_azure_dns() && views.classify(other) == AnswerClass::Public);
+    let own_copy = authority::own_copy_note(view);
     let (linked, hint) = if not_linked {
         (
             "So the zone that lacks the record is the one that this server sees, and not one that is linked to this virtual network.",
@@ -132,6 +135,8 @@ fn record_missing(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
                 view_label(view)
             ),
         )
+    } else if !own_copy.is_empty() {
+        ("The record belongs into the zone that this server sees.", create)
     } else {
         ("A network without the zone would get the public address instead, so the zone link is right.", create)
     };
@@ -141,9 +146,9 @@ fn record_missing(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
             Severity::Error,
             format!("{name} {what}: the private zone is seen from here, and has no record for {host}"),
             format!(
-                "The name {host} is a CNAME to {name}, and {} answers {} for that. {linked} By likelihood: the DNS zone group of the private endpoint is missing; the record was deleted; it has another name (it must be \"{record}\"); an older zone of a longer name shadows the right one; the cache and its private endpoint are another tenant's, and this zone hides the public address (a link with NxDomainRedirect asks public DNS for names that the zone lacks).{others}",
+                "The name {host} is a CNAME to {name}, and {} answers {} for that.{own_copy} {linked} By likelihood: the DNS zone group of the private endpoint is missing; the record was deleted; it has another name (it must be \"{record}\"); an older zone of a longer name shadows the right one; the cache and its private endpoint are another tenant's, and this zone hides the public address (a link with NxDomainRedirect asks public DNS for names that the zone lacks).{others}",
                 view_label(view),
-                describe_answer(view)
+                describe_answer(view),
             ),
         )
         .hint(hint)
@@ -241,7 +246,12 @@ fn nothing_there(case: &Context<'_>, views: &Views<'_>) -> Finding {
             "The C library says that there is no address; it does not tell a name that does not exist from one without an address, and no DNS server was asked. {causes}"
         ),
         ViewKind::System | ViewKind::Resolver => {
-            format!("{} answers {}. {causes}", capitalized(&view_label(view)), describe_answer(view))
+            format!(
+                "{} answers {}.{} {causes}",
+                capitalized(&view_label(view)),
+                describe_answer(view),
+                authority::origin_note(case, view)
+            )
         }
     };
     finding(detail).hint(hint).commands(commands).commands([ask])

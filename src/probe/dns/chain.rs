@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 
+use super::authority::Origin;
 use crate::observation::ViewOutcome;
 use crate::observation::dns::{ChainRecord, Question};
 
@@ -21,6 +22,8 @@ pub(super) struct Answer {
     pub(super) question: Question,
     /// The records from the name to its addresses; or what was wrong, where no usable message came.
     pub(super) chain: Result<Chain, String>,
+    /// What the message says of its origin.
+    pub(super) origin: Origin,
 }
 
 /// The records of a message that lead from the name to its addresses.
@@ -107,7 +110,7 @@ pub(super) fn rcode_name(code: ResponseCode) -> String {
 }
 
 /// A name as the record has it: lower case, no trailing dot, unusual characters escaped.
-fn text(name: &Name) -> String {
+pub(super) fn text(name: &Name) -> String {
     let mut text = name.to_ascii().to_ascii_lowercase();
     if text.len() > 1 && text.ends_with('.') {
         text.pop();

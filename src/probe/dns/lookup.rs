@@ -81,7 +81,7 @@ impl Lookup<'_> {
 
     /// The view with the facts of the answers that decide.
     fn answered(&self, view: View, answers: &[Answer]) -> View {
-        let Some(Answer { question, chain }) = chain::deciding(answers) else { return view };
+        let Some(Answer { question, chain, origin }) = chain::deciding(answers) else { return view };
         let joined = chain::joined(answers);
         let privatelink_zone = joined.records.iter().find_map(|record| {
             azure::privatelink_zone(&record.name)
@@ -94,6 +94,10 @@ impl Lookup<'_> {
             rcode: question.rcode.clone(),
             transport: Some(question.transport),
             reason: chain.as_ref().err().cloned(),
+            soa: origin.soa.clone(),
+            without_soa: origin.soa.is_none()
+                && matches!(question.outcome, ViewOutcome::NoData | ViewOutcome::NameNotFound),
+            extended_error: origin.extended_error.clone(),
             answered_name: Some(question.name.clone()).filter(|name| *name != self.search.bare_name()),
             privatelink_zone,
             addresses: joined.addresses.into_iter().take(MAX_ADDRESSES).map(address).collect(),

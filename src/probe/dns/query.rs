@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
+use super::authority::Origin;
 use super::chain::{self, Answer, Chain};
 use crate::observation::dns::{Question, Transport};
 use crate::observation::{LocalLimit, ViewOutcome};
@@ -114,7 +115,13 @@ fn unsent(name: &str, options: QueryOptions, reason: &str) -> Vec<Answer> {
         took_seconds: Duration::ZERO.into(),
     };
     let types = options.record_types().iter();
-    types.map(|record_type| Answer { question: question(record_type), chain: Err(reason.to_owned()) }).collect()
+    types
+        .map(|record_type| Answer {
+            question: question(record_type),
+            chain: Err(reason.to_owned()),
+            origin: Origin::default(),
+        })
+        .collect()
 }
 
 /// Why a query got no usable response.
@@ -238,6 +245,10 @@ impl InFlightQuery {
 
     fn into_answer(self, name: &str, began: Instant) -> Answer {
         let took = self.took.unwrap_or_else(|| began.elapsed());
+        let origin = match &self.result {
+            Some(Ok(message)) => Origin::of(message),
+            Some(Err(_)) | None => Origin::default(),
+        };
         let (outcome, rcode, answers, chain) = match self.result {
             Some(Ok(message)) => {
                 let chain = Chain::of(&message, &self.name, self.record_type);
@@ -266,7 +277,7 @@ impl InFlightQuery {
             answers,
             took_seconds: took.into(),
         };
-        Answer { question, chain }
+        Answer { question, chain, origin }
     }
 }
 

@@ -127,6 +127,7 @@ mod tests {
     use super::*;
     use crate::clock::Seconds;
     use crate::observation::dns::{Question, Transport};
+    use crate::probe::dns::authority::Origin;
 
     fn host(name: &str) -> HostName {
         HostName::parse(name).expect("a test name")
@@ -146,7 +147,7 @@ mod tests {
             answers,
             took_seconds: Seconds::default(),
         };
-        vec![Answer { question, chain: Err(String::new()) }]
+        vec![Answer { question, chain: Err(String::new()), origin: Origin::default() }]
     }
 
     fn queried(name: &str, search: &[&str], ndots: u32, outcome: ViewOutcome) -> Vec<String> {

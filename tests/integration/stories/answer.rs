@@ -9,7 +9,9 @@ use std::time::Duration;
 use redpath::azure;
 use redpath::clock::Seconds;
 use redpath::expectation::Expectation;
-use redpath::observation::dns::{ChainRecord, Question, ResolvedAddress, Transport, ViewKind};
+use redpath::observation::dns::{
+    AuthoritySoa, ChainRecord, ExtendedError, Question, ResolvedAddress, Transport, ViewKind,
+};
 use redpath::observation::{View, ViewOutcome};
 use redpath::target::Target;
 
@@ -145,6 +147,24 @@ fn dns(view: &mut View, text: &str, target: &Target, expectation: &Expectation) 
         .iter()
         .flat_map(|record| [record.name.as_str(), record.data.as_str()])
         .find_map(azure::privatelink_zone);
+    Ok(())
+}
+
+/// What the answer says of its origin: `zone [primary]` or `none` for the SOA, `15 text` for the extended DNS error.
+pub(crate) fn origin(view: &mut View, soa: Option<&String>, ede: Option<&String>) -> Result<(), String> {
+    match soa.map(String::as_str) {
+        Some("none") => view.without_soa = true,
+        Some(soa) => {
+            let (owner, primary) = soa.split_once(' ').unwrap_or((soa, "azureprivatedns.net"));
+            view.soa = Some(AuthoritySoa { owner: owner.to_owned(), primary: primary.to_owned() });
+        }
+        None => {}
+    }
+    if let Some(ede) = ede {
+        let (code, text) = ede.split_once(' ').map_or((ede.as_str(), None), |(code, text)| (code, Some(text)));
+        let code = code.parse().map_err(|_| format!("{ede:?} has no code"))?;
+        view.extended_error = Some(ExtendedError { code, text: text.map(str::to_owned) });
+    }
     Ok(())
 }
 

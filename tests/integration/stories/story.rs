@@ -63,6 +63,12 @@ struct File {
     /// The questions of a view and what came of each: `"AAAA SERVFAIL"`, with another name after it where it is not the host.
     #[serde(default)]
     questions: BTreeMap<String, Vec<String>>,
+    /// The owner and the primary of the SOA in a view's answer; `"none"` where a negative answer has none.
+    #[serde(default)]
+    soa: BTreeMap<String, String>,
+    /// The extended DNS error of a view's answer: the code, and the text where there is one.
+    #[serde(default)]
+    ede: BTreeMap<String, String>,
     /// The search list, walked before the name where `ndots` says so.
     #[serde(default)]
     search: Vec<String>,
@@ -333,6 +339,7 @@ fn resolution(file: &File, target: &Target, expectation: &Expectation) -> Result
             }
         }
         view.same_answer = file.same_answer.get(name).copied();
+        answer::origin(&mut view, file.soa.get(name), file.ede.get(name))?;
         for tries in file.tries.get(name).into_iter().flatten() {
             let (count, text) = tries.split_once(' ').ok_or_else(|| format!("{tries:?} has no count"))?;
             let one = answer::view(name, server, text, target, expectation)?;
