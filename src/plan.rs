@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::Display;
@@ -128,6 +129,13 @@ pub struct Resolver {
 }
 
 impl Resolver {
+    /// Whether it is a resolver in the internet, which answers with the public address. Azure's own has an address
+    /// that looks public.
+    pub fn is_public(&self, private_ranges: &[IpNet]) -> bool {
+        let ip = self.address.ip();
+        ip != AZURE_DNS && address::classify(ip, private_ranges) == AddressClass::Public
+    }
+
     /// Azure's own resolver, by the name `azure`.
     pub fn azure() -> Self {
         Self { name: "azure".to_owned(), address: SocketAddr::new(AZURE_DNS, 53) }

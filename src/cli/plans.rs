@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::CheckArgs;
-use crate::address::{self, AddressClass};
 use crate::az::AzFiles;
-use crate::azure::AZURE_DNS;
 use crate::bounded_read::FileKind;
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, PublicAccess};
@@ -154,10 +152,7 @@ fn expectation(args: &CheckArgs) -> Result<Expectation, String> {
 
 /// Without a source of the public address, the question has no answer whatever the probe finds.
 fn needs_public_address(args: &CheckArgs, expectation: &Expectation, resolvers: &[Resolver]) -> Result<(), String> {
-    let is_outside = |resolver: &Resolver| {
-        let ip = resolver.address.ip();
-        ip != AZURE_DNS && address::classify(ip, &expectation.private_ranges) == AddressClass::Public
-    };
+    let is_outside = |resolver: &Resolver| resolver.is_public(&expectation.private_ranges);
     let is_given = matches!(args.public_address, Some(PublicAddress::Given(_)));
     if expectation.public_access != PublicAccess::Closed || is_given || resolvers.iter().any(is_outside) {
         return Ok(());
