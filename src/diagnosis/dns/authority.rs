@@ -1,8 +1,7 @@
 //! What a negative answer says of its origin: the zone that answered (the SOA's owner), or that no zone did.
 
 use super::known_server::KnownServer;
-use super::no_address::is_negative;
-use super::views::{AnswerClass, Views, describe_answer, right_answers, view_label};
+use super::views::{AnswerClass, Views, describe_answer, is_negative, right_answers, view_label};
 use crate::azure::{self, AZURE_DNS, PRIVATELINK};
 use crate::diagnosis::remediation::{self, shell_safe_or};
 use crate::diagnosis::text::capitalized;
@@ -71,8 +70,8 @@ pub(super) fn zone_shadowed(case: &Context<'_>, views: &Views<'_>) -> Option<Fin
     let (view, soa, meant) = asked.find_map(|view| {
         let meant = view.privatelink_zone.clone().or_else(|| azure::endpoint(host).map(|endpoint| endpoint.zone))?;
         let soa = view.soa.as_ref().filter(|soa| is_negative(view) && shadows(soa, &meant))?;
-        // The public parent zone says that a misspelt name does not exist, and a private one cannot be told from it
-        // by a primary that is not known.
+        // The public parent zone says that a misspelt name does not exist; a primary that is not known does not show
+        // whether the zone is that one.
         let is_private = soa.primary == AZURE_PRIMARY || exists || view.privatelink_zone.is_some();
         is_private.then_some((view, soa, meant))
     })?;

@@ -1,6 +1,6 @@
 //! The view in use gave a final word: there is no address.
 
-use super::views::{AnswerClass, Views, describe_answer, view_label};
+use super::views::{AnswerClass, Views, describe_answer, is_negative, view_label};
 use super::{authority, disagree, known_server, local_override};
 use crate::azure::{AZURE_DNS, NameShape};
 use crate::diagnosis::remediation::{self, Resource};
@@ -18,10 +18,6 @@ pub(super) fn diagnose(case: &Context<'_>, views: &Views<'_>) -> Finding {
         .or_else(|| elsewhere_present(case, views))
         .or_else(|| record_missing(case, views))
         .unwrap_or_else(|| nothing_there(case, views))
-}
-
-pub(super) fn is_negative(view: &View) -> bool {
-    matches!(view.outcome, ViewOutcome::NoData | ViewOutcome::NameNotFound)
 }
 
 /// One name server has the right address, another says that there is none; glibc believes the first.

@@ -187,6 +187,11 @@ pub(super) fn right_answers(views: &Views<'_>) -> String {
         .collect()
 }
 
+/// A server's word that there is no address.
+pub(super) fn is_negative(view: &View) -> bool {
+    matches!(view.outcome, ViewOutcome::NoData | ViewOutcome::NameNotFound)
+}
+
 /// The addresses of a view as a set.
 pub(super) fn addresses(view: &View) -> BTreeSet<IpAddr> {
     view.ips().map(|ip| ip.to_canonical()).collect()

@@ -1,10 +1,9 @@
 //! What an answer says of its own origin: the SOA of its authority section, and its extended DNS error (RFC 8914).
 
 use hickory_proto::op::Message;
-use hickory_proto::rr::RData;
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
+use hickory_proto::rr::{Name, RData};
 
-use super::chain;
 use crate::observation::dns::{AuthoritySoa, ExtendedError};
 use crate::printable;
 
@@ -25,9 +24,7 @@ impl Origin {
     /// Of a response.
     pub(super) fn of(message: &Message) -> Self {
         let soa = message.authorities.iter().find_map(|record| match &record.data {
-            RData::SOA(data) => {
-                Some(AuthoritySoa { owner: chain::text(&record.name), primary: chain::text(&data.mname) })
-            }
+            RData::SOA(data) => Some(AuthoritySoa { owner: text(&record.name), primary: text(&data.mname) }),
             _ => None,
         });
         let option = message.edns.as_ref().and_then(|edns| edns.option(EdnsCode::from(EXTENDED_ERROR)));
@@ -48,6 +45,15 @@ fn extended_error(data: &[u8]) -> Option<ExtendedError> {
         code: u16::from_be_bytes(*code),
         text: (!text.is_empty()).then(|| printable::excerpt(text, MAX_TEXT)),
     })
+}
+
+/// A name as the record has it: lower case, no trailing dot, unusual characters escaped.
+pub(super) fn text(name: &Name) -> String {
+    let mut text = name.to_ascii().to_ascii_lowercase();
+    if text.len() > 1 && text.ends_with('.') {
+        text.pop();
+    }
+    text
 }
 
 #[cfg(test)]

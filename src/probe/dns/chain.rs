@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 
-use super::authority::Origin;
+use super::authority::{Origin, text};
 use crate::observation::ViewOutcome;
 use crate::observation::dns::{ChainRecord, Question};
 
@@ -107,15 +107,6 @@ pub(super) fn rcode_name(code: ResponseCode) -> String {
         ResponseCode::Refused => "REFUSED".into(),
         other => format!("RCODE{}", u16::from(other)),
     }
-}
-
-/// A name as the record has it: lower case, no trailing dot, unusual characters escaped.
-pub(super) fn text(name: &Name) -> String {
-    let mut text = name.to_ascii().to_ascii_lowercase();
-    if text.len() > 1 && text.ends_with('.') {
-        text.pop();
-    }
-    text
 }
 
 /// The answer of A and AAAA that decides the outcome. Where neither has an address, a failure comes before
