@@ -15,9 +15,20 @@ use crate::plan::MAX_TRIES;
 /// A server in use gives right and wrong answers in turn. It comes before every comparison of views:
 /// what such a server said once is no ground for one.
 pub(super) fn diagnose(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
-    let view = views.system.iter().copied().find(|view| gives_right_and_wrong(views, view)).or_else(|| {
-        Some(views.in_use).filter(|view| gives_right_and_wrong(views, view) && !servers_differ_steadily(views, view))
-    })?;
+    let view = match views.system.iter().copied().find(|view| gives_right_and_wrong(views, view)) {
+        Some(view) => view,
+        None => {
+            let in_use = views.in_use;
+            if !gives_right_and_wrong(views, in_use) || servers_differ_steadily(views, in_use) {
+                return None;
+            }
+            // A server that contradicts itself explains it without a cause on this machine.
+            if let Some(finding) = contradicts_itself(case, views) {
+                return Some(finding);
+            }
+            in_use
+        }
+    };
     let known = KnownServer::of(case, view);
     let finding = Finding::new(
         Code::FlappingAnswer,
@@ -40,16 +51,21 @@ pub(super) fn contradicts_itself(case: &Context<'_>, views: &Views<'_>) -> Optio
     if views.in_use.kind != ViewKind::Libc || views.answered_by_hosts_file() {
         return None;
     }
-    let differs = |view: &&View| !view.agrees_with(views.in_use);
+    let differs = |view: &&View| !view.agrees_with(views.in_use) || gives_right_and_wrong(views, views.in_use);
     let view = views.system.iter().copied().filter(differs).find(|view| contradiction(view).is_some())?;
     let name = contradiction(view)?;
+    let tries = &views.in_use.tries;
+    let library = if tries.is_empty() {
+        format!("The C library {}.", answer_word(views.in_use))
+    } else {
+        format!("The C library, asked {} times: {}.", total(tries), counts_text(tries))
+    };
     let finding = Finding::new(
         Code::FlappingAnswer,
         Severity::Error,
         format!("{} says of {name} both that it exists and that it does not", view_label(view)),
         format!(
-            "One of its answers was NXDOMAIN, which holds for all record types of a name (RFC 8020), and another one was not. The C library {}. {}{}",
-            answer_word(views.in_use),
+            "One of its answers was NXDOMAIN, which holds for all record types of a name (RFC 8020), and another one was not. {library} {}{}",
             likely_cause(KnownServer::of(case, view), view),
             wrong_address::connection_evidence(case)
         ),

@@ -47,7 +47,10 @@ pub(super) fn all(case: &Context<'_>, views: &Views<'_>, cause: Option<&Finding>
     if let Some(finding) = flapping::remark(case, views) {
         add(finding);
     }
-    for finding in [aaaa::remark(case, views), aaaa::search_list_ends_musl(case, views)].into_iter().flatten() {
+    // A server that changes its answer does so for AAAA too: then nothing follows from that answer.
+    let flaps = cause.is_some_and(|cause| cause.code == Code::FlappingAnswer);
+    let aaaa = aaaa::remark(case, views).filter(|_| !flaps);
+    for finding in [aaaa, aaaa::search_list_ends_musl(case, views)].into_iter().flatten() {
         add(finding);
     }
     if cause.is_none() {
