@@ -83,7 +83,7 @@ fn elsewhere_present(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
                 view_label(good),
                 describe_answer(good)
             ),
-            format!("The record exists where {} looks. {why}.", view_label(good)),
+            format!("The record exists where {} looks.{} {why}.", view_label(good), authority::origin_note(case, bad)),
         )
         .hint(hint)
         .commands([remediation::ask(bad, host), remediation::ask(good, host)])
