@@ -21,7 +21,7 @@ use crate::clock::Seconds;
 use crate::expectation::{Expectation, PublicAccess};
 use crate::parse;
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, Auth, ClusterMode, Plan, PublicAddress, Resolver, ViewSelection};
+use crate::plan::{Addresses, Auth, ClusterMode, Plan, Resolver, ViewSelection};
 
 /// Gives the values their meaning.
 pub(super) fn resolve(raw: &RawConfig, mut problems: Problems<'_>) -> Result<Config, ConfigError> {
@@ -295,17 +295,6 @@ fn targets(
     for (index, raw) in raw.iter().enumerate() {
         let path = path.index(index);
         let settings = Layer::from(raw).over(defaults, resolvers, &path, problems);
-        let asks_for_closed = raw.posture.as_ref().is_some_and(|raw| raw.public_access == Some(PublicAccess::Closed));
-        if asks_for_closed
-            && !matches!(settings.posture.public_address, PublicAddress::Given(_))
-            && !resolvers.iter().any(|resolver| resolver.is_public(&settings.expectation.private_ranges))
-        {
-            let key = path.key("posture").key("public_access");
-            problems.add(
-                &key,
-                "`closed` needs the public address: `public_address` with an IP, or a resolver in the internet",
-            );
-        }
         let connect = raw.connect.as_ref().and_then(|text| problems.read(&path.key("connect"), text, parse::server_ip));
         let name = raw.name.as_ref().map(|name| problems.read(&path.key("name"), name, values::display_name));
         let Some(host) = problems.read(&path.key("host"), &raw.host, values::host) else { continue };

@@ -128,7 +128,7 @@ const VALUES: &[(&str, &str, &[&str])] = &[
     ("--expect", "EXPECT path", &["private", "public", "any", "none"]),
     ("--endpoint", "EXPECT [endpoints]", &["10.60.4.5", "10.60.4.0/24", "fd00::/8", "10.60.4.300", "h"]),
     ("--private-range", "TOP [private_ranges]", &["100.64.0.0/10", "10.60.4.5", "10.0.0.0/33"]),
-    ("--public-access", "POSTURE public_access", &["closed", "open", "ignore", "shut"]),
+    ("--public-access", "POSTURE public_access", &["open", "ignore", "shut"]),
     (
         "--public-address",
         "POSTURE public_address",

@@ -97,6 +97,17 @@ impl World {
                     run(name, command);
                 }
             }
+            "connections" => {
+                for format in names::<OutputFormat>() {
+                    let arguments = ["connections", &url, "--views", "libc", "--timeout", "1s", "--output", &format];
+                    run(format!("connections as {format}"), self.command(&arguments));
+                }
+                for misuse in
+                    [format!("rediss://u:{MISPLACED}@bad host"), format!("{NAME}:1,password={MISPLACED},ssl=x")]
+                {
+                    run("connections, misused".into(), self.command(&["connections", &misuse]));
+                }
+            }
             "explain" => {
                 for format in names::<OutputFormat>() {
                     for saved in ["report.json", "records.ndjson", "misplaced.json"] {

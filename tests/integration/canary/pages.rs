@@ -148,7 +148,12 @@ async fn tls_key_is_never_served_or_logged() {
     let warned = |agent: &Agent| {
         let of_key =
             |line: &&serde_json::Value| line["message"] == "a private key can be read by every user of this machine";
-        agent.lines.iter().filter(of_key).map(|line| line["cure"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+        agent
+            .lines
+            .iter()
+            .filter(of_key)
+            .map(|line| line["fix_command"].as_str().map(str::to_owned))
+            .collect::<Vec<_>>()
     };
     assert_eq!(warned(&agent), [Some(format!("chmod o-r {key}"))]);
     // Plain HTTP where TLS is spoken, a hello that is none, and nothing.
