@@ -138,7 +138,7 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
     let history = Arc::new(History::new());
     let (interrupt_handle, interrupt) = Interrupt::new();
     let current = watch::Sender::new(Arc::new(RunningConfig { vantage: vantage.clone(), config: config.clone() }));
-    let prober = Arc::new(Prober::new());
+    let prober = Arc::new(Prober::for_schedule());
     let new_record = Arc::new(Notify::new());
     let on_demand = OnDemand::new(Arc::clone(&prober), current.subscribe(), interrupt.clone());
     let executor = ProbeExecutor {

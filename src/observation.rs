@@ -287,6 +287,8 @@ pub enum SkipReason {
     CredentialUnavailable,
     /// The user may not run the command of the phase.
     NoPermission,
+    /// Its interval is not over: the last results hold, and their age is given.
+    NotDue,
 }
 
 impl SkipReason {

@@ -113,6 +113,9 @@ pub enum AddressPolicy {
 /// The limit of a probe where none is given.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long the last results of the checks of posture hold where nothing is given.
+pub const DEFAULT_POSTURE_INTERVAL: Duration = Duration::from_mins(10);
+
 /// The most tries of one view.
 pub const MAX_TRIES: u8 = 20;
 
@@ -186,14 +189,27 @@ pub enum ClusterMode {
 }
 
 /// What is looked at that should be closed. What is expected of it is the expectation's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PosturePlan {
+    /// How long the last results of the checks hold for the probes of a schedule; the others make them always.
+    pub interval: Duration,
     /// Skips the connection without credentials that a probe with credentials makes.
     pub skip_auth_check: bool,
     /// The port, at the address in use, where Redis without TLS should not answer; `None` where it is not looked at.
     pub plaintext_port: Option<u16>,
     /// The public address, looked at unless [`crate::expectation::PublicAccess::Ignore`] is expected of it.
     pub public_address: PublicAddress,
+}
+
+impl Default for PosturePlan {
+    fn default() -> Self {
+        Self {
+            interval: DEFAULT_POSTURE_INTERVAL,
+            skip_auth_check: false,
+            plaintext_port: None,
+            public_address: PublicAddress::default(),
+        }
+    }
 }
 
 /// What a server is that answers without credentials.

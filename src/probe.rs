@@ -45,6 +45,8 @@ pub struct Prober {
     resolver: Arc<dns::Resolver>,
     connector: Arc<Connector>,
     origin: dns::Origin,
+    /// The last results of the checks of posture; absent where each probe makes them.
+    last_posture: Option<posture::LastResults>,
 }
 
 impl Default for Prober {
@@ -54,17 +56,22 @@ impl Default for Prober {
 }
 
 impl Prober {
-    /// A prober; a process needs one.
+    /// A prober; a process needs one. Every probe makes the checks of posture.
     pub fn new() -> Self {
         let (resolver, connector) = (Arc::new(dns::Resolver::new()), Arc::new(Connector::new()));
-        Self { resolver, connector, origin: dns::Origin::Schedule }
+        Self { resolver, connector, origin: dns::Origin::Schedule, last_posture: None }
+    }
+
+    /// A prober whose probes repeat, so that the checks of posture have an interval of their own.
+    pub fn for_schedule() -> Self {
+        Self { last_posture: Some(posture::LastResults::default()), ..Self::new() }
     }
 
     /// The same for one probe on demand: its calls of the C library hold `permit` until they return, and it
-    /// leaves no trace in what is known of earlier answers.
+    /// leaves no trace in what is known of earlier answers. It makes every check of posture itself.
     pub fn on_demand(&self, permit: OwnedSemaphorePermit) -> Self {
         let (resolver, connector) = (Arc::clone(&self.resolver), Arc::clone(&self.connector));
-        Self { resolver, connector, origin: dns::Origin::OnDemand(Arc::new(permit)) }
+        Self { resolver, connector, origin: dns::Origin::OnDemand(Arc::new(permit)), last_posture: None }
     }
 
     /// Probes once. All views are queried concurrently, and the connection starts as soon as the view in use has
@@ -95,7 +102,8 @@ impl Prober {
             phases: &connected.phases,
             connection: connected.connection.as_ref(),
         };
-        let posture = posture::check(&self.connector, plan, &facts, &budget).await;
+        let checker = posture::Checker { connector: &self.connector, last_results: self.last_posture.as_ref() };
+        let posture = checker.check(plan, &facts, &budget).await;
         let overloaded = budget.is_overloaded().then_some(LocalLimit::Overloaded);
         let local_limit = local_limit.or_else(|| connected.local_limit()).or(overloaded);
         let (cluster, cluster_facts) = connected.cluster.map(|cluster| (cluster.phase, cluster.facts)).unzip();

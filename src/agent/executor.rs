@@ -135,7 +135,7 @@ mod tests {
         let new_record = Arc::new(Notify::new());
         (
             ProbeExecutor {
-                prober: Arc::new(Prober::new()),
+                prober: Arc::new(Prober::for_schedule()),
                 current,
                 interrupt,
                 metrics,

@@ -170,6 +170,7 @@ fn posture(args: &CheckArgs) -> PosturePlan {
             Some(PlaintextPort::Off) | None => None,
         },
         public_address: args.public_address.unwrap_or_default(),
+        ..PosturePlan::default()
     }
 }
 

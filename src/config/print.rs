@@ -132,6 +132,7 @@ fn posture(expectation: &Expectation, plan: PosturePlan) -> RawPosture {
             PublicAddress::Auto => "auto".to_owned(),
             PublicAddress::Given(ip) => ip.to_string(),
         }),
+        interval: Some(duration(plan.interval)),
     }
 }
 

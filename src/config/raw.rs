@@ -237,6 +237,9 @@ pub(super) struct RawPosture {
     /// The public address: an IP address, or `auto` for the answer of a configured resolver in the internet.
     #[schemars(extend("default" = "auto", "examples" = ["auto", "20.50.1.10"]))]
     pub(super) public_address: Option<String>,
+    /// How long the results of these checks hold, up to a tenth less: 100ms to 1day. Each check is a connection of its own. They are made at once after a change of the address or the configuration.
+    #[schemars(extend("default" = "10m"))]
+    pub(super) interval: Option<RawDuration>,
 }
 
 /// What a server is that answers without credentials.

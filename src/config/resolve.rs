@@ -238,6 +238,11 @@ fn expectation(raw: &RawExpect, expectation: &mut Expectation, path: &Path, prob
 }
 
 fn posture(raw: &RawPosture, settings: &mut Settings, path: &Path, problems: &mut Problems<'_>) {
+    if let Some(text) = &raw.interval
+        && let Some(interval) = problems.read(&path.key("interval"), &text.0, parse::interval)
+    {
+        settings.posture.interval = interval;
+    }
     let expectation = &mut settings.expectation;
     match raw.require_auth {
         Some(RawRequireAuth::Is(error)) => {

@@ -4,7 +4,7 @@ use super::remediation::Resource;
 use super::{Code, Context, Finding, Severity, redis};
 use crate::expectation::PublicAccess as Expected;
 use crate::observation::posture::{Attempt, AttemptOutcome, PlaintextPort, PublicEndpoint};
-use crate::observation::{Connection, OpenState, Posture};
+use crate::observation::{Connection, OpenState, Posture, PosturePhase};
 use crate::phase::PhaseName;
 
 /// What the checks say about the peer in use.
@@ -16,11 +16,24 @@ pub(super) fn server_findings(case: &Context<'_>) -> Vec<Finding> {
         findings.push(redis::auth_not_enforced(case, seen).phase(PhaseName::Posture));
     }
     findings.extend(facts.plaintext_port.as_ref().and_then(|port| plaintext_port(case, connection, port)));
-    findings
+    findings.into_iter().map(|finding| with_age(case, finding)).collect()
 }
 
 /// What the check of the public address says; it stands beside whatever the path in use is.
 pub(super) fn public_address_finding(case: &Context<'_>) -> Option<Finding> {
+    public_address(case).map(|finding| with_age(case, finding))
+}
+
+/// Says how old the result is, where an earlier probe made the check.
+fn with_age(case: &Context<'_>, mut finding: Finding) -> Finding {
+    if let Some(age) = case.observation.phases.posture.as_ref().and_then(PosturePhase::age) {
+        let text = format!(" The check was made {age} before this probe; redpath check makes it at once.");
+        finding.detail.push_str(&text);
+    }
+    finding
+}
+
+fn public_address(case: &Context<'_>) -> Option<Finding> {
     let access = facts(case)?.public_access.as_ref()?;
     match case.expectation.public_access {
         Expected::Ignore | Expected::Open => None,

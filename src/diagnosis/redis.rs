@@ -85,7 +85,8 @@ fn reply_finding(case: &Context<'_>, reply: PingReply, phases: &ConnectionPhases
                     | SkipReason::WithheldResolverDisagreement
                     | SkipReason::Plaintext
                     | SkipReason::NotApplicable
-                    | SkipReason::NoPermission,
+                    | SkipReason::NoPermission
+                    | SkipReason::NotDue,
             },
         ) => Some(auth_not_enforced(case, "PING was answered with PONG although the credentials were not sent.")),
         (PingReply::Pong, Phase::Done { .. } | Phase::Failed { .. } | Phase::NotReached { .. }) => None,
@@ -137,7 +138,7 @@ fn auth_enforced(case: &Context<'_>, reason: SkipReason) -> Finding {
         }
         SkipReason::CredentialUnavailable => "No credential was sent, since it could not be read.",
         SkipReason::Plaintext => "The credentials were withheld, since they do not go over a connection without TLS.",
-        SkipReason::NotApplicable | SkipReason::NoPermission => "No credential was sent.",
+        SkipReason::NotApplicable | SkipReason::NoPermission | SkipReason::NotDue => "No credential was sent.",
     };
     Finding::new(
         Code::AuthEnforced,

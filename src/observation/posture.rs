@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use super::{ConnectFailure, ConnectionPhases, Phase, RedisFailure, StoppedBy, TlsFailure};
+use crate::clock::Seconds;
 
 /// The phase and its facts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,9 +17,20 @@ pub struct PosturePhase {
     /// Its outcome. It is done as soon as one check was made, whatever the result.
     #[serde(flatten)]
     pub phase: Phase<PostureFailure>,
+    /// The age of the results at this probe, in seconds; absent where this probe made the checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<Seconds>,
     /// The results of the checks.
     #[serde(flatten)]
     pub facts: Posture,
+}
+
+impl PosturePhase {
+    /// How old the results are, in words, to the second; `None` where this probe made the checks.
+    pub fn age(&self) -> Option<String> {
+        let age = self.age_seconds?;
+        Some(humantime::format_duration(Duration::from_secs(age.0.as_secs())).to_string())
+    }
 }
 
 /// How the phase failed.

@@ -171,6 +171,7 @@ fn skipped(reason: SkipReason) -> &'static str {
         SkipReason::WithheldResolverDisagreement => "credentials withheld, resolvers disagree on the address",
         SkipReason::CredentialUnavailable => "the credential cannot be read",
         SkipReason::NoPermission => "the user may not",
+        SkipReason::NotDue => "not due, the last results hold",
     }
 }
 

@@ -147,6 +147,8 @@ fn config_public_address_implies_closed() {
     assert_eq!(of(3), (Some(6379), PublicAccess::Open, PublicAddress::Auto));
     let unasked: Vec<bool> = config.targets.iter().map(|target| target.plan.posture.skip_auth_check).collect();
     assert_eq!(unasked, [false, false, false, true]);
+    let intervals: Vec<u64> = config.targets.iter().map(|target| target.plan.posture.interval.as_secs()).collect();
+    assert_eq!(intervals, [3600, 3600, 3600, 30]);
     let minimal = &load("minimal.yaml").targets[0].plan;
     assert!(minimal.posture == PosturePlan::default() && minimal.expectation.public_access == PublicAccess::Ignore);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use redpath::address::parse_range;
 use redpath::clock::Timestamp;
-use redpath::diagnosis::{Cause, Code, Severity};
+use redpath::diagnosis::{Cause, Code, Severity, Status};
 use redpath::expectation::PublicAccess;
 use redpath::observation::{AttemptOutcome, OpenState, Phase, Posture, PostureFailure, SkipReason, StoppedBy};
 use redpath::phase::PhaseName;
@@ -168,6 +168,47 @@ async fn posture_sends_no_credentials() {
     );
     let at_public: Vec<Vec<String>> = commands(&public);
     assert_eq!(at_public, [["PING", "QUIT"]]);
+}
+
+#[tokio::test]
+async fn posture_connections_have_own_interval() {
+    let certificates = Certificates::new();
+    let tls = certificates.leaf(Leaf::Good).server_config();
+    let server = FakeRedis::start(([127, 0, 0, 1], 0).into(), Some(tls), requiring(CANARY)).expect("a free port");
+    let mut plan = with_password(tls_plan(&certificates, server.address().port()));
+    let (_handle, interrupt) = Interrupt::new();
+    let prober = Prober::for_schedule();
+    let mut connections = 0;
+    let mut expect = async |prober: &Prober, plan: &Plan, count: usize| {
+        let posture = prober.probe(plan, &interrupt).await.phases.posture.expect("the phase was wanted");
+        let all = server.connections().len();
+        assert_eq!(all - std::mem::replace(&mut connections, all), count, "{posture:?}");
+        assert_eq!(posture.facts.auth_enforced, Some(true));
+        posture
+    };
+    let first = expect(&prober, &plan, 2).await;
+    assert!(first.phase.is_done() && first.age_seconds.is_none(), "{first:?}");
+    for _ in 0..3 {
+        let later = expect(&prober, &plan, 1).await;
+        assert_eq!(later.phase, Phase::Skipped { reason: SkipReason::NotDue });
+        assert!(later.age_seconds.is_some() && later.facts == first.facts, "{later:?}");
+    }
+    plan.samples = 2;
+    expect(&prober, &plan, 2).await;
+    expect(&prober, &plan, 1).await;
+    plan.posture.interval = Duration::from_millis(1);
+    for _ in 0..2 {
+        expect(&prober, &plan, 2).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    // A probe that somebody asks for makes the checks itself, and leaves no result for the schedule.
+    plan.posture.interval = Duration::from_mins(10);
+    let permits = Arc::new(tokio::sync::Semaphore::new(1));
+    let on_demand = prober.on_demand(permits.acquire_owned().await.expect("it is free"));
+    for prober in [&on_demand, &on_demand, &prober, &Prober::new()] {
+        expect(prober, &plan, 2).await;
+    }
+    expect(&prober, &plan, 1).await;
 }
 
 #[tokio::test]
@@ -343,12 +384,12 @@ async fn posture_skips_address_in_use() {
     let how = |record: &Record| facts(record).public_access.as_ref().map(|seen| seen.attempt.outcome);
     assert_eq!((how(&record), server.connections().len()), (Some(AttemptOutcome::InUse), 1));
     assert_eq!(severity_of(&record, Code::PublicAccessOpen), Some(Severity::Error), "the connection is the proof");
-    // Without an address, nothing is sent anywhere, and a remark says that it could not be told.
+    // Without an address, nothing is sent anywhere, and the verdict is unknown.
     plan.posture.public_address = PublicAddress::Auto;
     let record = check(&plan).await;
     assert_eq!((how(&record), server.connections().len()), (Some(AttemptOutcome::NoAddress), 2));
-    assert_eq!(severity_of(&record, Code::PublicAccessOpen), Some(Severity::Info));
-    assert_eq!(record.verdict.cause, Cause::Healthy);
+    assert_eq!(severity_of(&record, Code::NotChecked), Some(Severity::Warning));
+    assert_eq!(record.verdict.status, Status::Unknown);
 }
 
 /// A timeout proves "closed" only if the full limit elapsed.
@@ -374,6 +415,6 @@ async fn posture_no_time_left_is_inconclusive() {
     let record = check(&plan).await;
     let posture = record.observation.phases.posture.as_ref().expect("the phase was wanted");
     assert_eq!(posture.phase.failure(), Some(&PostureFailure::OutOfTime), "{posture:?}");
-    assert_eq!(severity_of(&record, Code::PublicAccessOpen), Some(Severity::Info));
-    assert_eq!(record.verdict.cause, Cause::Healthy);
+    assert_eq!(severity_of(&record, Code::NotChecked), Some(Severity::Warning));
+    assert_eq!(record.verdict.status, Status::Unknown);
 }

@@ -16,7 +16,8 @@ pub(crate) fn posture(record: &Record) -> Vec<String> {
     });
     let plaintext = facts.plaintext_port.as_ref().map(plaintext_port);
     let public = facts.public_access.as_ref().map(|access| public_access(access, record.expectation.public_access));
-    [auth, plaintext, public].into_iter().flatten().collect()
+    let age = posture.age().map(|age| format!(", checked {age} ago")).unwrap_or_default();
+    [auth, plaintext, public].into_iter().flatten().map(|line| line + &age).collect()
 }
 
 /// That an address was given in place of what DNS says, where one was.

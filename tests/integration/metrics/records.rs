@@ -102,7 +102,7 @@ pub(crate) fn closed_outside(mut record: Record) -> Record {
     let public = PublicEndpoint { address, view: None, state: attempt.state(), attempt };
     let facts = Posture { public_access: Some(public), ..Posture::default() };
     let phase = Phase::done(Duration::from_millis(1));
-    record.observation.phases.posture = Some(PosturePhase { phase, facts });
+    record.observation.phases.posture = Some(PosturePhase { phase, age_seconds: None, facts });
     record
 }
 

@@ -438,7 +438,11 @@ fn observation(
                 Some(raw) => Some(phase(raw)?),
                 None => file.cluster.is_some().then(|| Phase::done(TOOK)),
             },
-            posture: file.posture.clone().map(|facts| PosturePhase { phase: Phase::done(TOOK), facts }),
+            posture: file.posture.clone().map(|facts| PosturePhase {
+                phase: Phase::done(TOOK),
+                age_seconds: None,
+                facts,
+            }),
         },
         token: file.token.clone(),
         connection: Some(connection),
