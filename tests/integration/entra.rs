@@ -284,7 +284,7 @@ async fn entra_missing_environment_is_named() {
     command.env("AZURE_FEDERATED_TOKEN_FILE", "/nonexistent/token");
     is_a_token_failure(
         &record(&run(&mut command).await),
-        "service account token file /nonexistent/token: no such file",
+        "service account token file /nonexistent/token: there is no such file",
     );
 }
 

@@ -129,11 +129,7 @@ const VALUES: &[(&str, &str, &[&str])] = &[
     ("--endpoint", "EXPECT [endpoints]", &["10.60.4.5", "10.60.4.0/24", "fd00::/8", "10.60.4.300", "h"]),
     ("--private-range", "TOP [private_ranges]", &["100.64.0.0/10", "10.60.4.5", "10.0.0.0/33"]),
     ("--public-access", "POSTURE public_access", &["open", "ignore", "shut"]),
-    (
-        "--public-address",
-        "POSTURE public_address",
-        &["auto", "20.50.1.10", "0.0.0.0", "255.255.255.255", "20.50.1.10:1"],
-    ),
+    ("--public-address", "POSTURE public_address", &["20.50.1.10", "0.0.0.0", "255.255.255.255", "20.50.1.10:1"]),
     ("--plaintext-port", "POSTURE plaintext_port", &["6379", "off", "0", "65536", "on"]),
     ("--require-auth", "POSTURE require_auth", &["true", "false", "off", "on"]),
     (

@@ -186,7 +186,7 @@ async fn tls_key_is_never_served_or_logged() {
             loop {
                 tokio::select! {
                     _ = looks.tick() => drop(TcpStream::connect(&listen).await),
-                    _ = agent.next_line("kept the web configuration that was read before") => break,
+                    _ = agent.next_line("invalid web configuration; the previous one stays in force") => break,
                 }
             }
         };
