@@ -114,7 +114,7 @@ pub enum AddressPolicy {
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the last results of the checks of posture hold where nothing is given.
-pub const DEFAULT_POSTURE_INTERVAL: Duration = Duration::from_mins(10);
+pub const DEFAULT_POSTURE_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// The most tries of one view.
 pub const MAX_TRIES: u8 = 20;

@@ -18,7 +18,7 @@ const PER_PROBE: u64 = 8;
 pub(super) fn raise_limit() -> u64 {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
-        let raised = rustix::process::Rlimit { current: limit.maximum, ..limit.clone() };
+        let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
         match setrlimit(Resource::Nofile, raised) {
             Ok(()) => limit.current = limit.maximum,
             Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),

@@ -103,10 +103,10 @@ fn warnings_of(target: &TargetConfig) -> Vec<String> {
     let name = &plan.target.name;
     let mut warnings = Vec::new();
     let mut warn = |about: &str, why: String| warnings.push(format!("target {name:?}: {about}: {why}"));
-    if let Some(file) = &plan.ca_file {
-        if let Err(why) = ca_file::check(file, FileKind::Regular) {
-            warn("tls.ca_file", format!("{}: {why} (on this machine)", quote::path(file)));
-        }
+    if let Some(file) = &plan.ca_file
+        && let Err(why) = ca_file::check(file, FileKind::Regular)
+    {
+        warn("tls.ca_file", format!("{}: {why} (on this machine)", quote::path(file)));
     }
     let source = match &plan.auth {
         Auth::None => return warnings,

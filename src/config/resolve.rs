@@ -122,7 +122,7 @@ impl Layer<'_> {
     /// way to a shorter interval; one that was is held to it.
     fn times(&self, settings: &mut Settings, path: &Path, problems: &mut Problems<'_>) {
         let mut read = |raw: Option<&RawDuration>, key: &str, bounds: fn(&str) -> Result<Duration, String>| {
-            raw.and_then(|raw| problems.read(&path.key(key), &raw.0, |text| bounds(text)))
+            raw.and_then(|raw| problems.read(&path.key(key), &raw.0, &bounds))
         };
         let interval = read(self.interval, "interval", parse::interval);
         let timeout = read(self.timeout, "timeout", parse::timeout);
@@ -214,10 +214,10 @@ fn expectation(raw: &RawExpect, expectation: &mut Expectation, path: &Path, prob
     if let Some(endpoints) = &raw.endpoints {
         expectation.endpoints = ranges(endpoints, &path.key("endpoints"), problems);
     }
-    if let Some(warning) = &raw.certificate_warning {
-        if let Some(warning) = problems.read(&path.key("certificate_warning"), &warning.0, parse::certificate_warning) {
-            expectation.certificate_warning_seconds = Seconds(warning);
-        }
+    if let Some(warning) = &raw.certificate_warning
+        && let Some(warning) = problems.read(&path.key("certificate_warning"), &warning.0, parse::certificate_warning)
+    {
+        expectation.certificate_warning_seconds = Seconds(warning);
     }
     let Some(latency) = &raw.latency else { return };
     for phase in PhaseName::ALWAYS {

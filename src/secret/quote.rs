@@ -52,7 +52,7 @@ fn names_secret(text: &str) -> bool {
 /// Access keys are base64 of 32 bytes and more; tokens are longer.
 fn looks_like_key(run: &str) -> bool {
     const MIN_LENGTH: usize = 20;
-    let has = |kind: fn(&u8) -> bool| run.as_bytes().iter().any(|byte| kind(byte));
+    let has = |kind: fn(&u8) -> bool| run.as_bytes().iter().any(&kind);
     run.len() >= MIN_LENGTH && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)
 }
 

@@ -39,7 +39,7 @@ pub(super) fn peers() -> Vec<Peer> {
             Action::Each(vec![stray; 5_000])
         }),
         // A program gets no address from it, either.
-        peer("truncated-for-ever", &["no_address"], |_| Action::truncated()),
+        peer("truncated-for-ever", &["no_address", "private_answer_stripped"], |_| Action::truncated()),
         peer("closes-over-tcp", &["dns_bad_answer", "dns_unreachable"], |asked| match asked.transport {
             Transport::Udp => Action::truncated(),
             Transport::Tcp => Action::CloseTcp,
