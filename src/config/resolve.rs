@@ -122,7 +122,7 @@ impl Layer<'_> {
     /// way to a shorter interval; one that was is held to it.
     fn times(&self, settings: &mut Settings, path: &Path, problems: &mut Problems<'_>) {
         let mut read = |raw: Option<&RawDuration>, key: &str, bounds: fn(&str) -> Result<Duration, String>| {
-            raw.and_then(|raw| problems.read(&path.key(key), &raw.0, &bounds))
+            raw.and_then(|raw| problems.read(&path.key(key), &raw.0, bounds))
         };
         let interval = read(self.interval, "interval", parse::interval);
         let timeout = read(self.timeout, "timeout", parse::timeout);
