@@ -162,7 +162,7 @@ pub fn schema_of_types() -> serde_json::Value {
 }
 
 impl Config {
-    /// The configuration as YAML with every default filled in. [`parse`] reads it back to an equal
+    /// The configuration as YAML with every default filled in. `parse` reads it back to an equal
     /// one. It holds no secret.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ enum Class {
     Unprintable,
 }
 
-/// `text` with its unprintable characters escaped as Rust escapes them, and the combining marks beyond [`MAX_MARKS`]
+/// `text` with its unprintable characters escaped as Rust escapes them, and the combining marks beyond `MAX_MARKS`
 /// after one character.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {

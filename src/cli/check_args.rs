@@ -26,7 +26,7 @@ const OUTPUT: &str = "Output";
 #[derive(Args)]
 pub struct CheckArgs {
     // Text, since the parser quotes what it refuses and a URL may hold a password.
-    /// HOST[:PORT], a redis:// (plain) or rediss:// (TLS) URL, or a connection string; the port of an Azure name is implied
+    /// HOST, HOST:PORT, a redis:// (plain) or rediss:// (TLS) URL, or a connection string; the port of an Azure name is implied
     #[arg(value_name = "TARGET", required_unless_present = "from_az")]
     pub targets: Vec<String>,
 

@@ -31,7 +31,7 @@ pub fn json(report: &ConnectionsReport) -> serde_json::Result<String> {
 /// A target on a line of its own.
 ///
 /// # Errors
-/// As for [`json`].
+/// As for `json`.
 pub fn line(target: &TargetConnections) -> serde_json::Result<String> {
     json::compact(target)
 }
