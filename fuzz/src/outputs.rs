@@ -28,7 +28,10 @@ pub fn hold(report: &Report, secret: Option<&str>) {
         0 => ("narrow text", plain(80, false)),
         1 => ("text", plain(100, true)),
         2 => ("text of no width", plain(1, true)),
-        _ => ("colour", without_colour(&text::render(report, &Style { color: true, width: 100, unicode: true, verbose: true }))),
+        _ => (
+            "colour",
+            without_colour(&text::render(report, &Style { color: true, width: 100, unicode: true, verbose: true })),
+        ),
     });
     for record in &report.records {
         outputs.push(("line", json::line(record).expect("a record has a JSON form")));
