@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test lint deny fuzz sbom image deb rpm release bench ci
+.PHONY: help demo test lint deny fuzz sbom image deb rpm release bench soak ci
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -52,6 +52,13 @@ bench: ## measure redpath next to blackbox_exporter and redis-cli (installs them
 	cargo build --locked --release --bin redpath
 	cargo build --locked --package redpath-bench
 	@echo; $(BUILT)/debug/redpath-bench $(BUILT)/release/redpath $(OTHER)
+
+soak: ## 500 targets for MINUTES (30), servers that come and go, a changing configuration, 64 clients; ends with figures
+	@scripts/toolchain.sh
+	@scripts/bench-packages.sh
+	cargo build --locked --release --bin redpath
+	cargo build --locked --package redpath-bench
+	@echo; $(BUILT)/debug/redpath-bench soak $(or $(MINUTES),30) $(BUILT)/release/redpath
 
 deb: ## a Debian package, target/packages/redpath_VERSION_amd64.deb (builds cargo-deb once)
 	@scripts/toolchain.sh

@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 /// The private endpoint, where Redis listens.
 const ENDPOINT: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 5);
+/// A second one, where [`Environment::second_redis`] listens.
+const SECOND_ENDPOINT: Ipv4Addr = Ipv4Addr::new(10, 60, 4, 6);
 /// The DNS server of resolv.conf.
 const DNS_SERVER: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 53);
 /// The port of Redis.
@@ -27,13 +29,18 @@ pub(crate) fn host(number: usize) -> String {
     format!("cache{number}.redis.bench.test")
 }
 
+/// The host name of a target at the second endpoint, counted from 0.
+pub(crate) fn second_host(number: usize) -> String {
+    format!("second{number}.redis.bench.test")
+}
+
 /// Runs this program again in new network and mount namespaces, and exits with its status; returns if inside already.
 pub(crate) fn enter_namespace() {
     const INSIDE: &str = "REDPATH_BENCH_INSIDE";
     if std::env::var_os(INSIDE).is_some() {
         return;
     }
-    let script = "set -e; ip link set lo up; ip address add 10.60.4.5/32 dev lo; ip address add 10.10.0.53/32 dev lo; \
+    let script = "set -e; ip link set lo up; ip address add 10.60.4.5/32 dev lo; ip address add 10.60.4.6/32 dev lo; ip address add 10.10.0.53/32 dev lo; \
                   d=$(mktemp -d); printf 'nameserver 10.10.0.53\\n' > $d/resolv.conf; \
                   printf '127.0.0.1 localhost\\n' > $d/hosts; mount --bind $d/resolv.conf /etc/resolv.conf; \
                   mount --bind $d/hosts /etc/hosts; exec \"$@\"";
@@ -59,10 +66,15 @@ impl Environment {
         let socket = UdpSocket::bind((DNS_SERVER, 53)).expect("port 53 in this namespace");
         thread::spawn(move || answer_queries(&socket));
         write_certificates(folder.path());
-        let redis = start_redis(folder.path());
+        let redis = start_redis(folder.path(), ENDPOINT);
         let environment = Self { folder, redis };
         environment.write("password", PASSWORD);
         environment
+    }
+
+    /// Starts Redis at the second endpoint. The caller ends it.
+    pub(crate) fn second_redis(&self) -> Child {
+        start_redis(self.folder.path(), SECOND_ENDPOINT)
     }
 
     /// The path of a file in the temporary folder.
@@ -85,10 +97,10 @@ impl Drop for Environment {
     }
 }
 
-fn start_redis(folder: &Path) -> Child {
+fn start_redis(folder: &Path, endpoint: Ipv4Addr) -> Child {
     let file = |name: &str| folder.join(name).display().to_string();
     let redis = Command::new("redis-server")
-        .args(["--port", "0", "--tls-port", &PORT.to_string(), "--bind", &ENDPOINT.to_string(), "--save", ""])
+        .args(["--port", "0", "--tls-port", &PORT.to_string(), "--bind", &endpoint.to_string(), "--save", ""])
         .args(["--tls-cert-file", &file("redis.pem"), "--tls-key-file", &file("redis.key")])
         .args(["--tls-ca-cert-file", &file("ca.pem"), "--tls-auth-clients", "no", "--requirepass", PASSWORD])
         .arg("--dir")
@@ -98,7 +110,7 @@ fn start_redis(folder: &Path) -> Child {
         .spawn()
         .expect("redis-server");
     let deadline = Instant::now() + Duration::from_secs(20);
-    while TcpStream::connect((ENDPOINT, PORT)).is_err() {
+    while TcpStream::connect((endpoint, PORT)).is_err() {
         assert!(Instant::now() < deadline, "redis-server does not listen");
         thread::sleep(Duration::from_millis(5));
     }
@@ -119,8 +131,8 @@ fn write_certificates(folder: &Path) {
     }
 }
 
-/// A DNS server: every name is an alias of its `privatelink` name, which has the address [`ENDPOINT`] and no
-/// IPv6 address.
+/// A DNS server: every name is an alias of its `privatelink` name, which has the address [`ENDPOINT`], or
+/// [`SECOND_ENDPOINT`] if it starts with `second`, and no IPv6 address.
 fn answer_queries(socket: &UdpSocket) {
     let mut query = [0; 512];
     loop {
@@ -152,7 +164,8 @@ fn reply_to(question: &[u8]) -> Option<Vec<u8>> {
     if has_address {
         reply.write_all(&alias_at.to_be_bytes()).ok()?;
         reply.write_all(&[0, 1, 0, 1, 0, 0, 0, 60, 0, 4]).ok()?;
-        reply.write_all(&ENDPOINT.octets()).ok()?;
+        let endpoint = if name[1..].starts_with(b"second") { SECOND_ENDPOINT } else { ENDPOINT };
+        reply.write_all(&endpoint.octets()).ok()?;
     }
     Some(reply)
 }

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! redpath-bench target/release/redpath [OTHER-BUILD-OF-REDPATH...]
+//! redpath-bench soak MINUTES target/release/redpath
 //! ```
 //!
-//! `make bench` builds both and runs it. docs/benchmarks.md has the method and the figures.
+//! `make bench` and `make soak` build both and run it. docs/benchmarks.md has the method and the figures.
 #![allow(
     clippy::panic,
     clippy::print_stdout,
@@ -20,21 +21,33 @@ mod http_client;
 mod probing;
 mod process;
 mod programs;
+mod requests;
+mod soak;
 mod table;
 
 use environment::Environment;
 use table::Table;
 
+const USAGE: &str = "usage: redpath-bench REDPATH [OTHER-BUILD...], or redpath-bench soak MINUTES REDPATH";
+
 fn main() {
-    let builds: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    assert!(!builds.is_empty(), "usage: redpath-bench REDPATH [OTHER-BUILD...]; `make bench` runs it");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    assert!(!arguments.is_empty(), "{USAGE}");
     environment::enter_namespace();
     let environment = Environment::start();
+    if arguments[0] == "soak" {
+        let [_, minutes, build] = arguments.as_slice() else { panic!("{USAGE}") };
+        soak::run(&environment, build.as_ref(), minutes.parse().expect("a number of minutes"));
+        return;
+    }
+    let builds: Vec<PathBuf> = arguments.iter().map(PathBuf::from).collect();
     let mut table = Table::new(builds.len());
     for targets in [1, 200] {
         eprintln!("probing {targets} targets");
         probing::measure(&environment, &builds, targets, &mut table);
     }
+    eprintln!("requests");
+    requests::measure(&environment, &builds, &mut table);
     eprintln!("one check");
     check::measure(&environment, &builds, &mut table);
     table.add_size(&builds);

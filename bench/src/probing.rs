@@ -114,7 +114,7 @@ fn measure_redpath(environment: &Environment, build: &Path, targets: usize) -> U
 }
 
 /// The sum of the series whose lines start with `prefix`.
-fn metric(process: &Process, prefix: &str) -> f64 {
+pub(crate) fn metric(process: &Process, prefix: &str) -> f64 {
     let page = HttpClient::new(process.http).get("/metrics");
     let lines = page.lines().filter(|line| line.starts_with(prefix));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
@@ -148,7 +148,7 @@ fn measure_blackbox(environment: &Environment, targets: usize) -> Usage {
 
 /// Returns the number of probes.
 #[expect(clippy::cast_precision_loss, reason = "counts of probes")]
-fn scrape_blackbox(process: &Process, targets: usize, span: Duration) -> usize {
+pub(crate) fn scrape_blackbox(process: &Process, targets: usize, span: Duration) -> usize {
     let clients = targets.min(16);
     let (started, probes) = (Instant::now(), AtomicUsize::new(0));
     thread::scope(|scope| {

@@ -53,6 +53,12 @@ impl Process {
         Memory { resident: kib("Rss:") * 1024, anonymous: kib("Anonymous:") * 1024 }
     }
 
+    /// How many files and threads it has now.
+    pub(crate) fn files_and_threads(&self) -> (usize, usize) {
+        let count = |folder| fs::read_dir(format!("/proc/{}/{folder}", self.child.id())).map_or(0, Iterator::count);
+        (count("fd"), count("task"))
+    }
+
     /// Runs `work`; returns its result, and the CPU time of this process meanwhile.
     pub(crate) fn cpu_during<T>(&self, work: impl FnOnce() -> T) -> (T, Duration) {
         let before = self.cpu();

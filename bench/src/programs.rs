@@ -12,18 +12,31 @@ pub(crate) const BLACKBOX_PORT: u16 = 9115;
 
 /// `redpath agent` with `targets` targets, each probed once a second.
 pub(crate) fn redpath(environment: &Environment, build: &Path, targets: usize) -> Command {
-    let (ca, password) = (environment.path("ca.pem"), environment.path("password"));
-    let mut text = format!(
-        "web: {{listen: \"127.0.0.1:{REDPATH_PORT}\"}}\ndefaults:\n  interval: 1s\n  cluster: off\n  \
-         tls: {{ca_file: {}}}\n  posture: {{require_auth: off}}\n  auth: {{method: password, password_file: {}}}\ntargets:\n",
-        ca.display(),
-        password.display()
-    );
+    let mut text = defaults(environment, "1s");
     for number in 0..targets {
         text += &format!("  - {{name: cache{number}, host: {}, port: {PORT}}}\n", host(number));
     }
+    agent(environment, build, &text)
+}
+
+/// The start of a configuration, up to its targets.
+pub(crate) fn defaults(environment: &Environment, interval: &str) -> String {
+    let (ca, password) = (environment.path("ca.pem"), environment.path("password"));
+    format!(
+        "web: {{listen: \"127.0.0.1:{REDPATH_PORT}\"}}\ndefaults:\n  interval: {interval}\n  cluster: off\n  \
+         tls: {{ca_file: {}}}\n  posture: {{require_auth: off}}\n  auth: {{method: password, password_file: {}}}\ntargets:\n",
+        ca.display(),
+        password.display()
+    )
+}
+
+/// `redpath agent` with this configuration, written to `redpath.yaml`.
+pub(crate) fn agent(environment: &Environment, build: &Path, configuration: &str) -> Command {
     let mut command = Command::new(build);
-    command.args(["agent", "--config"]).arg(environment.write("redpath.yaml", &text)).env_remove("NOTIFY_SOCKET");
+    command
+        .args(["agent", "--config"])
+        .arg(environment.write("redpath.yaml", configuration))
+        .env_remove("NOTIFY_SOCKET");
     command
 }
 

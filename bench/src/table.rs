@@ -74,6 +74,11 @@ pub(crate) fn milliseconds(seconds: Summary) -> String {
     format!("{:.2} ms ({:.2} to {:.2})", median * 1e3, least * 1e3, greatest * 1e3)
 }
 
+/// `12.3 ms`
+pub(crate) fn milliseconds_of(duration: std::time::Duration) -> String {
+    format!("{:.1} ms", duration.as_secs_f64() * 1e3)
+}
+
 /// `7.3 MiB`
 #[expect(clippy::cast_precision_loss, reason = "a size for people")]
 pub(crate) fn mib(bytes: u64) -> String {
