@@ -3,7 +3,7 @@
 //! A client that takes a page slowly keeps it in memory, however many others share it. So the bytes of all
 //! pages are limited; the slowest readers are closed to make room, and further responses are refused.
 
-use std::io::Write as _;
+use std::io::{self, BufWriter, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ use crate::output::metrics::ExpositionFormat;
 
 /// Shorter pages are not compressed.
 const MIN_COMPRESSED_SIZE: usize = 512;
+
+/// How much of a page is compressed at once.
+const COMPRESSED_PIECE: usize = 16 * 1024;
 
 /// The unit in which the bytes of pages are counted.
 const UNIT: usize = 1024;
@@ -105,14 +108,13 @@ impl Pages {
         page: SharedPage,
         gzip: bool,
         version: Version,
-        render: impl FnOnce() -> Vec<u8>,
+        render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Bytes, NoRoom> {
         let _rendering = self.rendering.lock().await;
         if let Some(bytes) = self.cached(page, gzip, version) {
             return Ok(bytes);
         }
-        let bytes = if gzip { compress(&render()) } else { render() };
-        let bytes = self.reserve(bytes).await?;
+        let bytes = self.reserve(rendered(gzip, render)).await?;
         let cached = Cached { page, gzip, version, rendered: Instant::now(), bytes: bytes.clone() };
         lock(&self.cache).push(cached);
         // No page stays in memory for a client that may never come.
@@ -132,7 +134,7 @@ impl Pages {
         let _rendering = self.rendering.lock().await;
         let bytes = render();
         let gzip = gzip && bytes.len() >= MIN_COMPRESSED_SIZE;
-        let bytes = if gzip { compress(&bytes) } else { bytes };
+        let bytes = if gzip { rendered(true, |to| to.write_all(&bytes)) } else { bytes };
         Ok((self.reserve(bytes).await?, gzip))
     }
 
@@ -172,11 +174,20 @@ impl Pages {
     }
 }
 
-fn compress(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Compression::fast());
+/// What `render` writes. A page in gzip is compressed while it is written: that of hundreds of targets has
+/// megabytes, and is never in memory as a whole.
+fn rendered(gzip: bool, render: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Vec<u8> {
     // Writing to a Vec does not fail.
-    let _ = encoder.write_all(bytes);
-    encoder.finish().unwrap_or_default()
+    if gzip {
+        let encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let mut pieces = BufWriter::with_capacity(COMPRESSED_PIECE, encoder);
+        let _ = render(&mut pieces);
+        pieces.into_inner().ok().and_then(|encoder| encoder.finish().ok()).unwrap_or_default()
+    } else {
+        let mut bytes = Vec::new();
+        let _ = render(&mut bytes);
+        bytes
+    }
 }
 
 /// Whether an `Accept-Encoding` header accepts gzip (RFC 9110, 12.5.3): by name or `*`, with a weight above 0.
@@ -221,9 +232,9 @@ mod tests {
         let (pages, _) = pages();
         let rendered = Cell::new(0);
         let get = async |gzip, version| {
-            let render = || {
+            let render = |to: &mut dyn Write| {
                 rendered.set(rendered.get() + 1);
-                vec![b'x'; MIB]
+                to.write_all(&vec![b'x'; MIB])
             };
             pages.shared(SharedPage::Records, gzip, version, render).await.expect("room").len()
         };

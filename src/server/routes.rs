@@ -124,7 +124,12 @@ impl App {
     }
 
     /// A page that all clients share.
-    async fn shared(&self, page: SharedPage, headers: &HeaderMap, render: impl FnOnce() -> Vec<u8>) -> Response {
+    async fn shared(
+        &self,
+        page: SharedPage,
+        headers: &HeaderMap,
+        render: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Response {
         let version = {
             let state = self.backend.state.borrow();
             (state.loaded, state.reload_error.as_ref().map(|(at, _)| *at))
@@ -234,7 +239,7 @@ async fn status_page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) 
         page.render().into_bytes()
     };
     with_style(match is_one {
-        false => app.shared(SharedPage::Status { refreshes }, &headers, render).await,
+        false => app.shared(SharedPage::Status { refreshes }, &headers, |to| to.write_all(&render())).await,
         true => app.single(HTML, &headers, render).await,
     })
 }
@@ -261,9 +266,9 @@ fn with_style(mut page: Response) -> Response {
 async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     let format = app.backend.metrics.negotiate(accept);
-    let render = || {
+    let render = |to: &mut dyn io::Write| {
         app.backend.metrics.http(app.connections.counts());
-        app.backend.metrics.encode(format)
+        app.backend.metrics.write_to(to, format)
     };
     let mut response = app.shared(SharedPage::Metrics(format), &headers, render).await;
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
@@ -299,7 +304,7 @@ async fn records(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> R
     match target(uri.query()) {
         Ok(None) => {
             let latest = || -> Vec<_> { history.all().into_iter().filter_map(|(_, history)| history.latest).collect() };
-            app.shared(SharedPage::Records, &headers, || records_json(&latest())).await
+            app.shared(SharedPage::Records, &headers, |to| to.write_all(&records_json(&latest()))).await
         }
         Ok(Some(name)) => match history.get(&name) {
             Some(history) => {
