@@ -45,4 +45,15 @@ impl LocalLimit {
             Self::Overloaded => "this machine was overloaded: the probe's timeouts fired long after their limits",
         }
     }
+
+    /// What raises the limit.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Lookups => {
+                "see which names have silent DNS servers; views of the DNS servers themselves still answer"
+            }
+            Self::Descriptors => "raise the limit of open files (`ulimit -n`, `LimitNOFILE=`)",
+            Self::Overloaded => "give redpath more CPU, fewer targets or longer intervals",
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::observation::{Connection, ConnectionPhases, Phase, PhaseName, Phases,
 use crate::record::Record;
 use crate::target::Target;
 
-pub(crate) use posture::{posture, precheck};
+pub(crate) use posture::{local_limit, posture, precheck};
 
 /// The verdict's first word.
 pub(crate) fn status(status: Status) -> &'static str {

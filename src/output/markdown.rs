@@ -49,6 +49,9 @@ fn section(out: &mut String, record: &Record) {
         code(&describe::target(&record.target)),
         code(verdict.cause.as_str())
     ));
+    if let Some(line) = describe::local_limit(record) {
+        out.push_str(&format!("\nThe verdict is {}.\n", escaped(&line)));
+    }
     if let Some(line) = describe::precheck(record) {
         out.push_str(&format!("\nThis is a {}.\n", escaped(&line)));
     }

@@ -103,6 +103,10 @@ impl Page<'_> {
             self.style.paint(paint, cause)
         ));
         self.block(
+            "limit",
+            describe::local_limit(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect(),
+        );
+        self.block(
             "mode",
             describe::precheck(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect(),
         );

@@ -6,6 +6,7 @@ pub(crate) mod records;
 
 use std::path::{Path, PathBuf};
 
+use redpath::observation::LocalLimit;
 use redpath::output::text::{self, Style};
 use redpath::output::{json, markdown};
 use redpath::record::{Record, Report};
@@ -136,6 +137,22 @@ fn text_fail_fits_24_lines_at_80_columns() {
     assert_eq!(pass.lines().count(), 3, "{pass}");
     let verbose = Style { verbose: true, ..NARROW };
     assert!(text::render(&records::report(vec![records::healthy()]), &verbose).contains("views "));
+}
+
+#[test]
+fn output_local_limit_is_told_with_its_fix() {
+    for limit in [LocalLimit::Lookups, LocalLimit::Descriptors, LocalLimit::Overloaded] {
+        let mut record = records::interrupted();
+        record.observation.local_limit = Some(limit);
+        let report = records::report(vec![record]);
+        let wide = Style { width: 1000, ..WIDE };
+        for output in [text::render(&report, &wide), markdown::render(&report)] {
+            let words = output.replace('\\', "").replace('`', "");
+            for part in [limit.sentence(), limit.hint()] {
+                assert!(words.contains(&part.replace('`', "")), "{part} is not in\n{output}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -20,6 +20,13 @@ pub(crate) fn posture(record: &Record) -> Vec<String> {
     [auth, plaintext, public].into_iter().flatten().map(|line| line + &age).collect()
 }
 
+/// Why the verdict is unknown, where a limit of this process or machine is the reason.
+pub(crate) fn local_limit(record: &Record) -> Option<String> {
+    let limit = record.observation.local_limit?;
+    let (sentence, hint) = (limit.sentence(), limit.hint());
+    Some(format!("unknown because of this machine, not of the target: {sentence}; {hint}"))
+}
+
 /// That an address was given in place of what DNS says, where one was.
 pub(crate) fn precheck(record: &Record) -> Option<String> {
     let connection = record.observation.connection.as_ref().filter(|connection| connection.address_given)?;

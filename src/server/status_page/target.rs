@@ -60,6 +60,7 @@ impl StatusPage<'_> {
                 (self.timing(name, record.started_at))
                 @if self.only.is_none() { "; " a href=(href(Some(name), self.refreshes)) { "this target alone" } }
             }
+            @if let Some(line) = describe::local_limit(record) { p class="notice" { (line) } }
             @if let Some(line) = describe::precheck(record) { p class="notice" { (line) } }
             @for finding in &record.findings { (self::finding(finding)) }
             div class="grid" {
