@@ -335,7 +335,7 @@ pub fn label_name(name: &str) -> Result<(), String> {
     if name.starts_with("__") {
         return Err("reserved: names that begin with `__` are those of Prometheus itself".to_owned());
     }
-    if ["hostname", "pod", "namespace", "node"].contains(&name) {
+    if ["hostname", "pod", "namespace", "node", "pod_name", "pod_namespace"].contains(&name) {
         return Err("set by redpath itself: another name is expected".to_owned());
     }
     Ok(())

@@ -177,6 +177,7 @@ fn set_targets(config: &Config, metrics: &Metrics, history: &History) {
     let plans: Vec<Plan> = config.targets.iter().map(|target| target.plan.clone()).collect();
     let names: Vec<String> = plans.iter().map(|plan| plan.target.name.clone()).collect();
     metrics.set_targets(&plans);
+    metrics.set_intervals(&intervals(config));
     history.set_targets(&names);
 }
 

@@ -299,7 +299,7 @@ pub(super) struct RawMetrics {
     /// The upper bounds of the histograms of times, in seconds, rising; 0.00025 doubling to 8.192 unless given.
     #[schemars(length(min = 1, max = 50))]
     pub(super) phase_buckets: Option<Vec<f64>>,
-    /// Whether `redpath_resolution_info` is exported.
+    /// Whether `redpath_resolution_info` and `redpath_connection_info` are exported.
     #[schemars(extend("default" = true))]
     pub(super) resolution_info: Option<bool>,
     /// Whether the durations of phases have the buckets of `phase_buckets`; `false` leaves count and sum.

@@ -78,6 +78,13 @@ impl Metrics {
         }
     }
 
+    /// Sets how often each target is probed. It is no part of a plan: with another interval alone, the series stay.
+    pub fn set_intervals(&self, intervals: &BTreeMap<String, Duration>) {
+        for (name, series) in lock(&self.targets).iter_mut() {
+            Arc::make_mut(series).set_interval(intervals.get(name).copied());
+        }
+    }
+
     /// Adds a probe; that of a removed target is dropped.
     pub fn observe(&self, record: &Arc<Record>) {
         if let Some(series) = lock(&self.targets).get_mut(&record.target.name) {
@@ -140,7 +147,9 @@ impl Metrics {
 
     fn page(&self, agent: Agent) -> Page {
         let wanted = |family: &&&'static Family| {
-            self.settings.resolution_info || !std::ptr::eq(**family, &family::RESOLUTION_INFO)
+            let has_address =
+                [&family::RESOLUTION_INFO, &family::CONNECTION_INFO].iter().any(|one| std::ptr::eq(**family, *one));
+            self.settings.resolution_info || !has_address
         };
         Page {
             families: by_name(family::ALL.iter().filter(wanted).copied()),
@@ -170,9 +179,9 @@ pub(crate) fn text_of_probe(plan: &Plan, record: &Arc<Record>) -> String {
     series.observe(record);
     let of_last_probe = |family: &&&'static Family| match family.source {
         Source::Record(_) => !std::ptr::eq(**family, &family::RESOLUTION_INFO),
-        Source::Target(_) => {
-            [&family::VERDICT, &family::PHASE_OUTCOME].iter().any(|known| std::ptr::eq(**family, *known))
-        }
+        Source::Target(_) => [&family::VERDICT, &family::PHASE_OUTCOME, &family::TARGET_INFO]
+            .iter()
+            .any(|known| std::ptr::eq(**family, *known)),
         Source::Agent(_) | Source::Process(_) => false,
     };
     let families = family::ALL.iter().filter(of_last_probe).chain(family::ON_DEMAND).copied();

@@ -29,10 +29,11 @@ pub fn blackbox_exposition(record: &Record) -> String {
     metrics::text_of_probe(&plan_of(record), &Arc::new(record.clone()))
 }
 
-/// The parts of the plan that the series need: the target and the queried views.
+/// The parts of the plan that the series need: the target, the expectation and the queried views.
 fn plan_of(record: &Record) -> Plan {
     let views = record.observation.resolution.views.iter().map(|view| view.view.clone()).collect();
-    Plan { views: ViewSelection::Only(views), ..Plan::new(record.target.clone()) }
+    let expectation = record.expectation.clone();
+    Plan { expectation, views: ViewSelection::Only(views), ..Plan::new(record.target.clone()) }
 }
 
 /// Renames targets with equal names to `NAME:PORT`: those of a command line have no names of their own.

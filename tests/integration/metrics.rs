@@ -4,6 +4,7 @@ mod contract;
 mod records;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use redpath::clock::Timestamp;
 use redpath::config::MetricsSettings;
@@ -17,10 +18,13 @@ use redpath::record::Record;
 
 use records::{PUBLIC, answer, closed_outside, cluster, finding, gone, healthy, interrupted, plan, silent, unlinked};
 
+const INTERVAL: Duration = Duration::from_secs(15);
+
 /// Metrics with the default settings, for these plans.
 fn metrics_for(plans: &[Plan]) -> Metrics {
     let metrics = Metrics::new(&MetricsSettings::default(), &records::vantage());
     metrics.set_targets(plans);
+    metrics.set_intervals(&plans.iter().map(|plan| (plan.target.name.clone(), INTERVAL)).collect());
     metrics
 }
 
@@ -72,6 +76,8 @@ fn metrics_before_first_probe_claim_nothing() {
         "redpath_verdict_since_timestamp_seconds",
         "redpath_probe_failures_by_cause_total",
         "redpath_finding_active",
+        "redpath_verdict_info",
+        "redpath_connection_info",
     ] {
         assert_eq!(lines(&page, name), Vec::<&str>::new());
     }
@@ -84,7 +90,50 @@ fn metrics_healthy_target_has_150_series() {
     let (before, healthy_once) = (count(&[]), count(&[healthy(&plan, 0)]));
     let after_trouble = count(&[healthy(&plan, 0), unlinked(&plan, 15), silent(&plan, 30), gone(&plan, 45)]);
     // 95 of them are the phases' histograms: (16 buckets, +Inf, sum and count) of 5 phases.
-    assert_eq!((before, healthy_once, after_trouble), (136, 155, 148));
+    assert_eq!((before, healthy_once, after_trouble), (138, 159, 151));
+}
+
+#[test]
+fn metrics_verdict_info_has_one_series() {
+    let plan = plan("cache1");
+    let page = page_after(&plan, &[healthy(&plan, 0), unlinked(&plan, 15)]);
+    assert_eq!(
+        lines(&page, "redpath_verdict_info{"),
+        ["redpath_verdict_info{target=\"cache1\",status=\"fail\",cause=\"private_zone_not_seen\"} 1"]
+    );
+    assert_eq!(
+        lines(&page, "redpath_connection_info{"),
+        ["redpath_connection_info{target=\"cache1\",address=\"20.50.1.10\",address_class=\"public\"} 1"]
+    );
+}
+
+#[test]
+fn metrics_target_info_names_what_is_expected() {
+    let expected = |plan: &Plan| {
+        let page = page_after(plan, &[]);
+        let info = lines(&page, "redpath_target_info{").first().map(|line| (*line).to_owned()).expect("it is there");
+        info.split_once("expected=\"").and_then(|(_, rest)| rest.split_once('"')).expect("a label").0.to_owned()
+    };
+    let mut plan = plan("cache1");
+    assert_eq!(expected(&plan), "10.60.4.5");
+    let range = redpath::address::parse_range("10.60.4.0/24").expect("a range");
+    plan.expectation.endpoints = vec![range; 10];
+    assert!(expected(&plan).ends_with(" and 2 more"), "{}", expected(&plan));
+    plan.expectation.endpoints.clear();
+    assert_eq!(expected(&plan), "private");
+}
+
+#[test]
+fn metrics_interval_follows_without_restart() {
+    let plan = plan("cache1");
+    let metrics = metrics_for(std::slice::from_ref(&plan));
+    metrics.observe(&Arc::new(healthy(&plan, 0)));
+    let series = "redpath_probe_interval_seconds{target=\"cache1\"}";
+    assert_eq!(value(&text(&metrics), series), Some(15.0));
+    metrics.set_intervals(&[("cache1".to_owned(), INTERVAL * 20)].into());
+    let page = text(&metrics);
+    assert_eq!(value(&page, series), Some(300.0));
+    assert_eq!(value(&page, "redpath_probes_total{target=\"cache1\"}"), Some(1.0));
 }
 
 #[test]
@@ -317,7 +366,7 @@ fn metrics_resolution_can_be_disabled() {
     metrics.set_targets(std::slice::from_ref(&plan));
     metrics.observe(&Arc::new(healthy(&plan, 0)));
     let page = text(&metrics);
-    assert!(!page.contains("10.60.4.5"), "an address in {page}");
+    assert!(!page.contains("address=\""), "an address in {page}");
     assert_eq!(lines(&page, "redpath_phase_duration_seconds_bucket{target=\"cache1\",phase=\"tls\"").len(), 3);
 }
 
@@ -397,7 +446,8 @@ fn metrics_check_output_has_no_process() {
     let page = exposition_of(&[healthy(&plan, 0)]);
     let agent = page_after(&plan, &[healthy(&plan, 0)]);
     let of_target = |page: &str| page.lines().filter(|line| line.contains("cache1")).map(str::to_owned).collect();
-    let (check, agent): (Vec<String>, Vec<String>) = (of_target(&page), of_target(&agent));
+    let (check, mut agent): (Vec<String>, Vec<String>) = (of_target(&page), of_target(&agent));
+    agent.retain(|line| !line.starts_with("redpath_probe_interval_seconds{"));
     assert_eq!(check, agent);
     for name in ["process_", "redpath_config", "redpath_schedule"] {
         assert!(!page.contains(name), "{name}");

@@ -62,13 +62,14 @@ impl Agent {
 }
 
 /// The labels of `redpath_vantage_info`. The operator's own come last and outrank the others; the
-/// empty ones, which Prometheus takes for absent, are left out.
+/// empty ones, which Prometheus takes for absent, are left out. A PodMonitor gives every series its own `pod`
+/// and `namespace`; under these names, Prometheus would rename ours to `exported_pod`.
 pub(crate) fn vantage_labels(vantage: &Vantage) -> Arc<[(String, String)]> {
     let known = [
         ("hostname", Some(&vantage.hostname)),
-        ("namespace", vantage.namespace.as_ref()),
         ("node", vantage.node.as_ref()),
-        ("pod", vantage.pod.as_ref()),
+        ("pod_name", vantage.pod.as_ref()),
+        ("pod_namespace", vantage.namespace.as_ref()),
         ("subnet", vantage.subnet.as_ref()),
     ];
     let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.clone())));

@@ -93,6 +93,12 @@ families! {
     /// The metrics of the agent's page and of `check --output prometheus`.
     ALL:
 
+    TARGET_INFO Gauge "redpath_target_info" ["target" "host" "port" "service" "expected"]
+        Target(TargetSeries::info)
+        "The target as it is configured, as labels.";
+    PROBE_INTERVAL Gauge "redpath_probe_interval_seconds" ["target"]
+        Target(TargetSeries::interval)
+        "The time between the beginnings of two probes.";
     PROBE_SUCCESS Gauge "redpath_probe_success" ["target"]
         Record(gauges::probe_success)
         "Whether the last probe passed, with or without warnings.";
@@ -126,6 +132,9 @@ families! {
     USABLE Gauge "redpath_usable" ["target"]
         Record(gauges::usable)
         "Whether TCP, TLS and a reply of Redis succeeded in the last probe, by whatever path; absent where unknown.";
+    CONNECTION_INFO Gauge "redpath_connection_info" ["target" "address" "address_class"]
+        Record(gauges::connection_info)
+        "The address that the last probe connected to, and its class, as labels.";
     ADDRESS_CLASS Gauge "redpath_address_class" ["target" "view" "class"]
         Record(gauges::address_classes)
         "The classes of the addresses that each view gave to the last probe, 1 for each.";
@@ -147,6 +156,9 @@ families! {
     VERDICT Gauge "redpath_verdict" ["target" "status"]
         Target(TargetSeries::verdict)
         "The verdict of the last probe: 1 for its status.";
+    VERDICT_INFO Gauge "redpath_verdict_info" ["target" "status" "cause"]
+        Record(gauges::verdict_info)
+        "The status and the cause of the last verdict, as labels.";
     VERDICT_SINCE Gauge "redpath_verdict_since_timestamp_seconds" ["target"]
         Target(TargetSeries::verdict_since)
         "When the first probe began that had the present verdict, status and cause.";
@@ -183,7 +195,7 @@ families! {
     BUILD_INFO Gauge "redpath_build_info" ["version" "os" "arch"]
         Agent(Agent::build_info)
         "The version of redpath and what it was built for, as labels.";
-    VANTAGE_INFO Gauge "redpath_vantage_info" ["hostname" "namespace" "node" "pod" "subnet"]
+    VANTAGE_INFO Gauge "redpath_vantage_info" ["hostname" "node" "pod_name" "pod_namespace" "subnet"]
         Agent(Agent::vantage_info)
         "The vantage that the probes run on, as labels.";
     PROCESS_CPU Counter "process_cpu_seconds_total" []

@@ -30,6 +30,22 @@ pub(crate) fn last_probe(record: &Record) -> Vec<Sample<'_>> {
     vec![Sample::new(record.started_at.unix_seconds())]
 }
 
+/// One series: the one before goes with its record.
+pub(crate) fn verdict_info(record: &Record) -> Vec<Sample<'_>> {
+    let verdict = &record.verdict;
+    vec![Sample::new(1.0).with("status", verdict.status.as_str()).with("cause", verdict.cause.as_str())]
+}
+
+/// Absent where there was no address.
+pub(crate) fn connection_info(record: &Record) -> Vec<Sample<'_>> {
+    let connection = record.observation.connection.iter();
+    let sample = connection.map(|to| {
+        let address = to.address.ip().to_canonical();
+        Sample::new(1.0).with_display("address", address).with("address_class", to.class.as_str())
+    });
+    sample.collect()
+}
+
 /// 0 where there was no address: an alert on 0 must not fall silent with the name.
 pub(crate) fn path_private(record: &Record) -> Vec<Sample<'_>> {
     let connection = record.observation.connection.as_ref();

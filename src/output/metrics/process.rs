@@ -3,6 +3,7 @@
 //! Source: proc(5). What cannot be read is left out.
 
 use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `USER_HZ`, the unit of times in `/proc/PID/stat`: 100 on every architecture of today (proc(5)
 /// sends to `sysconf(_SC_CLK_TCK)`; the kernel's own `HZ` never shows here).
@@ -31,7 +32,7 @@ impl Process {
             threads: stat.map(|stat| stat.threads),
             virtual_bytes: stat.map(|stat| stat.virtual_bytes),
             resident_bytes: resident_bytes(),
-            start_time: stat.and_then(|stat| Some(boot_time()? + stat.start_ticks / TICKS_PER_SECOND)),
+            start_time: stat.and_then(|stat| start_time(stat.start_ticks)),
             open_fds: open_fds(),
             max_fds: max_fds(),
         }
@@ -67,9 +68,14 @@ fn resident_bytes() -> Option<f64> {
     kibibytes.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|value| value * 1024.0)
 }
 
-fn boot_time() -> Option<f64> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+/// The kernel counts from the boot, with the time asleep. The unit's `ProcSubset=pid` hides `/proc/stat` with the
+/// time of the boot; the clocks are there always.
+fn start_time(start_ticks: f64) -> Option<f64> {
+    let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let since_boot = since_boot.tv_sec as f64 + since_boot.tv_nsec as f64 / 1e9;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
+    // To a tenth: the same number at each scrape, or it would look like a restart.
+    Some(((now - since_boot + start_ticks / TICKS_PER_SECOND) * 10.0).round() / 10.0)
 }
 
 fn open_fds() -> Option<f64> {
@@ -86,6 +92,13 @@ fn max_fds() -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn start_time_is_a_moment_ago() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64();
+        let start = Process::read().start_time.expect("a process has one");
+        assert!(start <= now + 0.1 && start > now - 86_400.0, "{start} at {now}");
+    }
 
     #[test]
     fn process_stat_survives_odd_program_name() {

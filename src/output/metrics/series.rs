@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_client::metrics::histogram::{Histogram, NativeHistogramConfig};
 use strum::IntoEnumIterator as _;
@@ -13,12 +14,16 @@ use crate::clock::Timestamp;
 use crate::config::MetricsSettings;
 use crate::diagnosis::{Cause, Status, Verdict};
 use crate::observation::{Resolution, View, ViewOutcome};
+use crate::output::text;
 use crate::phase::{PhaseName, PhaseOutcome};
 use crate::plan::{Auth, Plan};
 use crate::record::Record;
 
 /// The upper bounds of `redpath_probe_duration_seconds`: few, since the phases have finer ones.
 const PROBE_BUCKETS: [f64; 5] = [0.01, 0.05, 0.25, 1.0, 5.0];
+
+/// The most endpoints in the label `expected`.
+const MAX_EXPECTED: usize = 8;
 
 /// The most buckets of a native histogram; beyond them its resolution is halved.
 const MAX_NATIVE_BUCKETS: usize = 100;
@@ -28,6 +33,7 @@ const MAX_NATIVE_BUCKETS: usize = 100;
 pub(crate) struct TargetSeries {
     plan: Arc<Plan>,
     settings: Arc<MetricsSettings>,
+    interval: Option<Duration>,
     probes: u64,
     failures: u64,
     failures_by_cause: BTreeMap<Cause, u64>,
@@ -82,6 +88,7 @@ impl TargetSeries {
         Self {
             plan: Arc::new(plan.clone()),
             settings: Arc::clone(settings),
+            interval: None,
             probes: 0,
             failures: 0,
             failures_by_cause: BTreeMap::new(),
@@ -106,6 +113,11 @@ impl TargetSeries {
     /// Whether they belong to this very plan.
     pub(crate) fn belong_to(&self, plan: &Plan) -> bool {
         *self.plan == *plan
+    }
+
+    /// Sets how often the target is probed; `None` without a schedule.
+    pub(crate) fn set_interval(&mut self, interval: Option<Duration>) {
+        self.interval = interval;
     }
 
     /// Adds a probe of the target.
@@ -159,6 +171,16 @@ impl TargetSeries {
 
 /// The samples of each family.
 impl TargetSeries {
+    pub(crate) fn info(&self) -> Vec<Sample<'_>> {
+        let target = &self.plan.target;
+        let sample = Sample::new(1.0).with("host", target.host.as_str()).with_display("port", target.port);
+        vec![sample.with_display("service", target.service).with_display("expected", expected(&self.plan))]
+    }
+
+    pub(crate) fn interval(&self) -> Vec<Sample<'_>> {
+        self.interval.map(|interval| Sample::new(interval.as_secs_f64())).into_iter().collect()
+    }
+
     pub(crate) fn probes(&self) -> Vec<Sample<'_>> {
         vec![Sample::count(self.probes)]
     }
@@ -222,6 +244,19 @@ impl FinalAnswer {
             canonical_name: view.canonical_name.clone(),
             addresses: view.ips().map(|ip| ip.to_canonical()).collect(),
         }
+    }
+}
+
+/// What is expected of the address, for a label: the endpoints, or the kind of path where none is named.
+fn expected(plan: &Plan) -> String {
+    let endpoints = &plan.expectation.endpoints;
+    if endpoints.is_empty() {
+        return plan.expectation.path.to_string();
+    }
+    let shown = endpoints.iter().take(MAX_EXPECTED).map(text::range).collect::<Vec<_>>().join(", ");
+    match endpoints.len().saturating_sub(MAX_EXPECTED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 
