@@ -32,16 +32,16 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
     rules: [
       {
         alert: 'RedpathPathNotPrivate'
-        expression: '(((redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) + redpath_usable) or ((redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) - 1)) * on (cluster, job, instance) group_left (vnet, subnet, hostname) topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance, target) (((redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) + redpath_usable) or ((redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) - 1))'
+        expression: 'count by (cluster, vnet, subnet, target) ( (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) / on (cluster, vnet, subnet, target) count by (cluster, vnet, subnet, target) ( redpath_verdict_info * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) * on (cluster, vnet, subnet, target) group_left (code, expected, address) topk by (cluster, vnet, subnet, target) (1, count by (cluster, vnet, subnet, target, code, expected, address) ( (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance, target) group_left (expected) topk by (cluster, job, instance, target) (1, redpath_target_info) * on (cluster, job, instance, target) group_left (address) topk by (cluster, job, instance, target) (1, redpath_connection_info or on (cluster, job, instance, target) redpath_verdict_info) * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )) ^ 0'
         severity: 0
         enabled: true
         labels: {
           severity: 'critical'
         }
         annotations: {
-          summary: '{{ $labels.target }} is not on the private path (subnet {{ $labels.subnet }}, vantage {{ $labels.instance }})'
-          description: 'The name of {{ $labels.target }} leads there to an address that is not private and not the expected one. {{ if eq $value 1.0 }}Redis answers at that address: traffic takes this path now, and stops when public access is closed.{{ else if eq $value 0.0 }}Redis does not answer at that address: clients that are led there are down now.{{ else }}Whether Redis answers at that address is unknown.{{ end }} redpath_finding_active names the cause by its code.'
-          runbook: 'docs/monitoring.md#redpathpathnotprivate'
+          summary: '{{ $labels.target }} is not on the private path{{ with $labels.subnet }} in the subnet {{ . }}{{ end }}: {{ $labels.code }}'
+          description: 'At {{ $value | humanizePercentage }} of the vantages{{ with $labels.subnet }} in the subnet {{ . }}{{ end }}, the name of {{ $labels.target }} leads to an address that is neither private nor expected. Most connect to {{ $labels.address }}; expected is {{ $labels.expected }}. redpath explain {{ $labels.code }}, or /codes/{{ $labels.code }} at the agent, says what to do. RedpathVantagePathNotPrivate says for each vantage whether Redis answers there.'
+          runbook_url: 'docs/monitoring.md#redpathpathnotprivate'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -51,17 +51,16 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       }
       {
         alert: 'RedpathUnusable'
-        expression: '(((redpath_usable == 0) + last_over_time((redpath_path_private and redpath_usable == 1)[1d:5m])) or ((redpath_usable == 0) - 1)) * on (cluster, job, instance) group_left (vnet, subnet, hostname) topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance, target) (((redpath_usable == 0) + last_over_time((redpath_path_private and redpath_usable == 1)[1d:5m])) or ((redpath_usable == 0) - 1))'
-        for: 'PT1M'
+        expression: 'count by (cluster, vnet, subnet, target) ( (max_over_time(redpath_usable[1m]) == 0 and redpath_usable == 0 and redpath_usable offset 1m >= 0) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) / on (cluster, vnet, subnet, target) count by (cluster, vnet, subnet, target) ( redpath_verdict_info * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) * on (cluster, vnet, subnet, target) group_left (code) topk by (cluster, vnet, subnet, target) (1, count by (cluster, vnet, subnet, target, code) ( (max_over_time(redpath_usable[1m]) == 0 and redpath_usable == 0 and redpath_usable offset 1m >= 0) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )) ^ 0'
         severity: 0
         enabled: true
         labels: {
           severity: 'critical'
         }
         annotations: {
-          summary: '{{ $labels.target }} {{ if eq $value 0.0 }}was working over the public path and has stopped{{ else if eq $value 1.0 }}was working over the private path and has stopped{{ else }}does not work and did not in the last day{{ end }} (subnet {{ $labels.subnet }}, vantage {{ $labels.instance }})'
-          description: 'For a minute no probe from {{ $labels.instance }} has got a reply of Redis from {{ $labels.target }}, by whatever path. {{ if eq $value 0.0 }}It worked before over an address that is not private: public access was probably closed while this vantage still depended on it.{{ else if eq $value 1.0 }}It worked before over the private path, so something on that path or the server itself has changed.{{ else }}It has not worked from there in the last day: a rule, a route or an approval may be missing from the beginning.{{ end }} redpath_finding_active names the cause by its code.'
-          runbook: 'docs/monitoring.md#redpathunusable'
+          summary: '{{ $labels.target }} does not work{{ with $labels.subnet }} in the subnet {{ . }}{{ end }}: {{ $labels.code }}'
+          description: 'For a minute, no probe from {{ $value | humanizePercentage }} of the vantages{{ with $labels.subnet }} in the subnet {{ . }}{{ end }} has got a reply of Redis from {{ $labels.target }}, by whatever path. redpath explain {{ $labels.code }}, or /codes/{{ $labels.code }} at the agent, says what to do. RedpathVantageUnusable says for each vantage which path worked before.'
+          runbook_url: 'docs/monitoring.md#redpathunusable'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -71,156 +70,16 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       }
       {
         alert: 'RedpathProbeFailing'
-        expression: '(redpath_probe_success == 0 unless (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0)) * on (cluster, job, instance) group_left (vnet, subnet, hostname) topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance, target) (redpath_probe_success == 0 unless (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0))'
-        for: 'PT2M'
+        expression: 'count by (cluster, vnet, subnet, target) ( (max_over_time(redpath_probe_success[2m]) == 0 and redpath_probe_success == 0 and redpath_probe_success offset 2m >= 0 unless (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0)) * on (cluster, job, instance, target) group_left (code) label_replace( topk by (cluster, job, instance, target) (1, redpath_verdict_info{cause!~"public_access_open|plaintext_port_open|public_network_access_enabled|auth_not_enforced|not_checked"}), "code", "$1", "cause", "(.*)" ) * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) / on (cluster, vnet, subnet, target) count by (cluster, vnet, subnet, target) ( redpath_verdict_info * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) * on (cluster, vnet, subnet, target) group_left (code, expected, address) topk by (cluster, vnet, subnet, target) (1, count by (cluster, vnet, subnet, target, code, expected, address) ( (max_over_time(redpath_probe_success[2m]) == 0 and redpath_probe_success == 0 and redpath_probe_success offset 2m >= 0 unless (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0)) * on (cluster, job, instance, target) group_left (code) label_replace( topk by (cluster, job, instance, target) (1, redpath_verdict_info{cause!~"public_access_open|plaintext_port_open|public_network_access_enabled|auth_not_enforced|not_checked"}), "code", "$1", "cause", "(.*)" ) * on (cluster, job, instance, target) group_left (expected) topk by (cluster, job, instance, target) (1, redpath_target_info) * on (cluster, job, instance, target) group_left (address) topk by (cluster, job, instance, target) (1, redpath_connection_info or on (cluster, job, instance, target) redpath_verdict_info) * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )) ^ 0'
         severity: 0
         enabled: true
         labels: {
           severity: 'critical'
         }
         annotations: {
-          summary: '{{ $labels.target }} fails (subnet {{ $labels.subnet }}, vantage {{ $labels.instance }})'
-          description: 'For two minutes no probe of {{ $labels.target }} has passed: no address, or trouble with the connection, TLS or Redis at an address that is not public. redpath_finding_active names the cause by its code.'
-          runbook: 'docs/monitoring.md#redpathprobefailing'
-        }
-        resolveConfiguration: {
-          autoResolved: true
-          timeToResolve: 'PT2M'
-        }
-        actions: actions
-      }
-      {
-        alert: 'RedpathViewDisagreement'
-        expression: '(redpath_resolver_agreement == 0) * on (cluster, job, instance) group_left (vnet, subnet, hostname) topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance, target) (redpath_resolver_agreement == 0)'
-        for: 'PT5M'
-        severity: 2
-        enabled: true
-        labels: {
-          severity: 'warning'
-        }
-        annotations: {
-          summary: 'Resolvers disagree about {{ $labels.target }} (subnet {{ $labels.subnet }}, vantage {{ $labels.instance }})'
-          description: 'For five minutes, name servers that should give the same addresses for {{ $labels.target }} have not. Programs get the one or the other: a stale forwarder, a zone that only one of them sees, or a local override.'
-          runbook: 'docs/monitoring.md#redpathviewdisagreement'
-        }
-        resolveConfiguration: {
-          autoResolved: true
-          timeToResolve: 'PT2M'
-        }
-        actions: actions
-      }
-      {
-        alert: 'RedpathVantageSilent'
-        expression: 'up == 0 and on (cluster, job, instance) last_over_time(redpath_build_info[1d])'
-        for: 'PT2M'
-        severity: 2
-        enabled: true
-        labels: {
-          severity: 'warning'
-        }
-        annotations: {
-          summary: 'The vantage {{ $labels.instance }} cannot be scraped'
-          description: 'Prometheus has not reached the agent at {{ $labels.instance }} (job {{ $labels.job }}) for two minutes. The state of the path from there is unknown.'
-          runbook: 'docs/monitoring.md#redpathvantagesilent'
-        }
-        resolveConfiguration: {
-          autoResolved: true
-          timeToResolve: 'PT2M'
-        }
-        actions: actions
-      }
-      {
-        alert: 'RedpathSubnetSilent'
-        expression: 'group by (cluster, vnet, subnet) (last_over_time(redpath_vantage_info{subnet!=""}[6h])) unless group by (cluster, vnet, subnet) (redpath_vantage_info{subnet!=""})'
-        for: 'PT5M'
-        severity: 0
-        enabled: true
-        labels: {
-          severity: 'critical'
-        }
-        annotations: {
-          summary: 'No vantage of the subnet {{ $labels.subnet }} reports'
-          description: 'At least one agent of the subnet {{ $labels.subnet }} (vnet {{ $labels.vnet }}) reported within the last six hours, and for five minutes none has.'
-          runbook: 'docs/monitoring.md#redpathsubnetsilent'
-        }
-        resolveConfiguration: {
-          autoResolved: true
-          timeToResolve: 'PT2M'
-        }
-        actions: actions
-      }
-      {
-        alert: 'RedpathProbesStopped'
-        expression: 'time() - redpath_last_probe_timestamp_seconds > 300'
-        for: 'PT1M'
-        severity: 2
-        enabled: true
-        labels: {
-          severity: 'warning'
-        }
-        annotations: {
-          summary: '{{ $labels.target }} is no longer probed (vantage {{ $labels.instance }})'
-          description: 'The last probe of {{ $labels.target }} at {{ $labels.instance }} began {{ $value | humanizeDuration }} ago. Its metrics are as old.'
-          runbook: 'docs/monitoring.md#redpathprobesstopped'
-        }
-        resolveConfiguration: {
-          autoResolved: true
-          timeToResolve: 'PT2M'
-        }
-        actions: actions
-      }
-      {
-        alert: 'RedpathVerdictFlapping'
-        expression: 'changes(redpath_verdict_since_timestamp_seconds[30m]) >= 4'
-        severity: 2
-        enabled: true
-        labels: {
-          severity: 'warning'
-        }
-        annotations: {
-          summary: 'The verdict of {{ $labels.target }} flaps (vantage {{ $labels.instance }})'
-          description: 'The verdict of {{ $labels.target }} at {{ $labels.instance }} changed {{ $value }} times within 30 minutes: a server whose answers change, a path that fails at times, or a latency close to a timeout.'
-          runbook: 'docs/monitoring.md#redpathverdictflapping'
-        }
-        resolveConfiguration: {
-          autoResolved: true
-          timeToResolve: 'PT2M'
-        }
-        actions: actions
-      }
-      {
-        alert: 'RedpathCertificateExpiring'
-        expression: 'redpath_tls_certificate_not_after_timestamp_seconds - time() < 14 * 86400'
-        for: 'PT10M'
-        severity: 2
-        enabled: true
-        labels: {
-          severity: 'warning'
-        }
-        annotations: {
-          summary: 'The certificate of {{ $labels.target }} expires soon (vantage {{ $labels.instance }})'
-          description: 'The certificate that the server of {{ $labels.target }} shows at {{ $labels.instance }} expires {{ $value | humanizeDuration }} from now; clients refuse it from then on.'
-          runbook: 'docs/monitoring.md#redpathcertificateexpiring'
-        }
-        resolveConfiguration: {
-          autoResolved: true
-          timeToResolve: 'PT2M'
-        }
-        actions: actions
-      }
-      {
-        alert: 'RedpathLatencyOverBudget'
-        expression: 'count_over_time(redpath_finding_active{code="latency_over_budget"}[10m]) / ignoring (code, severity) count_over_time(redpath_probe_success[10m]) > 0.5'
-        for: 'PT5M'
-        severity: 2
-        enabled: true
-        labels: {
-          severity: 'warning'
-        }
-        annotations: {
-          summary: '{{ $labels.target }} is slower than its budget (vantage {{ $labels.instance }})'
-          description: '{{ $value | humanizePercentage }} of the probes of {{ $labels.target }} in the last ten minutes at {{ $labels.instance }} were over the latency that its configuration allows.'
-          runbook: 'docs/monitoring.md#redpathlatencyoverbudget'
+          summary: '{{ $labels.target }} fails{{ with $labels.subnet }} in the subnet {{ . }}{{ end }}: {{ $labels.code }}'
+          description: 'For two minutes, no probe of {{ $labels.target }} from {{ $value | humanizePercentage }} of the vantages{{ with $labels.subnet }} in the subnet {{ . }}{{ end }} has passed. The cause at most of them is {{ $labels.code }}. {{ with $labels.address }}They connect to {{ . }}{{ else }}They have no address{{ end }}; expected is {{ $labels.expected }}. redpath explain {{ $labels.code }}, or /codes/{{ $labels.code }} at the agent, says what to do.'
+          runbook_url: 'docs/monitoring.md#redpathprobefailing'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -230,16 +89,254 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       }
       {
         alert: 'RedpathPublicAccessOpen'
-        expression: 'redpath_finding_active{code="public_access_open",severity="error"} * on (cluster, job, instance) group_left (vnet, subnet, hostname) topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance, target) redpath_finding_active{code="public_access_open",severity="error"}'
+        expression: 'count by (cluster, vnet, subnet, target, code) ( redpath_finding_active{code="public_access_open",severity="error"} * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) / on (cluster, vnet, subnet, target) group_left () count by (cluster, vnet, subnet, target) ( redpath_verdict_info * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )'
         severity: 0
         enabled: true
         labels: {
           severity: 'critical'
         }
         annotations: {
-          summary: 'The public address of {{ $labels.target }} is open (subnet {{ $labels.subnet }}, vantage {{ $labels.instance }})'
-          description: 'TLS and Redis answered {{ $labels.instance }} at the public address of {{ $labels.target }}, which its configuration expects to be closed.'
-          runbook: 'docs/monitoring.md#redpathpublicaccessopen'
+          summary: 'The public address of {{ $labels.target }} is open{{ with $labels.subnet }}, as seen from the subnet {{ . }}{{ end }}'
+          description: 'TLS and Redis answered {{ $value | humanizePercentage }} of the vantages{{ with $labels.subnet }} in the subnet {{ . }}{{ end }} at the public address of {{ $labels.target }}, which its configuration expects to be closed.'
+          runbook_url: 'docs/monitoring.md#redpathpublicaccessopen'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathSubnetSilent'
+        expression: 'group without (job, instance, hostname, node, pod_name, pod_namespace, pod, namespace, container, endpoint, service) (last_over_time(redpath_vantage_info[6h])) unless group without (job, instance, hostname, node, pod_name, pod_namespace, pod, namespace, container, endpoint, service) (redpath_vantage_info)'
+        for: 'PT5M'
+        severity: 0
+        enabled: true
+        labels: {
+          severity: 'critical'
+        }
+        annotations: {
+          summary: 'No vantage reports{{ with $labels.subnet }} from the subnet {{ . }}{{ end }}'
+          description: 'At least one agent with these labels reported within the last six hours, and for five minutes none has{{ with $labels.vnet }} (vnet {{ . }}){{ end }}. The state of the path from there is unknown.'
+          runbook_url: 'docs/monitoring.md#redpathsubnetsilent'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathAbsent'
+        expression: 'group by (cluster, job) (last_over_time(redpath_build_info[6h])) unless group by (cluster, job) (redpath_build_info)'
+        for: 'PT5M'
+        severity: 0
+        enabled: true
+        labels: {
+          severity: 'critical'
+        }
+        annotations: {
+          summary: 'No agent of the job {{ $labels.job }} reports'
+          description: 'At least one redpath agent of the job {{ $labels.job }}{{ with $labels.cluster }} in the cluster {{ . }}{{ end }} reported within the last six hours, and for five minutes none has: the release was removed, its pods are down, or Prometheus no longer scrapes them.'
+          runbook_url: 'docs/monitoring.md#redpathabsent'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathVantagePathNotPrivate'
+        expression: '(((redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) + redpath_usable) or ((redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) - 1)) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance, target) group_left (expected) topk by (cluster, job, instance, target) (1, redpath_target_info) * on (cluster, job, instance, target) group_left (address) topk by (cluster, job, instance, target) (1, redpath_connection_info or on (cluster, job, instance, target) redpath_verdict_info) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info))'
+        severity: 2
+        enabled: true
+        labels: {
+          severity: 'warning'
+        }
+        annotations: {
+          summary: '{{ $labels.target }} is not on the private path: {{ $labels.code }} ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
+          description: 'The name of {{ $labels.target }} leads there to {{ $labels.address }}, which is neither private nor expected ({{ $labels.expected }}). {{ if eq $value 1.0 }}Redis answers at that address: traffic takes this path now, and stops when public access is closed.{{ else if eq $value 0.0 }}Redis does not answer at that address: clients that are led there are down now.{{ else }}Whether Redis answers at that address is unknown.{{ end }} redpath explain {{ $labels.code }}, or /codes/{{ $labels.code }} at the agent, says what to do.'
+          runbook_url: 'docs/monitoring.md#redpathvantagepathnotprivate'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathVantageUnusable'
+        expression: '(((max_over_time(redpath_usable[1m]) == 0 and redpath_usable == 0 and redpath_usable offset 1m >= 0) + last_over_time((redpath_path_private and redpath_usable == 1)[1d:5m])) or ((max_over_time(redpath_usable[1m]) == 0 and redpath_usable == 0 and redpath_usable offset 1m >= 0) - 1)) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info))'
+        severity: 2
+        enabled: true
+        labels: {
+          severity: 'warning'
+        }
+        annotations: {
+          summary: '{{ $labels.target }} {{ if eq $value 0.0 }}was working over the public path and has stopped{{ else if eq $value 1.0 }}was working over the private path and has stopped{{ else }}does not work and did not in the last day{{ end }}: {{ $labels.code }} ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
+          description: 'For a minute no probe from {{ $labels.instance }} has got a reply of Redis from {{ $labels.target }}, by whatever path. {{ if eq $value 0.0 }}It worked before over an address that is not private: public access was probably closed while this vantage still depended on it.{{ else if eq $value 1.0 }}It worked before over the private path, so something on that path or the server itself has changed.{{ else }}It has not worked from there in the last day: a rule, a route or an approval may be missing from the beginning.{{ end }} redpath explain {{ $labels.code }}, or /codes/{{ $labels.code }} at the agent, says what to do.'
+          runbook_url: 'docs/monitoring.md#redpathvantageunusable'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathVantageProbeFailing'
+        expression: '(max_over_time(redpath_probe_success[2m]) == 0 and redpath_probe_success == 0 and redpath_probe_success offset 2m >= 0 unless (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0)) * on (cluster, job, instance, target) group_left (code) label_replace( topk by (cluster, job, instance, target) (1, redpath_verdict_info{cause!~"public_access_open|plaintext_port_open|public_network_access_enabled|auth_not_enforced|not_checked"}), "code", "$1", "cause", "(.*)" ) * on (cluster, job, instance, target) group_left (expected) topk by (cluster, job, instance, target) (1, redpath_target_info) * on (cluster, job, instance, target) group_left (address) topk by (cluster, job, instance, target) (1, redpath_connection_info or on (cluster, job, instance, target) redpath_verdict_info) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info))'
+        severity: 2
+        enabled: true
+        labels: {
+          severity: 'warning'
+        }
+        annotations: {
+          summary: '{{ $labels.target }} fails: {{ $labels.code }} ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
+          description: 'For two minutes no probe of {{ $labels.target }} from {{ $labels.instance }} has passed. {{ with $labels.address }}It connects to {{ . }}{{ else }}It has no address{{ end }}; expected is {{ $labels.expected }}. redpath explain {{ $labels.code }}, or /codes/{{ $labels.code }} at the agent, says what to do.'
+          runbook_url: 'docs/monitoring.md#redpathvantageprobefailing'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathPosture'
+        expression: 'group by (cluster, vnet, subnet, target, code) ( redpath_finding_active{code=~"plaintext_port_open|public_network_access_enabled|auth_not_enforced",severity="error"} * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) or redpath_finding_active{code="not_checked"} * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )'
+        for: 'PT5M'
+        severity: 2
+        enabled: true
+        labels: {
+          severity: 'warning'
+        }
+        annotations: {
+          summary: '{{ $labels.target }}: {{ $labels.code }}{{ with $labels.subnet }}, as seen from the subnet {{ . }}{{ end }}'
+          description: 'For five minutes a check of {{ $labels.target }} beside its path has had the finding {{ $labels.code }}. redpath explain {{ $labels.code }}, or /codes/{{ $labels.code }} at the agent, says what to do.'
+          runbook_url: 'docs/monitoring.md#redpathposture'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathViewDisagreement'
+        expression: 'redpath_resolver_agreement * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) == 0'
+        for: 'PT5M'
+        severity: 2
+        enabled: true
+        labels: {
+          severity: 'warning'
+        }
+        annotations: {
+          summary: 'Resolvers disagree about {{ $labels.target }} ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
+          description: 'For five minutes, name servers that should give the same addresses for {{ $labels.target }} have not. Programs get the one or the other: a stale forwarder, a zone that only one of them sees, or a local override.'
+          runbook_url: 'docs/monitoring.md#redpathviewdisagreement'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathVantageSilent'
+        expression: '(up == 0) + on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, last_over_time(redpath_vantage_info[1d])) or on (cluster, job, instance) group by (cluster, job, instance) (last_over_time(redpath_build_info[1d])))'
+        for: 'PT2M'
+        severity: 2
+        enabled: true
+        labels: {
+          severity: 'warning'
+        }
+        annotations: {
+          summary: 'The vantage {{ $labels.instance }} cannot be scraped{{ with $labels.node }} (node {{ . }}){{ end }}'
+          description: 'Prometheus has not reached the agent at {{ $labels.instance }} (job {{ $labels.job }}) for two minutes. The state of the path from there is unknown.'
+          runbook_url: 'docs/monitoring.md#redpathvantagesilent'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathProbesStopped'
+        expression: '(time() - redpath_last_probe_timestamp_seconds) / on (cluster, job, instance, target) group_left () clamp_min( redpath_probe_interval_seconds or on (cluster, job, instance, target) redpath_last_probe_timestamp_seconds * 0 + 100, 60 ) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > 3'
+        for: 'PT1M'
+        severity: 2
+        enabled: true
+        labels: {
+          severity: 'warning'
+        }
+        annotations: {
+          summary: '{{ $labels.target }} is no longer probed ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
+          description: 'The last probe of {{ $labels.target }} at {{ $labels.instance }} began {{ printf "%.1f" $value }} of its intervals ago (of a minute at least). Its metrics are as old.'
+          runbook_url: 'docs/monitoring.md#redpathprobesstopped'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathVerdictFlapping'
+        expression: 'changes(redpath_verdict_since_timestamp_seconds[30m]) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) >= 4'
+        severity: 2
+        enabled: true
+        labels: {
+          severity: 'warning'
+        }
+        annotations: {
+          summary: 'The verdict of {{ $labels.target }} flaps ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
+          description: 'The verdict of {{ $labels.target }} at {{ $labels.instance }} changed {{ $value }} times within 30 minutes, and has the cause {{ $labels.code }} now: a server whose answers change, a path that fails at times, or a latency close to a timeout.'
+          runbook_url: 'docs/monitoring.md#redpathverdictflapping'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathCertificateExpiring'
+        expression: '(redpath_tls_certificate_not_after_timestamp_seconds - time()) / 86400 * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) < 14'
+        for: 'PT10M'
+        severity: 2
+        enabled: true
+        labels: {
+          severity: 'warning'
+          code: 'tls_certificate_expiring'
+        }
+        annotations: {
+          summary: 'The certificate of {{ $labels.target }} expires soon ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
+          description: 'The certificate that the server of {{ $labels.target }} shows at {{ $labels.instance }} expires {{ printf "%.1f" $value }} days from now; clients refuse it from then on.'
+          runbook_url: 'docs/monitoring.md#redpathcertificateexpiring'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathLatencyOverBudget'
+        expression: 'count_over_time(redpath_finding_active{code="latency_over_budget"}[10m]) / ignoring (code, severity) count_over_time(redpath_probe_success[10m]) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > 0.5'
+        for: 'PT5M'
+        severity: 2
+        enabled: true
+        labels: {
+          severity: 'warning'
+          code: 'latency_over_budget'
+        }
+        annotations: {
+          summary: '{{ $labels.target }} is slower than its budget ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
+          description: '{{ $value | humanizePercentage }} of the probes of {{ $labels.target }} in the last ten minutes at {{ $labels.instance }} were over the latency that its configuration allows.'
+          runbook_url: 'docs/monitoring.md#redpathlatencyoverbudget'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -249,7 +346,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       }
       {
         alert: 'RedpathScheduleLag'
-        expression: 'redpath_schedule_lag_seconds > 5'
+        expression: 'redpath_schedule_lag_seconds * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > 5'
         for: 'PT5M'
         severity: 2
         enabled: true
@@ -257,9 +354,9 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
           severity: 'warning'
         }
         annotations: {
-          summary: 'The agent {{ $labels.instance }} probes late'
+          summary: 'The agent {{ $labels.instance }} probes late{{ with $labels.node }} (node {{ . }}){{ end }}'
           description: 'For five minutes probes at {{ $labels.instance }} have begun up to {{ $value | humanizeDuration }} after they were due. The agent lacks CPU time or has too many targets for max_concurrent_probes: its durations and failures may be its own.'
-          runbook: 'docs/monitoring.md#redpathschedulelag'
+          runbook_url: 'docs/monitoring.md#redpathschedulelag'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -269,7 +366,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       }
       {
         alert: 'RedpathAgentNotReloading'
-        expression: 'redpath_config_last_reload_successful == 0'
+        expression: 'redpath_config_last_reload_successful * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) == 0'
         for: 'PT5M'
         severity: 2
         enabled: true
@@ -277,9 +374,9 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
           severity: 'warning'
         }
         annotations: {
-          summary: 'The agent {{ $labels.instance }} refuses its configuration'
+          summary: 'The agent {{ $labels.instance }} refuses its configuration{{ with $labels.node }} (node {{ . }}){{ end }}'
           description: 'The configuration that the agent at {{ $labels.instance }} last read is wrong; the one before is still in force. Its log says what is wrong, and so does redpath config check.'
-          runbook: 'docs/monitoring.md#redpathagentnotreloading'
+          runbook_url: 'docs/monitoring.md#redpathagentnotreloading'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -305,12 +402,12 @@ resource recording 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' 
     rules: [
       {
         record: 'subnet_target:redpath_verdict:max'
-        expression: 'max by (cluster, vnet, subnet, target) ( ( redpath_verdict{status="pass"} + ignoring (status) 2 * redpath_verdict{status="warn"} + ignoring (status) 3 * redpath_verdict{status="unknown"} + ignoring (status) 4 * redpath_verdict{status="fail"} ) * on (cluster, job, instance) group_left (vnet, subnet) topk by (cluster, job, instance) (1, redpath_vantage_info) )'
+        expression: 'max by (cluster, vnet, subnet, target) ( ( redpath_verdict{status="pass"} + ignoring (status) 2 * redpath_verdict{status="warn"} + ignoring (status) 3 * redpath_verdict{status="unknown"} + ignoring (status) 4 * redpath_verdict{status="fail"} ) * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )'
         enabled: true
       }
       {
         record: 'subnet_target:redpath_path_private:min'
-        expression: 'min by (cluster, vnet, subnet, target) ( redpath_path_private * on (cluster, job, instance) group_left (vnet, subnet) topk by (cluster, job, instance) (1, redpath_vantage_info) )'
+        expression: 'min by (cluster, vnet, subnet, target) ( redpath_path_private * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )'
         enabled: true
       }
       {
@@ -325,17 +422,48 @@ resource recording 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' 
       }
       {
         record: 'instance_target_phase:redpath_phase_duration_seconds:p50_rate5m'
-        expression: 'histogram_quantile(0.5, sum by (cluster, job, instance, target, phase, le) (rate(redpath_phase_duration_seconds_bucket[5m]))) >= 0'
+        expression: 'histogram_quantile(0.5, sum by (cluster, job, instance, target, phase, le) (rate(redpath_phase_duration_seconds_bucket[5m]))) >= 0 or histogram_quantile(0.5, sum by (cluster, job, instance, target, phase) (rate(redpath_phase_duration_seconds[5m]))) >= 0'
         enabled: true
       }
       {
         record: 'instance_target_phase:redpath_phase_duration_seconds:p95_rate5m'
-        expression: 'histogram_quantile(0.95, sum by (cluster, job, instance, target, phase, le) (rate(redpath_phase_duration_seconds_bucket[5m]))) >= 0'
+        expression: 'histogram_quantile(0.95, sum by (cluster, job, instance, target, phase, le) (rate(redpath_phase_duration_seconds_bucket[5m]))) >= 0 or histogram_quantile(0.95, sum by (cluster, job, instance, target, phase) (rate(redpath_phase_duration_seconds[5m]))) >= 0'
         enabled: true
       }
       {
         record: 'instance_target_phase:redpath_phase_duration_seconds:p99_rate5m'
-        expression: 'histogram_quantile(0.99, sum by (cluster, job, instance, target, phase, le) (rate(redpath_phase_duration_seconds_bucket[5m]))) >= 0'
+        expression: 'histogram_quantile(0.99, sum by (cluster, job, instance, target, phase, le) (rate(redpath_phase_duration_seconds_bucket[5m]))) >= 0 or histogram_quantile(0.99, sum by (cluster, job, instance, target, phase) (rate(redpath_phase_duration_seconds[5m]))) >= 0'
+        enabled: true
+      }
+      {
+        record: 'instance_target_phase:redpath_phase_duration_seconds:mean_rate5m'
+        expression: 'sum by (cluster, job, instance, target, phase) (rate(redpath_phase_duration_seconds_sum[5m])) / (sum by (cluster, job, instance, target, phase) (rate(redpath_phase_duration_seconds_count[5m])) > 0)'
+        enabled: true
+      }
+    ]
+  }
+}
+
+resource recording_30d 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
+  name: 'redpath.recording_30d'
+  location: location
+  properties: {
+    description: 'redpath: the group redpath.recording_30d of its rules'
+    scopes: [
+      azureMonitorWorkspaceId
+    ]
+    clusterName: empty(clusterName) ? null : clusterName
+    enabled: true
+    interval: 'PT5M'
+    rules: [
+      {
+        record: 'subnet_target:redpath_path_private:ratio_30d'
+        expression: 'avg_over_time(subnet_target:redpath_path_private:min[30d])'
+        enabled: true
+      }
+      {
+        record: 'subnet_target:redpath_path_private:coverage_30d'
+        expression: 'count_over_time(subnet_target:redpath_path_private:min[30d:5m]) / (30 * 24 * 12)'
         enabled: true
       }
     ]

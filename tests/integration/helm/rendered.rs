@@ -287,7 +287,9 @@ async fn helm_agent_gets_node_name() {
         let agent = Agent::start(command).await;
         let page = agent.request("GET", "/metrics").await;
         let info = page.lines().find(|line| line.starts_with("redpath_vantage_info")).expect("the vantage");
-        for label in ["namespace=\"monitoring\"", "pod=\"paths-x7\"", &format!("node=\"{node}\""), "vnet=\"spoke-1\""] {
+        for label in
+            ["pod_namespace=\"monitoring\"", "pod_name=\"paths-x7\"", &format!("node=\"{node}\""), "vnet=\"spoke-1\""]
+        {
             assert!(info.contains(label), "{label} is not in {info}");
         }
         assert_eq!(info.contains("subnet=\"app-a\""), subnet.is_some(), "{info}");

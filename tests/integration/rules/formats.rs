@@ -82,7 +82,7 @@ fn group(group: &Value) -> Value {
             "scopes": [EXPRESSIONS[1].0],
             "clusterName": EXPRESSIONS[2].0,
             "enabled": true,
-            "interval": AZURE_INTERVAL,
+            "interval": group["interval"].as_str().map_or_else(|| AZURE_INTERVAL.to_owned(), iso_8601),
             "rules": list(group, "rules").iter().map(rule).collect::<Vec<_>>(),
         },
     })
