@@ -1,7 +1,7 @@
 //! What an observation means: a pure function of it and of the expectation.
 //!
 //! It touches no network and no clock, so that a saved record can be diagnosed again and every
-//! rule can be told as a story (`tests/stories/`). Connection errors support a verdict; the DNS
+//! rule has a story (`tests/stories/`). Connection errors support a verdict; the DNS
 //! chain, the class of the address and the comparison of the views decide it.
 
 pub mod code;
@@ -63,7 +63,7 @@ pub struct Finding {
     pub detail: String,
     /// What to do next; empty for a remark that asks for nothing.
     pub hint: String,
-    /// Commands that decide or mend it, ready to paste; `<…>` marks what only the operator knows.
+    /// Commands that decide or fix it, ready to paste; `<…>` marks what only the operator knows.
     pub commands: Vec<Command>,
 }
 
@@ -107,7 +107,7 @@ pub enum Status {
     Pass,
     /// It passes, and somebody should look.
     Warn,
-    /// It could not be told.
+    /// It is inconclusive.
     Unknown,
     /// It is not as expected.
     Fail,
@@ -318,7 +318,7 @@ fn connection_findings(case: &Context<'_>) -> Vec<Finding> {
             }
         }
         for finding in here {
-            // The same at every address is told once.
+            // The same finding at every address is reported once.
             if !findings.iter().any(|known: &Finding| known.code == finding.code && known.severity <= finding.severity)
             {
                 findings.push(finding);

@@ -1,8 +1,8 @@
 //! redpath proves, from where a workload runs, that its Redis traffic takes the private path,
 //! and names the cause and the fix when it does not.
 //!
-//! The modules are listed in the direction of the data: vocabulary, doing it, what was seen, what it
-//! means, the record of it, and the outputs. `ARCHITECTURE.md` has the picture;
+//! The modules are listed in the direction of the data: vocabulary, the probe, its observation, the
+//! diagnosis, the record, and the outputs. `ARCHITECTURE.md` has the picture;
 //! `tests/integration/architecture.rs` holds the direction.
 
 // Vocabulary: pure, imports nothing below.
@@ -24,15 +24,15 @@ pub mod vantage;
 pub mod az;
 pub mod config;
 
-// Doing it.
+// The probe.
 pub mod probe;
 
-// What was seen, what it means, and the record of both.
+// The observation, the diagnosis, and the record of both.
 pub mod diagnosis;
 pub mod observation;
 pub mod record;
 
-// What comes of a record.
+// What reads a record.
 pub mod codes;
 pub mod history;
 mod lock;
@@ -40,7 +40,7 @@ pub mod output;
 pub mod schedule;
 pub mod server;
 
-// The neighbours, connected, and the commands.
+// The pipeline from probe to record, and the commands.
 pub mod agent;
 pub mod cli;
 pub mod commands;

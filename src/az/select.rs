@@ -59,7 +59,7 @@ impl AzFiles {
         let is_of_nobody = |group: &&AzZoneGroup| !alone && endpoint_ids.is_empty() && group.record_sets.is_empty();
         if let Some(group) = self.zone_groups.iter().find(is_of_nobody) {
             facts.ignored.push(format!(
-                "{} is a zone group without records, and whose it is cannot be told; az network private-endpoint show of its endpoint tells",
+                "{} is a zone group without records, and its private endpoint is unknown; az network private-endpoint show of that endpoint decides",
                 group.file
             ));
         }
@@ -120,7 +120,7 @@ impl AzFiles {
         candidates.retain(|id| !others.contains(id));
         if candidates.len() > 1 {
             facts.ignored.push(format!(
-                "{} resources are called {label}, and which of them is {host} cannot be told; az redis show or az redisenterprise show of the right one tells",
+                "{host} is ambiguous: {} resources are called {label}; az redis show or az redisenterprise show of the right one decides",
                 candidates.len()
             ));
             return resources;
@@ -151,7 +151,7 @@ impl AzFiles {
             return None;
         }
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        Some(format!("the files are about {}{more}, and say nothing about {host}", others.join(", ")))
+        Some(format!("the files describe {}{more}; none describes {host}", others.join(", ")))
     }
 }
 

@@ -91,7 +91,7 @@ fn warnings(config: &Config) -> Vec<String> {
     let mut warnings: Vec<String> = config.targets.iter().flat_map(warnings_of).collect();
     if !config.web.probe_allowed_suffixes.is_empty() && !config.web.listen.ip().is_loopback() {
         warnings.push(format!(
-            "web.probe.allowed_suffixes: whoever reaches {} can have any host under these suffixes probed",
+            "web.probe.allowed_suffixes: every client that reaches {} can have any host under these suffixes probed",
             config.web.listen
         ));
     }

@@ -26,7 +26,7 @@ pub fn run(args: &ExplainArgs) -> ExitCode {
     }
     for (cause, meaning) in [
         (Cause::Healthy, "everything is as expected; there is nothing to do.\n"),
-        (Cause::Unknown, "it could not be told: the probe was interrupted, or nothing could be looked at.\n"),
+        (Cause::Unknown, "it is inconclusive: the probe was interrupted, or no view could be queried.\n"),
     ] {
         if cause.as_str() == name {
             let text = || format!("{name} is a cause without a finding: {meaning}");

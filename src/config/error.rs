@@ -63,7 +63,7 @@ impl fmt::Display for ConfigError {
             f.write_str(&problem.message)?;
         }
         if self.problems.len() > MAX_REPORTED_ERRORS {
-            f.write_str("\nand more problems, which are told once these are gone")?;
+            f.write_str("\nand more problems, which are shown once these are fixed")?;
         }
         Ok(())
     }

@@ -71,7 +71,7 @@ codes! {
     /// A server answered REFUSED.
     DnsRefused "dns_refused" Resolve "the DNS server refuses the question";
     /// A server's answer is none.
-    DnsBadAnswer "dns_bad_answer" Resolve "the DNS answer makes no sense";
+    DnsBadAnswer "dns_bad_answer" Resolve "invalid DNS response";
     /// AAAA fails beside an A record.
     AaaaLookupFails "aaaa_lookup_fails" Resolve "the question for AAAA fails beside a right A record";
     /// Programs of musl get no address where glibc's do.

@@ -1,7 +1,7 @@
 //! What the resolution means: the comparison of the views is the heart of redpath.
 //!
 //! One cause decides (the first rule of [`decide`] that holds); remarks on servers that failed or
-//! differ without harm follow it. Which rule reads which facts is told in the pages of `docs/codes/`.
+//! differ without harm follow it. The pages of `docs/codes/` say which rule reads which facts.
 
 mod aaaa;
 mod authority;

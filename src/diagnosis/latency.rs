@@ -29,7 +29,7 @@ pub(super) fn diagnose(case: &Context<'_>) -> Option<Finding> {
     let detail = if slow >= 2 && !network.iter().any(|phase| within(*phase)) {
         "Every phase on the network that has a budget is over it, so it is most likely the round trip (another region, a hairpin through a firewall), and neither Redis nor DNS."
     } else if resolve_alone {
-        "Only the resolution is slow: the name server, a server that is asked in vain before it, or the walk along the search list. The path to Redis is not to blame."
+        "Only the resolution is slow: the name server, one before it that does not answer, or the queries of the search list. The path to Redis is not to blame."
     } else {
         "A phase that is slow by itself points to what it depends on: resolve to the name server, connect to the network, TLS and PING to the server as well."
     };

@@ -1,4 +1,4 @@
-//! What stands open that should be closed. A door seen from here says nothing about other vantages.
+//! Endpoints that are open and should be closed. What is open from here may be closed from other vantages.
 
 use super::remediation::Resource;
 use super::{Code, Context, Finding, Severity, redis};
@@ -63,7 +63,7 @@ fn plaintext_port(case: &Context<'_>, connection: &Connection, port: &PlaintextP
                 Code::PlaintextPortOpen,
                 Severity::Error,
                 format!("{address} answers Redis without TLS ({})", reply_text(&port.attempt)),
-                "A PING in plain text, without credentials, was answered. A client that is configured with this port sends its password and its data readable to whoever is on the way.",
+                "A PING in plain text, without credentials, was answered. A client that is configured with this port sends its password and its data readable to everyone on the path.",
             )
             .hint("move the clients that still use this port to TLS, then disable the non-TLS port")
             .commands(Resource::of(case).iter().map(Resource::disable_plaintext_port)),
@@ -96,7 +96,7 @@ fn public_access_open(case: &Context<'_>, access: &PublicEndpoint) -> Finding {
 }
 
 /// The connection of the probe is the proof, where it was meant to go there; where it was not, the
-/// resolution has told the cause.
+/// resolution has given the cause.
 fn in_use(case: &Context<'_>, access: &PublicEndpoint) -> Option<Finding> {
     let answers = case.observation.phases.connection.ping.is_done();
     let address = access.address.filter(|_| answers && case.is_at_expected_address())?;

@@ -95,7 +95,7 @@ fn not_expected(expectation: &Expectation, given: IpAddr) -> Finding {
         Code::UnexpectedAddress,
         Severity::Error,
         format!("the address given, {given} ({class}), is not the expected one: {wanted} is expected"),
-        "A pre-check proves the expected endpoint. What answered at this address is told beside it, and credentials were withheld from it.",
+        "A pre-check proves the expected endpoint. The finding below names what answered at this address, and credentials were withheld from it.",
     )
     .hint("give --connect the address of the private endpoint, or change --expect and --endpoint")
 }

@@ -209,7 +209,7 @@ pub(super) const LIST_ENDPOINTS: &str =
     "az network private-endpoint list --query '[].[name,resourceGroup,location,customDnsConfigs]' --output json";
 
 /// What a DNS server is to forward, and where a rule for the private zone alone is enough: the server is
-/// asked for the service's name, and takes the rest of the chain from whoever answers that.
+/// asked for the service's name, and takes the rest of the chain from the server that answers that.
 pub(super) fn forward(zone: &str, at: &str, to: &str) -> String {
     let suffix = azure::suffix_of_zone(zone);
     let note = if suffix == zone {

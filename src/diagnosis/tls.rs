@@ -30,7 +30,7 @@ fn expiring(case: &Context<'_>, connection: &Connection) -> Option<Finding> {
         days => format!("in {days} days"),
     };
     let detail = match case.target.service {
-        Service::Other => "Whoever renews it is late, or it is renewed without the server having taken it up.",
+        Service::Other => "It was not renewed in time, or it was renewed and the server has not loaded it.",
         Service::AzureCacheForRedis | Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => {
             "Azure renews its certificates weeks before that; one this old has missed its renewal, or something else presents it."
         }

@@ -25,7 +25,7 @@ pub(super) fn diagnose(case: &Context<'_>) -> Vec<Finding> {
     if let Some(skew) = facts.clock_skew {
         findings.push(skewed(skew));
     }
-    // One code is told once: what ends the tokens comes before what may.
+    // One code is reported once: what ends the tokens comes before what may.
     findings.truncate(1);
     findings
 }

@@ -125,7 +125,7 @@ impl PhaseState<'_> {
 
 /// The phases that are worth a line: those of every probe, and the others where they were to run.
 pub(crate) fn shown_phases(phases: &Phases) -> Vec<PhaseName> {
-    let told = |phase: &PhaseName| {
+    let is_shown = |phase: &PhaseName| {
         PhaseName::ALWAYS.contains(phase)
             || match phase_state(phases, *phase) {
                 PhaseState::Done(_) | PhaseState::Failed(..) => true,
@@ -133,7 +133,7 @@ pub(crate) fn shown_phases(phases: &Phases) -> Vec<PhaseName> {
                 PhaseState::NotReached(_) => false,
             }
     };
-    PhaseName::iter().filter(told).collect()
+    PhaseName::iter().filter(is_shown).collect()
 }
 
 /// The state of one phase of the connection in use.
@@ -355,7 +355,7 @@ fn first_answer(view: &View) -> String {
         ViewOutcome::TryAgain => "no server gave a usable answer".into(),
         ViewOutcome::Timeout => "no answer in time".into(),
         ViewOutcome::Unreachable => "unreachable".into(),
-        ViewOutcome::BadAnswer => "an answer that makes no sense".into(),
+        ViewOutcome::BadAnswer => "an invalid answer".into(),
         ViewOutcome::Failed => "could not be asked".into(),
         ViewOutcome::NotReached => "not asked".into(),
         ViewOutcome::Interrupted => "interrupted".into(),

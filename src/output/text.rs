@@ -359,11 +359,11 @@ impl Page<'_> {
 
 /// Where the last phases share one reason for not being reached, the first of them and the line
 /// that stands for them all.
-fn shared_reason(record: &Record, told: &[PhaseName]) -> Option<(usize, String)> {
+fn shared_reason(record: &Record, shown: &[PhaseName]) -> Option<(usize, String)> {
     let phases = &record.observation.phases;
     let reached = |phase: &PhaseName| phases.get(*phase).outcome != PhaseOutcome::NotReached;
-    let first = told.iter().rposition(reached).map_or(0, |last| last + 1);
-    let rest = told.get(first..).filter(|rest| rest.len() > 1)?;
+    let first = shown.iter().rposition(reached).map_or(0, |last| last + 1);
+    let rest = shown.get(first..).filter(|rest| rest.len() > 1)?;
     let outcomes: Vec<_> = rest.iter().map(|phase| describe::phase_state(phases, *phase).outcome()).collect();
     let same = outcomes.iter().all(|outcome| outcome == &outcomes[0]);
     let names: Vec<_> = rest.iter().map(|phase| phase.as_str()).collect();

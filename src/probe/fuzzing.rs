@@ -1,5 +1,5 @@
 //! The probe's readings by themselves: bytes that a peer could send in, the facts that a record would keep
-//! of them out. For the fuzz targets in `fuzz/`, and for whoever has a capture.
+//! of them out. For the fuzz targets in `fuzz/`, and for everyone who has a capture.
 //!
 //! Everything goes through the code that a probe goes through. Nothing is connected to, and no name is resolved.
 
@@ -54,7 +54,7 @@ pub async fn dns_view(questions: &DnsQuestions<'_>, expectation: &Expectation, m
     dns::fuzzing::view(questions, expectation, messages).await
 }
 
-/// What the system's resolver is told.
+/// The configuration of the system's resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SystemResolver {
     /// The name servers, at most three.

@@ -218,7 +218,7 @@ fn config_check_summarizes_and_warns() {
         "target \"b\": auth: credentials go over verified TLS only",
         "no-ca.pem: it holds no PEM certificate",
         ": it is a directory, not a file (on this machine)",
-        "web.probe.allowed_suffixes: whoever reaches 0.0.0.0:9736",
+        "web.probe.allowed_suffixes: every client that reaches 0.0.0.0:9736",
     ] {
         assert!(err.contains(says), "{says} is not in:\n{err}");
     }

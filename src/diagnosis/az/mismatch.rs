@@ -138,8 +138,8 @@ fn states(facts: &AzFacts) -> Option<String> {
 fn approval(case: &Context<'_>, facts: &AzFacts, findings: &[Finding]) -> Option<String> {
     if let Some(state) = not_approved(case, facts) {
         let answers = case.is_at_expected_address() && case.observation.phases.connection.connect.is_done();
-        let told = findings.iter().any(|finding| finding.code == Code::EndpointNotApproved);
-        return (answers && !told).then(|| {
+        let is_reported = findings.iter().any(|finding| finding.code == Code::EndpointNotApproved);
+        return (answers && !is_reported).then(|| {
             format!("the private endpoint answers, and by {} its connection is {}", state.file, state.status)
         });
     }

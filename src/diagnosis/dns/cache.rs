@@ -24,7 +24,7 @@ fn outlives_ttl(bad: &View) -> Option<String> {
         return None;
     }
     Some(format!(
-        " It has said so for {} s, though no record of it lived longer than {} s: it is no cache that keeps to its times, but one that serves stale answers, a zone of its own, or a forwarder that asks elsewhere. Waiting will not mend it.",
+        " It has said so for {} s, though no record of it lived longer than {} s: this is not a cache that respects the time to live, but one that serves stale answers, a zone of its own, or a forwarder that asks elsewhere. Waiting will not fix it.",
         unchanged.for_seconds.0.as_secs(),
         unchanged.longest_ttl
     ))

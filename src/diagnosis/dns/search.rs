@@ -7,7 +7,7 @@ use crate::clock::Seconds;
 use crate::diagnosis::{Code, Context, Finding, Severity};
 use crate::observation::dns::{Question, View, ViewKind};
 
-/// The questions that a server in use was asked in vain before the name itself.
+/// The failed queries of the search list that a server in use got before the one for the name itself.
 pub(super) fn waste(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     let host = case.target.host.as_str();
     let in_use = Some(views.in_use).filter(|view| view.kind == ViewKind::Resolver);
@@ -27,7 +27,7 @@ pub(super) fn waste(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
             Code::SearchListWaste,
             Severity::Info,
             format!(
-                "{} questions ({}) go to {} in vain before {host} itself is asked",
+                "{} search-list queries ({}) to {} fail before {host} itself is asked",
                 wasted.len(),
                 Seconds(took),
                 view_label(view)

@@ -10,10 +10,10 @@ use crate::observation::{View, ViewOutcome};
 pub(super) fn all(case: &Context<'_>, views: &Views<'_>, cause: Option<&Finding>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let mut add = |finding: Finding| {
-        // One finding per code; the cause has the first word.
-        let told = cause.is_some_and(|cause| cause.code == finding.code)
+        // One finding per code; the cause comes first.
+        let is_reported = cause.is_some_and(|cause| cause.code == finding.code)
             || findings.iter().any(|known| known.code == finding.code);
-        if !told {
+        if !is_reported {
             findings.push(finding);
         }
     };

@@ -113,7 +113,7 @@ pub(super) fn view_failure(case: &Context<'_>, view: &View, severity: Severity, 
             },
         ),
         Code::DnsBadAnswer => (
-            format!("{who} gives an answer that makes no sense: {reason}"),
+            format!("{who} gives an invalid DNS response: {reason}"),
             "An answer is taken only with the right id, question and format, and a chain that ends.".to_owned(),
             "look at the answer; a middlebox or a broken zone may be in the way".to_owned(),
         ),

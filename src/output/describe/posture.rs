@@ -1,4 +1,4 @@
-//! What was found of that which should be closed, one line per check, and the pre-check's own line.
+//! The results of the posture checks, one line per check, and the pre-check's own line.
 
 use crate::expectation::PublicAccess as Expected;
 use crate::observation::posture::{Attempt, AttemptOutcome, PlaintextPort, PublicEndpoint};
@@ -12,7 +12,7 @@ pub(crate) fn posture(record: &Record) -> Vec<String> {
     let auth = facts.auth_check.as_ref().map(|attempt| match facts.auth_enforced {
         Some(true) => "authentication is enforced (NOAUTH without a credential)".to_owned(),
         Some(false) => "authentication is not enforced (PONG without a credential)".to_owned(),
-        None => format!("authentication: not told ({})", describe_attempt(attempt)),
+        None => format!("authentication: unknown ({})", describe_attempt(attempt)),
     });
     let plaintext = facts.plaintext_port.as_ref().map(plaintext_port);
     let public = facts.public_access.as_ref().map(|access| public_access(access, record.expectation.public_access));
@@ -27,11 +27,11 @@ pub(crate) fn local_limit(record: &Record) -> Option<String> {
     Some(format!("unknown because of this machine, not of the target: {sentence}; {hint}"))
 }
 
-/// That an address was given in place of what DNS says, where one was.
+/// That an address was given in place of the DNS answer, where one was.
 pub(crate) fn precheck(record: &Record) -> Option<String> {
     let connection = record.observation.connection.as_ref().filter(|connection| connection.address_given)?;
     let Connection { address, .. } = connection;
-    Some(format!("pre-check by address: connected to {} as given, whatever DNS says", address.ip()))
+    Some(format!("pre-check by address: connected to {} as given, without its DNS answer", address.ip()))
 }
 
 fn plaintext_port(port: &PlaintextPort) -> String {
@@ -39,7 +39,7 @@ fn plaintext_port(port: &PlaintextPort) -> String {
     match port.state {
         OpenState::Open => format!("plain-text port {number} is open ({ended})"),
         OpenState::Closed => format!("plain-text port {number} is closed ({ended})"),
-        OpenState::Unknown => format!("plain-text port {number}: not told ({ended})"),
+        OpenState::Unknown => format!("plain-text port {number}: unknown ({ended})"),
     }
 }
 
@@ -54,7 +54,7 @@ fn public_access(access: &PublicEndpoint, expected: Expected) -> String {
     match access.state {
         OpenState::Open => format!("public address{address} is open ({ended}){unexpected}"),
         OpenState::Closed => format!("public address{address} is closed as seen from here ({ended}){unexpected}"),
-        OpenState::Unknown => format!("public address{address}: not told ({ended})"),
+        OpenState::Unknown => format!("public address{address}: unknown ({ended})"),
     }
 }
 

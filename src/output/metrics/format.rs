@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn negotiation_prefers_clients_format() {
         for (accept, expected) in [
-            // Prometheus 2.42, 3.5, and one told to scrape text first.
+            // Prometheus 2.42, 3.5, and one configured to scrape text first.
             (
                 "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
                 ExpositionFormat::OpenMetrics,

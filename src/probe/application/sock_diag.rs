@@ -171,7 +171,8 @@ fn request(family: u8, ports: &[PortRange]) -> Vec<u8> {
 }
 
 /// The kernel's filter: the peer's port is in one of the ranges. Each operation is a code, the distance to go where
-/// it holds, and where it does not; whoever lands behind the last byte by exactly nothing is listed, by 4 is not.
+/// it holds, and where it does not; a socket is listed if the program ends exactly behind
+/// its last byte, and not if it ends 4 bytes further.
 fn bytecode(ports: &[PortRange]) -> Vec<u8> {
     const RANGE: usize = 20;
     const LAST: usize = 16;

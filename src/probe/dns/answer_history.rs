@@ -1,6 +1,6 @@
 //! Since when each view has given the same addresses, for an agent that probes again and again.
 //!
-//! A cache that respects the time to live drops a changed record soon; an older answer shows one that does not.
+//! A cache that respects the time to live drops a changed record in that time; an older answer shows one that does not.
 //! No lookup is ever answered from here.
 
 use std::collections::{BTreeSet, HashMap};

@@ -340,7 +340,7 @@ fn az_mismatch_names_the_file() {
         ),
         (
             Story { host: MANAGED, files: &["redis-show.cli"], ..GOOD },
-            "the files are about cache1.redis.cache.windows.net",
+            "the files describe cache1.redis.cache.windows.net",
         ),
         (
             Story { dns: Dns::NoEndpoint, files: &["private-endpoint-connection-list-approved.cli"], ..GOOD },

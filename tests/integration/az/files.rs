@@ -108,7 +108,7 @@ fn az_zone_facts_belong_to_service() {
 fn az_unrelated_or_ambiguous_is_left_out() {
     let facts = about(&["redis-show.cli", "private-endpoint-list.arm"], "cache9.redis.cache.windows.net");
     assert!(!facts.is_about_something());
-    assert!(facts.ignored[0].contains("say nothing about cache9.redis.cache.windows.net"), "{:?}", facts.ignored);
+    assert!(facts.ignored[0].contains("none describes cache9.redis.cache.windows.net"), "{:?}", facts.ignored);
 
     let text = fs::read_to_string(fixture("redis-show.cli")).expect("the fixture");
     let mut files = read(&["redis-show.cli"]);
@@ -121,7 +121,7 @@ fn az_unrelated_or_ambiguous_is_left_out() {
 
     // A zone group that has written nothing is of whatever endpoint: the cache's own list tells which.
     let alone = about(&["dns-zone-group-list-wrong-zone.cli"], MANAGED);
-    assert!(alone.zone_groups.is_empty() && alone.ignored[0].contains("whose it is cannot be told"), "{alone:?}");
+    assert!(alone.zone_groups.is_empty() && alone.ignored[0].contains("its private endpoint is unknown"), "{alone:?}");
     let known = about(&["dns-zone-group-list-wrong-zone.cli", "redisenterprise-show-managed.cli"], MANAGED);
     assert!(known.zone_groups.len() == 1 && known.ignored.is_empty(), "{known:?}");
 
