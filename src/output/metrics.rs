@@ -10,6 +10,7 @@ pub mod family;
 mod format;
 mod gauges;
 mod process;
+mod sample;
 mod schedule_lag;
 mod series;
 

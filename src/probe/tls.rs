@@ -6,6 +6,7 @@
 mod alert;
 mod certificate;
 mod plain_redis;
+mod received;
 mod record;
 mod recorder;
 mod trust_store;
@@ -25,8 +26,9 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
 
 pub(super) use self::alert::{alert_in, alert_name};
 pub(super) use self::plain_redis::detect_plain_redis;
+use self::received::iana_name;
 use self::record::{HandshakeRecord, NoCertificate, RecordingVerifier};
-use self::recorder::{RecordingStream, iana_name};
+use self::recorder::RecordingStream;
 pub(super) use self::trust_store::TrustAnchors;
 use self::trust_store::TrustStores;
 use super::budget::{Budget, StopReason};

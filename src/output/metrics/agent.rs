@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::exposition::Sample;
 use super::process::Process;
+use super::sample::Sample;
 use crate::clock::Timestamp;
 use crate::record::Tool;
 use crate::vantage::Vantage;

@@ -1,7 +1,7 @@
 //! Gauges of one probe under the names of the blackbox exporter, for the page `/probe`.
 
-use super::exposition::Sample;
 use super::gauges::tls;
+use super::sample::Sample;
 use crate::record::Record;
 
 pub(crate) fn duration(record: &Record) -> Vec<Sample<'_>> {

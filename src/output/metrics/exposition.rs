@@ -1,6 +1,5 @@
 //! Pages of metrics: one `Collector` over the state of the targets and the agent, encoded by `prometheus-client`.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -8,129 +7,14 @@ use std::sync::Arc;
 use prometheus_client::collector::Collector;
 #[cfg(feature = "native-histograms")]
 use prometheus_client::encoding::prometheus_protobuf;
-use prometheus_client::encoding::{
-    CounterValueEncoder, DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric as _, GaugeValueEncoder,
-    MetricEncoder, NoLabelSet, prometheus_text, text,
-};
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::encoding::{DescriptorEncoder, prometheus_text, text};
 use prometheus_client::registry::Registry;
 
 use super::agent::Agent;
 use super::family::{Family, Kind, Source};
 use super::format::ExpositionFormat;
+use super::sample::{Sample, without_duplicates};
 use super::series::TargetSeries;
-use crate::printable::printable;
-
-/// One series of a family: its labels, in their order, and its value.
-#[derive(Debug)]
-pub(crate) struct Sample<'a> {
-    labels: Vec<(&'a str, Cow<'a, str>)>,
-    value: Value<'a>,
-}
-
-#[derive(Debug)]
-enum Value<'a> {
-    Number(f64),
-    Histogram(&'a Histogram),
-}
-
-impl<'a> Sample<'a> {
-    /// A sample without labels.
-    pub(crate) fn new(number: f64) -> Self {
-        Self { labels: Vec::new(), value: Value::Number(number) }
-    }
-
-    /// 1 for true, 0 for false.
-    pub(crate) fn flag(is_true: bool) -> Self {
-        Self::new(f64::from(u8::from(is_true)))
-    }
-
-    /// A count.
-    pub(crate) fn count(count: u64) -> Self {
-        Self::new(count as f64) // exact up to 2^53
-    }
-
-    /// A histogram without labels.
-    pub(crate) fn histogram(histogram: &'a Histogram) -> Self {
-        Self { labels: Vec::new(), value: Value::Histogram(histogram) }
-    }
-
-    /// The sample with one more label.
-    pub(crate) fn with(mut self, name: &'a str, value: &'a str) -> Self {
-        self.labels.push((name, escaped(value)));
-        self
-    }
-
-    /// The sample with one more label, whose value is written for it.
-    pub(crate) fn with_display(mut self, name: &'a str, value: impl fmt::Display) -> Self {
-        self.labels.push((name, Cow::Owned(escaped(&value.to_string()).into_owned())));
-        self
-    }
-
-    fn of_target(mut self, name: &'a str) -> Self {
-        self.labels.insert(0, ("target", escaped(name)));
-        self
-    }
-
-    fn encode(&self, kind: Kind, family: &mut MetricEncoder<'_>) -> fmt::Result {
-        let mut series = family.encode_family(&self.labels)?;
-        match self.value {
-            Value::Histogram(histogram) => histogram.encode(series),
-            Value::Number(number) if kind == Kind::Counter => {
-                series.encode_counter::<NoLabelSet, _, f64>(&Number(number), None)
-            }
-            Value::Number(number) => series.encode_gauge(&Number(number)),
-        }
-    }
-}
-
-/// A label's value without characters that a terminal would act on: people read the page with curl. Line
-/// breaks stay: the encoder escapes them.
-fn escaped(value: &str) -> Cow<'_, str> {
-    match printable(value) {
-        Cow::Borrowed(value) => Cow::Borrowed(value),
-        Cow::Owned(_) => Cow::Owned(value.split('\n').map(printable).collect::<Vec<_>>().join("\n")),
-    }
-}
-
-/// Only the first of samples with the same labels: an answer may repeat an address, and resolv.conf a name server.
-fn without_duplicates(samples: Vec<Sample<'_>>) -> Vec<Sample<'_>> {
-    let mut unique: Vec<Sample<'_>> = Vec::with_capacity(samples.len());
-    for sample in samples {
-        if !unique.iter().any(|known| known.labels == sample.labels) {
-            unique.push(sample);
-        }
-    }
-    unique
-}
-
-/// A value, written as an integer where it is one: `1` and not `1.0`.
-struct Number(f64);
-
-impl Number {
-    #[expect(clippy::cast_possible_truncation, reason = "a whole number that an i64 holds")]
-    fn as_integer(&self) -> Option<i64> {
-        (self.0.fract() == 0.0 && self.0.abs() < 9.0e15).then_some(self.0 as i64)
-    }
-}
-
-impl EncodeGaugeValue for Number {
-    fn encode(&self, encoder: &mut GaugeValueEncoder<'_>) -> fmt::Result {
-        match self.as_integer() {
-            Some(integer) => EncodeGaugeValue::encode(&integer, encoder),
-            None => EncodeGaugeValue::encode(&self.0, encoder),
-        }
-    }
-}
-
-impl EncodeCounterValue for Number {
-    fn encode(&self, encoder: &mut CounterValueEncoder<'_>) -> fmt::Result {
-        match self.as_integer().and_then(|integer| u64::try_from(integer).ok()) {
-            Some(integer) => EncodeCounterValue::encode(&integer, encoder),
-            None => EncodeCounterValue::encode(&self.0, encoder),
-        }
-    }
-}
 
 /// What a page shows, read at one moment.
 #[derive(Clone)]
@@ -219,7 +103,7 @@ impl Collector for Page {
                 // The encoder appends `_total` where the format has it.
                 let name = family.name.strip_suffix("_total").unwrap_or(family.name);
                 let mut series = encoder.encode_descriptor(name, family.help, None, family.kind.into())?;
-                samples.try_for_each(|sample| sample.encode(family.kind, &mut series))?;
+                samples.try_for_each(|sample| sample.encode(family.kind == Kind::Counter, &mut series))?;
             }
         }
         Ok(())
@@ -309,12 +193,5 @@ redpath_schedule_lag_seconds 0.25
         let mut full = [0_u8; 8];
         let error = page("a").write_to(&mut full.as_mut_slice(), ExpositionFormat::Text).expect_err("it is full");
         assert_eq!(error.kind(), io::ErrorKind::WriteZero);
-    }
-
-    #[test]
-    fn whole_numbers_are_written_as_integers() {
-        for (number, expected) in [(1.0, Some(1)), (-3.0, Some(-3)), (0.5, None), (1e300, None), (f64::NAN, None)] {
-            assert_eq!(Number(number).as_integer(), expected, "{number}");
-        }
     }
 }

@@ -6,9 +6,9 @@ use prometheus_client::metrics::MetricType;
 
 use super::agent::Agent;
 use super::blackbox;
-use super::exposition::Sample;
 use super::gauges;
 use super::process::Process;
+use super::sample::Sample;
 use super::series::TargetSeries;
 use crate::record::Record;
 

@@ -4,7 +4,7 @@
 
 use strum::IntoEnumIterator as _;
 
-use super::exposition::Sample;
+use super::sample::Sample;
 use crate::address::AddressClass;
 use crate::diagnosis::Status;
 use crate::observation::cluster::NodeState;

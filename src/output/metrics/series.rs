@@ -8,8 +8,8 @@ use std::time::Duration;
 use prometheus_client::metrics::histogram::{Histogram, NativeHistogramConfig};
 use strum::IntoEnumIterator as _;
 
-use super::exposition::Sample;
 use super::gauges;
+use super::sample::Sample;
 use crate::clock::Timestamp;
 use crate::config::MetricsSettings;
 use crate::diagnosis::{Cause, Status, Verdict};

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{
 };
 
 use super::plain_redis::is_redis_line;
-use super::recorder::Received;
+use super::received::Received;
 use super::{MAX_EXCERPT, alert_name, certificate};
 use crate::clock::Timestamp;
 use crate::lock::lock;
