@@ -88,9 +88,8 @@ impl Prober {
                 return (resolved, self.connect_to_answer(plan, addresses, &budget).await);
             }
             let without = withhold::without_credentials(plan);
-            let mut connected = self.connect_to_answer(&without, addresses, &budget).await;
-            withhold::record(plan, &mut connected.phases, connected.connection.as_mut());
-            (resolved, connected)
+            let connected = self.connect_to_answer(&without, addresses, &budget).await;
+            (resolved, withhold::with_reason(plan, connected))
         };
         let token = self.connector.tokens().phase(plan, &budget);
         let ((resolved, connected), token) = tokio::join!(resolve_and_connect, token);

@@ -1,11 +1,12 @@
 //! Credentials that wait for the configured resolvers: where one of these gives another private address
 //! than the view in use, which is the endpoint's is unknown, and the connection is made without them.
 
+use super::Connected;
 use crate::address::{AddressClass, classify};
 use crate::azure::AZURE_DNS;
 use crate::expectation::ExpectedPath;
 use crate::observation::redis::AuthMethod;
-use crate::observation::{Connection, ConnectionPhases, Phase, SkipReason};
+use crate::observation::{Phase, SkipReason};
 use crate::plan::{Auth, Plan};
 
 /// Whether credentials may go out only once the resolvers have answered. Where the endpoint is named, or the
@@ -25,16 +26,18 @@ pub(super) fn without_credentials(plan: &Plan) -> Plan {
     Plan { auth: Auth::None, ..plan.clone() }
 }
 
-/// Records that the credentials of `plan` were withheld from a connection that was made without them.
-pub(super) fn record(plan: &Plan, phases: &mut ConnectionPhases, connection: Option<&mut Connection>) {
+/// `connected`, which was made without credentials, with those of `plan` as withheld.
+pub(super) fn with_reason(plan: &Plan, connected: Connected) -> Connected {
+    let Connected { mut phases, mut connection, .. } = connected;
     if matches!(phases.auth, Phase::Skipped { reason: SkipReason::NoCredentials }) {
         phases.auth = Phase::Skipped { reason: SkipReason::WithheldResolverDisagreement };
     }
-    if let Some(facts) = connection.and_then(|connection| connection.auth.as_mut()) {
+    if let Some(facts) = connection.as_mut().and_then(|connection| connection.auth.as_mut()) {
         facts.method = match plan.auth {
             Auth::None => AuthMethod::None,
             Auth::Password { .. } => AuthMethod::Password,
             Auth::Entra(_) => AuthMethod::Entra,
         };
     }
+    Connected { phases, connection, ..connected }
 }
