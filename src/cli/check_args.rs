@@ -22,13 +22,44 @@ const PROBE: &str = "Resolution and connection";
 const AUTH: &str = "Authentication";
 const OUTPUT: &str = "Output";
 
+/// What a configuration says of its targets, and no flag beside it.
+const OF_THE_FILE: [&str; 24] = [
+    "expect",
+    "endpoints",
+    "private_ranges",
+    "from_az",
+    "latency",
+    "require_auth",
+    "public_access",
+    "public_address",
+    "plaintext_port",
+    "resolvers",
+    "views",
+    "connect",
+    "addresses",
+    "ca_file",
+    "server_name",
+    "cluster",
+    "plaintext",
+    "timeout",
+    "tries",
+    "samples",
+    "auth",
+    "token_source",
+    "client_id",
+    "username",
+];
+
 /// `redpath check`.
 #[derive(Args)]
 pub struct CheckArgs {
     // Text, since the parser quotes what it refuses and a URL may hold a password.
     /// HOST, HOST:PORT, a redis:// (plain) or rediss:// (TLS) URL, or a connection string; the port of an Azure name is implied
-    #[arg(value_name = "TARGET", required_unless_present = "from_az")]
+    #[arg(value_name = "TARGET", required_unless_present_any = ["from_az", "config"])]
     pub targets: Vec<String>,
+    /// Probe the targets of this configuration as an agent would, once; a TARGET is then the name of one of them
+    #[arg(long, value_name = "FILE", value_parser = path(), conflicts_with_all = OF_THE_FILE)]
+    pub config: Option<PathBuf>,
 
     /// Expected kind of address
     #[arg(long, value_enum, value_name = "private|public|any", default_value_t, help_heading = EXPECTATIONS)]
@@ -108,7 +139,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "NAME", value_parser = parse::username, help_heading = AUTH)]
     pub username: Option<String>,
     /// Read the password from this file [or env: REDPATH_PASSWORD, REDISCLI_AUTH]
-    #[arg(long, value_name = "FILE", value_parser = path(), help_heading = AUTH)]
+    #[arg(long, value_name = "FILE", value_parser = path(), conflicts_with = "config", help_heading = AUTH)]
     pub password_file: Option<PathBuf>,
 
     /// Output format

@@ -4,6 +4,7 @@ mod progress;
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,10 @@ use tokio::task::JoinSet;
 
 use self::progress::Progress;
 use super::{terminal, write_out};
+use crate::cli::plans::Plans;
 use crate::cli::{CheckArgs, ExitCode, OutputFormat, plans, print_error};
 use crate::clock::Timestamp;
+use crate::config;
 use crate::observation::Observation;
 use crate::output::text::{self, Style};
 use crate::output::{json, markdown, prometheus};
@@ -22,12 +25,20 @@ use crate::plan::{MAX_CONCURRENT_PROBES, Plan};
 use crate::probe::Prober;
 use crate::probe::budget::{Interrupt, InterruptHandle};
 use crate::record::{Record, Report};
+use crate::secret::quote::{self, quoted};
 use crate::vantage::Vantage;
 
 /// Probes the targets of the command line.
 pub async fn run(args: CheckArgs) -> ExitCode {
-    let plans = match plans::plans(&args, &|name| std::env::var_os(name)) {
-        Ok(plans) => plans,
+    let planned = match &args.config {
+        Some(file) => configured(file, &args),
+        None => plans::plans(&args, &|name| std::env::var_os(name)).map(|plans| {
+            let vantage = Vantage::here(args.labels.iter().cloned().collect(), &Default::default());
+            (plans, vantage)
+        }),
+    };
+    let (plans, vantage) = match planned {
+        Ok(planned) => planned,
         Err(sentence) => {
             print_error(&sentence);
             return ExitCode::Usage;
@@ -41,7 +52,6 @@ pub async fn run(args: CheckArgs) -> ExitCode {
         print_error(&format!("cannot listen for signals: {error}"));
         return ExitCode::Unknown;
     }
-    let vantage = Vantage::here(args.labels.iter().cloned().collect(), &Default::default());
     let probed = probe_all(plans.plans, &vantage, &interrupt, args.output).await;
     let statuses: Vec<_> = probed.records.iter().map(|record| record.verdict.status).collect();
     let written = match probed.written {
@@ -60,6 +70,26 @@ pub async fn run(args: CheckArgs) -> ExitCode {
             if exit_code == ExitCode::Fail { ExitCode::Fail } else { ExitCode::Unknown }
         }
     }
+}
+
+/// The plans of a configuration's targets, or of those named, and its vantage; its labels and those of the flags.
+fn configured(file: &Path, args: &CheckArgs) -> Result<(Plans, Vantage), String> {
+    let config = config::load(file).map_err(|error| error.to_string())?;
+    let names: Vec<&str> = config.targets.iter().map(|target| target.plan.target.name.as_str()).collect();
+    if let Some(unknown) = args.targets.iter().find(|wanted| !names.contains(&wanted.as_str())) {
+        return Err(format!(
+            "{} is no target of {}: with --config, a TARGET is the name of one ({})",
+            quoted(unknown),
+            quote::path(file),
+            names.join(", ")
+        ));
+    }
+    let mut labels = config.labels;
+    labels.extend(args.labels.iter().cloned());
+    let vantage = Vantage::here(labels, &config.subnet_by_node_pool);
+    let wanted = |plan: &Plan| args.targets.is_empty() || args.targets.contains(&plan.target.name);
+    let plans = config.targets.into_iter().map(|target| target.plan).filter(wanted).collect();
+    Ok((Plans { plans, warnings: Vec::new() }, vantage))
 }
 
 /// A report in one of the formats.

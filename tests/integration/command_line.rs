@@ -43,6 +43,43 @@ fn silent_server() -> (UdpSocket, String) {
     (socket, resolver)
 }
 
+/// The targets of a configuration, once: what `helm test` and jobs before a deployment run.
+#[test]
+fn cli_check_config_probes_its_targets() {
+    let (socket, _) = silent_server();
+    let server = socket.local_addr().expect("an address");
+    let directory = crate::support::agent::Directory::new("check-config");
+    let file = directory.file(
+        "redpath.yaml",
+        &format!(
+            "vantage: {{labels: {{vnet: spoke-1}}}}\nresolvers: [{{name: lab, address: '{server}'}}]\n\
+             defaults: {{timeout: 100ms, views: [lab]}}\n\
+             targets: [{{name: sessions, host: cache1.redis.cache.windows.net}}, {{name: carts, host: cache2.redis.cache.windows.net}}]\n"
+        ),
+    );
+    let file = file.to_str().expect("UTF-8");
+    let names = |arguments: &[&str]| -> Vec<String> {
+        let all = [&["check", "--output", "json", "--label", "subnet=app-a", "--config", file], arguments].concat();
+        let output = run(&all);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+        assert_eq!(report["vantage"]["labels"], serde_json::json!({"subnet": "app-a", "vnet": "spoke-1"}));
+        let records = report["records"].as_array().expect("records");
+        records.iter().map(|record| record["target"]["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(names(&[]), ["sessions", "carts"]);
+    assert_eq!(names(&["carts"]), ["carts"]);
+    for (arguments, says) in [
+        (&["cartz"][..], "the name of one (sessions, carts)"),
+        (&["--expect", "public"], "--expect"),
+        (&["--password-file", "x"], "--password-file"),
+    ] {
+        let output = run(&[&["check", "--config", file], arguments].concat());
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(says), "{arguments:?}: {said}");
+    }
+}
+
 #[test]
 fn cli_bad_input_is_one_sentence() {
     let directory = env!("CARGO_MANIFEST_DIR");
