@@ -4,6 +4,7 @@
 
 mod documentation;
 mod network_policy;
+mod operators;
 mod rendered;
 mod sidecar;
 mod values;
@@ -124,9 +125,13 @@ fn only<'o>(objects: &'o [Json], kind: &str) -> &'o Json {
     found[0]
 }
 
-/// The pods' specifications with their metadata.
+/// The agents' pods: specifications with their metadata. Those of jobs end.
 fn pods(objects: &[Json]) -> impl Iterator<Item = &Json> {
-    objects.iter().map(|object| &object["spec"]["template"]).filter(|template| template.is_object())
+    objects
+        .iter()
+        .filter(|object| object["kind"] != "Job")
+        .map(|object| &object["spec"]["template"])
+        .filter(|template| template.is_object())
 }
 
 /// redpath's container of a pod: its command is the agent's.

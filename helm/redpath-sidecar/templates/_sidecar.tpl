@@ -7,6 +7,8 @@ What an application's chart includes, each with its own context, `.`:
   redpath-sidecar.volumes         entries of `volumes`
   redpath-sidecar.annotations     annotations of the pod
   redpath-sidecar.configmap       the object with the configuration, a file of its own
+
+_preflight.tpl has objects of their own: a Job before a deployment, a PodMonitor.
 */}}
 {{- define "redpath-sidecar.container" -}}
 {{- $values := index .Values "redpath-sidecar" -}}
@@ -91,12 +93,18 @@ metadata:
 {{- $values.configFrom.existing | default (printf "%s-%s" .Release.Name $values.name | trunc 63 | trimSuffix "-") -}}
 {{- end -}}
 
+{{- define "redpath-sidecar.image" -}}
+{{- $image := (index .Values "redpath-sidecar").image -}}
+{{- $version := (index .Subcharts "redpath-sidecar").Chart.AppVersion -}}
+{{- with dig "imageRegistry" "" (.Values.global | default dict) | default $image.registry }}{{ . }}/{{ end }}{{ $image.repository }}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default $version }}{{ end -}}
+{{- end -}}
+
 {{/* The container without its name: the same in both forms. */}}
 {{- define "redpath-sidecar.body" -}}
 {{- $values := index .Values "redpath-sidecar" -}}
-{{- $version := (index .Subcharts "redpath-sidecar").Chart.AppVersion -}}
 {{- $image := $values.image -}}
-image: {{ printf "%s%s%s" (ternary (printf "%s/" $image.registry) "" (ne $image.registry "")) $image.repository (ternary (printf "@%s" $image.digest) (printf ":%s" ($image.tag | default $version)) (ne $image.digest "")) | quote }}
+image: {{ include "redpath-sidecar.image" . | quote }}
 imagePullPolicy: {{ $image.pullPolicy }}
 args:
   - agent

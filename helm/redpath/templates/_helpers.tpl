@@ -9,6 +9,10 @@
 {{- default $full .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
+{{- define "redpath.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace -}}
+{{- end -}}
+
 {{- define "redpath.serviceAccountName" -}}
 {{- .Values.serviceAccount.name | default (ternary (include "redpath.fullname" .) "default" .Values.serviceAccount.create) -}}
 {{- end -}}
@@ -33,7 +37,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "redpath.metadata" -}}
 metadata:
   name: {{ include "redpath.fullname" .root }}{{ with .suffix }}-{{ . }}{{ end }}
-  namespace: {{ .namespace | default .root.Release.Namespace }}
+  namespace: {{ .namespace | default (include "redpath.namespace" .root) }}
   labels:
     {{- include "redpath.labels" .root | nindent 4 }}
     {{- with .labels }}
@@ -47,7 +51,7 @@ metadata:
 
 {{- define "redpath.image" -}}
 {{- $image := .Values.image -}}
-{{- with $image.registry }}{{ . }}/{{ end }}{{ $image.repository }}
+{{- with .Values.global.imageRegistry | default $image.registry }}{{ . }}/{{ end }}{{ $image.repository }}
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .Chart.AppVersion }}{{ end -}}
 {{- end -}}
 
@@ -64,6 +68,32 @@ metadata:
 {{- end -}}
 {{- if and .Values.podDisruptionBudget.minAvailable .Values.podDisruptionBudget.maxUnavailable -}}
 {{- fail "both podDisruptionBudget.minAvailable and maxUnavailable are given: one of them is expected" -}}
+{{- end -}}
+{{- if and (eq .Values.dnsPolicy "None") (not .Values.dnsConfig.nameservers) -}}
+{{- fail "dnsPolicy: None has no name server: dnsConfig.nameservers with their addresses is expected" -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled (not .Values.service.enabled) -}}
+{{- fail "ingress needs service.enabled: true" -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}
+{{- fail "ingress.host is empty: the host name by which browsers ask is expected" -}}
+{{- end -}}
+{{- $names := list -}}
+{{- $defaults := dig "defaults" dict (.Values.config | default dict) | default dict -}}
+{{- range dig "targets" list (.Values.config | default dict) -}}
+{{- $name := .name | default .host -}}
+{{- if has $name $names -}}
+{{- fail (printf "two targets are called %q: a name of its own is expected for each" $name) -}}
+{{- end -}}
+{{- $names = append $names $name -}}
+{{- if regexMatch "^[0-9.]+$|:" (.host | default "") -}}
+{{- fail (printf "the host of %q is an address or has a port: a host name is expected, and the port as a key of its own" $name) -}}
+{{- end -}}
+{{- $timeout := .timeout | default $defaults.timeout | default "" -}}
+{{- $interval := .interval | default $defaults.interval | default "15s" -}}
+{{- if and (regexMatch "^[0-9]+s$" $timeout) (regexMatch "^[0-9]+s$" $interval) (gt (trimSuffix "s" $timeout | atoi) (trimSuffix "s" $interval | atoi)) -}}
+{{- fail (printf "the timeout of %q, %s, is longer than its interval of %s: at most the interval is expected" $name $timeout $interval) -}}
+{{- end -}}
 {{- end -}}
 {{- if and .Values.serviceMonitor.enabled (not .Values.service.enabled) -}}
 {{- fail "serviceMonitor needs service.enabled: true; podMonitor needs no Service" -}}

@@ -26,7 +26,7 @@ spec:
   securityContext:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with .Values.imagePullSecrets }}
+  {{- with concat .Values.global.imagePullSecrets .Values.imagePullSecrets | uniq }}
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
   {{- end }}

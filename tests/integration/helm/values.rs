@@ -21,7 +21,7 @@ fn helm_unknown_value_is_refused() {
             (&["--set", "tolerationz=x"][..], "tolerationz"),
             (&["--set", "image.name=x"], "name"),
             (&["--set", "networkPolicy.clusterDns.ports=x"], "ports"),
-            (&["--set", "podMonitor.jobLabel=x"], "jobLabel"),
+            (&["--set", "podMonitor.jobLabels=x"], "jobLabels"),
             (&["--set", "secretMounts[0].name=a,secretMounts[0].mountPath=/a,secretMounts[0].mode=1"], "mode"),
             (&["--set", "config.target=x"], "target"),
             (&["--set", "config.targets[0].hots=x"], "hots"),
@@ -119,7 +119,11 @@ fn helm_values_and_schema_have_same_keys() {
         }
         for (name, value) in values {
             let schema = known.get(name).unwrap_or_else(|| panic!("{path}.{name} is not in the schema"));
-            if let Some(values) = value.as_object().filter(|_| schema["properties"].is_object() && name != "config") {
+            assert!(schema["description"].is_string(), "{path}.{name} has no description in the schema");
+            if let Some(values) = value
+                .as_object()
+                .filter(|values| !values.is_empty() && schema["properties"].is_object() && name != "config")
+            {
                 same(values, schema, &format!("{path}.{name}"));
             }
         }
