@@ -87,6 +87,11 @@ pub fn parse_range(text: &str) -> Result<IpNet, String> {
         .map_err(|_| "not an IP address or CIDR range, such as 10.60.4.5 or 10.60.4.0/24".to_owned())
 }
 
+/// A range as people write it: a single address without its `/32` or `/128`.
+pub fn display_range(range: &IpNet) -> String {
+    if range.prefix_len() == range.max_prefix_len() { range.addr().to_string() } else { range.to_string() }
+}
+
 fn classify_v4(ip: Ipv4Addr) -> AddressClass {
     longest(V4, |net: &Ipv4Net| net.contains(&ip), Ipv4Net::prefix_len).unwrap_or(AddressClass::Public)
 }

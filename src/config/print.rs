@@ -12,6 +12,7 @@ use super::raw::{
     RawViews, RawWeb,
 };
 use super::{Config, TargetConfig};
+use crate::address::display_range;
 use crate::expectation::Expectation;
 use crate::phase::PhaseName;
 use crate::plan::{Auth, AuthMethod, EntraAuth, PasswordSource, PosturePlan, PublicAddress, ViewSelection};
@@ -175,13 +176,8 @@ fn views(views: &ViewSelection) -> RawViews {
     }
 }
 
-/// Single addresses without `/32` and `/128`.
 fn ranges(ranges: &[IpNet]) -> Vec<RawRange> {
-    let text = |range: &IpNet| match range.prefix_len() == range.max_prefix_len() {
-        true => range.addr().to_string(),
-        false => range.to_string(),
-    };
-    ranges.iter().map(|range| RawRange(text(range))).collect()
+    ranges.iter().map(|range| RawRange(display_range(range))).collect()
 }
 
 fn duration(duration: Duration) -> RawDuration {

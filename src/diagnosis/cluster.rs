@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::remediation::{self, Resource};
 use super::{Code, Context, Finding, Severity, redis};
+use crate::address::display_range;
 use crate::azure::Service;
 use crate::observation::cluster::{
     ClusterFacts, ClusterFailure, ClusterNode, NodeHealth, NodeRole, NodeState, NotTried, SLOTS,
@@ -209,15 +210,7 @@ fn unexpected_address(case: &Context<'_>, facts: &ClusterFacts) -> Option<Findin
 }
 
 fn expected(case: &Context<'_>) -> String {
-    let endpoints: Vec<String> = case
-        .expectation
-        .endpoints
-        .iter()
-        .map(|range| match range.prefix_len() == range.max_prefix_len() {
-            true => range.addr().to_string(),
-            false => range.to_string(),
-        })
-        .collect();
+    let endpoints: Vec<String> = case.expectation.endpoints.iter().map(display_range).collect();
     match endpoints.as_slice() {
         [] => format!("path {}", case.expectation.path),
         _ => format!("path {}, to {}", case.expectation.path, endpoints.join(", ")),

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use super::{Code, Context, Finding, Severity};
+use crate::address::display_range;
 use crate::expectation::Expectation;
 use crate::observation::{View, ViewOutcome};
 
@@ -84,11 +85,7 @@ fn elsewhere(case: &Context<'_>, given: IpAddr) -> Finding {
 }
 
 fn not_expected(expectation: &Expectation, given: IpAddr) -> Finding {
-    let endpoints: Vec<String> = expectation
-        .endpoints
-        .iter()
-        .map(|net| if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() })
-        .collect();
+    let endpoints: Vec<String> = expectation.endpoints.iter().map(display_range).collect();
     let wanted = if endpoints.is_empty() { format!("a {} address", expectation.path) } else { endpoints.join(" or ") };
     let class = expectation.class(given);
     Finding::new(

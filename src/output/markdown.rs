@@ -2,6 +2,7 @@
 
 use super::describe::{self, Agreement, AnswerMark};
 use super::text::{Style, chain_lines};
+use crate::address::display_range;
 use crate::diagnosis::{CommandKind, Finding, Severity};
 use crate::printable::printable;
 use crate::record::{Record, Report};
@@ -142,7 +143,7 @@ fn describe(out: &mut String, finding: &Finding) {
 }
 
 fn expectation(record: &Record) -> String {
-    let endpoints: Vec<_> = record.expectation.endpoints.iter().map(super::text::range).collect();
+    let endpoints: Vec<_> = record.expectation.endpoints.iter().map(display_range).collect();
     match endpoints.as_slice() {
         [] => format!("path {}", record.expectation.path),
         _ => format!("path {}, to {}", record.expectation.path, endpoints.join(", ")),

@@ -5,9 +5,8 @@
 mod path;
 mod style;
 
-use ipnet::IpNet;
-
 use super::describe::{self, Agreement, AnswerMark, PhaseState};
+use crate::address::display_range;
 use crate::diagnosis::{Code, CommandKind, Finding, Severity, Status};
 use crate::observation::{ClusterFacts, Connection, PhaseName, PhaseOutcome, TlsFacts};
 use crate::record::{Record, Report};
@@ -62,11 +61,6 @@ fn has_same_findings(a: &Record, b: &Record) -> bool {
         relevant.map(|finding| (finding.code, finding.summary.replace(host, ""))).collect()
     };
     !a.findings.is_empty() && a.verdict == b.verdict && findings(a) == findings(b)
-}
-
-/// A range as people write it: a single address without its `/32`.
-pub(crate) fn range(range: &IpNet) -> String {
-    if range.prefix_len() == range.max_prefix_len() { range.addr().to_string() } else { range.to_string() }
 }
 
 struct Page<'a> {
@@ -224,7 +218,7 @@ impl Page<'_> {
         }
         let expectation = &record.expectation;
         if !expectation.allows(connection.address.ip()) {
-            let endpoints: Vec<_> = expectation.endpoints.iter().map(range).collect();
+            let endpoints: Vec<_> = expectation.endpoints.iter().map(display_range).collect();
             let expected = [vec![expectation.path.to_string()], endpoints].concat().join(" ");
             let expected = self.style.paint(Paint::Bad, &format!("(expected: {expected})"));
             if self.style.width < 80 {

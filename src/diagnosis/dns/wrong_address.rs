@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::known_server::KnownServer;
 use super::views::{AnswerClass, Views, addresses, describe_answer, view_label};
-use crate::address::{AddressClass, ReservedUse};
+use crate::address::{AddressClass, ReservedUse, display_range};
 use crate::azure::{self, AZURE_DNS, PRIVATELINK};
 use crate::diagnosis::pod;
 use crate::diagnosis::remediation::{self, Resource};
@@ -385,12 +385,7 @@ fn private_range(case: &Context<'_>, ip: IpAddr) -> String {
 
 /// `10.60.4.5 or 10.60.5.0/24`, or the kind where no address is named.
 fn wanted(case: &Context<'_>) -> String {
-    let endpoints: Vec<String> = case
-        .expectation
-        .endpoints
-        .iter()
-        .map(|net| if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() })
-        .collect();
+    let endpoints: Vec<String> = case.expectation.endpoints.iter().map(display_range).collect();
     match (endpoints.is_empty(), case.expectation.path) {
         (false, _) => endpoints.join(" or "),
         (true, ExpectedPath::Any) => "any address".to_owned(),

@@ -10,11 +10,11 @@ use strum::IntoEnumIterator as _;
 
 use super::gauges;
 use super::sample::Sample;
+use crate::address::display_range;
 use crate::clock::Timestamp;
 use crate::config::MetricsSettings;
 use crate::diagnosis::{Cause, Status, Verdict};
 use crate::observation::{Resolution, View, ViewOutcome};
-use crate::output::text;
 use crate::phase::{PhaseName, PhaseOutcome};
 use crate::plan::{Auth, Plan};
 use crate::record::Record;
@@ -253,7 +253,7 @@ fn expected(plan: &Plan) -> String {
     if endpoints.is_empty() {
         return plan.expectation.path.to_string();
     }
-    let shown = endpoints.iter().take(MAX_EXPECTED).map(text::range).collect::<Vec<_>>().join(", ");
+    let shown = endpoints.iter().take(MAX_EXPECTED).map(display_range).collect::<Vec<_>>().join(", ");
     match endpoints.len().saturating_sub(MAX_EXPECTED) {
         0 => shown,
         more => format!("{shown} and {more} more"),

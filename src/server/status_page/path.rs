@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use maud::{Markup, PreEscaped, html};
 
+use crate::address::display_range;
 use crate::azure;
 use crate::observation::dns::{HostsEntry, View, ViewKind};
 use crate::output::describe::{self, Agreement, AnswerMark};
-use crate::output::text::range;
 use crate::record::Record;
 
 /// The maximum number of links of a chain, and of addresses.
@@ -111,7 +111,7 @@ fn connection(record: &Record) -> Markup {
         ul class="plain" {
             li {
                 "expected: " b { (expectation.path) }
-                @for endpoint in &expectation.endpoints { " " code { (range(endpoint)) } }
+                @for endpoint in &expectation.endpoints { " " code { (display_range(endpoint)) } }
             }
             @match &record.observation.connection {
                 None => li { "no address to connect to" },
