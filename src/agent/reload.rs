@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use strum::IntoStaticStr;
 use tokio::sync::watch;
 
 use super::secret_files::SecretFiles;
@@ -25,7 +26,8 @@ pub(super) struct RunningConfig {
 }
 
 /// What caused a reload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Trigger {
     /// SIGHUP.
     Signal,
@@ -37,11 +39,7 @@ pub(super) enum Trigger {
 
 impl Trigger {
     fn as_str(self) -> &'static str {
-        match self {
-            Self::Signal => "signal",
-            Self::Request => "request",
-            Self::FileChanged => "file_changed",
-        }
+        self.into()
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{ConnectFailure, Observation, RedisFailure, ResolveFailure, TlsFailure};
 use crate::phase::{PhaseName, PhaseOutcome};
@@ -25,8 +26,9 @@ pub struct Usable {
 }
 
 /// Whether a cache can be used from here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, IntoStaticStr, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Usability {
     /// Redis replied. Whether it accepts the application's own credential is another question.
     Yes,
@@ -40,11 +42,7 @@ pub enum Usability {
 impl Usability {
     /// The name used in records and log lines.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Yes => "yes",
-            Self::No => "no",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 }
 

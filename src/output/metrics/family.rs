@@ -3,6 +3,7 @@
 //! The pages, `docs/metrics.md` and the fixture of the page are held to this table by a test.
 
 use prometheus_client::metrics::MetricType;
+use strum::IntoStaticStr;
 
 use super::agent::Agent;
 use super::blackbox;
@@ -40,7 +41,8 @@ pub(crate) enum Source {
 }
 
 /// The types of metric in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Kind {
     /// Only grows while the process lives.
     Counter,
@@ -53,11 +55,7 @@ pub enum Kind {
 impl Kind {
     /// The name in a `# TYPE` line.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
+        self.into()
     }
 }
 

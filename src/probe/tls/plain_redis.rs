@@ -32,24 +32,7 @@ pub(in crate::probe) async fn detect_plain_redis(
 }
 
 fn may_be_plain_redis(failure: &TlsFailure) -> bool {
-    match failure {
-        TlsFailure::Timeout { bytes_received: 0 } | TlsFailure::NotTls { plain_redis: false, .. } => true,
-        TlsFailure::Timeout { .. }
-        | TlsFailure::NotTls { plain_redis: true, .. }
-        | TlsFailure::Closed { .. }
-        | TlsFailure::Reset { .. }
-        | TlsFailure::NameMismatch { .. }
-        | TlsFailure::CertificateExpired { .. }
-        | TlsFailure::CertificateNotYetValid { .. }
-        | TlsFailure::UntrustedIssuer { .. }
-        | TlsFailure::BadCertificate { .. }
-        | TlsFailure::NoSharedVersion
-        | TlsFailure::NoSharedCipher
-        | TlsFailure::ClientCertificateRequired
-        | TlsFailure::Alert { .. }
-        | TlsFailure::NoTrustAnchors { .. }
-        | TlsFailure::Other { .. } => false,
-    }
+    matches!(failure, TlsFailure::Timeout { bytes_received: 0 } | TlsFailure::NotTls { plain_redis: false, .. })
 }
 
 /// The line that answers a plain `PING`.
