@@ -109,7 +109,8 @@ pub(super) fn reference_contradicts(case: &Context<'_>, views: &Views<'_>) -> Op
     )
 }
 
-fn summary(bad: &View, good: &View) -> String {
+/// `A answers X, and B answers Y`.
+pub(super) fn summary(bad: &View, good: &View) -> String {
     format!(
         "{} answers {}, and {} answers {}",
         view_label(bad),

@@ -29,7 +29,7 @@ fn servers_split(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
         Finding::new(
             Code::ResolverDisagreement,
             Severity::Error,
-            format!("{} answers {}, and {} answers {}", view_label(bad), describe_answer(bad), view_label(good), describe_answer(good)),
+            disagree::summary(bad, good),
             "The file resolv.conf names both. The C library takes the first final word, and \"no such address\" is one: it does not ask the next server.",
         )
         .hint(format!("make {} serve the same zones as {}", view_label(bad), view_label(good)))
@@ -76,13 +76,7 @@ fn elsewhere_present(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
         Finding::new(
             Code::ResolverDisagreement,
             Severity::Error,
-            format!(
-                "{} answers {}, and {} answers {}",
-                view_label(bad),
-                describe_answer(bad),
-                view_label(good),
-                describe_answer(good)
-            ),
+            disagree::summary(bad, good),
             format!("The record exists where {} looks.{} {why}.", view_label(good), authority::origin_note(case, bad)),
         )
         .hint(hint)
