@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use crate::bounded_read::{self, FileKind, ReadError};
 use crate::expectation::{Expectation, PublicAccess};
+use crate::metrics_settings::MetricsSettings;
 use crate::parse;
 use crate::plan::{
     AddressPolicy, Addresses, Auth, ClusterMode, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan, Resolver,
@@ -110,19 +111,6 @@ pub struct WebSettings {
     /// demand; where empty, the configured targets only. `example.org` covers `a.example.org` and
     /// `example.org`, not `anexample.org`: see [`WebSettings::allows`].
     pub probe_allowed_suffixes: Vec<String>,
-}
-
-/// What the metrics look like.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MetricsSettings {
-    /// The upper bounds of the histograms of times, in seconds, strictly rising.
-    pub phase_buckets: Vec<f64>,
-    /// Whether `redpath_resolution_info` is exported.
-    pub resolution_info: bool,
-    /// Whether the durations of phases have classic buckets.
-    pub classic_histograms: bool,
-    /// Whether the durations of phases are native histograms as well.
-    pub native_histograms: bool,
 }
 
 /// Reads the file at `path`, at most 1 MiB of it.
@@ -249,13 +237,6 @@ impl Default for WebSettings {
     }
 }
 
-impl Default for MetricsSettings {
-    fn default() -> Self {
-        let phase_buckets = (0..16).map(|power| 0.000_25 * f64::from(1_u32 << power)).collect();
-        Self { phase_buckets, resolution_info: true, classic_histograms: true, native_histograms: false }
-    }
-}
-
 /// The default of `max_concurrent_probes`.
 const fn default_concurrency() -> usize {
     MAX_CONCURRENT_PROBES
@@ -290,12 +271,5 @@ mod tests {
             assert_eq!(web.allows(&HostName::parse(host).expect("a host name")), allowed, "{host}");
         }
         assert!(!WebSettings::default().allows(&HostName::parse("cache1.example.org").expect("a host name")));
-    }
-
-    #[test]
-    fn buckets_double_from_250_microseconds() {
-        let buckets = MetricsSettings::default().phase_buckets;
-        assert_eq!(buckets.first().zip(buckets.last()), Some((&0.000_25, &8.192)));
-        assert!(buckets.windows(2).all(|pair| pair[1] == 2.0 * pair[0]));
     }
 }

@@ -11,6 +11,7 @@ pub mod azure;
 pub mod bounded_read;
 pub mod clock;
 pub mod expectation;
+pub mod metrics_settings;
 pub mod parse;
 pub mod phase;
 pub mod plan;

@@ -117,7 +117,8 @@ fn unknown_record(target: &TargetConfig, started: Timestamp, took: Duration, van
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, MetricsSettings};
+    use crate::config;
+    use crate::metrics_settings::MetricsSettings;
     use crate::output::log::tests::{Captured, record};
     use crate::output::log::{LogFormat, LogLevel};
     use crate::probe::budget::InterruptHandle;

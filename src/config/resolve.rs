@@ -14,11 +14,12 @@ use super::raw::{
     RawRequireAuth, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
 };
 use super::values;
-use super::{Config, ConfigError, MetricsSettings, Settings, TargetConfig, WebSettings, auth, default_concurrency};
+use super::{Config, ConfigError, Settings, TargetConfig, WebSettings, auth, default_concurrency};
 use crate::az::AzFiles;
 use crate::bounded_read::FileKind;
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, PublicAccess};
+use crate::metrics_settings::MetricsSettings;
 use crate::parse;
 use crate::phase::PhaseName;
 use crate::plan::{Addresses, Auth, ClusterMode, Plan, Resolver, ViewSelection};

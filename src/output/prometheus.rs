@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::metrics::{self, Metrics};
-use crate::config::MetricsSettings;
+use crate::metrics_settings::MetricsSettings;
 use crate::plan::{Plan, ViewSelection};
 use crate::record::Record;
 use crate::vantage::Vantage;

@@ -28,6 +28,7 @@ const LAYERS: &[Layer] = &[
             "clock",
             "expectation",
             "lock",
+            "metrics_settings",
             "parse",
             "phase",
             "plan",
@@ -53,8 +54,8 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "outputs",
         modules: &["output"],
-        // The configuration for its settings alone (buckets, switches), the memory for what changed.
-        imports: &["vocabulary", "configuration", "observation", "diagnosis", "record", "memory"],
+        // The memory for what changed.
+        imports: &["vocabulary", "observation", "diagnosis", "record", "memory"],
     },
     Layer { name: "code reference", modules: &["codes"], imports: &["vocabulary", "diagnosis", "outputs"] },
     Layer {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redpath::clock::Timestamp;
-use redpath::config::MetricsSettings;
 use redpath::diagnosis::{Code, Severity};
+use redpath::metrics_settings::MetricsSettings;
 use redpath::observation::dns::ViewKind;
 use redpath::observation::{Attempt, AttemptOutcome, Phase, StoppedBy};
 use redpath::output::metrics::{ExpositionFormat, Metrics};
@@ -371,7 +371,7 @@ fn metrics_resolution_can_be_disabled() {
 }
 
 #[test]
-fn metrics_without_classic_buckets_keep_count_and_sum() {
+fn metrics_without_buckets_keep_count_and_sum() {
     let plan = plan("cache1");
     for native_histograms in [false, true] {
         let settings = MetricsSettings { classic_histograms: false, native_histograms, ..MetricsSettings::default() };

@@ -129,7 +129,7 @@ impl fmt::Write for Utf8Writer<'_> {
 mod tests {
     use super::super::family;
     use super::*;
-    use crate::config::MetricsSettings;
+    use crate::metrics_settings::MetricsSettings;
     use crate::plan::Plan;
     use crate::target::{HostName, Target};
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use redpath::address::AddressClass;
 use redpath::clock::Timestamp;
-use redpath::config::MetricsSettings;
 use redpath::diagnosis::{Cause, Code, Finding, Severity, Status, Verdict};
 use redpath::expectation::Expectation;
 use redpath::history::History;
+use redpath::metrics_settings::MetricsSettings;
 use redpath::observation::dns::{ChainRecord, ResolvedAddress, ViewKind};
 use redpath::observation::tls::CertificateFacts;
 use redpath::observation::{
