@@ -69,6 +69,16 @@ Exit status, for a file as for check:
   2  no such code or file, or a file that is no record
   3  inconclusive";
 
+const JOURNAL_VERIFY_EXAMPLES: &str = "\
+Examples:
+  redpath journal verify journal/
+  redpath journal verify journal-*.ndjson
+
+Exit status:
+  0  each line is as it was written, from the first to the last that are there
+  1  a line was cut, changed, doubled or moved
+  2  the command line is wrong, or a file cannot be read";
+
 impl Cli {
     /// Reads the command line. Help and version go to standard output, a mistake becomes one
     /// sentence on standard error.
@@ -119,6 +129,9 @@ pub enum Command {
     /// Check, print or describe the agent's configuration
     #[command(subcommand, arg_required_else_help = true)]
     Config(ConfigCommand),
+    /// Verify a journal
+    #[command(subcommand, arg_required_else_help = true)]
+    Journal(JournalCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -221,6 +234,18 @@ pub enum ConfigCommand {
     /// Write the targets of a configuration from JSON files of `az`
     FromAz {
         /// The files, in any order
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// `redpath journal`.
+#[derive(Subcommand)]
+pub enum JournalCommand {
+    /// Name each line that was cut, changed, doubled or moved
+    #[command(after_help = JOURNAL_VERIFY_EXAMPLES)]
+    Verify {
+        /// The files of one journal, the oldest first, or its directory
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },

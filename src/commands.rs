@@ -7,6 +7,7 @@ pub mod config;
 pub mod connections;
 pub mod explain;
 pub mod hardening;
+pub mod journal;
 pub mod man;
 
 mod terminal;
@@ -23,6 +24,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Agent(args) => agent::run(args).await,
         Command::Explain(args) => explain::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Journal(command) => journal::run(&command),
         Command::Completions { shell } => completions::run(shell),
         Command::Man { command } => man::run(&command),
     }

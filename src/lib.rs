@@ -36,6 +36,7 @@ pub mod record;
 // What reads a record.
 pub mod codes;
 pub mod history;
+pub mod journal;
 mod lock;
 pub mod output;
 pub mod schedule;

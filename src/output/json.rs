@@ -7,6 +7,7 @@ use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
+use crate::journal::{self, line::Line};
 use crate::printable::is_unprintable;
 use crate::record::connections::ConnectionsReport;
 use crate::record::{Record, Report};
@@ -52,6 +53,11 @@ pub fn records(records: &[&Record]) -> serde_json::Result<String> {
         records: &'a [&'a Record],
     }
     written(&Records { records }, CompactFormatter)
+}
+
+/// The JSON Schema of a line of a journal, as it is committed in `docs/schema/`.
+pub fn journal_schema() -> Schema {
+    schema::<Line>(journal::SCHEMA)
 }
 
 /// The JSON Schema of a record, as it is committed in `docs/schema/`.

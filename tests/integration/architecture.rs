@@ -48,7 +48,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "record", modules: &["record"], imports: &["vocabulary", "observation", "diagnosis"] },
     Layer {
         name: "memory",
-        modules: &["history", "schedule"],
+        modules: &["history", "journal", "schedule"],
         imports: &["vocabulary", "configuration", "observation", "diagnosis", "record"],
     },
     Layer {

@@ -124,6 +124,7 @@ fn of_records() -> Vec<seeds::Seed> {
         ("record", "hostile.json", line(&hostile).into_bytes()),
         ("record", "report.json", json::report(&report).expect("a report has a JSON form").into_bytes()),
         ("record", "api.json", api.into_bytes()),
+        ("journal", "two-records.ndjson", crate::journal::chain_of(2)),
         ("record", "az.json", read("tests/stories/saved-zone-not-linked.record.json").into_bytes()),
     ]
 }

@@ -32,6 +32,7 @@ mod hardening;
 #[cfg(feature = "system-tests")]
 mod helm;
 mod hostile;
+mod journal;
 mod metrics;
 #[cfg(feature = "system-tests")]
 mod monitoring;

@@ -1,0 +1,97 @@
+//! Makes entries of records: a change with its full record, what stays the same as counted intervals.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::line::{Entry, Histogram, Times, Unchanged};
+use crate::clock::Timestamp;
+use crate::diagnosis::Verdict;
+use crate::observation::Usability;
+use crate::record::Record;
+
+/// The longest time from the first to the last probe of an interval, and so the most that a kill loses.
+pub const MAX_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What has not been written yet, by target.
+#[derive(Debug, Default)]
+pub struct Collector {
+    targets: BTreeMap<String, TargetState>,
+}
+
+#[derive(Debug)]
+struct TargetState {
+    verdict: Verdict,
+    usable: Usability,
+    address: Option<IpAddr>,
+    open: Option<Unchanged>,
+}
+
+impl Collector {
+    /// The entries that this record completes, in their order.
+    pub fn add(&mut self, record: &Record) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let name = &record.target.name;
+        match self.targets.get_mut(name) {
+            Some(state) if state.is_of(record) => {
+                if let Some(open) = state.open.take_if(|open| !fits(open, record.started_at)) {
+                    entries.push(Entry::Unchanged(open));
+                }
+                extend(&mut state.open, record);
+            }
+            before => {
+                entries.extend(before.and_then(|state| state.open.take()).map(Entry::Unchanged));
+                self.targets.insert(name.clone(), TargetState::of(record));
+                entries.push(Entry::Record(Box::new(record.clone())));
+            }
+        }
+        entries
+    }
+
+    /// The intervals that are not written yet.
+    pub fn finish(&mut self) -> Vec<Entry> {
+        self.targets.values_mut().filter_map(|state| state.open.take()).map(Entry::Unchanged).collect()
+    }
+}
+
+impl TargetState {
+    fn of(record: &Record) -> Self {
+        Self { verdict: record.verdict.clone(), usable: record.usable.value, address: address(record), open: None }
+    }
+
+    fn is_of(&self, record: &Record) -> bool {
+        self.verdict == record.verdict && self.usable == record.usable.value && self.address == address(record)
+    }
+}
+
+fn address(record: &Record) -> Option<IpAddr> {
+    record.observation.connection.as_ref().map(|connection| connection.address.ip())
+}
+
+/// Whether a probe that began then belongs to the interval: not after the clock went back, and not too late.
+fn fits(open: &Unchanged, at: Timestamp) -> bool {
+    at >= open.to && open.from.until(at).is_some_and(|length| length < MAX_INTERVAL)
+}
+
+fn extend(open: &mut Option<Unchanged>, record: &Record) {
+    let times = Times::of(record);
+    let open = open.get_or_insert_with(|| Unchanged {
+        target: record.target.name.clone(),
+        from: record.started_at,
+        to: record.started_at,
+        count: 0,
+        first: times,
+        last: times,
+        connect: Histogram::default(),
+        ping: Histogram::default(),
+    });
+    open.to = record.started_at;
+    open.count = open.count.saturating_add(1);
+    open.last = times;
+    if let Some(connect) = times.connect_seconds {
+        open.connect.add(connect);
+    }
+    if let Some(ping) = times.ping_seconds {
+        open.ping.add(ping);
+    }
+}
