@@ -8,6 +8,7 @@ use super::error::Problems;
 use super::path::Path;
 use super::unknown_key;
 use super::yaml::{Node, Value};
+use crate::secret::quote::may_hold_secret;
 use crate::suggest::suggest;
 
 /// Notes whatever of `node` does not fit `schema`.
@@ -140,6 +141,10 @@ fn misfit(node: &Node, schema: &Json, path: &Path) -> String {
         {
             format!("{} is text: {wanted}, without quotes, is expected", path.shown(text))
         }
+        Value::Text(text) if may_hold_secret(text) && !path.is_about_secrets() => format!(
+            "{} does not fit: {wanted} is expected, and a password by `auth.password_file` or `auth.password_env`",
+            path.shown(text)
+        ),
         Value::Text(text) => match suggest(text, words(schema)) {
             Some(word) => format!("{} is not known; did you mean `{word}`? {wanted} is expected", path.shown(text)),
             None => format!("{} does not fit: {wanted} is expected", path.shown(text)),
