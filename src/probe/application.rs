@@ -1,6 +1,8 @@
 //! The TCP connections that applications of this network namespace have open towards a target, as the kernel lists
 //! them. Counts alone leave this module: no process is looked into.
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod history;
 pub mod peers;
 mod proc_net;

@@ -24,7 +24,37 @@ pub(super) fn fixed() -> Vec<Seed> {
     not_tls(&mut seeds);
     token_answer(&mut seeds);
     hosts_file(&mut seeds);
+    socket_list(&mut seeds);
     seeds
+}
+
+/// A zero in front: netlink datagrams, each after its length; else `/proc/net/tcp`.
+fn socket_list(seeds: &mut Vec<Seed>) {
+    let message = |kind: u16, payload: &[u8]| {
+        let length = u32::try_from(16 + payload.len()).expect("a short message");
+        let mut bytes = length.to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend([0; 10]);
+        bytes.extend(payload);
+        bytes
+    };
+    let mut socket = vec![0; 72]; // struct inet_diag_msg: family, state, two zeros, ports, addresses
+    socket[..2].copy_from_slice(&[2, 1]);
+    socket[4..8].copy_from_slice(&[0xC0, 0x01, 0x18, 0xEC]);
+    socket[8..12].copy_from_slice(&[10, 60, 0, 4]);
+    socket[24..28].copy_from_slice(&[10, 60, 4, 5]);
+    let mut info = vec![0; 108]; // struct tcp_info as an attribute: length, kind, value
+    info[..4].copy_from_slice(&[108, 0, 2, 0]);
+    let datagram = [message(20, &[socket, info].concat()), message(3, &[0; 4])].concat();
+    let error = message(2, &(-13_i32).to_ne_bytes());
+    for (name, datagram) in [("netlink", datagram), ("netlink_error", error)] {
+        let length = u16::try_from(datagram.len()).expect("a short datagram").to_be_bytes();
+        seeds.push(("socket_list", name, [&[0], length.as_slice(), &datagram].concat()));
+    }
+    let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
+        0: 04003C0A:C001 05043C0A:18EC 01 00000000:00000000 00:00000000 00000000  1000        0 1\n   \
+        1: 0000000000000000FFFF00000400003C:C002 0000000000000000FFFF00000A3C0405:3A98 06 0:0 00:0 3 0 0 2\n";
+    seeds.push(("socket_list", "proc", table.as_bytes().to_vec()));
 }
 
 /// Certificates, which have new keys each time, and the authority that the targets trust.
