@@ -22,9 +22,10 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(saved.report.records.len(), saved.verdicts.len());
     outputs::hold(&saved.report, None);
     if let Some(record) = saved.report.records.first() {
-        let requests = b"GET / HTTP/1.1\r\n\r\nGET /api/v1/records HTTP/1.1\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n";
+        let paths = ["/", "/api/v1/records", "/metrics"];
+        let requests = paths.map(|path| format!("GET {path} HTTP/1.1\r\nHost: 10.60.0.4\r\n\r\n")).concat();
         let agent = http::Agent { record: Some(Arc::new(record.clone())), ..http::Agent::default() };
-        let answers = world::wait(agent.answers(requests));
+        let answers = world::wait(agent.answers(requests.as_bytes()));
         assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200, 200, 200]);
         for answer in &answers {
             answer.assert_harmless();
