@@ -26,8 +26,8 @@ use crate::expectation::{Expectation, PublicAccess};
 use crate::metrics_settings::MetricsSettings;
 use crate::parse;
 use crate::plan::{
-    AddressPolicy, Addresses, Auth, ClusterMode, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan, Resolver,
-    ViewSelection,
+    AddressPolicy, Addresses, Auth, AzureDns, ClusterMode, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan,
+    Resolver, ViewSelection,
 };
 use crate::target::{HostName, Target};
 
@@ -81,6 +81,8 @@ pub struct Settings {
     pub samples: u16,
     /// Which views are asked.
     pub views: ViewSelection,
+    /// Whether Azure's own resolver is asked without being configured.
+    pub azure_dns: AzureDns,
     /// Which of the resolved addresses are connected to.
     pub addresses: Addresses,
     /// What is expected; the operator's private ranges are part of it.
@@ -188,6 +190,7 @@ impl Settings {
             expectation: self.expectation.clone(),
             resolvers,
             views: self.views.clone(),
+            azure_dns: self.azure_dns,
             addresses: self.addresses,
             timeout: self.timeout,
             tries: self.tries,
@@ -209,6 +212,7 @@ impl Default for Settings {
             tries: None,
             samples: 1,
             views: ViewSelection::All,
+            azure_dns: AzureDns::default(),
             addresses: Addresses::First,
             expectation: Expectation::default(),
             auth: Auth::None,

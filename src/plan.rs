@@ -15,7 +15,7 @@ use strum::Display;
 
 use crate::address::{self, AddressClass};
 use crate::azure::AZURE_DNS;
-use crate::expectation::Expectation;
+use crate::expectation::{Expectation, PublicAccess};
 use crate::secret::Secret;
 use crate::target::Target;
 
@@ -33,6 +33,8 @@ pub struct Plan {
     pub resolvers: Vec<Resolver>,
     /// Which views are asked.
     pub views: ViewSelection,
+    /// Whether Azure's own resolver is asked without being configured.
+    pub azure_dns: AzureDns,
     /// The address to connect to in place of what was resolved.
     pub connect: Option<IpAddr>,
     /// Which of the resolved addresses are connected to.
@@ -64,6 +66,7 @@ impl Plan {
             expectation: Expectation::default(),
             resolvers: Vec::new(),
             views: ViewSelection::All,
+            azure_dns: AzureDns::default(),
             connect: None,
             addresses: Addresses::First,
             reach: AddressPolicy::default(),
@@ -85,6 +88,13 @@ impl Plan {
             AddressPolicy::Any => true,
             AddressPolicy::NoInternal => self.is_external(ip) && !address::leads_to_platform_service(ip),
         }
+    }
+
+    /// Whether the public address is expected to be closed, and nothing says what that address is.
+    pub fn lacks_public_address(&self) -> bool {
+        self.expectation.public_access == PublicAccess::Closed
+            && self.posture.public_address == PublicAddress::Auto
+            && !self.resolvers.iter().any(|resolver| resolver.is_public(&self.expectation.private_ranges))
     }
 
     fn is_external(&self, ip: IpAddr) -> bool {
@@ -164,6 +174,17 @@ impl ViewSelection {
             }
         }
     }
+}
+
+/// Whether Azure's own resolver (168.63.129.16) is asked without being configured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum AzureDns {
+    /// Where the name of an Azure service leads to an address that is not expected
+    #[default]
+    Auto,
+    /// Never
+    Off,
 }
 
 /// Which of the resolved addresses are connected to.

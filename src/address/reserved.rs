@@ -30,12 +30,20 @@ impl ReservedUse {
         }
     }
 
+    /// That a range declared private has a reserved part, which stays reserved.
+    pub fn remark(range: &IpNet) -> Option<String> {
+        let (part, _) = Self::within(range)?;
+        Some(format!(
+            "{range} has addresses of {part}, which is reserved: no endpoint is there, whatever is declared private"
+        ))
+    }
+
     /// What a part of `range` is reserved for, if one is, and that part.
     pub fn within(range: &IpNet) -> Option<(IpNet, Self)> {
-        let overlaps = |net: &IpNet| net.contains(range) || range.contains(net);
         let v4 = RANGES_V4.iter().map(|(net, reserved)| (IpNet::V4(*net), *reserved));
         let v6 = RANGES_V6.iter().map(|(net, reserved)| (IpNet::V6(*net), *reserved));
-        v4.chain(v6).find(|(net, _)| overlaps(net))
+        let mut all = v4.chain(v6);
+        all.clone().find(|(net, _)| net.contains(range)).or_else(|| all.find(|(net, _)| range.contains(net)))
     }
 }
 

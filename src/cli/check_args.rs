@@ -98,6 +98,9 @@ pub struct CheckArgs {
     /// Views to query: libc, system, system:ADDRESS, a resolver's name, or all
     #[arg(long, value_name = "VIEW,...", value_delimiter = ',', default_value = "all", help_heading = PROBE)]
     pub views: Vec<String>,
+    /// Do not ask Azure's own resolver (168.63.129.16) where an Azure name leads to an unexpected address
+    #[arg(long, help_heading = PROBE)]
+    pub no_azure_dns: bool,
     /// Connect to this address instead of the resolved one (the name stays for SNI)
     #[arg(long, value_name = "ADDRESS", value_parser = parse::server_ip, help_heading = PROBE)]
     pub connect: Option<IpAddr>,

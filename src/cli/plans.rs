@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::CheckArgs;
+use crate::address::ReservedUse;
 use crate::az::AzFiles;
 use crate::bounded_read::FileKind;
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, PublicAccess};
 use crate::parse;
 use crate::plan::{
-    Auth, AuthMethod, EntraAuth, HAS_ENTRA, PasswordSource, PlaintextPort, Plan, PosturePlan, PublicAddress,
+    Auth, AuthMethod, AzureDns, EntraAuth, HAS_ENTRA, PasswordSource, PlaintextPort, Plan, PosturePlan, PublicAddress,
     RequireAuth, Resolver, TokenSource, ca_file,
 };
 use crate::secret::permissions::ReadableByOthers;
@@ -35,7 +36,6 @@ pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
     let views = parse::views(&args.views, &mut resolvers)
         .map_err(|(position, why)| format!("--views: {} is {why}", quoted(&args.views[position])))?;
     let expectation = expectation(args)?;
-    needs_public_address(args, &expectation, &resolvers)?;
     if let Some(file) = &args.ca_file {
         ca_file::check(file, FileKind::FileOrPipe)
             .map_err(|why| format!("cannot read the certificates of --ca-file {}: {why}", quote::path(file)))?;
@@ -44,7 +44,8 @@ pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
     let az = az_files(&args.from_az)?;
     let targets = targets(args, az.as_ref())?;
     let mut plans = Vec::with_capacity(targets.len());
-    let mut warnings = Vec::new();
+    let remarks = args.private_ranges.iter().filter_map(ReservedUse::remark);
+    let mut warnings: Vec<String> = remarks.map(|remark| format!("--private-range: {remark}")).collect();
     let mut is_password_visible = false;
     for text in &targets {
         let argument = TargetArgument::parse(text).map_err(|why| format!("{} is {why}", quoted(text)))?;
@@ -66,10 +67,11 @@ pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
         if let Some(name) = &args.server_name {
             target.server_name = name.clone();
         }
-        plans.push(Plan {
+        let plan = Plan {
             expectation,
             resolvers: resolvers.clone(),
             views: views.clone(),
+            azure_dns: if args.no_azure_dns { AzureDns::Off } else { AzureDns::Auto },
             connect: args.connect,
             addresses: args.addresses,
             timeout: args.timeout,
@@ -80,7 +82,9 @@ pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
             cluster: args.cluster,
             posture: posture(args),
             ..Plan::new(target)
-        });
+        };
+        needs_public_address(&plan)?;
+        plans.push(plan);
     }
     if is_password_visible {
         let why = "a password in a URL or a connection string can be seen by others on this machine (process list, shell history); \
@@ -151,10 +155,8 @@ fn expectation(args: &CheckArgs) -> Result<Expectation, String> {
 }
 
 /// Without a source of the public address, the question has no answer whatever the probe finds.
-fn needs_public_address(args: &CheckArgs, expectation: &Expectation, resolvers: &[Resolver]) -> Result<(), String> {
-    let is_outside = |resolver: &Resolver| resolver.is_public(&expectation.private_ranges);
-    let is_given = matches!(args.public_address, Some(PublicAddress::Given(_)));
-    if expectation.public_access != PublicAccess::Closed || is_given || resolvers.iter().any(is_outside) {
+fn needs_public_address(plan: &Plan) -> Result<(), String> {
+    if !plan.lacks_public_address() {
         return Ok(());
     }
     Err("--public-access closed needs the public address: give it with --public-address IP, \

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::write_out;
+use crate::address::ReservedUse;
 use crate::bounded_read::{self, FileKind};
 use crate::cli::{ConfigCommand, ExitCode, print_error};
 use crate::config::{self, Config, TargetConfig};
@@ -89,6 +90,9 @@ pub fn schema(out: &mut dyn Write) -> io::Result<ExitCode> {
 /// which need not be those of the agent.
 fn warnings(config: &Config) -> Vec<String> {
     let mut warnings: Vec<String> = config.targets.iter().flat_map(warnings_of).collect();
+    let private_ranges = &config.defaults.expectation.private_ranges;
+    let remarks = private_ranges.iter().filter_map(ReservedUse::remark);
+    warnings.extend(remarks.map(|remark| format!("private_ranges: {remark}")));
     if !config.web.probe_allowed_suffixes.is_empty() && !config.web.listen.ip().is_loopback() {
         warnings.push(format!(
             "web.probe.allowed_suffixes: every client that reaches {} can have any host under these suffixes probed",

@@ -13,9 +13,9 @@ use super::raw::{
 };
 use super::{Config, TargetConfig};
 use crate::address::display_range;
-use crate::expectation::Expectation;
+use crate::expectation::{Expectation, PublicAccess};
 use crate::phase::PhaseName;
-use crate::plan::{Auth, AuthMethod, EntraAuth, PasswordSource, PosturePlan, PublicAddress, ViewSelection};
+use crate::plan::{Auth, AuthMethod, EntraAuth, PasswordSource, PosturePlan, PublicAddress, Resolver, ViewSelection};
 
 pub(super) fn to_yaml(config: &Config) -> Result<String, String> {
     let unable = |error: &dyn std::fmt::Display| format!("the configuration cannot be written as YAML: {error}");
@@ -49,6 +49,7 @@ fn raw(config: &Config) -> RawConfig {
             samples: Some(defaults.samples),
             views: Some(views(&defaults.views)),
             addresses: Some(defaults.addresses),
+            azure_dns: Some(defaults.azure_dns),
             expect: Some(expect(&defaults.expectation)),
             auth: auth(&defaults.auth),
             tls: Some(RawTls {
@@ -56,7 +57,7 @@ fn raw(config: &Config) -> RawConfig {
                 ca_file: defaults.ca_file.as_deref().map(file),
                 server_name: defaults.server_name.clone().map(String::from),
             }),
-            posture: Some(posture(&defaults.expectation, defaults.posture)),
+            posture: Some(posture(&defaults.expectation, defaults.posture, &config.resolvers)),
             cluster: Some(defaults.cluster),
         }),
         targets: config.targets.iter().map(target).collect(),
@@ -88,6 +89,7 @@ fn target(config: &TargetConfig) -> RawTarget {
         samples: Some(plan.samples),
         views: Some(views(&plan.views)),
         addresses: Some(plan.addresses),
+        azure_dns: Some(plan.azure_dns),
         expect: Some(expect(&plan.expectation)),
         expect_from: Some(config.expect_from.iter().map(|path| file(path)).collect()),
         auth: auth(&plan.auth),
@@ -100,7 +102,7 @@ fn target(config: &TargetConfig) -> RawTarget {
         } else {
             RawTls { plaintext: Some(true), ..RawTls::default() }
         }),
-        posture: Some(posture(&plan.expectation, plan.posture)),
+        posture: Some(posture(&plan.expectation, plan.posture, &plan.resolvers)),
         cluster: Some(plan.cluster),
     }
 }
@@ -121,14 +123,18 @@ fn expect(expectation: &Expectation) -> RawExpect {
     }
 }
 
-fn posture(expectation: &Expectation, plan: PosturePlan) -> RawPosture {
+fn posture(expectation: &Expectation, plan: PosturePlan, resolvers: &[Resolver]) -> RawPosture {
+    // `public_address: auto` implies `closed`; nobody may ask for it in words where no address can be known.
+    let is_implied = expectation.public_access == PublicAccess::Closed
+        && plan.public_address == PublicAddress::Auto
+        && !resolvers.iter().any(|resolver| resolver.is_public(&expectation.private_ranges));
     RawPosture {
         require_auth: Some(match plan.skip_auth_check {
             true => RawRequireAuth::Off(Off::Off),
             false => RawRequireAuth::Is(expectation.require_auth),
         }),
         plaintext_port: Some(plan.plaintext_port.map_or(RawPlaintextPort::Off(Off::Off), RawPlaintextPort::Port)),
-        public_access: Some(expectation.public_access),
+        public_access: (!is_implied).then_some(expectation.public_access),
         public_address: Some(match plan.public_address {
             PublicAddress::Auto => "auto".to_owned(),
             PublicAddress::Given(ip) => ip.to_string(),

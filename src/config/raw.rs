@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::expectation::{ExpectedPath, PublicAccess};
-use crate::plan::{Addresses, AuthMethod, ClusterMode, TokenSource};
+use crate::plan::{Addresses, AuthMethod, AzureDns, ClusterMode, TokenSource};
 
 /// The configuration of the agent.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -93,6 +93,9 @@ pub(super) struct RawDefaults {
     /// Which of the resolved addresses are connected to.
     #[schemars(extend("default" = "first"))]
     pub(super) addresses: Option<Addresses>,
+    /// Whether Azure's own resolver (168.63.129.16) is asked without being configured, where the name of an Azure service leads to an address that is not expected.
+    #[schemars(extend("default" = "auto"))]
+    pub(super) azure_dns: Option<AzureDns>,
     /// What is expected.
     pub(super) expect: Option<RawExpect>,
     /// Who the probe says it is.
@@ -136,6 +139,8 @@ pub(super) struct RawTarget {
     pub(super) views: Option<RawViews>,
     /// Which of the resolved addresses are connected to.
     pub(super) addresses: Option<Addresses>,
+    /// Whether Azure's own resolver (168.63.129.16) is asked without being configured, where the name of an Azure service leads to an address that is not expected.
+    pub(super) azure_dns: Option<AzureDns>,
     /// What is expected. Each key that is not given is that of `defaults`.
     pub(super) expect: Option<RawExpect>,
     /// Files of JSON that `az` printed: they set what is not given here, and name causes. Read when this file is.

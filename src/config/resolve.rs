@@ -22,7 +22,7 @@ use crate::expectation::{Expectation, PublicAccess};
 use crate::metrics_settings::MetricsSettings;
 use crate::parse;
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, Auth, ClusterMode, Plan, Resolver, ViewSelection};
+use crate::plan::{Addresses, Auth, AzureDns, ClusterMode, Plan, Resolver, ViewSelection};
 
 /// Gives the values their meaning.
 pub(super) fn resolve(raw: &RawConfig, mut problems: Problems<'_>) -> Result<Config, ConfigError> {
@@ -43,6 +43,7 @@ pub(super) fn resolve(raw: &RawConfig, mut problems: Problems<'_>) -> Result<Con
         None => built_in,
     };
     let targets = targets(&raw.targets, &defaults, &resolvers, &top.key("targets"), &mut problems);
+    needs_public_address(raw, &targets, &top, &mut problems);
     let web = web(raw.web.as_ref(), &top.key("web"), &mut problems);
     let metrics = metrics(raw.metrics.as_ref(), &top.key("metrics"), &mut problems);
     let max_concurrent_probes = raw.max_concurrent_probes.map_or(default_concurrency(), usize::from);
@@ -59,6 +60,7 @@ struct Layer<'a> {
     tries: Option<u8>,
     samples: Option<u16>,
     views: Option<&'a RawViews>,
+    azure_dns: Option<AzureDns>,
     addresses: Option<Addresses>,
     expect: Option<&'a RawExpect>,
     auth: Option<&'a RawAuth>,
@@ -78,6 +80,7 @@ macro_rules! layer_of {
                     tries: raw.tries,
                     samples: raw.samples,
                     views: raw.views.as_ref(),
+                    azure_dns: raw.azure_dns,
                     addresses: raw.addresses,
                     expect: raw.expect.as_ref(),
                     auth: raw.auth.as_ref(),
@@ -102,6 +105,7 @@ impl Layer<'_> {
         if let Some(views) = self.views {
             settings.views = self::views(views, resolvers, &path.key("views"), problems);
         }
+        settings.azure_dns = self.azure_dns.unwrap_or(base.azure_dns);
         settings.addresses = self.addresses.unwrap_or(base.addresses);
         settings.cluster = self.cluster.unwrap_or(base.cluster);
         if let Some(expect) = self.expect {
@@ -285,6 +289,29 @@ fn tls(raw: &RawTls, settings: &mut Settings, path: &Path, problems: &mut Proble
     }
     if let Some(name) = &raw.server_name {
         settings.server_name = problems.read(&path.key("server_name"), name, parse::server_name);
+    }
+}
+
+/// Refuses an explicit `public_access: closed` where nothing says what the public address is.
+fn needs_public_address(raw: &RawConfig, targets: &[TargetConfig], top: &Path, problems: &mut Problems<'_>) {
+    const WHY: &str =
+        "`closed` needs the public address: give it as `public_address`, or configure a resolver in the internet";
+    let says_closed = |posture: &Option<RawPosture>| {
+        posture.as_ref().is_some_and(|posture| posture.public_access == Some(PublicAccess::Closed))
+    };
+    let lacks = |host: &str| {
+        let mut plans = targets.iter().map(|target| &target.plan);
+        plans.any(|plan| plan.target.host.as_str() == host && plan.lacks_public_address())
+    };
+    let key = |path: Path| path.key("posture").key("public_access");
+    for (index, target) in raw.targets.iter().enumerate() {
+        if says_closed(&target.posture) && lacks(&target.host) {
+            problems.add(&key(top.key("targets").index(index)), WHY);
+        }
+    }
+    let defaults = raw.defaults.as_ref().is_some_and(|defaults| says_closed(&defaults.posture));
+    if defaults && raw.targets.iter().any(|target| !says_closed(&target.posture) && lacks(&target.host)) {
+        problems.add(&key(top.key("defaults")), WHY);
     }
 }
 

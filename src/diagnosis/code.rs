@@ -74,6 +74,8 @@ codes! {
     DnsBadAnswer "dns_bad_answer" Resolve "invalid DNS response";
     /// AAAA fails beside an A record.
     AaaaLookupFails "aaaa_lookup_fails" Resolve "the question for AAAA fails beside a right A record";
+    /// Queries with EDNS are dropped on the way to a name server.
+    EdnsDropped "edns_dropped" Resolve "DNS queries with EDNS are dropped";
     /// Programs of musl get no address where glibc's do.
     MuslLookupFails "musl_lookup_fails" Resolve "programs of musl (Alpine) get no address";
     /// Azure's resolver blocks the name by a DNS security policy.

@@ -122,6 +122,9 @@ pub struct View {
     /// Whether the server was silent over UDP, so that the answer came over TCP alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub udp_silent: bool,
+    /// Whether the server was silent to queries with EDNS (RFC 6891), and answered the same without.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edns_dropped: bool,
     /// For how long it has given these addresses, where this process has asked it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_answer: Option<SameAnswer>,
@@ -165,6 +168,7 @@ impl View {
             canonical_name: None,
             hosts_file: Vec::new(),
             udp_silent: false,
+            edns_dropped: false,
             same_answer: None,
             soa: None,
             without_soa: false,
@@ -482,6 +486,9 @@ pub struct Question {
     /// Whether nothing came over UDP, and an answer over TCP did.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub udp_silent: bool,
+    /// Whether nothing came with EDNS, and an answer without.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edns_dropped: bool,
     /// How many datagrams came that were no answer to it (another id, another question, undecodable).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unexpected_datagrams: u32,

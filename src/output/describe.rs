@@ -328,7 +328,11 @@ pub(crate) fn view_answer(view: &View) -> String {
             counts.join(", ")
         }
     };
-    if view.udp_silent { format!("{answer}, over TCP only") } else { answer }
+    match view {
+        View { udp_silent: true, .. } => format!("{answer}, over TCP only"),
+        View { edns_dropped: true, .. } => format!("{answer}, without EDNS only"),
+        _ => answer,
+    }
 }
 
 fn try_answer(tries: &RepeatGroup) -> String {

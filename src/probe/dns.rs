@@ -4,6 +4,7 @@
 
 mod answer_history;
 mod authority;
+mod azure;
 mod chain;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzzing;
@@ -143,7 +144,12 @@ impl ResolveContext<'_> {
         drop(running);
         let phase = phase_of(views.in_use());
         let view_in_use = views.in_use().map(|view| view.view.clone());
-        let views = views.into_views().into_iter().map(|view| View { same_answer: self.same_answer(&view), ..view });
+        let azure = azure::view(plan, &views, self.budget, limit.saturating_sub(self.began.elapsed())).await;
+        let views = views
+            .into_views()
+            .into_iter()
+            .chain(azure)
+            .map(|view| View { same_answer: self.same_answer(&view), ..view });
         let views: Vec<View> = views.collect();
         let local_limit = conf.local_limit.or_else(|| views.iter().find_map(|view| view.local_limit));
         let resolution = Resolution {
@@ -170,6 +176,7 @@ impl ResolveContext<'_> {
                     options: QueryOptions {
                         tcp_only: is_system && self.conf.use_tcp,
                         with_aaaa: !is_system || !self.conf.no_aaaa,
+                        without_edns: false,
                     },
                     expectation: &self.plan.expectation,
                 };

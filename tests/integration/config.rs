@@ -202,7 +202,7 @@ fn config_check_summarizes_and_warns() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     fs::write(folder.join("no-ca.pem"), "no certificate").expect("a file");
     let file = folder.join("warnings.yaml");
-    let text = "resolvers: [azure]\ntargets:\n\
+    let text = "resolvers: [azure]\nprivate_ranges: [240.0.0.0/4]\ntargets:\n\
         \x20 - {name: a, host: a.example.org, auth: {method: password, password_file: /no/such/secret}}\n\
         \x20 - {name: b, host: b.example.org, auth: {method: password, password_env: REDPATH_TEST_IS_NOT_SET}, tls: {plaintext: true}}\n\
         \x20 - {name: c, host: c.example.org, tls: {ca_file: FOLDER/no-ca.pem}}\n\
@@ -219,10 +219,11 @@ fn config_check_summarizes_and_warns() {
         "no-ca.pem: it holds no PEM certificate",
         ": it is a directory, not a file (on this machine)",
         "web.probe.allowed_suffixes: every client that reaches 0.0.0.0:9736",
+        "private_ranges: 240.0.0.0/4 has addresses of 240.0.0.0/4, which is reserved",
     ] {
         assert!(err.contains(says), "{says} is not in:\n{err}");
     }
-    assert_eq!(err.lines().count(), 6, "{err}");
+    assert_eq!(err.lines().count(), 7, "{err}");
 
     let bad = Path::new("tests/configs/invalid/port-out-of-range.yaml");
     let (code, out, err) = run(|out, err| check(bad, out, err));

@@ -196,6 +196,27 @@ async fn dns_udp_is_read_during_tcp() {
 }
 
 #[tokio::test]
+async fn dns_edns_dropped_is_asked_without() {
+    let zone = Zone::healthy(HOST, ENDPOINT);
+    let server = DnsServer::start(move |asked| match asked.edns_payload.is_some() {
+        true => Action::Drop,
+        false => Action::Reply(zone.answer(asked)),
+    });
+    let view = ask_impatiently(HOST, server.address()).await;
+    assert_eq!((view.outcome, view.edns_dropped, view.udp_silent), (ViewOutcome::Answered, true, false));
+    assert_eq!((view.ips().collect::<Vec<_>>(), view.transport), (vec![ENDPOINT], Some(Seen::Udp)));
+}
+
+#[tokio::test]
+async fn dns_late_answer_is_no_dropped_edns() {
+    let zone = Zone::healthy(HOST, ENDPOINT);
+    let late = IMPATIENT.mul_f64(0.5 * 0.6);
+    let server = DnsServer::start(move |asked| Action::Reply(zone.answer(asked)).after(late));
+    let view = ask_impatiently(HOST, server.address()).await;
+    assert_eq!((view.outcome, view.edns_dropped), (ViewOutcome::Answered, false));
+}
+
+#[tokio::test]
 async fn dns_silent_over_both_times_out() {
     let view = ask_impatiently(HOST, DnsServer::start(|_| Action::Drop).address()).await;
     assert_eq!((view.outcome, view.transport, view.udp_silent), (ViewOutcome::Timeout, Some(Seen::Udp), false));

@@ -112,6 +112,21 @@ fn plan_token_only_for_entra() {
     }
 }
 
+#[test]
+fn plan_reserved_private_range_warns() {
+    for (range, reserved) in [
+        ("240.0.0.0/4", "240.0.0.0/4"),
+        ("64:ff9b::/96", "64:ff9b::/96"),
+        ("0.0.0.0/8", "0.0.0.0/8"),
+        ("0.0.0.0/0", "0.0.0.0/8"),
+    ] {
+        let plans = planned(&["h", "--private-range", range], &[]).unwrap_or_else(|error| panic!("{error}"));
+        let [warning] = plans.warnings.as_slice() else { panic!("{range}: {:?}", plans.warnings) };
+        assert!(warning.contains(&format!("addresses of {reserved}, which is reserved")), "{warning}");
+    }
+    assert!(planned(&["h", "--private-range", "100.64.0.0/10"], &[]).is_ok_and(|plans| plans.warnings.is_empty()));
+}
+
 /// A flag, the same key of the file, and values that both take or both refuse.
 const VALUES: &[(&str, &str, &[&str])] = &[
     ("--timeout", "TARGET timeout", &["5s", "1m 30s", "100ms", "5m", "50ms", "10m", "0s", "15", "", "-1s"]),
@@ -128,7 +143,7 @@ const VALUES: &[(&str, &str, &[&str])] = &[
     ("--expect", "EXPECT path", &["private", "public", "any", "none"]),
     ("--endpoint", "EXPECT [endpoints]", &["10.60.4.5", "10.60.4.0/24", "fd00::/8", "10.60.4.300", "h"]),
     ("--private-range", "TOP [private_ranges]", &["100.64.0.0/10", "10.60.4.5", "10.0.0.0/33"]),
-    ("--public-access", "POSTURE public_access", &["open", "ignore", "shut"]),
+    ("--public-access", "POSTURE public_access", &["closed", "open", "ignore", "shut"]),
     ("--public-address", "POSTURE public_address", &["20.50.1.10", "0.0.0.0", "255.255.255.255", "20.50.1.10:1"]),
     ("--plaintext-port", "POSTURE plaintext_port", &["6379", "off", "0", "65536", "on"]),
     ("--require-auth", "POSTURE require_auth", &["true", "false", "off", "on"]),

@@ -36,6 +36,25 @@ pub(super) fn over_tcp_only(case: &Context<'_>, view: &View, severity: Severity)
     .commands([format!("{} +notcp", remediation::ask(view, host)), format!("{} +tcp", remediation::ask(view, host))])
 }
 
+/// A server that is silent to queries with EDNS, and answers the same without.
+pub(super) fn edns_dropped(case: &Context<'_>, view: &View) -> Finding {
+    let (host, who) = (case.target.host.as_str(), view_label(view));
+    Finding::new(
+        Code::EdnsDropped,
+        Severity::Warning,
+        format!("{who} answers DNS queries without EDNS only: those with EDNS bring nothing back"),
+        format!(
+            "Asked for {host} three times with EDNS (RFC 6891), it was silent; without EDNS it answers {}. The C library asks without EDNS by default, so most programs get this answer. Go's own resolver, systemd-resolved and DNS servers that forward ask with EDNS, and wait or fail. A firewall on the way drops such queries or their answers, or the server does.",
+            describe_answer(view)
+        ),
+    )
+    .hint(format!(
+        "let DNS messages with EDNS and up to 1232 bytes through to port {} of it and back; the server itself may stay in use",
+        port(view)
+    ))
+    .commands([format!("{} +edns=0", remediation::ask(view, host)), format!("{} +noedns", remediation::ask(view, host))])
+}
+
 /// A failed view whose last word was awaited over TCP.
 pub(super) fn tcp_blocked(case: &Context<'_>, view: &View, severity: Severity, more: &str) -> Option<Finding> {
     let code = failure_code(view.outcome).filter(|code| matches!(code, Code::DnsTimeout | Code::DnsUnreachable))?;

@@ -26,7 +26,7 @@ pub(in crate::probe) async fn view(
     let lookup = Lookup {
         source: Source::Recorded { first_id: questions.first_id, messages: messages.into_iter() },
         search: SearchList::new(questions.host, questions.search, questions.ndots),
-        options: QueryOptions { tcp_only: false, with_aaaa: true },
+        options: QueryOptions { tcp_only: false, with_aaaa: true, without_edns: false },
         expectation,
     };
     let budget = Budget::new(LIMIT, Interrupt::new().1);

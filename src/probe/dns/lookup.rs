@@ -62,6 +62,7 @@ impl Lookup<'_> {
             questions.extend(answers.iter().map(|answer| answer.question.clone()));
             // One wait for UDP is enough.
             self.options.tcp_only |= answers.iter().any(|answer| answer.question.udp_silent);
+            self.options.without_edns |= answers.iter().any(|answer| answer.question.edns_dropped);
             let found = self.search.apply(&answers);
             // Where nothing is found, the answers for the bare name decide.
             if found || deciding.is_none() || self.search.was_bare_name() {
@@ -76,7 +77,12 @@ impl Lookup<'_> {
                 View { outcome: ViewOutcome::Failed, reason, ..view }
             }
         };
-        View { udp_silent: questions.iter().any(|question| question.udp_silent), questions, ..view }
+        View {
+            udp_silent: questions.iter().any(|question| question.udp_silent),
+            edns_dropped: questions.iter().any(|question| question.edns_dropped),
+            questions,
+            ..view
+        }
     }
 
     /// The view with the facts of the answers that decide.
@@ -139,7 +145,7 @@ mod tests {
         let lookup = Lookup {
             source: Source::Recorded { first_id: FIRST_ID, messages: messages.into_iter() },
             search: SearchList::new(&host, &["corp.example".to_owned(), "b.example".to_owned()], 1),
-            options: QueryOptions { tcp_only: false, with_aaaa: true },
+            options: QueryOptions { tcp_only: false, with_aaaa: true, without_edns: false },
             expectation: &Expectation::default(),
         };
         let limit = Duration::from_secs(10);

@@ -27,6 +27,9 @@ const PAYLOAD: u16 = 1232;
 /// has half of the time. An answer to any of them counts.
 const RESEND_AT: [f64; 2] = [0.2, 0.5];
 
+/// How much longer an answer with EDNS is waited for, once one without has come, in parts of the limit.
+const EDNS_GRACE: f64 = 0.1;
+
 /// When a server that is silent over UDP is queried over TCP as well, in parts of the limit. An answer
 /// over UDP still counts.
 const TCP_AT: f64 = 0.7;
@@ -42,6 +45,8 @@ pub(super) struct QueryOptions {
     pub(super) tcp_only: bool,
     /// AAAA as well as A.
     pub(super) with_aaaa: bool,
+    /// Without EDNS: the server was silent to queries with it.
+    pub(super) without_edns: bool,
 }
 
 impl QueryOptions {
@@ -52,7 +57,11 @@ impl QueryOptions {
 
 /// Queries `server` for the A and AAAA records of `name`, within `limit`.
 pub(super) async fn query(server: SocketAddr, name: &str, options: QueryOptions, limit: Duration) -> Vec<Answer> {
-    let queries = match random_ids().and_then(|ids| Queries::for_name(name, options, ids)) {
+    let ids = random_ids().and_then(|ids| Ok((ids, random_ids()?)));
+    let queries = match ids.and_then(|(ids, ids_without_edns)| {
+        let queries = Queries::for_name(name, options, ids)?;
+        if options.without_edns { Ok(queries) } else { queries.with_copies_without_edns(ids_without_edns) }
+    }) {
         Ok(queries) => queries,
         Err(reason) => return unsent(name, options, &reason),
     };
@@ -110,6 +119,7 @@ fn unsent(name: &str, options: QueryOptions, reason: &str) -> Vec<Answer> {
         attempts: 0,
         truncated: false,
         udp_silent: false,
+        edns_dropped: false,
         unexpected_datagrams: 0,
         answers: 0,
         took_seconds: Duration::ZERO.into(),
@@ -172,6 +182,9 @@ struct InFlightQuery {
     attempts: u32,
     truncated: bool,
     udp_silent: bool,
+    edns_dropped: bool,
+    /// The same query without EDNS, sent once beside the last attempt.
+    without_edns: Option<Box<InFlightQuery>>,
     unexpected_datagrams: u32,
     transport: Transport,
     took: Option<Duration>,
@@ -199,6 +212,8 @@ impl InFlightQuery {
             attempts: 0,
             truncated: false,
             udp_silent: false,
+            edns_dropped: false,
+            without_edns: None,
             unexpected_datagrams: 0,
             transport: Transport::Udp,
             took: None,
@@ -221,6 +236,10 @@ impl InFlightQuery {
             Ok(_) => Err(QueryError::bad("the answer over TCP is for another question")),
             Err(error) => Err(QueryError::bad(format!("the answer over TCP cannot be decoded: {error}"))),
         }
+    }
+
+    fn copy_is_answered(&self) -> bool {
+        self.without_edns.as_ref().is_some_and(|copy| copy.result.is_some())
     }
 
     fn refuses_edns(&self) -> bool {
@@ -273,6 +292,7 @@ impl InFlightQuery {
             attempts: self.attempts,
             truncated: self.truncated,
             udp_silent: self.udp_silent,
+            edns_dropped: self.edns_dropped,
             unexpected_datagrams: self.unexpected_datagrams,
             answers,
             took_seconds: took.into(),
@@ -290,8 +310,18 @@ struct Queries {
 impl Queries {
     fn for_name(name: &str, options: QueryOptions, ids: [u16; 2]) -> Result<Self, String> {
         let types = options.record_types().iter().zip(ids);
-        let list = types.map(|(record_type, id)| InFlightQuery::new(name, *record_type, id, true));
+        let edns = !options.without_edns;
+        let list = types.map(|(record_type, id)| InFlightQuery::new(name, *record_type, id, edns));
         Ok(Self { list: list.collect::<Result<_, _>>()?, began: Instant::now() })
+    }
+
+    /// Some firewalls and forwarders drop queries with EDNS: each query has a copy without.
+    fn with_copies_without_edns(mut self, ids: [u16; 2]) -> Result<Self, String> {
+        for (query, id) in self.list.iter_mut().zip(ids) {
+            let copy = InFlightQuery::new(&query.name.to_ascii(), query.record_type, id, false)?;
+            query.without_edns = Some(Box::new(copy));
+        }
+        Ok(self)
     }
 
     fn open(&mut self) -> impl Iterator<Item = &mut InFlightQuery> {
@@ -302,11 +332,29 @@ impl Queries {
         self.list.iter().all(|query| query.result.is_some())
     }
 
+    /// Whether each is answered, some of them only without EDNS.
+    fn are_answered_without_edns(&self) -> bool {
+        self.list.iter().all(|query| query.result.is_some() || query.copy_is_answered())
+    }
+
+    /// Takes the answers without EDNS where there are no others.
+    fn take_answers_without_edns(&mut self) {
+        for query in self.open().filter(|query| query.copy_is_answered()) {
+            let Some(copy) = query.without_edns.take() else { continue };
+            let attempts = query.attempts;
+            *query = InFlightQuery { attempts, edns_dropped: true, ..*copy };
+        }
+    }
+
     fn handle_datagram(&mut self, datagram: &[u8]) {
         let took = self.began.elapsed();
         match Message::from_vec(datagram) {
             Ok(message) => {
-                if let Some(query) = self.open().find(|query| query.is_answered_by(&message)) {
+                let answered = self.open().find_map(|query| match query.is_answered_by(&message) {
+                    true => Some(query),
+                    false => query.without_edns.as_deref_mut().filter(|copy| copy.is_answered_by(&message)),
+                });
+                if let Some(query) = answered {
                     query.took = Some(took);
                     query.truncated = message.metadata.truncation;
                     query.result = Some(Ok(Box::new(message)));
@@ -354,6 +402,9 @@ impl Exchange {
             for query in self.queries.open().filter(|_| index > 0) {
                 query.attempts += 1;
                 socket.send(&query.wire).await.map_err(|error| QueryError::unreachable(&error))?;
+                if let Some(copy) = query.without_edns.as_ref().filter(|_| index == RESEND_AT.len()) {
+                    socket.send(&copy.wire).await.map_err(|error| QueryError::unreachable(&error))?;
+                }
             }
             if let Ok(result) = timeout(self.left_until(until), self.receive(&socket)).await {
                 return result;
@@ -389,7 +440,20 @@ impl Exchange {
     async fn receive(&mut self, socket: &UdpSocket) -> Result<(), QueryError> {
         let mut buffer = [0u8; 4096];
         while !self.queries.are_answered() {
-            let length = socket.recv(&mut buffer).await.map_err(|error| QueryError::unreachable(&error))?;
+            let received = socket.recv(&mut buffer);
+            // An answer with EDNS counts more; the last attempt sent both at once.
+            let received = if self.queries.are_answered_without_edns() {
+                match timeout(self.limit.mul_f64(EDNS_GRACE), received).await {
+                    Ok(received) => received,
+                    Err(_) => {
+                        self.queries.take_answers_without_edns();
+                        continue;
+                    }
+                }
+            } else {
+                received.await
+            };
+            let length = received.map_err(|error| QueryError::unreachable(&error))?;
             self.queries.handle_datagram(&buffer[..length]);
         }
         Ok(())

@@ -143,6 +143,7 @@ mod tests {
             attempts: 1,
             truncated: false,
             udp_silent: false,
+            edns_dropped: false,
             unexpected_datagrams: 0,
             answers,
             took_seconds: Seconds::default(),

@@ -89,6 +89,10 @@ impl<'a> Views<'a> {
         }
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &View> {
+        self.list.iter().map(|state| &state.view)
+    }
+
     pub(super) fn into_views(self) -> Vec<View> {
         self.list.into_iter().map(|state| state.view).collect()
     }

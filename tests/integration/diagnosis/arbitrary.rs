@@ -249,6 +249,7 @@ fn question(name: &str, outcome: ViewOutcome) -> Question {
         attempts: 1,
         truncated: outcome == ViewOutcome::Timeout,
         udp_silent: false,
+        edns_dropped: false,
         unexpected_datagrams: 0,
         answers: 0,
         took_seconds: if name.starts_with('r') { Duration::from_secs(1 << 62) } else { Duration::from_millis(1) }

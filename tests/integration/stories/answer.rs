@@ -110,6 +110,7 @@ fn dns(view: &mut View, text: &str, target: &Target, expectation: &Expectation) 
                 view.transport = Some(Transport::Tcp);
                 view.udp_silent = true;
             }
+            "EDNS_DROPPED" => view.edns_dropped = true,
             "BLOCKED" => {
                 view.outcome = ViewOutcome::Timeout;
                 view.reason = Some("truncated over UDP, and no answer over TCP".into());
@@ -211,6 +212,7 @@ fn question(name: &str, kind: &str, outcome: ViewOutcome) -> Question {
         attempts: 1,
         truncated: false,
         udp_silent: false,
+        edns_dropped: false,
         unexpected_datagrams: 0,
         answers: 0,
         took_seconds: Seconds(Duration::from_millis(2)),
