@@ -13,8 +13,8 @@ use crate::clock::Seconds;
 use crate::expectation::{Expectation, PublicAccess};
 use crate::parse;
 use crate::plan::{
-    Auth, AuthMethod, AzureDns, EntraAuth, HAS_ENTRA, PasswordSource, PlaintextPort, Plan, PosturePlan, PublicAddress,
-    RequireAuth, Resolver, TokenSource, ca_file,
+    Auth, AuthMethod, AzureDns, EntraAuth, HAS_ENTRA, PasswordSource, PlaintextPort, Plan, PosturePlan, RequireAuth,
+    TokenSource, ca_file,
 };
 use crate::secret::permissions::ReadableByOthers;
 use crate::secret::quote::{self, quoted};
