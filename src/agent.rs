@@ -26,11 +26,14 @@ use tokio::time::timeout;
 
 use crate::config::ConfigError;
 use crate::history::History;
+use crate::journal::recorder::Recorder;
+use crate::journal::write::{Appender, Limits, OpenError};
 use crate::output::metrics::Metrics;
 use crate::probe::Prober;
 use crate::probe::budget::{Interrupt, InterruptHandle};
 use crate::schedule::Executor;
 use crate::server::{self, Backend, ReloadRequest, WebConfigFile};
+use crate::vantage::Vantage;
 
 pub use on_demand::plan_for;
 
@@ -48,6 +51,8 @@ pub struct Options {
     pub config: PathBuf,
     /// How the results are published.
     pub exporter: Exporter,
+    /// The directory of the journal, if one is kept.
+    pub journal: Option<PathBuf>,
 }
 
 /// How the results are published.
@@ -85,6 +90,8 @@ pub enum StartError {
     Listen(SocketAddr, io::Error),
     /// The text file cannot be written.
     Textfile(PathBuf, io::Error),
+    /// The journal cannot be written.
+    Journal(PathBuf, OpenError),
     /// The signal handlers cannot be installed.
     Signals(io::Error),
 }
@@ -102,6 +109,7 @@ impl fmt::Display for StartError {
                 "cannot write {}: {error}; --textfile takes a file in an existing directory with write permission",
                 path.display()
             ),
+            Self::Journal(path, error) => write!(f, "--journal {}: {error}", path.display()),
             Self::Signals(error) => write!(f, "cannot receive signals: {error}"),
         }
     }
@@ -134,7 +142,11 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
 
     let vantage = reload::vantage(&config);
     let missing_subnet = vantage.subnet.is_none() && !config.subnet_by_node_pool.is_empty();
+    let journal = options.journal.map(|directory| journal(directory, &vantage)).transpose()?;
     let metrics = Arc::new(Metrics::new(&config.metrics, &vantage));
+    if let Some(journal) = journal.clone() {
+        metrics.journal(move || journal.status());
+    }
     let history = Arc::new(History::new());
     let (interrupt_handle, interrupt) = Interrupt::new();
     let current = watch::Sender::new(Arc::new(RunningConfig { vantage: vantage.clone(), config: config.clone() }));
@@ -147,6 +159,7 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
         interrupt,
         metrics: Arc::clone(&metrics),
         history: Arc::clone(&history),
+        journal: journal.clone(),
         out_of_descriptors: AtomicBool::default(),
         new_record: Arc::clone(&new_record),
     };
@@ -202,8 +215,20 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
             }
         }
     };
+    if let Some(journal) = journal
+        && !journal.finish()
+    {
+        tracing::warn!("the last entries of the journal were not written in time");
+    }
     tracing::info!(forced = shutdown == Shutdown::Forced, "agent stopped");
     Ok(shutdown)
+}
+
+/// Opens the journal, and starts its thread.
+fn journal(directory: PathBuf, vantage: &Vantage) -> Result<Arc<Recorder>, StartError> {
+    let opened = Appender::open(&directory, Limits::default(), vantage.clone());
+    let started = opened.and_then(|appender| Recorder::start(appender).map_err(OpenError::from));
+    started.map(Arc::new).map_err(|error| StartError::Journal(directory, error))
 }
 
 /// What the event loop waits for, in addition to signals and the watchdog.

@@ -208,6 +208,9 @@ pub struct AgentArgs {
     /// Do not listen; write metrics to this file for node_exporter's textfile collector (NAME.prom)
     #[arg(long, value_name = "FILE", value_parser = textfile, conflicts_with_all = ["listen", "web_config_file"])]
     pub textfile: Option<PathBuf>,
+    /// Keep a journal of what is seen in this directory, which no other redpath writes to
+    #[arg(long, value_name = "DIRECTORY", value_parser = parse::path)]
+    pub journal: Option<PathBuf>,
     /// Log format
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub log_format: LogFormat,

@@ -7,6 +7,7 @@ pub mod collect;
 pub mod digest;
 pub mod line;
 pub mod read;
+pub mod recorder;
 pub mod verify;
 pub mod write;
 

@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::config::TargetConfig;
 use crate::diagnosis::{Cause, Status, Verdict};
 use crate::history::History;
+use crate::journal::recorder::Recorder;
 use crate::observation::{Observation, ViewOutcome};
 use crate::output::log;
 use crate::output::metrics::Metrics;
@@ -29,6 +30,7 @@ pub(super) struct ProbeExecutor {
     pub(super) interrupt: Interrupt,
     pub(super) metrics: Arc<Metrics>,
     pub(super) history: Arc<History>,
+    pub(super) journal: Option<Arc<Recorder>>,
     /// Whether opening a file failed with EMFILE or ENFILE at the last attempt.
     pub(super) out_of_descriptors: AtomicBool,
     /// Notified of every stored record.
@@ -56,6 +58,9 @@ impl Executor for ProbeExecutor {
         }
         let record = Arc::new(record);
         self.metrics.observe(&record);
+        if let Some(journal) = &self.journal {
+            journal.record(Arc::clone(&record));
+        }
         // Another address alone is for the status page, not for the log.
         if let Some(change) = self.history.observe(Arc::clone(&record)).filter(|change| !change.is_of_address_alone()) {
             log::change(&record, &change);
@@ -141,6 +146,7 @@ mod tests {
                 interrupt,
                 metrics,
                 history,
+                journal: None,
                 out_of_descriptors: AtomicBool::default(),
                 new_record,
             },

@@ -16,7 +16,7 @@ pub async fn run(args: AgentArgs) -> ExitCode {
         Some(file) => Exporter::Textfile(file),
         None => Exporter::Http { web_config, listen: args.listen },
     };
-    match agent::run(Options { config: args.config, exporter }).await {
+    match agent::run(Options { config: args.config, exporter, journal: args.journal }).await {
         Ok(Shutdown::Graceful) => ExitCode::Pass,
         Ok(Shutdown::Forced | Shutdown::ExporterFailed) => ExitCode::Unknown,
         Err(error) => refuse(args.log_format, &error.to_string()),

@@ -77,6 +77,10 @@ fn text(verified: &Verified, paths: &[PathBuf]) -> String {
         let _ = writeln!(out, "entries 1 to {} are not in these files; rotation removes the oldest", first - 1);
     }
     let _ = writeln!(out, "head: entry {} {}", head.number, head.digest);
+    let _ = writeln!(out, "redpath_journal_records_total {}", head.number);
+    for (part, bits) in (1..).zip(head.digest.parts()) {
+        let _ = writeln!(out, "redpath_journal_head{{part=\"{part}\"}} {bits}");
+    }
     out.push_str(
         "that entries after the head were cut, or all were written anew, this cannot exclude: compare the head\n",
     );

@@ -48,6 +48,11 @@ impl Collector {
         entries
     }
 
+    /// Forgets the state of a target, so that its next record is an entry in full.
+    pub fn forget(&mut self, target: &str) {
+        self.targets.remove(target);
+    }
+
     /// The intervals that are not written yet.
     pub fn finish(&mut self) -> Vec<Entry> {
         self.targets.values_mut().filter_map(|state| state.open.take()).map(Entry::Unchanged).collect()

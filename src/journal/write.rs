@@ -28,6 +28,12 @@ pub struct Limits {
     pub max_age: Duration,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_bytes: 100 * 1024 * 1024, max_age: Duration::from_secs(30 * 24 * 60 * 60) }
+    }
+}
+
 /// Why a journal cannot be opened. Its `Display` is a sentence about "it", the directory.
 #[derive(Debug)]
 pub enum OpenError {

@@ -26,6 +26,7 @@ use self::process::Process;
 use self::schedule_lag::Lag;
 use self::series::TargetSeries;
 use crate::clock::Timestamp;
+use crate::journal::recorder::Status;
 use crate::lock::lock;
 use crate::metrics_settings::MetricsSettings;
 use crate::plan::Plan;
@@ -50,13 +51,22 @@ struct AgentState {
     reload_successful: Option<bool>,
     reloaded_at: Option<Timestamp>,
     http: Option<HttpCounts>,
+    journal: Option<JournalSource>,
 }
+
+/// Reads the state of the journal.
+type JournalSource = Arc<dyn Fn() -> Status + Send + Sync>;
 
 impl Metrics {
     /// Metrics without a target yet. The settings hold for as long as the metrics live.
     pub fn new(settings: &MetricsSettings, vantage: &Vantage) -> Self {
-        let agent =
-            AgentState { lag: Lag::new(Instant::now()), reload_successful: None, reloaded_at: None, http: None };
+        let agent = AgentState {
+            lag: Lag::new(Instant::now()),
+            reload_successful: None,
+            reloaded_at: None,
+            http: None,
+            journal: None,
+        };
         Self {
             settings: Arc::new(settings.clone()),
             vantage: agent::vantage_labels(vantage),
@@ -117,6 +127,11 @@ impl Metrics {
         lock(&self.agent).http = Some(counts);
     }
 
+    /// Sets what reads the state of the journal for each page.
+    pub fn journal(&self, source: impl Fn() -> Status + Send + Sync + 'static) {
+        lock(&self.agent).journal = Some(Arc::new(source));
+    }
+
     /// The whole page.
     pub fn encode(&self, format: ExpositionFormat) -> Vec<u8> {
         let mut page = Vec::new();
@@ -167,6 +182,7 @@ impl Metrics {
             schedule_lag: Some(agent.lag.worst(Instant::now())),
             reload_successful: agent.reload_successful,
             http: agent.http,
+            journal: agent.journal.as_ref().map(|status| status()),
             reloaded_at: agent.reloaded_at,
             process,
         }

@@ -21,6 +21,7 @@ use redpath::vantage::Vantage;
 
 use crate::output::records;
 use crate::schema::assert_valid;
+use crate::support::agent::{Agent, Directory, agent};
 
 const LIMITS: Limits = Limits { max_bytes: 1024 * 1024, max_age: Duration::from_secs(86_400) };
 
@@ -213,6 +214,84 @@ fn rotation_keeps_chain_and_size() {
     assert!(verified.is_whole(), "{:?}", verified.faults);
     assert!(verified.first > Some(1), "the oldest file was removed");
     assert_eq!(verified.head, Some(appender.head()));
+}
+
+#[test]
+fn append_error_keeps_chain() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let directory = folder.path().join("journal");
+    let limits = Limits { max_bytes: 8, ..LIMITS }; // every line begins a file
+    let mut appender = Appender::open(&directory, limits, Vantage::default()).expect("it opens");
+    appender.append(Entry::Stopped {}).expect("it writes");
+    let head = appender.head();
+    fs::remove_dir_all(&directory).expect("it can be removed");
+    appender.append(Entry::Stopped {}).expect_err("there is no directory");
+    assert_eq!(appender.head(), head);
+    fs::create_dir(&directory).expect("it is there again");
+    appender.append(Entry::Stopped {}).expect("it writes");
+    assert_eq!(appender.head().number, head.number + 2, "the line that begins the file, and the entry");
+    assert!(verify_directory(&directory).is_whole());
+}
+
+const ONE_TARGET: &str = "
+defaults: {interval: 100ms, timeout: 100ms, views: [libc]}
+targets: [{name: sessions, host: localhost, port: 1, tls: {plaintext: true}}]
+web: {listen: '127.0.0.1:0'}
+";
+
+/// Killed eight times at no particular moment of its writing, and stopped once.
+#[tokio::test]
+async fn agent_journal_survives_kills() {
+    let directory = Directory::new("journal");
+    let config = directory.file("redpath.yaml", ONE_TARGET);
+    let journal = directory.0.join("journal");
+    let command = || {
+        let mut command = agent(&config);
+        command.arg("--journal").arg(&journal);
+        command
+    };
+    for probes in 0..8 {
+        let mut running = Agent::start(command()).await;
+        running.has_probed("sessions", probes % 3).await;
+        running.child.start_kill().expect("it can be killed");
+        running.ended().await;
+    }
+    let mut running = Agent::start(command()).await;
+    running.has_probed("sessions", 3).await;
+    running
+        .page_where("/metrics", |page| {
+            page.matches("\nredpath_journal_head{part=").count() == 3
+                && page.contains("\nredpath_journal_write_failures_total 0\n")
+        })
+        .await;
+    let second = command().output().await.expect("it runs");
+    let error = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(2), "{error}");
+    assert!(error.contains("another redpath writes its journal there"), "{error}");
+    running.signal("TERM").await;
+    assert_eq!(running.ended().await.code(), Some(0));
+
+    let verified = verify_directory(&journal);
+    assert!(verified.is_whole() && verified.first == Some(1), "{:?}", verified.faults);
+    let mut probes = 0;
+    let mut last = None;
+    for file in files(&journal).expect("files") {
+        for line in Lines::new(fs::read(file).expect("a file").as_slice()) {
+            let entry = line.expect("a line").parse().expect("a line of a journal").entry;
+            match &entry {
+                Entry::Started(_) => probes = 0,
+                Entry::Record(record) => {
+                    assert_eq!(record.target.name, "sessions");
+                    probes += 1;
+                }
+                Entry::Unchanged(unchanged) => probes += unchanged.count,
+                _ => {}
+            }
+            last = Some(entry);
+        }
+    }
+    assert_eq!(last, Some(Entry::Stopped {}));
+    assert!(probes >= 3, "{probes} since the last start");
 }
 
 #[test]

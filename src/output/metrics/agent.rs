@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::process::Process;
 use super::sample::Sample;
 use crate::clock::Timestamp;
+use crate::journal::recorder::Status;
 use crate::record::Tool;
 use crate::vantage::Vantage;
 
@@ -27,6 +28,7 @@ pub(crate) struct Agent {
     pub(crate) reload_successful: Option<bool>,
     pub(crate) reloaded_at: Option<Timestamp>,
     pub(crate) http: Option<HttpCounts>,
+    pub(crate) journal: Option<Status>,
     pub(crate) process: Option<Process>,
 }
 
@@ -49,6 +51,20 @@ impl Agent {
 
     pub(crate) fn http_refused(&self) -> Vec<Sample<'_>> {
         self.http.map(|http| Sample::new(http.refused as f64)).into_iter().collect()
+    }
+
+    pub(crate) fn journal_records(&self) -> Vec<Sample<'_>> {
+        self.journal.map(|journal| Sample::count(journal.head.number)).into_iter().collect()
+    }
+
+    pub(crate) fn journal_head(&self) -> Vec<Sample<'_>> {
+        let Some(journal) = self.journal else { return Vec::new() };
+        let parts = ["1", "2", "3"].into_iter().zip(journal.head.digest.parts());
+        parts.map(|(part, bits)| Sample::count(bits).with("part", part)).collect()
+    }
+
+    pub(crate) fn journal_write_failures(&self) -> Vec<Sample<'_>> {
+        self.journal.map(|journal| Sample::count(journal.write_failures)).into_iter().collect()
     }
 
     pub(crate) fn build_info(&self) -> Vec<Sample<'_>> {

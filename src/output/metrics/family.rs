@@ -190,6 +190,15 @@ families! {
     HTTP_REFUSED Counter "redpath_http_refused_total" []
         Agent(Agent::http_refused)
         "The connections and responses that the HTTP server refused at one of its limits.";
+    JOURNAL_RECORDS Counter "redpath_journal_records_total" []
+        Agent(Agent::journal_records)
+        "The number of the last line of the journal.";
+    JOURNAL_HEAD Gauge "redpath_journal_head" ["part"]
+        Agent(Agent::journal_head)
+        "The first 144 bits of the SHA-256 of the last line of the journal, 48 in each part.";
+    JOURNAL_WRITE_FAILURES Counter "redpath_journal_write_failures_total" []
+        Agent(Agent::journal_write_failures)
+        "Entries and records that could not be written to the journal.";
     BUILD_INFO Gauge "redpath_build_info" ["version" "os" "arch"]
         Agent(Agent::build_info)
         "The version of redpath and what it was built for, as labels.";

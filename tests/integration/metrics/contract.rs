@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redpath::clock::Timestamp;
+use redpath::journal::digest::Digest;
+use redpath::journal::recorder::Status;
+use redpath::journal::verify::Head;
 use redpath::output::metrics::family::{ALL, Family, ON_DEMAND};
 use redpath::output::metrics::{ExpositionFormat, HttpCounts};
 use redpath::output::prometheus::{blackbox_exposition, exposition_of};
@@ -26,6 +29,8 @@ fn page() -> redpath::output::metrics::Metrics {
     metrics.reload(true, Timestamp::from_unix(1_795_305_500).expect("a time"));
     metrics.schedule_lag(Duration::from_millis(250));
     metrics.http(HttpCounts { connections: 3, refused: 1 });
+    let head = Head { number: 1204, digest: Digest::of(b"abc") };
+    metrics.journal(move || Status { head, write_failures: 2 });
     metrics.observe(&Arc::new(closed_outside(healthy(&plans[0], 0))));
     metrics.observe(&Arc::new(silent(&plans[1], 5)));
     metrics.observe(&Arc::new(unlinked(&plans[1], 20)));
