@@ -309,7 +309,6 @@ fn two_days_of_4_targets_are_under_10_mb() {
             }
         }
     }
-    println!("{bytes} bytes");
     assert!(bytes < 10_000_000, "{bytes} bytes");
 }
 
