@@ -21,6 +21,7 @@ mod tcp;
 mod text;
 mod tls;
 mod token;
+mod witness;
 
 use std::fmt;
 
@@ -317,6 +318,7 @@ fn connection_findings(case: &Context<'_>) -> Vec<Finding> {
             }
         }
     }
+    findings.extend(witness::diagnose(case));
     findings.extend(cluster::diagnose(case));
     findings.extend(posture::server_findings(case));
     findings.extend(latency::diagnose(case));

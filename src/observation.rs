@@ -13,6 +13,7 @@ pub mod tcp;
 pub mod tls;
 pub mod token;
 pub mod usable;
+pub mod witness;
 
 use std::fmt;
 

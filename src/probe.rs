@@ -106,11 +106,14 @@ impl Prober {
         let overloaded = budget.is_overloaded().then_some(LocalLimit::Overloaded);
         let local_limit = local_limit.or_else(|| connected.local_limit()).or(overloaded);
         let (cluster, cluster_facts) = connected.cluster.map(|cluster| (cluster.phase, cluster.facts)).unzip();
+        let connection = connected.connection;
+        let connection =
+            connection.map(|connection| connection.with_witness_compared(&plan.target, &plan.expectation, &resolution));
         Observation {
             resolution,
             phases: Phases { resolve, connection: connected.phases, token, cluster, posture },
             token: token_facts,
-            connection: connected.connection,
+            connection,
             other_connections: connected.others,
             cluster: cluster_facts.flatten(),
             local_limit,

@@ -198,6 +198,8 @@ codes! {
     NotRedis "not_redis" Ping "the peer does not speak Redis" suppressed_by [WrongAddress];
     /// A phase took longer than its budget.
     LatencyOverBudget "latency_over_budget" Ping "a phase took longer than its budget" suppressed_by [WrongAddress];
+    /// The address under which the server sees the probe contradicts the path.
+    ServerSeesOtherPath "server_sees_other_path" Ping "the server sees another path";
     /// A node that the cluster announces cannot be reached.
     ClusterNodeUnreachable "cluster_node_unreachable" Cluster "a node of the cluster cannot be reached" suppressed_by [WrongAddress];
     /// A node is announced at another address than expected.

@@ -6,10 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::dns::Resolution;
 use super::redis::{AuthFacts, PingFacts};
 use super::tls::TlsFacts;
+use super::witness::{PathFacts, ServerSees};
 use crate::address::AddressClass;
 use crate::clock::Seconds;
+use crate::expectation::Expectation;
+use crate::target::Target;
 
 /// A connection: its addresses, and the facts of each phase.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +41,9 @@ pub struct Connection {
     /// What `PING` showed; absent where it got no reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ping: Option<PingFacts>,
+    /// The address under which the server sees this connection; absent where it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_sees: Option<ServerSees>,
 }
 
 impl Connection {
@@ -51,7 +58,26 @@ impl Connection {
             tls: None,
             auth: None,
             ping: None,
+            server_sees: None,
         }
+    }
+
+    /// With the server's witness compared with the path.
+    #[must_use]
+    pub fn with_witness_compared(
+        mut self,
+        target: &Target,
+        expectation: &Expectation,
+        resolution: &Resolution,
+    ) -> Self {
+        let path = PathFacts {
+            class: self.class,
+            service: target.service,
+            has_privatelink_name: resolution.views.iter().any(|view| view.privatelink_zone.is_some()),
+            classify: &|address| expectation.class(address),
+        };
+        self.server_sees = self.server_sees.map(|seen| seen.compare(&path));
+        self
     }
 }
 

@@ -1,6 +1,7 @@
 //! Outcomes in the words of the outputs for people, each closed list matched in full.
 
 mod posture;
+mod witness;
 
 use strum::IntoEnumIterator;
 
@@ -15,6 +16,7 @@ use crate::record::Record;
 use crate::target::Target;
 
 pub(crate) use posture::{local_limit, posture, precheck};
+pub(crate) use witness::{is_seen_by_private_link, server_sees};
 
 /// The verdict's first word.
 pub(crate) fn status(status: Status) -> &'static str {

@@ -106,6 +106,9 @@ fn section(out: &mut String, record: &Record) {
             out.push_str(&format!("- TLS: {}\n", escaped(&tls)));
         }
     }
+    if let Some(line) = record.observation.connection.as_ref().and_then(describe::server_sees) {
+        out.push_str(&format!("- Server: {}\n", escaped(&line)));
+    }
     if let Some((facts, summary)) =
         record.observation.cluster.as_ref().and_then(|facts| describe::cluster(facts).map(|summary| (facts, summary)))
     {

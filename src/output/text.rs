@@ -116,6 +116,10 @@ impl Page<'_> {
         if let Some(end) = describe::chain_view(resolution).and_then(|view| view.privatelink_name()) {
             path.push(format!("through {}", self.style.clean(end)));
         }
+        let connection = record.observation.connection.as_ref();
+        if connection.is_some_and(describe::is_seen_by_private_link) {
+            path.push("the server sees a private link".to_owned());
+        }
         self.block("path", vec![path.join(", ")]);
         let phases: Vec<_> = describe::shown_phases(&record.observation.phases)
             .into_iter()
@@ -144,6 +148,9 @@ impl Page<'_> {
             && let Some(tls) = describe::tls(facts, record.started_at)
         {
             self.block("tls", wrap(&tls, self.room(), self.style));
+        }
+        if let Some(line) = connection.and_then(describe::server_sees) {
+            self.block("server", wrap(&line, self.room(), self.style));
         }
         if let Some(facts) = &record.observation.cluster {
             self.block("cluster", self.cluster(facts));

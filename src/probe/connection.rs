@@ -61,22 +61,42 @@ impl Connector {
     /// Credentials are sent over this one connection alone, after the certificate was verified, and only
     /// where the address meets the plan's expectation; otherwise the probe goes on without.
     pub async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> ConnectionOutcome {
-        let context =
-            ProbeContext { plan, tokens: &self.tokens, budget, query_cluster: false, detect_plain_redis: true };
+        let context = ProbeContext {
+            plan,
+            tokens: &self.tokens,
+            budget,
+            query_cluster: false,
+            query_witness: false,
+            detect_plain_redis: true,
+        };
         self.run(&context, addresses).await
     }
 
     /// The same by a single TCP connection: a port that does not speak TLS is not tried again without.
     pub(super) async fn connect_once(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> ConnectionOutcome {
         let tokens = &self.tokens;
-        let context = ProbeContext { plan, tokens, budget, query_cluster: false, detect_plain_redis: false };
+        let context = ProbeContext {
+            plan,
+            tokens,
+            budget,
+            query_cluster: false,
+            query_witness: false,
+            detect_plain_redis: false,
+        };
         self.run(&context, addresses).await
     }
 
     /// The same for the connection in use, which is also queried for the nodes of the cluster, if the plan says so.
     pub(super) async fn connect_in_use(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> ConnectionOutcome {
         let query_cluster = plan.cluster == ClusterMode::Auto;
-        let context = ProbeContext { plan, tokens: &self.tokens, budget, query_cluster, detect_plain_redis: true };
+        let context = ProbeContext {
+            plan,
+            tokens: &self.tokens,
+            budget,
+            query_cluster,
+            query_witness: true,
+            detect_plain_redis: true,
+        };
         self.run(&context, addresses).await
     }
 
@@ -124,6 +144,7 @@ impl Connector {
                 tls: tls_facts,
                 auth: redis.auth_facts,
                 ping: redis.ping_facts,
+                server_sees: redis.server_sees,
                 ..connection(context.plan, address.ip())
             },
             cluster: redis.cluster,

@@ -15,6 +15,8 @@ pub(super) struct ProbeContext<'a> {
     pub(super) budget: &'a Budget,
     /// Whether the server is queried for the nodes of its cluster.
     pub(super) query_cluster: bool,
+    /// Whether the server is asked under which address it sees the probe.
+    pub(super) query_witness: bool,
     /// Whether a second connection may show plain Redis on a port that should speak TLS.
     pub(super) detect_plain_redis: bool,
 }

@@ -89,8 +89,14 @@ pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Pla
     let (_handle, interrupt) = Interrupt::new();
     let budget = Budget::new(plan.timeout, interrupt);
     let tokens = Tokens::new(Tls::new());
-    let context =
-        ProbeContext { plan, tokens: &tokens, budget: &budget, query_cluster: true, detect_plain_redis: false };
+    let context = ProbeContext {
+        plan,
+        tokens: &tokens,
+        budget: &budget,
+        query_cluster: true,
+        query_witness: true,
+        detect_plain_redis: false,
+    };
     let stream = redis::RespConnection::new(stream, LastReceived::default());
     let redis = redis::run_session(stream, &context, peer.ip()).await;
     let outcome = ConnectionOutcome {
@@ -103,6 +109,7 @@ pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Pla
         connection: Connection {
             auth: redis.auth_facts,
             ping: redis.ping_facts,
+            server_sees: redis.server_sees,
             ..Connection::new(peer, plan.expectation.class(peer.ip()))
         },
         cluster: redis.cluster,

@@ -3,6 +3,7 @@
 //!
 //! A secret leaves here in one place, the `AUTH` command, and no reply that repeats it is recorded.
 
+mod client_info;
 mod close;
 mod cluster;
 mod redact;
@@ -29,6 +30,7 @@ use super::token::Token;
 use super::{credential, tls};
 use crate::clock::Seconds;
 use crate::observation::redis::{AuthFacts, AuthMethod, PingReply, Surroundings};
+use crate::observation::witness::ServerSees;
 use crate::observation::{Phase, PingFacts, RedisFailure, SkipReason, StoppedBy};
 use crate::plan::{Auth, EntraAuth, PasswordSource, Plan};
 use crate::printable::excerpt;
@@ -47,6 +49,8 @@ pub(super) struct RedisOutcome {
     pub(super) ping_facts: Option<PingFacts>,
     /// The query for the nodes of the cluster; `None` where it was not sent.
     pub(super) cluster: Option<ClusterQuery>,
+    /// The address under which the server sees the probe; `None` where it was not asked.
+    pub(super) server_sees: Option<ServerSees>,
     /// The TLS alert that came in place of the first reply: the peer has rejected the handshake.
     pub(super) tls_alert: Option<AlertDescription>,
 }
@@ -60,6 +64,7 @@ impl RedisOutcome {
             auth_facts: None,
             ping_facts: None,
             cluster: None,
+            server_sees: None,
             tls_alert: None,
         }
     }
@@ -125,8 +130,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
         } else {
             None
         };
+        // A PING that is answered NOPERM is done, too: such a user may still ask for its own address.
+        let server_sees = if context.query_witness && auth.is_done() && ping.is_done() && self.usable {
+            client_info::query(self, context.budget).await
+        } else {
+            None
+        };
         let auth_facts = reached.then_some(facts);
-        RedisOutcome { auth, ping, auth_facts, ping_facts, cluster, tls_alert: self.tls_alert }
+        RedisOutcome { auth, ping, auth_facts, ping_facts, cluster, server_sees, tls_alert: self.tls_alert }
     }
 
     async fn authenticate(&mut self, context: &ProbeContext<'_>, address: IpAddr) -> AuthOutcome {

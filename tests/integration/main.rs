@@ -53,3 +53,4 @@ mod stories;
 #[path = "../support.rs"]
 mod support;
 mod textfile;
+mod witness;

@@ -164,7 +164,10 @@ async fn posture_sends_no_credentials() {
     // The first is the connection in use, and done before the second begins.
     assert_eq!(
         at_private,
-        [vec![format!("AUTH default {CANARY}"), "PING".into(), "QUIT".into()], vec!["PING".into(), "QUIT".into()]]
+        [
+            vec![format!("AUTH default {CANARY}"), "PING".into(), "CLIENT INFO".into(), "QUIT".into()],
+            vec!["PING".into(), "QUIT".into()]
+        ]
     );
     let at_public: Vec<Vec<String>> = commands(&public);
     assert_eq!(at_public, [["PING", "QUIT"]]);

@@ -169,6 +169,9 @@ families! {
     CLUSTER_NODES Gauge "redpath_cluster_nodes" ["target" "state"]
         Record(gauges::cluster_nodes)
         "The nodes that the cluster announced to the last probe, by the result of connecting to them.";
+    SERVER_SEES Gauge "redpath_server_sees" ["target" "via"]
+        Record(gauges::server_sees)
+        "The way by which the server sees the last probe come: 1 for that one, 0 for the others.";
     PUBLIC_ACCESS_OPEN Gauge "redpath_public_access_open" ["target"]
         Record(gauges::public_access_open)
         "Whether TLS and Redis answered the last probe at the public address.";

@@ -8,6 +8,7 @@ use super::sample::Sample;
 use crate::address::AddressClass;
 use crate::diagnosis::Status;
 use crate::observation::cluster::NodeState;
+use crate::observation::witness::Via;
 use crate::observation::{OpenState, TlsFacts, Usability, View};
 use crate::record::Record;
 
@@ -112,6 +113,15 @@ pub(crate) fn cluster_nodes(record: &Record) -> Vec<Sample<'_>> {
         cluster.in_state(state).count() as u64 + omitted
     };
     NodeState::iter().map(|state| Sample::count(count(state)).with("state", state.as_str())).collect()
+}
+
+/// Absent where the server was not asked: a probe without a credential does not ask.
+pub(crate) fn server_sees(record: &Record) -> Vec<Sample<'_>> {
+    let connection = record.observation.connection.as_ref();
+    let Some(seen) = connection.and_then(|connection| connection.server_sees.as_ref()) else {
+        return Vec::new();
+    };
+    Via::iter().map(|via| Sample::flag(via == seen.via).with("via", via.as_str())).collect()
 }
 
 /// Whether every view that gave a final answer agrees with the view in use. Absent where that one gave none:

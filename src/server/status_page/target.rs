@@ -67,6 +67,9 @@ impl StatusPage<'_> {
                 (path::chain(record))
                 (path::views(record))
                 (phases(record))
+                @if let Some(line) = record.observation.connection.as_ref().and_then(describe::server_sees) {
+                    (list("Server", std::iter::once(line)))
+                }
                 @if let Some(facts) = &record.observation.cluster {
                     @if let Some(summary) = describe::cluster(facts) {
                         (list("Cluster", std::iter::once(summary).chain(describe::cluster_nodes(facts))))

@@ -16,7 +16,7 @@ use redpath::output::metrics::{ExpositionFormat, HttpCounts};
 use redpath::output::prometheus::{blackbox_exposition, exposition_of};
 
 use super::super::output::assert_fixture;
-use super::records::{closed_outside, cluster, healthy, plan, silent, unlinked};
+use super::records::{closed_outside, cluster, healthy, plan, seen_by_private_link, silent, unlinked};
 use super::{metrics_for, text};
 
 const FIXTURE: &str = include_str!("../../fixtures/metrics.txt");
@@ -31,7 +31,7 @@ fn page() -> redpath::output::metrics::Metrics {
     metrics.http(HttpCounts { connections: 3, refused: 1 });
     let head = Head { number: 1204, digest: Digest::of(b"abc") };
     metrics.journal(move || Status { head, write_failures: 2 });
-    metrics.observe(&Arc::new(closed_outside(healthy(&plans[0], 0))));
+    metrics.observe(&Arc::new(seen_by_private_link(closed_outside(healthy(&plans[0], 0)))));
     metrics.observe(&Arc::new(silent(&plans[1], 5)));
     metrics.observe(&Arc::new(unlinked(&plans[1], 20)));
     metrics.observe(&Arc::new(cluster(&plans[3], 25)));

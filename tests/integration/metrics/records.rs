@@ -12,6 +12,7 @@ use redpath::observation::dns::{ChainRecord, ResolvedAddress, ViewKind};
 use redpath::observation::posture::PublicEndpoint;
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tls::CertificateFacts;
+use redpath::observation::witness::ServerSees;
 use redpath::observation::{
     Attempt, AttemptOutcome, ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, Phase, Phases,
     Posture, PosturePhase, Resolution, ResolveFailure, SkipReason, StoppedBy, TlsFacts, View, ViewOutcome,
@@ -103,6 +104,15 @@ pub(crate) fn closed_outside(mut record: Record) -> Record {
     let facts = Posture { public_access: Some(public), ..Posture::default() };
     let phase = Phase::done(Duration::from_millis(1));
     record.observation.phases.posture = Some(PosturePhase { phase, age_seconds: None, facts });
+    record
+}
+
+/// The server sees the probe come by a private link.
+pub(crate) fn seen_by_private_link(mut record: Record) -> Record {
+    let address = "fd40:1481:21:dbe0:7021:300:a14:7".parse().expect("an address");
+    if let Some(connection) = record.observation.connection.as_mut() {
+        connection.server_sees = Some(ServerSees::at(address));
+    }
     record
 }
 

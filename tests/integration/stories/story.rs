@@ -15,6 +15,7 @@ use redpath::observation::tcp::FailedAttempt;
 use redpath::observation::tls::{
     CertificateChecks, CertificateFacts, IntermediateFacts, TcpCounters, TlsFacts, TrustSource,
 };
+use redpath::observation::witness::ServerSees;
 use redpath::observation::{
     ClusterFacts, Connection, ConnectionPhases, LocalLimit, Observation, OtherConnection, Phase, Phases, Posture,
     PosturePhase, SkipReason, StoppedBy, TokenFacts, TokenFailure, View, ViewOutcome,
@@ -148,6 +149,8 @@ struct RawConnection {
     trust_anchors: Option<usize>,
     tcp: Option<TcpCounters>,
     earlier: Vec<RawEarlier>,
+    source: Option<IpAddr>,
+    server_sees: Option<IpAddr>,
 }
 
 #[derive(Deserialize)]
@@ -421,6 +424,7 @@ fn observation(
         auth.method = AuthMethod::Entra;
     }
     connection.address_given = file.connection.given;
+    let connection = connection.with_witness_compared(target, expectation, &resolution);
     let mut other_connections = Vec::new();
     for other in &file.others {
         let address = socket(&other.address, target.port)?;
@@ -531,6 +535,8 @@ fn connect(
         connection.ping =
             Some(PingFacts { reply, samples: 1, min_seconds: took, median_seconds: took, max_seconds: took });
     }
+    connection.source = facts.source;
+    connection.server_sees = facts.server_sees.map(ServerSees::at);
     Ok((phases, connection))
 }
 

@@ -1,0 +1,130 @@
+//! The server's witness: the address under which the server sees the probe's connection.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use strum::{EnumIter, IntoStaticStr};
+
+use super::redis::RedisFailure;
+use crate::address::AddressClass;
+use crate::azure::Service;
+
+/// The first 16 bits of the address under which Azure shows a client that comes by a private link.
+const PRIVATE_LINK_PREFIX: u16 = 0xfd40;
+
+/// How the server sees the probe, by its reply to `CLIENT INFO`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerSees {
+    /// The address that the server sees; absent where it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// What kind of address that is.
+    pub via: Via,
+    /// The client's own IPv4 address, the last four bytes of an address of a private link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_address: Option<Ipv4Addr>,
+    /// Whether this agrees with the address connected to; absent where it decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agrees: Option<bool>,
+    /// Why the address is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<RedisFailure>,
+}
+
+/// The way by which a client comes, as its address at the server shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr, EnumIter)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Via {
+    /// A private link: `fd40:…`.
+    PrivateLink,
+    /// Another address.
+    Address,
+    /// The server did not say.
+    Unknown,
+}
+
+impl Via {
+    /// The name used in records and metrics.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl ServerSees {
+    /// The server sees this address. Whether that agrees is for [`ServerSees::compare`] to say.
+    pub fn at(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let client_address = match address {
+            IpAddr::V6(ip) if ip.segments()[0] == PRIVATE_LINK_PREFIX => {
+                let [.., a, b, c, d] = ip.octets();
+                Some(Ipv4Addr::new(a, b, c, d))
+            }
+            IpAddr::V4(_) | IpAddr::V6(_) => None,
+        };
+        let via = if client_address.is_some() { Via::PrivateLink } else { Via::Address };
+        Self { address: Some(address), via, client_address, agrees: None, failure: None }
+    }
+
+    /// The server did not say.
+    pub fn unknown(failure: RedisFailure) -> Self {
+        Self { address: None, via: Via::Unknown, client_address: None, agrees: None, failure: Some(failure) }
+    }
+
+    /// Compares with the path. Only `fd40:` proves a private link. A plain private address contradicts one where the
+    /// service is known to show `fd40:` and a `privatelink` name proves the endpoint: whether the proxy of the
+    /// Enterprise tiers and of Managed Redis shows it to Redis is not known.
+    #[must_use]
+    pub fn compare(self, path: &PathFacts) -> Self {
+        let seen_class = self.address.map(|address| (path.classify)(address));
+        let agrees = match (self.via, path.class, seen_class) {
+            (Via::PrivateLink, AddressClass::Private, _) => Some(true),
+            (Via::PrivateLink, AddressClass::Public, _) => Some(false),
+            (Via::Address, AddressClass::Public, Some(_)) => Some(true),
+            (Via::Address, AddressClass::Private, Some(AddressClass::Public)) => Some(false),
+            (Via::Address, AddressClass::Private, Some(_)) => {
+                (path.service == Service::AzureCacheForRedis && path.has_privatelink_name).then_some(false)
+            }
+            _ => None,
+        };
+        Self { agrees, ..self }
+    }
+}
+
+/// The path that the witness is compared with.
+pub struct PathFacts<'a> {
+    /// The class of the address connected to.
+    pub class: AddressClass,
+    /// The service, by the target's name.
+    pub service: Service,
+    /// Whether a view's answer leads through a `privatelink` name.
+    pub has_privatelink_name: bool,
+    /// The class of an address, by the operator's ranges too.
+    pub classify: &'a dyn Fn(IpAddr) -> AddressClass,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn witness_compare_decides_by_certainty() {
+        let expectation = crate::expectation::Expectation::default();
+        let classify = |address| expectation.class(address);
+        let agrees = |seen: &str, class, service, has_privatelink_name| {
+            let seen = ServerSees::at(seen.parse().expect("an address"));
+            seen.compare(&PathFacts { class, service, has_privatelink_name, classify: &classify }).agrees
+        };
+        let (private, public) = (AddressClass::Private, AddressClass::Public);
+        let (classic, managed) = (Service::AzureCacheForRedis, Service::AzureManagedRedis);
+        assert_eq!(agrees("fd40::a03:1a06", private, managed, true), Some(true));
+        assert_eq!(agrees("fd40::a03:1a06", public, classic, true), Some(false));
+        assert_eq!(agrees("20.1.2.3", public, classic, false), Some(true));
+        assert_eq!(agrees("20.1.2.3", private, Service::Other, false), Some(false));
+        assert_eq!(agrees("10.3.26.6", private, classic, true), Some(false));
+        assert_eq!(agrees("10.3.26.6", private, classic, false), None, "an injected cache");
+        assert_eq!(agrees("10.3.26.6", private, managed, true), None, "the proxy is not known");
+        assert_eq!(agrees("fd40::1", AddressClass::Loopback, managed, true), None, "a local proxy");
+    }
+}
