@@ -26,8 +26,8 @@ use crate::expectation::{Expectation, PublicAccess};
 use crate::metrics_settings::MetricsSettings;
 use crate::parse;
 use crate::plan::{
-    AddressPolicy, Addresses, Auth, AzureDns, ClusterMode, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES, Plan, PosturePlan,
-    Resolver, ViewSelection,
+    AddressPolicy, Addresses, ApplicationMode, Auth, AzureDns, ClusterMode, DEFAULT_TIMEOUT, MAX_CONCURRENT_PROBES,
+    Plan, PosturePlan, Resolver, ViewSelection,
 };
 use crate::target::{HostName, Target};
 
@@ -97,6 +97,10 @@ pub struct Settings {
     pub server_name: Option<HostName>,
     /// Whether the nodes that a cluster announces are connected to.
     pub cluster: ClusterMode,
+    /// Whether the applications' own connections are listed.
+    pub application: ApplicationMode,
+    /// The most connections of applications opened in a minute without a warning; `None` for no limit.
+    pub max_opened_per_minute: Option<u32>,
     /// What is looked at that should be closed.
     pub posture: PosturePlan,
 }
@@ -169,6 +173,7 @@ impl Config {
         plan.auth = Auth::None;
         plan.reach = AddressPolicy::NoInternal;
         plan.cluster = ClusterMode::Off;
+        plan.application = ApplicationMode::Off;
         plan.posture = PosturePlan::default();
         plan.expectation.public_access = PublicAccess::Ignore;
         plan
@@ -198,6 +203,8 @@ impl Settings {
             auth: self.auth.clone(),
             ca_file: self.ca_file.clone().filter(|_| !self.plaintext),
             cluster: self.cluster,
+            application: self.application,
+            max_opened_per_minute: self.max_opened_per_minute,
             posture: self.posture,
             ..Plan::new(target)
         }
@@ -220,6 +227,8 @@ impl Default for Settings {
             ca_file: None,
             server_name: None,
             cluster: ClusterMode::default(),
+            application: ApplicationMode::default(),
+            max_opened_per_minute: None,
             posture: PosturePlan::default(),
         }
     }

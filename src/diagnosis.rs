@@ -7,6 +7,7 @@
 pub mod code;
 pub mod command;
 
+mod application;
 mod az;
 mod cluster;
 mod dns;
@@ -201,6 +202,7 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
     suppress_consequences(&case, &mut findings);
     az::apply_az_facts(&case, &mut findings);
     findings.extend(posture::public_address_finding(&case));
+    findings.extend(application::diagnose(&case));
     withhold_closing_commands(&case, &mut findings);
     // That DNS has not moved is what a pre-check warns of first.
     findings.sort_by_key(|finding| (finding.severity, finding.phase, not_moved != Some(finding.code), finding.code));

@@ -26,6 +26,7 @@ use strum::IntoEnumIterator;
 use crate::clock::Seconds;
 
 pub use crate::phase::{PhaseName, PhaseOutcome};
+pub use application::{ApplicationFacts, ApplicationFailure};
 pub use cluster::{ClusterFacts, ClusterFailure};
 pub use dns::{Resolution, ResolveFailure, View, ViewOutcome};
 pub use local_limit::LocalLimit;
@@ -60,6 +61,9 @@ pub struct Observation {
     /// What the server in use announced of its cluster; absent where it was not queried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ClusterFacts>,
+    /// The applications' own connections; absent where they were not listed, and where `auto` found none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<ApplicationFacts>,
 }
 
 /// A connection beside the one in use, with phases of its own.
@@ -90,6 +94,9 @@ pub struct Phases {
     /// The checks of what should be closed; absent where the plan has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub posture: Option<PosturePhase>,
+    /// The list of the applications' own connections; absent where the plan leaves it out, and where `auto` found none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application: Option<Phase<ApplicationFailure>>,
 }
 
 /// A phase that this probe or connection does not have.
@@ -113,11 +120,13 @@ impl Phases {
     /// The phases of this probe, in order: those of every probe, and the others where they apply.
     pub fn names(&self) -> impl Iterator<Item = PhaseName> + Clone {
         let (token, cluster, posture) = (self.token.is_some(), self.cluster.is_some(), self.posture.is_some());
+        let application = self.application.is_some();
         PhaseName::iter().filter(move |phase| match phase {
             PhaseName::Resolve | PhaseName::Connect | PhaseName::Tls | PhaseName::Auth | PhaseName::Ping => true,
             PhaseName::Token => token,
             PhaseName::Cluster => cluster,
             PhaseName::Posture => posture,
+            PhaseName::Application => application,
         })
     }
 
@@ -127,6 +136,7 @@ impl Phases {
             self.token.as_ref().and_then(Phase::stopped_by),
             self.cluster.as_ref().and_then(Phase::stopped_by),
             self.posture.as_ref().and_then(|posture| posture.phase.stopped_by()),
+            self.application.as_ref().and_then(Phase::stopped_by),
         ];
         self.connection.is_stopped_by(StoppedBy::Interrupt)
             || self.resolve.stopped_by() == Some(StoppedBy::Interrupt)
@@ -140,6 +150,7 @@ impl Phases {
             PhaseName::Token => self.token.as_ref().map_or(ABSENT, Phase::summary),
             PhaseName::Cluster => self.cluster.as_ref().map_or(ABSENT, Phase::summary),
             PhaseName::Posture => self.posture.as_ref().map_or(ABSENT, |posture| posture.phase.summary()),
+            PhaseName::Application => self.application.as_ref().map_or(ABSENT, Phase::summary),
             other => self.connection.get(other),
         }
     }
@@ -165,7 +176,11 @@ impl ConnectionPhases {
     /// The outcome and duration of one phase; those of the whole probe belong to no connection.
     pub fn get(&self, phase: PhaseName) -> PhaseSummary<'_> {
         match phase {
-            PhaseName::Resolve | PhaseName::Token | PhaseName::Cluster | PhaseName::Posture => ABSENT,
+            PhaseName::Resolve
+            | PhaseName::Token
+            | PhaseName::Cluster
+            | PhaseName::Posture
+            | PhaseName::Application => ABSENT,
             PhaseName::Connect => self.connect.summary(),
             PhaseName::Tls => self.tls.summary(),
             PhaseName::Auth => self.auth.summary(),

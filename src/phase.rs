@@ -40,6 +40,8 @@ pub enum PhaseName {
     Cluster,
     /// What should be closed, is: authentication, the plain port, the public address.
     Posture,
+    /// The applications' own connections to the target are listed.
+    Application,
 }
 
 impl PhaseName {

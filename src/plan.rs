@@ -54,6 +54,10 @@ pub struct Plan {
     pub ca_file: Option<PathBuf>,
     /// Whether the nodes that a cluster announces are connected to.
     pub cluster: ClusterMode,
+    /// Whether the applications' own connections are listed.
+    pub application: ApplicationMode,
+    /// More connections of applications opened in a minute than this are worth a warning; `None` for no limit.
+    pub max_opened_per_minute: Option<u32>,
     /// What is looked at that should be closed.
     pub posture: PosturePlan,
 }
@@ -76,6 +80,8 @@ impl Plan {
             auth: Auth::None,
             ca_file: None,
             cluster: ClusterMode::default(),
+            application: ApplicationMode::default(),
+            max_opened_per_minute: None,
             posture: PosturePlan::default(),
         }
     }
@@ -205,6 +211,19 @@ pub enum ClusterMode {
     /// Where the server is part of a cluster
     #[default]
     Auto,
+    /// Never
+    Off,
+}
+
+/// Whether the applications' own connections to the target are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum ApplicationMode {
+    /// Reported where a connection to an address of the target is found
+    #[default]
+    Auto,
+    /// Always reported; without a list the verdict is unknown
+    On,
     /// Never
     Off,
 }

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tokio::sync::OwnedSemaphorePermit;
 
+use self::application::{Looks, SeenByProbe};
 use self::budget::{Budget, Interrupt};
 use self::cluster::ClusterOutcome;
 use self::connection::{ConnectionOutcome, Connector};
@@ -47,6 +48,8 @@ pub struct Prober {
     origin: dns::Origin,
     /// The last results of the checks of posture; absent where each probe makes them.
     last_posture: Option<posture::LastResults>,
+    /// The earlier looks at the applications' connections.
+    looks: Arc<Looks>,
 }
 
 impl Default for Prober {
@@ -59,7 +62,7 @@ impl Prober {
     /// A prober; a process needs one. Every probe makes the checks of posture.
     pub fn new() -> Self {
         let (resolver, connector) = (Arc::new(dns::Resolver::new()), Arc::new(Connector::new()));
-        Self { resolver, connector, origin: dns::Origin::Schedule, last_posture: None }
+        Self { resolver, connector, origin: dns::Origin::Schedule, last_posture: None, looks: Arc::default() }
     }
 
     /// A prober whose probes repeat, so that the checks of posture have an interval of their own.
@@ -71,7 +74,8 @@ impl Prober {
     /// leaves no trace in what is known of earlier answers. It makes every check of posture itself.
     pub fn on_demand(&self, permit: OwnedSemaphorePermit) -> Self {
         let (resolver, connector) = (Arc::clone(&self.resolver), Arc::clone(&self.connector));
-        Self { resolver, connector, origin: dns::Origin::OnDemand(Arc::new(permit)), last_posture: None }
+        let origin = dns::Origin::OnDemand(Arc::new(permit));
+        Self { resolver, connector, origin, last_posture: None, looks: Arc::default() }
     }
 
     /// Probes once. All views are queried concurrently, and the connection starts as soon as the view in use has
@@ -103,6 +107,9 @@ impl Prober {
         };
         let checker = posture::Checker { connector: &self.connector, last_results: self.last_posture.as_ref() };
         let posture = checker.check(plan, &facts, &budget).await;
+        let nodes = connected.cluster.as_ref().and_then(|cluster| cluster.facts.as_ref());
+        let seen = SeenByProbe { resolution: &resolution, cluster: nodes };
+        let (application, application_facts) = self.looks.phase(plan, &seen, &budget).await.unzip();
         let overloaded = budget.is_overloaded().then_some(LocalLimit::Overloaded);
         let local_limit = local_limit.or_else(|| connected.local_limit()).or(overloaded);
         let (cluster, cluster_facts) = connected.cluster.map(|cluster| (cluster.phase, cluster.facts)).unzip();
@@ -111,11 +118,12 @@ impl Prober {
             connection.map(|connection| connection.with_witness_compared(&plan.target, &plan.expectation, &resolution));
         Observation {
             resolution,
-            phases: Phases { resolve, connection: connected.phases, token, cluster, posture },
+            phases: Phases { resolve, connection: connected.phases, token, cluster, posture, application },
             token: token_facts,
             connection,
             other_connections: connected.others,
             cluster: cluster_facts.flatten(),
+            application: application_facts.flatten(),
             local_limit,
         }
     }

@@ -13,7 +13,8 @@ use crate::expectation::{ExpectedPath, PublicAccess};
 use crate::parse;
 use crate::phase::PhaseName;
 use crate::plan::{
-    Addresses, AuthMethod, ClusterMode, PlaintextPort, PublicAddress, RequireAuth, Resolver, TokenSource,
+    Addresses, ApplicationMode, AuthMethod, ClusterMode, PlaintextPort, PublicAddress, RequireAuth, Resolver,
+    TokenSource,
 };
 use crate::target::HostName;
 
@@ -116,6 +117,9 @@ pub struct CheckArgs {
     /// Connect to the nodes that a cluster announces
     #[arg(long, value_enum, value_name = "auto|off", default_value_t, help_heading = PROBE)]
     pub cluster: ClusterMode,
+    /// List the applications' own connections in this network namespace
+    #[arg(long, value_enum, value_name = "auto|on|off", default_value_t, help_heading = PROBE)]
+    pub application: ApplicationMode,
     /// Disable TLS
     #[arg(long, conflicts_with_all = ["ca_file", "server_name"], help_heading = PROBE)]
     pub plaintext: bool,

@@ -80,6 +80,7 @@ pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
             auth: credentials.auth(argument.username, argument.password)?,
             ca_file: args.ca_file.clone(),
             cluster: args.cluster,
+            application: args.application,
             posture: posture(args),
             ..Plan::new(target)
         };

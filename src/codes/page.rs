@@ -124,6 +124,7 @@ fn heading(phase: PhaseName) -> &'static str {
         PhaseName::Ping => "Redis and latency (ping)",
         PhaseName::Cluster => "Cluster (cluster)",
         PhaseName::Posture => "Posture (posture)",
+        PhaseName::Application => "The application's own connections (application)",
     }
 }
 

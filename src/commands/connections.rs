@@ -117,6 +117,7 @@ async fn target_connections(
         peers,
         omitted_peers,
         opened,
+        opened_last_minute: None,
     };
     TargetConnections::new(target, &plan.expectation, facts)
 }

@@ -59,6 +59,8 @@ fn raw(config: &Config) -> RawConfig {
             }),
             posture: Some(posture(&defaults.expectation, defaults.posture, &config.resolvers)),
             cluster: Some(defaults.cluster),
+            application: Some(defaults.application),
+            max_opened_per_minute: defaults.max_opened_per_minute,
         }),
         targets: config.targets.iter().map(target).collect(),
         web: Some(RawWeb {
@@ -104,6 +106,8 @@ fn target(config: &TargetConfig) -> RawTarget {
         }),
         posture: Some(posture(&plan.expectation, plan.posture, &plan.resolvers)),
         cluster: Some(plan.cluster),
+        application: Some(plan.application),
+        max_opened_per_minute: plan.max_opened_per_minute,
     }
 }
 

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::expectation::{ExpectedPath, PublicAccess};
-use crate::plan::{Addresses, AuthMethod, AzureDns, ClusterMode, TokenSource};
+use crate::plan::{Addresses, ApplicationMode, AuthMethod, AzureDns, ClusterMode, TokenSource};
 
 /// The configuration of the agent.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -107,6 +107,12 @@ pub(super) struct RawDefaults {
     /// Whether the nodes that a cluster announces are connected to.
     #[schemars(extend("default" = "auto"))]
     pub(super) cluster: Option<ClusterMode>,
+    /// Whether the applications' own connections are listed, as the kernel of this network namespace has them.
+    #[schemars(extend("default" = "auto"))]
+    pub(super) application: Option<ApplicationMode>,
+    /// More connections of applications opened in a minute than this are worth a warning; no limit unless given.
+    #[schemars(range(min = 1))]
+    pub(super) max_opened_per_minute: Option<u32>,
 }
 
 /// What is probed.
@@ -154,6 +160,11 @@ pub(super) struct RawTarget {
     pub(super) posture: Option<RawPosture>,
     /// Whether the nodes that a cluster announces are connected to.
     pub(super) cluster: Option<ClusterMode>,
+    /// Whether the applications' own connections are listed, as the kernel of this network namespace has them.
+    pub(super) application: Option<ApplicationMode>,
+    /// More connections of applications opened in a minute than this are worth a warning.
+    #[schemars(range(min = 1))]
+    pub(super) max_opened_per_minute: Option<u32>,
 }
 
 /// What is expected of a target.

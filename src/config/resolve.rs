@@ -22,7 +22,7 @@ use crate::expectation::{Expectation, PublicAccess};
 use crate::metrics_settings::MetricsSettings;
 use crate::parse;
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, Auth, AzureDns, ClusterMode, Plan, Resolver, ViewSelection};
+use crate::plan::{Addresses, ApplicationMode, Auth, AzureDns, ClusterMode, Plan, Resolver, ViewSelection};
 
 /// Gives the values their meaning.
 pub(super) fn resolve(raw: &RawConfig, mut problems: Problems<'_>) -> Result<Config, ConfigError> {
@@ -67,6 +67,8 @@ struct Layer<'a> {
     tls: Option<&'a RawTls>,
     posture: Option<&'a RawPosture>,
     cluster: Option<ClusterMode>,
+    application: Option<ApplicationMode>,
+    max_opened_per_minute: Option<u32>,
 }
 
 /// `$raw` is `RawDefaults` or `RawTarget`: serde cannot both flatten a shared part and refuse unknown keys.
@@ -87,6 +89,8 @@ macro_rules! layer_of {
                     tls: raw.tls.as_ref(),
                     posture: raw.posture.as_ref(),
                     cluster: raw.cluster,
+                    application: raw.application,
+                    max_opened_per_minute: raw.max_opened_per_minute,
                 }
             }
         }
@@ -108,6 +112,8 @@ impl Layer<'_> {
         settings.azure_dns = self.azure_dns.unwrap_or(base.azure_dns);
         settings.addresses = self.addresses.unwrap_or(base.addresses);
         settings.cluster = self.cluster.unwrap_or(base.cluster);
+        settings.application = self.application.unwrap_or(base.application);
+        settings.max_opened_per_minute = self.max_opened_per_minute.or(base.max_opened_per_minute);
         if let Some(expect) = self.expect {
             expectation(expect, &mut settings.expectation, &path.key("expect"), problems);
         }
@@ -232,7 +238,7 @@ fn expectation(raw: &RawExpect, expectation: &mut Expectation, path: &Path, prob
             PhaseName::Tls => &latency.tls,
             PhaseName::Auth => &latency.auth,
             PhaseName::Ping => &latency.ping,
-            PhaseName::Token | PhaseName::Cluster | PhaseName::Posture => continue,
+            PhaseName::Token | PhaseName::Cluster | PhaseName::Posture | PhaseName::Application => continue,
         };
         let Some(limit) = limit else { continue };
         let path = path.key("latency").key(phase.as_str());

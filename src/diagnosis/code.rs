@@ -214,6 +214,16 @@ codes! {
     NotChecked "not_checked" Posture "a check that was asked for could not be made";
     /// The resource admits public traffic (`az`).
     PublicNetworkAccessEnabled "public_network_access_enabled" Posture "public network access is enabled";
+    /// Connections of an application take the public path.
+    ApplicationOnPublicPath "application_on_public_path" Application "connections of an application take the public path";
+    /// Connections of an application lead to an address that is not the present one.
+    ApplicationOnOldEndpoint "application_on_old_endpoint" Application "connections of an application lead to an old address";
+    /// The SYN of an application is not answered.
+    ApplicationCannotConnect "application_cannot_connect" Application "an application gets no answer to its SYN";
+    /// An application opens more connections than allowed.
+    ConnectionStorm "connection_storm" Application "an application opens many connections";
+    /// No connection of an application is found.
+    ApplicationNotSeen "application_not_seen" Application "no connection of an application is found";
 }
 
 impl Code {

@@ -360,6 +360,7 @@ fn command(phase: PhaseName) -> &'static str {
         | PhaseName::Tls
         | PhaseName::Token
         | PhaseName::Ping
-        | PhaseName::Posture => "PING",
+        | PhaseName::Posture
+        | PhaseName::Application => "PING",
     }
 }

@@ -1,5 +1,6 @@
 //! The TCP connections that applications of this network namespace have towards a target: counts by path, no process.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use schemars::JsonSchema;
@@ -29,6 +30,52 @@ pub struct ApplicationFacts {
     /// The connections opened since the look before; absent in the first look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened: Option<OpenedConnections>,
+    /// Those of about the last minute; absent in the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_last_minute: Option<OpenedLastMinute>,
+}
+
+/// Why the applications' connections could not be listed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ApplicationFailure {
+    /// Neither netlink nor `/proc` gave the list.
+    Unreadable {
+        /// The errors of the operating system.
+        error: String,
+    },
+    /// The time of the probe was over before the list was there.
+    Timeout,
+}
+
+impl fmt::Display for ApplicationFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { error } => write!(f, "the sockets cannot be listed: {error}"),
+            Self::Timeout => f.write_str("the time of the probe was over before the sockets were listed"),
+        }
+    }
+}
+
+/// Connections opened in about the last minute.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OpenedLastMinute {
+    /// How many.
+    pub count: u32,
+    /// The time over which they were counted: less than a minute after the start, and at least one interval.
+    pub over_seconds: Seconds,
+    /// The most a minute that the operator allows; absent where there is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_per_minute: Option<u32>,
+}
+
+impl OpenedLastMinute {
+    /// Whether more were opened than allowed. A count over less than a minute is not extrapolated: a pool that fills
+    /// once is no storm.
+    pub fn is_storm(&self) -> bool {
+        let minutes = (self.over_seconds.as_f64() / 60.0).max(1.0);
+        self.max_per_minute.is_some_and(|limit| f64::from(self.count) > f64::from(limit) * minutes)
+    }
 }
 
 fn is_zero(number: &usize) -> bool {

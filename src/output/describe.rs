@@ -1,5 +1,6 @@
 //! Outcomes in the words of the outputs for people, each closed list matched in full.
 
+mod application;
 mod posture;
 mod witness;
 
@@ -15,6 +16,7 @@ use crate::observation::{Connection, ConnectionPhases, Phase, PhaseName, Phases,
 use crate::record::Record;
 use crate::target::Target;
 
+pub(crate) use application::application;
 pub(crate) use posture::{local_limit, posture, precheck};
 pub(crate) use witness::{is_seen_by_private_link, server_sees};
 
@@ -148,6 +150,9 @@ pub(crate) fn phase_state(phases: &Phases, phase: PhaseName) -> PhaseState<'_> {
         PhaseName::Ping => state(&phases.connection.ping),
         PhaseName::Token => phases.token.as_ref().map_or(PhaseState::Skipped(SkipReason::NotApplicable), state),
         PhaseName::Cluster => phases.cluster.as_ref().map_or(PhaseState::Skipped(SkipReason::NotApplicable), state),
+        PhaseName::Application => {
+            phases.application.as_ref().map_or(PhaseState::Skipped(SkipReason::NotApplicable), state)
+        }
         PhaseName::Posture => phases
             .posture
             .as_ref()
@@ -185,7 +190,8 @@ pub(crate) fn phase_note(phase: PhaseName, connection: Option<&Connection>) -> O
         | PhaseName::Tls
         | PhaseName::Token
         | PhaseName::Cluster
-        | PhaseName::Posture => None,
+        | PhaseName::Posture
+        | PhaseName::Application => None,
         PhaseName::Auth => {
             let username = connection?.auth.as_ref()?.username.as_deref();
             Some(format!("as {}", username.unwrap_or("default")))

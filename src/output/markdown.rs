@@ -120,6 +120,9 @@ fn section(out: &mut String, record: &Record) {
     for line in describe::posture(record) {
         out.push_str(&format!("- Posture: {}\n", escaped(&line)));
     }
+    for line in describe::application(record) {
+        out.push_str(&format!("- Application: {}\n", escaped(&line)));
+    }
     for finding in record.findings.iter().filter(|finding| finding.severity == Severity::Info) {
         out.push_str(&format!("- {}: {}\n", code(finding.code.as_str()), escaped(&finding.summary)));
     }

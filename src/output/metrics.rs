@@ -4,6 +4,7 @@
 //! closed lists, never from error text; the one exception is `redpath_resolution_info`.
 
 mod agent;
+mod application;
 mod blackbox;
 mod exposition;
 pub mod family;

@@ -158,6 +158,9 @@ impl Page<'_> {
         let posture: Vec<_> =
             describe::posture(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect();
         self.block("posture", posture);
+        let application: Vec<_> =
+            describe::application(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect();
+        self.block("application", application);
         // That authentication is enforced is what every healthy probe finds.
         let is_shown = |finding: &&Finding| self.style.verbose || finding.code != Code::AuthEnforced;
         let notes = record.findings.iter().filter(|finding| finding.severity == Severity::Info).filter(is_shown);

@@ -4,9 +4,13 @@
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub mod history;
+mod looks;
+pub(super) mod own_sockets;
 pub mod peers;
 mod proc_net;
 mod sock_diag;
+
+pub(super) use looks::{Looks, SeenByProbe};
 
 use std::io;
 use std::net::SocketAddr;
@@ -71,6 +75,8 @@ pub struct Socket {
     pub state: State,
     /// How often an unanswered segment was sent again; above 0 in `SYN_SENT`, the SYN is not answered.
     pub retransmits: u8,
+    /// The inode number of the socket; 0 in `TIME_WAIT`, where no process holds it any more.
+    pub inode: u64,
     /// What the kernel measured; absent where only `/proc` was read, and in `TIME_WAIT`.
     pub info: Option<SocketInfo>,
 }

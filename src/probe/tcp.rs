@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::application::own_sockets;
 use super::budget::{Budget, StopReason};
 use super::socket_timestamps;
 use crate::observation::LocalLimit;
@@ -68,7 +69,11 @@ pub(super) async fn open(plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> 
                 let took = socket_timestamps::handshake_time(&stream).filter(|kernel| *kernel <= took).unwrap_or(took);
                 // Nagle's algorithm would delay commands, and be measured as Redis' time.
                 let _ = stream.set_nodelay(true);
-                let source = stream.local_addr().ok().map(|local| local.ip().to_canonical());
+                let local = stream.local_addr().ok();
+                if let Some(local) = local {
+                    own_sockets::note(local);
+                }
+                let source = local.map(|local| local.ip().to_canonical());
                 return Ok(TcpConnected { stream, address, source, took, earlier });
             }
             Ok(Err(error)) if LocalLimit::of(&error).is_some() => return Err(ConnectError::LocalLimit(earlier)),

@@ -96,6 +96,7 @@ mod tests {
             peers: vec![peer],
             omitted_peers: 0,
             opened: None,
+            opened_last_minute: None,
         }
     }
 

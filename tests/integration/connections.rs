@@ -1,5 +1,8 @@
 //! `redpath connections`: connections that this process opens are counted by the path of their peer.
 
+#[cfg(feature = "system-tests")]
+mod agent;
+
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
 
@@ -103,4 +106,37 @@ fn connections_bad_input_is_one_sentence() {
         assert_eq!(output.status.code(), Some(2), "{error}");
         assert!(error.contains(says) && error.trim_end().lines().count() == 1, "{error}");
     }
+}
+
+/// `record.application` of one check, and its phase.
+fn check(peer: &Peer, mode: &str) -> (Value, Value) {
+    let output = Command::new(env!("CARGO_BIN_EXE_redpath"))
+        .args(["check", &peer.target, "--views", "libc", "--endpoint", "127.0.0.1", "--plaintext", "--output", "json"])
+        .args(["--application", mode])
+        .output()
+        .expect("the binary starts");
+    let mut document = json(&output);
+    assert_valid("report.v1.json", &document);
+    let record = &mut document["records"][0];
+    (record["application"].take(), record["phases"]["application"].take())
+}
+
+#[test]
+fn check_lists_connections_of_applications() {
+    let peer = peer(3);
+    for mode in ["on", "auto"] {
+        let (application, phase) = check(&peer, mode);
+        assert_eq!(phase["outcome"].as_str(), Some("done"), "{phase}");
+        let facts = &application["peers"][0];
+        assert_eq!((facts["path"].as_str(), facts["established"].as_u64()), (Some("expected"), Some(3)), "{facts}");
+    }
+    assert_eq!(check(&peer, "off"), (Value::Null, Value::Null));
+}
+
+#[test]
+fn check_without_connections_says_so_if_asked() {
+    let peer = peer(0);
+    let (application, phase) = check(&peer, "on");
+    assert_eq!((phase["outcome"].as_str(), application["peers"].as_array()), (Some("done"), None));
+    assert_eq!(check(&peer, "auto"), (Value::Null, Value::Null));
 }

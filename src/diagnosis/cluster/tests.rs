@@ -77,6 +77,7 @@ fn case(host: &str, address: &str, facts: ClusterFacts) -> Diagnosis {
             cluster: Some(cluster),
             token: None,
             posture: None,
+            application: None,
         },
         connection: Some(connection),
         cluster: Some(facts),

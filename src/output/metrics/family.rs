@@ -6,6 +6,7 @@ use prometheus_client::metrics::MetricType;
 use strum::IntoStaticStr;
 
 use super::agent::Agent;
+use super::application;
 use super::blackbox;
 use super::gauges;
 use super::process::Process;
@@ -172,6 +173,21 @@ families! {
     SERVER_SEES Gauge "redpath_server_sees" ["target" "via"]
         Record(gauges::server_sees)
         "The way by which the server sees the last probe come: 1 for that one, 0 for the others.";
+    APPLICATION_CONNECTIONS Gauge "redpath_application_connections" ["target" "path"]
+        Record(application::connections)
+        "The established connections of applications in this network namespace, by path.";
+    APPLICATION_CONNECTING Gauge "redpath_application_connecting" ["target"]
+        Record(application::connecting)
+        "The connections of applications whose SYN is not answered yet.";
+    APPLICATION_OPENED Counter "redpath_application_connections_opened_total" ["target"]
+        Target(TargetSeries::application_opened)
+        "Connections that applications opened and that a probe found.";
+    APPLICATION_RTT Gauge "redpath_application_rtt_seconds" ["target" "path"]
+        Record(application::round_trip)
+        "The longest smoothed round-trip time of the applications' connections, as the kernel measures it.";
+    APPLICATION_IDLE Gauge "redpath_application_idle_seconds" ["target" "path"]
+        Record(application::idle)
+        "The longest time without a byte on a connection of an application.";
     PUBLIC_ACCESS_OPEN Gauge "redpath_public_access_open" ["target"]
         Record(gauges::public_access_open)
         "Whether TLS and Redis answered the last probe at the public address.";

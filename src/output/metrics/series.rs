@@ -16,7 +16,7 @@ use crate::diagnosis::{Cause, Status, Verdict};
 use crate::metrics_settings::MetricsSettings;
 use crate::observation::{Resolution, View, ViewOutcome};
 use crate::phase::{PhaseName, PhaseOutcome};
-use crate::plan::{Auth, Plan};
+use crate::plan::{ApplicationMode, Auth, Plan};
 use crate::record::Record;
 
 /// The upper bounds of `redpath_probe_duration_seconds`: few, since the phases have finer ones.
@@ -38,6 +38,7 @@ pub(crate) struct TargetSeries {
     failures: u64,
     failures_by_cause: BTreeMap<Cause, u64>,
     probe_duration: Histogram,
+    application_opened: u64,
     phases: BTreeMap<PhaseName, PhaseSeries>,
     answers: BTreeMap<String, Answers>,
     verdict: Option<(Verdict, Timestamp)>,
@@ -93,6 +94,7 @@ impl TargetSeries {
             failures: 0,
             failures_by_cause: BTreeMap::new(),
             probe_duration: Histogram::new(PROBE_BUCKETS),
+            application_opened: 0,
             phases: planned_phases(plan).map(|name| (name, PhaseSeries::new(settings))).collect(),
             answers: planned_views(plan).map(|view| (view.to_owned(), Answers::default())).collect(),
             verdict: None,
@@ -124,6 +126,8 @@ impl TargetSeries {
     pub(crate) fn observe(&mut self, record: &Arc<Record>) {
         self.probes += 1;
         self.probe_duration.observe(record.took_seconds.as_f64());
+        let opened = record.observation.application.as_ref().and_then(|facts| facts.opened);
+        self.application_opened += opened.map_or(0, |opened| u64::from(opened.count));
         if !gauges::is_success(record) {
             self.failures += 1;
             *self.failures_by_cause.entry(record.verdict.cause).or_default() += 1;
@@ -183,6 +187,13 @@ impl TargetSeries {
 
     pub(crate) fn probes(&self) -> Vec<Sample<'_>> {
         vec![Sample::count(self.probes)]
+    }
+
+    /// From the start where the connections are always listed, else from the first one.
+    pub(crate) fn application_opened(&self) -> Vec<Sample<'_>> {
+        let is_on = self.plan.application == ApplicationMode::On;
+        let count = Some(self.application_opened).filter(|count| is_on || *count > 0);
+        count.map(Sample::count).into_iter().collect()
     }
 
     pub(crate) fn failures(&self) -> Vec<Sample<'_>> {

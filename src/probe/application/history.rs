@@ -1,6 +1,6 @@
 //! The addresses that views gave for each name, with the time, so that a connection opened long ago is still named.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -38,6 +38,13 @@ impl AddressHistory {
             oldest.and_then(|ip| known.remove(&ip));
         }
         known.clone()
+    }
+
+    /// The addresses that were given for other names, and not for this one.
+    pub fn of_others(&self, host: &str) -> BTreeSet<IpAddr> {
+        let others = self.0.iter().filter(|(name, _)| name.as_str() != host).flat_map(|(_, known)| known.keys());
+        let own = self.0.get(host);
+        others.filter(|ip| own.is_none_or(|own| !own.contains_key(ip))).copied().collect()
     }
 
     /// Takes up an address from a journal.

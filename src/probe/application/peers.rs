@@ -129,6 +129,7 @@ mod tests {
             peer: SocketAddr::new(ip(peer), 6380),
             state,
             retransmits: 0,
+            inode: 0,
             info: millis.map(|(idle, round_trip)| SocketInfo {
                 idle: Duration::from_millis(idle),
                 round_trip: Duration::from_millis(round_trip),

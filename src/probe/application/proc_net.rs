@@ -59,7 +59,8 @@ fn parse_line(line: &str) -> Option<Socket> {
     let (local, peer) = (address(fields.next()?)?, address(fields.next()?)?);
     let state = State::from_number(u8::from_str_radix(fields.next()?, 16).ok()?)?;
     let retransmits = fields.nth(2).and_then(|number| u8::from_str_radix(number, 16).ok()).unwrap_or_default();
-    Some(Socket { local, peer, state, retransmits, info: None })
+    let inode = fields.nth(2).and_then(|number| number.parse().ok()).unwrap_or_default();
+    Some(Socket { local, peer, state, retransmits, inode, info: None })
 }
 
 /// Hexadecimal words of 32 bits in the byte order of the machine, a colon, and the port in hexadecimal.

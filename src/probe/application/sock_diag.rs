@@ -128,7 +128,14 @@ fn socket(payload: &[u8]) -> Option<Socket> {
         Some(SocketAddr::new(ip.to_canonical(), port))
     };
     let info = tcp_info(&payload[MESSAGE_BYTES..]);
-    Some(Socket { local: address(4, 8)?, peer: address(6, 24)?, state, retransmits: fixed[3], info })
+    Some(Socket {
+        local: address(4, 8)?,
+        peer: address(6, 24)?,
+        state,
+        retransmits: fixed[3],
+        inode: u32_at(fixed, 68)?.into(),
+        info,
+    })
 }
 
 /// What `struct tcp_info` says; absent for sockets without it (TIME_WAIT) and for attributes that do not parse.

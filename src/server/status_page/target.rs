@@ -76,6 +76,7 @@ impl StatusPage<'_> {
                     }
                 }
                 (list("Posture", describe::posture(record).into_iter()))
+                (list("Application", describe::application(record).into_iter()))
                 (self.changes(history))
             }
         }

@@ -7,6 +7,7 @@ use redpath::address::parse_range;
 use redpath::clock::Timestamp;
 use redpath::diagnosis::{Cause, Code, Finding, Severity, Status, Verdict};
 use redpath::expectation::Expectation;
+use redpath::observation::ApplicationFacts;
 use redpath::observation::cluster::{ClusterCommand, ClusterNode, NodeRole, NodeState};
 use redpath::observation::dns::{ChainRecord, ResolvedAddress, ViewKind};
 use redpath::observation::posture::PublicEndpoint;
@@ -91,9 +92,27 @@ pub(crate) fn cluster(plan: &Plan, seconds: i64) -> Record {
         slots_uncovered: Some(0),
         ..ClusterFacts::default()
     });
+    observation.application = Some(application());
+    observation.phases.application = Some(Phase::done(Duration::from_millis(1)));
     let failure = ClusterFailure::Nodes { unreachable: 1, unexpected_address: 0 };
     observation.phases.cluster = Some(Phase::failed(Duration::from_millis(2_500), failure));
     record(plan, seconds, observation, vec![finding(Code::ClusterNodeUnreachable, Severity::Error)])
+}
+
+/// Three connections of the application on the private path, and one on the public one.
+fn application() -> ApplicationFacts {
+    let facts = serde_json::json!({
+        "source": "netlink",
+        "opened": {"count": 4, "over_seconds": 15.0},
+        "opened_last_minute": {"count": 4, "over_seconds": 15.0},
+        "peers": [
+            {"path": "public", "address": PUBLIC, "class": "public", "established": 1, "connecting": 0, "unanswered": 0,
+             "closing": 0, "longest_idle_seconds": 30.0, "worst_round_trip_seconds": 0.002},
+            {"path": "expected", "address": "10.60.4.5", "class": "private", "established": 3, "connecting": 1,
+             "unanswered": 0, "closing": 0, "longest_idle_seconds": 4.0, "worst_round_trip_seconds": 0.0005}
+        ]
+    });
+    serde_json::from_value(facts).expect("facts of a record")
 }
 
 /// The public address was looked at, and refuses.
@@ -245,6 +264,7 @@ fn connected(plan: &Plan, addresses: [&str; 3], answers: bool) -> Observation {
         connection: Some(connection),
         other_connections: Vec::new(),
         cluster: None,
+        application: None,
     }
 }
 

@@ -65,6 +65,7 @@ pub(crate) fn healthy() -> Record {
             connection: Some(connection("10.60.4.5:6380")),
             other_connections: Vec::new(),
             cluster: None,
+            application: None,
         },
         vec![finding],
         Status::Pass,
@@ -158,6 +159,7 @@ pub(crate) fn unlinked_zone() -> Record {
             connection: Some(connection("20.50.1.10:6380")),
             other_connections: Vec::new(),
             cluster: None,
+            application: None,
         },
         vec![finding],
         Status::Fail,
@@ -247,6 +249,7 @@ pub(crate) fn overridden() -> Record {
             connection: Some(connection),
             other_connections: Vec::new(),
             cluster: None,
+            application: None,
         },
         vec![
             finding(Code::TlsNameMismatch, Severity::Error, "the certificate is for another name"),

@@ -69,6 +69,7 @@ pub(super) fn record(name: &str, note: &str) -> Record {
         connection: Some(connection),
         other_connections: Vec::new(),
         cluster: None,
+        application: None,
     };
     let mut record = Record::new(
         Timestamp::now(),

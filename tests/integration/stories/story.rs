@@ -17,8 +17,8 @@ use redpath::observation::tls::{
 };
 use redpath::observation::witness::ServerSees;
 use redpath::observation::{
-    ClusterFacts, Connection, ConnectionPhases, LocalLimit, Observation, OtherConnection, Phase, Phases, Posture,
-    PosturePhase, SkipReason, StoppedBy, TokenFacts, TokenFailure, View, ViewOutcome,
+    ApplicationFacts, ClusterFacts, Connection, ConnectionPhases, LocalLimit, Observation, OtherConnection, Phase,
+    Phases, Posture, PosturePhase, SkipReason, StoppedBy, TokenFacts, TokenFailure, View, ViewOutcome,
 };
 use redpath::phase::PhaseName;
 use redpath::target::{HostName, Target};
@@ -86,6 +86,8 @@ struct File {
     others: Vec<RawOther>,
     /// What the server announced of its cluster, in the shape of a record.
     cluster: Option<ClusterFacts>,
+    /// The applications' own connections, in the shape of a record.
+    application: Option<ApplicationFacts>,
     /// The limit of this machine that stopped a part of the probe, in the shape of a record.
     local_limit: Option<LocalLimit>,
     /// What is known of the token of Entra ID, in the shape of a record.
@@ -447,11 +449,13 @@ fn observation(
                 age_seconds: None,
                 facts,
             }),
+            application: file.application.is_some().then(|| Phase::done(TOOK)),
         },
         token: file.token.clone(),
         connection: Some(connection),
         other_connections,
         cluster: file.cluster.clone(),
+        application: file.application.clone(),
     })
 }
 
