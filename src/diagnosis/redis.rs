@@ -1,5 +1,8 @@
 //! What Redis' answers mean.
 
+mod error_reply;
+
+use self::error_reply::ErrorReply;
 use super::remediation::Resource;
 use super::{Code, Context, Finding, Severity};
 use crate::azure::Service;
@@ -177,7 +180,7 @@ pub(super) fn failure_finding(case: &Context<'_>, failure: &RedisFailure, phase:
         {
             plain_connection_failure(case, failure, phase)
         }
-        RedisFailure::ErrorReply { code, message } => error_reply_finding(case, code, message, phase),
+        RedisFailure::ErrorReply { code, message } => ErrorReply { case, code, message, phase }.diagnose(),
         RedisFailure::UnexpectedReply { reply } => error(
             Code::NotRedis,
             format!("the peer answers {} with {reply}, which Redis does not", command(phase)),
@@ -247,108 +250,6 @@ fn plain_connection_failure(case: &Context<'_>, failure: &RedisFailure, phase: P
     )
     .hint("use TLS: rediss:// in place of redis://, without --plaintext")
     .phase(phase)
-}
-
-fn error_reply_finding(case: &Context<'_>, code: &str, message: &str, phase: PhaseName) -> Finding {
-    let reply = if message.is_empty() { code.to_owned() } else { format!("{code} {message}") };
-    let proven = case.proven();
-    let finding = |code: Code, severity: Severity, summary: String, detail: String, hint: &str| {
-        Finding::new(code, severity, summary, detail).hint(hint).phase(phase)
-    };
-    match code {
-        "WRONGPASS" => finding(
-            Code::AuthRejected,
-            Severity::Error,
-            format!("Redis rejects the credential: {reply}"),
-            proven.to_owned(),
-            "give the probe the present key, or check the user name",
-        ),
-        "NOAUTH" => finding(
-            Code::AuthRequired,
-            Severity::Error,
-            format!("Redis demands authentication: {reply}"),
-            proven.to_owned(),
-            "configure a credential",
-        ),
-        "NOPERM" => finding(
-            Code::PermissionDenied,
-            Severity::Warning,
-            format!("Redis does not allow {} to this user: {reply}", command(phase)),
-            format!("{proven} The user's access policy is narrower than a probe needs."),
-            "allow the probe's user the commands that a probe sends (+auth, +ping)",
-        ),
-        "LOADING" => finding(
-            Code::RedisLoading,
-            Severity::Error,
-            "Redis is loading its data and serves nobody yet (LOADING)".to_owned(),
-            format!("{proven} It happens after a restart or failover, and lasts as long as the data takes to load."),
-            "wait and probe again; if it stays, look at the server's memory and restarts",
-        ),
-        "MASTERDOWN" => finding(
-            Code::RedisMasterDown,
-            Severity::Error,
-            "the replica that answers has lost its master (MASTERDOWN)".to_owned(),
-            proven.to_owned(),
-            "look at the server's replication and failover events",
-        ),
-        "CLUSTERDOWN" => finding(
-            Code::RedisClusterDown,
-            Severity::Error,
-            format!("the Redis cluster is down: {reply}"),
-            format!("{proven} Some slots are served by no node."),
-            "look at the cluster's nodes and failover events",
-        ),
-        "MOVED" | "ASK" => finding(
-            Code::RedisMoved,
-            Severity::Error,
-            format!("Redis redirects: {reply}"),
-            format!(
-                "{proven} A redirection in reply to {} is unusual: a proxy or another cluster answers.",
-                command(phase)
-            ),
-            "compare the node it names with the cluster that is meant",
-        ),
-        "BUSY" => finding(
-            Code::RedisError,
-            Severity::Error,
-            "a script blocks Redis, which answers nothing else until it ends (BUSY)".to_owned(),
-            format!("{proven} A Lua script or function has run longer than the server's limit. It says \"{reply}\"."),
-            "have the owner of the script end it: SCRIPT KILL, or FUNCTION KILL for a function; a script that has written already ends by itself or with the server",
-        )
-        .commands(["redis-cli SCRIPT KILL".to_owned()]),
-        "MISCONF" => finding(
-            Code::RedisError,
-            Severity::Error,
-            "Redis cannot save its data to disk and refuses commands (MISCONF)".to_owned(),
-            format!("{proven} Its last snapshot (RDB) or append to the log (AOF) failed. By likelihood: the disk is full or not writable; there is too little memory for the fork that saves. It says \"{reply}\"."),
-            "look at the server's persistence: disk space, permissions and memory",
-        )
-        .commands(["redis-cli INFO persistence".to_owned()]),
-        "DENIED" => finding(
-            Code::RedisError,
-            Severity::Error,
-            "Redis is in protected mode and answers local clients only (DENIED)".to_owned(),
-            format!("{proven} Protected mode is on while no password is set and no address is bound. Azure's services are never in it: a server of your own answers there."),
-            "set a password or bind the server to an address; or find out why this name leads to that server",
-        ),
-        "ERR" if message.contains("max number of clients") => finding(
-            Code::RedisMaxClients,
-            Severity::Error,
-            "Redis has no room for another client".to_owned(),
-            format!("{proven} It says \"{reply}\"."),
-            "find who holds the connections (CLIENT LIST), or take a tier with a higher limit",
-        ),
-        _ => finding(
-            Code::RedisError,
-            Severity::Error,
-            format!("Redis replies to {} with an error: {reply}", command(phase)),
-            proven.to_owned(),
-            "look the error up in the server's log",
-        ),
-    }
-    .commands(
-        matches!(code, "WRONGPASS" | "NOAUTH").then(|| Resource::of(case)).flatten().iter().map(Resource::list_keys),
-    )
 }
 
 fn command(phase: PhaseName) -> &'static str {
