@@ -100,6 +100,28 @@ impl Expectation {
         address::classify(ip, &self.private_ranges)
     }
 
+    /// `10.60.4.5 or 10.60.5.0/24`, or the kind of address where no endpoint is named.
+    pub fn wanted_addresses(&self) -> String {
+        match (self.endpoints.is_empty(), self.path) {
+            (false, _) => self.endpoint_texts().join(" or "),
+            (true, ExpectedPath::Any) => "any address".to_owned(),
+            (true, path @ (ExpectedPath::Private | ExpectedPath::Public)) => format!("a {path} address"),
+        }
+    }
+
+    /// `path private, to 10.60.4.5`.
+    pub fn path_and_endpoints(&self) -> String {
+        match self.endpoint_texts().as_slice() {
+            [] => format!("path {}", self.path),
+            endpoints => format!("path {}, to {}", self.path, endpoints.join(", ")),
+        }
+    }
+
+    /// The endpoints as people write them.
+    pub fn endpoint_texts(&self) -> Vec<String> {
+        self.endpoints.iter().map(address::display_range).collect()
+    }
+
     /// Whether `ip` is one of the expected endpoints, or none are named.
     pub fn is_expected_endpoint(&self, ip: IpAddr) -> bool {
         self.endpoints.is_empty() || address::contains(&self.endpoints, ip)

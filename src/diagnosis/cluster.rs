@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::remediation::{self, Resource};
 use super::{Code, Context, Finding, Severity, redis};
-use crate::address::display_range;
 use crate::azure::Service;
 use crate::observation::cluster::{
     ClusterFacts, ClusterFailure, ClusterNode, NodeHealth, NodeRole, NodeState, NotTried, SLOTS,
@@ -200,21 +199,13 @@ fn unexpected_address(case: &Context<'_>, facts: &ClusterFacts) -> Option<Findin
             ),
             format!(
                 "Nothing was sent there: an announcement leads this probe only to addresses that meet the expectation ({}). Clients of the cluster do follow it for the keys of these slots; they leave the private path or fail. A client without cluster support gets MOVED for these keys on port {}. By likelihood: the cache announces its public or internal address and not the private endpoint's; a second private endpoint is in use; the expectation is too narrow.",
-                expected(case),
+                case.expectation.path_and_endpoints(),
                 case.target.port
             ),
         )
         .hint("if the addresses are right, name them as endpoints (--endpoint, expect.endpoints); otherwise map them to the endpoint in the client, or, on Enterprise and Managed Redis, use a database with the Enterprise cluster policy, which announces no nodes (the policy of an existing OSS database cannot be changed: it has to be deleted and created anew; from NoCluster it can)")
         .commands(resource.iter().map(Resource::show)),
     )
-}
-
-fn expected(case: &Context<'_>) -> String {
-    let endpoints: Vec<String> = case.expectation.endpoints.iter().map(display_range).collect();
-    match endpoints.as_slice() {
-        [] => format!("path {}", case.expectation.path),
-        _ => format!("path {}, to {}", case.expectation.path, endpoints.join(", ")),
-    }
 }
 
 fn uncovered(case: &Context<'_>, facts: &ClusterFacts) -> Option<Finding> {

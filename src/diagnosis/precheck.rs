@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 
 use super::{Code, Context, Finding, Severity};
-use crate::address::display_range;
 use crate::expectation::Expectation;
 use crate::observation::{View, ViewOutcome};
 
@@ -85,8 +84,7 @@ fn elsewhere(case: &Context<'_>, given: IpAddr) -> Finding {
 }
 
 fn not_expected(expectation: &Expectation, given: IpAddr) -> Finding {
-    let endpoints: Vec<String> = expectation.endpoints.iter().map(display_range).collect();
-    let wanted = if endpoints.is_empty() { format!("a {} address", expectation.path) } else { endpoints.join(" or ") };
+    let wanted = expectation.wanted_addresses();
     let class = expectation.class(given);
     Finding::new(
         Code::UnexpectedAddress,

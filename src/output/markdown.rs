@@ -2,7 +2,6 @@
 
 use super::describe::{self, Agreement, AnswerMark};
 use super::text::{Style, chain_lines};
-use crate::address::display_range;
 use crate::diagnosis::{CommandKind, Finding, Severity};
 use crate::printable::printable;
 use crate::record::{Record, Report};
@@ -41,8 +40,6 @@ fn table(out: &mut String, records: &[Record]) {
 }
 
 fn section(out: &mut String, record: &Record) {
-    let resolution = &record.observation.resolution;
-    let connection = record.observation.connection.as_ref();
     let verdict = &record.verdict;
     out.push_str(&format!(
         "\n### {} {}: {}\n",
@@ -65,6 +62,17 @@ fn section(out: &mut String, record: &Record) {
         out.push('\n');
         fenced(out, "text", &path.join("\n"));
     }
+    views(out, record);
+    phases(out, record);
+    facts(out, record);
+    for finding in record.findings.iter().filter(|finding| finding.severity == Severity::Info) {
+        out.push_str(&format!("- {}: {}\n", code(finding.code.as_str()), escaped(&finding.summary)));
+    }
+}
+
+/// The answers of the views, as a table.
+fn views(out: &mut String, record: &Record) {
+    let resolution = &record.observation.resolution;
     if !resolution.views.is_empty() {
         out.push_str("\n| View | Answer | Took | |\n|---|---|---:|---|\n");
     }
@@ -82,6 +90,11 @@ fn section(out: &mut String, record: &Record) {
         let (name, answer) = (code_in_table(&describe::view_name(view)), escaped(&describe::view_answer(view)));
         out.push_str(&format!("| {name} | {answer} | {took} | {agreement} |\n"));
     }
+}
+
+/// The phases with their times, as a table.
+fn phases(out: &mut String, record: &Record) {
+    let connection = record.observation.connection.as_ref();
     out.push_str("\n| Phase | Took | Outcome |\n|---|---:|---|\n");
     for phase in describe::shown_phases(&record.observation.phases) {
         let state = describe::phase_state(&record.observation.phases, phase);
@@ -90,9 +103,13 @@ fn section(out: &mut String, record: &Record) {
         let note = note.map(|note| format!(" ({})", escaped(&note))).unwrap_or_default();
         out.push_str(&format!("| {phase} | {took} | {}{note} |\n", escaped(&state.outcome())));
     }
+}
+
+/// Expectation, connections, TLS, cluster and posture, as a list.
+fn facts(out: &mut String, record: &Record) {
     out.push('\n');
-    out.push_str(&format!("- Expected: {}\n", escaped(&expectation(record))));
-    if let Some(connection) = connection {
+    out.push_str(&format!("- Expected: {}\n", escaped(&record.expectation.path_and_endpoints())));
+    if let Some(connection) = &record.observation.connection {
         let given = if connection.address_given { ", the address given" } else { "" };
         let from = connection.source.map(|source| format!(", from {}", code(&source.to_string()))).unwrap_or_default();
         let address = code(&connection.address.to_string());
@@ -123,9 +140,6 @@ fn section(out: &mut String, record: &Record) {
     for line in describe::application(record) {
         out.push_str(&format!("- Application: {}\n", escaped(&line)));
     }
-    for finding in record.findings.iter().filter(|finding| finding.severity == Severity::Info) {
-        out.push_str(&format!("- {}: {}\n", code(finding.code.as_str()), escaped(&finding.summary)));
-    }
 }
 
 fn describe(out: &mut String, finding: &Finding) {
@@ -145,14 +159,6 @@ fn describe(out: &mut String, finding: &Finding) {
             let lines: Vec<_> = commands.iter().map(|command| printable(&command.command)).collect();
             fenced(out, "sh", &lines.join("\n"));
         }
-    }
-}
-
-fn expectation(record: &Record) -> String {
-    let endpoints: Vec<_> = record.expectation.endpoints.iter().map(display_range).collect();
-    match endpoints.as_slice() {
-        [] => format!("path {}", record.expectation.path),
-        _ => format!("path {}, to {}", record.expectation.path, endpoints.join(", ")),
     }
 }
 

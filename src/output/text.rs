@@ -6,7 +6,6 @@ mod path;
 mod style;
 
 use super::describe::{self, Agreement, AnswerMark, PhaseState};
-use crate::address::display_range;
 use crate::diagnosis::{Code, CommandKind, Finding, Severity, Status};
 use crate::observation::{ClusterFacts, Connection, PhaseName, PhaseOutcome, TlsFacts};
 use crate::record::{Record, Report};
@@ -228,8 +227,7 @@ impl Page<'_> {
         }
         let expectation = &record.expectation;
         if !expectation.allows(connection.address.ip()) {
-            let endpoints: Vec<_> = expectation.endpoints.iter().map(display_range).collect();
-            let expected = [vec![expectation.path.to_string()], endpoints].concat().join(" ");
+            let expected = [vec![expectation.path.to_string()], expectation.endpoint_texts()].concat().join(" ");
             let expected = self.style.paint(Paint::Bad, &format!("(expected: {expected})"));
             if self.style.width < 80 {
                 lines.push(std::mem::replace(&mut line, expected));

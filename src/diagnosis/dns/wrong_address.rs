@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::known_server::KnownServer;
 use super::views::{AnswerClass, Views, addresses, describe_answer, view_label};
-use crate::address::{AddressClass, ReservedUse, display_range};
+use crate::address::{AddressClass, ReservedUse};
 use crate::azure::{self, AZURE_DNS, PRIVATELINK};
 use crate::diagnosis::pod;
 use crate::diagnosis::remediation::{self, Resource};
@@ -358,7 +358,11 @@ fn unexpected_address(case: &Context<'_>, views: &Views<'_>) -> Finding {
     Finding::new(
         Code::UnexpectedAddress,
         Severity::Error,
-        format!("{host} leads to {}, and {} is expected", describe_answer(views.in_use), wanted(case)),
+        format!(
+            "{host} leads to {}, and {} is expected",
+            describe_answer(views.in_use),
+            case.expectation.wanted_addresses()
+        ),
         format!("{through}{}", connection_evidence(case)),
     )
     .hint(format!("{hint}{range}"))
@@ -383,16 +387,6 @@ fn private_range(case: &Context<'_>, ip: IpAddr) -> String {
     }
 }
 
-/// `10.60.4.5 or 10.60.5.0/24`, or the kind where no address is named.
-fn wanted(case: &Context<'_>) -> String {
-    let endpoints: Vec<String> = case.expectation.endpoints.iter().map(display_range).collect();
-    match (endpoints.is_empty(), case.expectation.path) {
-        (false, _) => endpoints.join(" or "),
-        (true, ExpectedPath::Any) => "any address".to_owned(),
-        (true, path @ (ExpectedPath::Private | ExpectedPath::Public)) => format!("a {path} address"),
-    }
-}
-
 /// The connection went to an address that does not meet the expectation, and no answer explains
 /// it: the address was given, or the record is not whole.
 pub(super) fn address_in_use(case: &Context<'_>, connection: &Connection) -> Finding {
@@ -414,7 +408,7 @@ pub(super) fn address_in_use(case: &Context<'_>, connection: &Connection) -> Fin
     Finding::new(
         code,
         Severity::Error,
-        format!("{who} is {ip} ({class}), and {} is expected", wanted(case)),
+        format!("{who} is {ip} ({class}), and {} is expected", case.expectation.wanted_addresses()),
         format!("What answers there says nothing about the path that is meant.{}", connection_evidence(case)),
     )
     .hint(hint)
