@@ -24,13 +24,18 @@ pub(super) fn check(node: &Node, schema: &Json, path: &Path, problems: &mut Prob
     match &node.value {
         Value::Map(_) => mapping(node, schema, path, problems),
         Value::List(items) => {
-            count(items.len(), ["entry", "entries"], schema, ["minItems", "maxItems"], path, problems);
+            if let Some(why) = wrong_count(items.len(), ["entry", "entries"], schema, ["minItems", "maxItems"]) {
+                problems.add(path, why);
+            }
             for (index, item) in items.iter().enumerate() {
                 check(item, &schema["items"], &path.index(index), problems);
             }
         }
         Value::Text(text) => {
-            count(text.chars().count(), ["character", "characters"], schema, ["minLength", "maxLength"], path, problems)
+            let length = text.chars().count();
+            if let Some(why) = wrong_count(length, ["character", "characters"], schema, ["minLength", "maxLength"]) {
+                problems.add(path, why);
+            }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
@@ -88,7 +93,9 @@ fn mapping(node: &Node, schema: &Json, path: &Path, problems: &mut Problems<'_>)
             None => problems.add(&path, unknown_key::message(&path, &key.name, schema)),
         }
     }
-    count(entries.len(), ["key", "keys"], schema, ["minProperties", "maxProperties"], path, problems);
+    if let Some(why) = wrong_count(entries.len(), ["key", "keys"], schema, ["minProperties", "maxProperties"]) {
+        problems.add(path, why);
+    }
     for required in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
         if !entries.iter().any(|(key, _)| key.name == required) {
             let wanted = expected(&schema["properties"][required]);
@@ -154,16 +161,16 @@ fn misfit(node: &Node, schema: &Json, path: &Path) -> String {
     }
 }
 
-fn count(found: usize, of: [&str; 2], schema: &Json, limits: [&str; 2], path: &Path, problems: &mut Problems<'_>) {
-    let least = schema[limits[0]].as_u64().unwrap_or(0);
-    let most = schema[limits[1]].as_u64().unwrap_or(u64::MAX);
+/// What is wrong with a number of `of` (one, many) that the schema limits by the keys `limits` (least, most).
+fn wrong_count(found: usize, of: [&str; 2], schema: &Json, limits: [&str; 2]) -> Option<String> {
+    let [least, most] = limits.map(|key| schema[key].as_u64());
     let found = u64::try_from(found).unwrap_or(u64::MAX);
     let [one, many] = of;
-    if found < least {
-        problems.add(path, format!("it is empty: at least one {one} is expected"));
-    } else if found > most {
-        problems.add(path, format!("it has {found} {many}: at most {most} are expected"));
+    if least.is_some_and(|least| found < least) {
+        return Some(format!("it is empty: at least one {one} is expected"));
     }
+    let most = most.filter(|most| found > *most)?;
+    Some(format!("it has {found} {many}: at most {most} are expected"))
 }
 
 fn range(schema: &Json) -> String {
