@@ -112,6 +112,8 @@ fn cluster_of_six_healthy_and_broken() {
     cluster.firewall(
         "table ip t { chain c { type filter hook output priority 0; ip daddr 10.99.0.1 tcp dport 15005 counter; }; }",
     );
+    // The node sends its address to all others after half of its timeout; half a minute otherwise.
+    cluster.cli(5, &["CONFIG", "SET", "cluster-node-timeout", "4000"]);
     cluster.cli(5, &["CONFIG", "SET", "cluster-announce-ip", "10.99.0.1"]);
     cluster.until(0, &["CLUSTER", "SLOTS"], "10.99.0.1");
     let record = expect(&cluster, &[], 1, "fail", "cluster_node_unexpected_address");

@@ -17,6 +17,11 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/codes")
 }
 
+/// The page's file: the program decompresses all pages for each one, and `codes_and_pages_match` compares them.
+fn page(code: Code) -> String {
+    std::fs::read_to_string(folder().join(format!("{code}.md"))).expect("a page")
+}
+
 #[test]
 fn codes_and_pages_match() {
     let pages: BTreeSet<String> = std::fs::read_dir(folder())
@@ -27,10 +32,9 @@ fn codes_and_pages_match() {
         Code::ALL.iter().map(|code| format!("{code}.md")).chain(["README.md".to_owned()]).collect();
     assert_eq!(pages, known);
     for code in Code::ALL {
-        let file = std::fs::read_to_string(folder().join(format!("{code}.md"))).expect("a page");
-        assert!(file == markdown(*code), "{code}: the program has another page than docs/codes");
+        assert!(page(*code) == markdown(*code), "{code}: the program has another page than docs/codes");
     }
-    let size: usize = Code::ALL.iter().map(|code| markdown(*code).len()).sum();
+    let size: usize = Code::ALL.iter().map(|code| page(*code).len()).sum();
     assert!(size < 150_000, "{size} bytes of pages are compiled in");
 }
 
@@ -42,7 +46,7 @@ fn codes_index_matches_list() {
 #[test]
 fn code_pages_have_one_structure() {
     for code in Code::ALL {
-        let page = markdown(*code);
+        let page = page(*code);
         let lines = page.lines().count();
         assert!((25..=50).contains(&lines), "{code}: {lines} lines");
         assert!(page.ends_with('\n') && !page.contains("\n\n\n") && page.chars().all(|c| c == '\n' || !c.is_control()));
@@ -82,7 +86,7 @@ fn code_pages_have_one_structure() {
 /// What a page offers to run: the lines of its fences, and what prose quotes of redpath itself.
 fn commands(code: Code) -> Vec<String> {
     let mut commands = Vec::new();
-    let page = markdown(code);
+    let page = page(code);
     for block in blocks(&page) {
         match block {
             Block::Commands(lines) => {
@@ -155,7 +159,7 @@ fn code_pages_mention_only_known_codes() {
     let prefixes: BTreeSet<&str> =
         Code::ALL.iter().filter_map(|code| code.as_str().split_once('_')).map(|(prefix, _)| prefix).collect();
     for code in Code::ALL {
-        for span in markdown(*code).split('`').skip(1).step_by(2) {
+        for span in page(*code).split('`').skip(1).step_by(2) {
             let is_name = span.contains('_') && span.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             let of_a_code = span.split_once('_').is_some_and(|(prefix, _)| prefixes.contains(prefix));
             assert!(!is_name || !of_a_code || Code::named(span).is_some(), "{code}: `{span}` is no code");
