@@ -147,7 +147,7 @@ fn output_local_limit_is_told_with_its_fix() {
         let report = records::report(vec![record]);
         let wide = Style { width: 1000, ..WIDE };
         for output in [text::render(&report, &wide), markdown::render(&report)] {
-            let words = output.replace('\\', "").replace('`', "");
+            let words = output.replace(['\\', '`'], "");
             for part in [limit.sentence(), limit.hint()] {
                 assert!(words.contains(&part.replace('`', "")), "{part} is not in\n{output}");
             }
