@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redpath::clock::Timestamp;
-use redpath::config::MetricsSettings;
 use redpath::history::History;
+use redpath::metrics_settings::MetricsSettings;
 use redpath::output::metrics::Metrics;
 use redpath::plan::Plan;
 use redpath::record::Record;
