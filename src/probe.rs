@@ -114,8 +114,7 @@ impl Prober {
         let local_limit = local_limit.or_else(|| connected.local_limit()).or(overloaded);
         let (cluster, cluster_facts) = connected.cluster.map(|cluster| (cluster.phase, cluster.facts)).unzip();
         let connection = connected.connection;
-        let connection =
-            connection.map(|connection| connection.with_witness_compared(&plan.target, &plan.expectation, &resolution));
+        let connection = connection.map(|connection| connection.with_witness_compared(&plan.expectation));
         Observation {
             resolution,
             phases: Phases { resolve, connection: connected.phases, token, cluster, posture, application },

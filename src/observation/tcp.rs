@@ -6,14 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::dns::Resolution;
 use super::redis::{AuthFacts, PingFacts};
 use super::tls::TlsFacts;
-use super::witness::{PathFacts, ServerSees};
+use super::witness::ServerSees;
 use crate::address::AddressClass;
 use crate::clock::Seconds;
 use crate::expectation::Expectation;
-use crate::target::Target;
 
 /// A connection: its addresses, and the facts of each phase.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,19 +62,9 @@ impl Connection {
 
     /// With the server's witness compared with the path.
     #[must_use]
-    pub fn with_witness_compared(
-        mut self,
-        target: &Target,
-        expectation: &Expectation,
-        resolution: &Resolution,
-    ) -> Self {
-        let path = PathFacts {
-            class: self.class,
-            service: target.service,
-            has_privatelink_name: resolution.views.iter().any(|view| view.privatelink_zone.is_some()),
-            classify: &|address| expectation.class(address),
-        };
-        self.server_sees = self.server_sees.map(|seen| seen.compare(&path));
+    pub fn with_witness_compared(mut self, expectation: &Expectation) -> Self {
+        let path = self.class;
+        self.server_sees = self.server_sees.map(|seen| seen.compare(path, |address| expectation.class(address)));
         self
     }
 }

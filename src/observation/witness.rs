@@ -8,7 +8,6 @@ use strum::{EnumIter, IntoStaticStr};
 
 use super::redis::RedisFailure;
 use crate::address::AddressClass;
-use crate::azure::Service;
 
 /// The first 16 bits of the address under which Azure shows a client that comes by a private link.
 const PRIVATE_LINK_PREFIX: u16 = 0xfd40;
@@ -72,36 +71,21 @@ impl ServerSees {
         Self { address: None, via: Via::Unknown, client_address: None, agrees: None, failure: Some(failure) }
     }
 
-    /// Compares with the path. Only `fd40:` proves a private link. A plain private address contradicts one where the
-    /// service is known to show `fd40:` and a `privatelink` name proves the endpoint: whether the proxy of the
-    /// Enterprise tiers and of Managed Redis shows it to Redis is not known.
+    /// Compares with the path: the class of the address connected to, and that of the address seen. Only `fd40:`
+    /// proves a private link. A plain private address decides nothing: another prefix, a proxy of the service, or a
+    /// cache inside the network may be the reason.
     #[must_use]
-    pub fn compare(self, path: &PathFacts) -> Self {
-        let seen_class = self.address.map(|address| (path.classify)(address));
-        let agrees = match (self.via, path.class, seen_class) {
+    pub fn compare(self, path: AddressClass, classify: impl Fn(IpAddr) -> AddressClass) -> Self {
+        let seen_class = self.address.map(classify);
+        let agrees = match (self.via, path, seen_class) {
             (Via::PrivateLink, AddressClass::Private, _) => Some(true),
             (Via::PrivateLink, AddressClass::Public, _) => Some(false),
             (Via::Address, AddressClass::Public, Some(_)) => Some(true),
             (Via::Address, AddressClass::Private, Some(AddressClass::Public)) => Some(false),
-            (Via::Address, AddressClass::Private, Some(_)) => {
-                (path.service == Service::AzureCacheForRedis && path.has_privatelink_name).then_some(false)
-            }
             _ => None,
         };
         Self { agrees, ..self }
     }
-}
-
-/// The path that the witness is compared with.
-pub struct PathFacts<'a> {
-    /// The class of the address connected to.
-    pub class: AddressClass,
-    /// The service, by the target's name.
-    pub service: Service,
-    /// Whether a view's answer leads through a `privatelink` name.
-    pub has_privatelink_name: bool,
-    /// The class of an address, by the operator's ranges too.
-    pub classify: &'a dyn Fn(IpAddr) -> AddressClass,
 }
 
 #[cfg(test)]
@@ -111,20 +95,16 @@ mod tests {
     #[test]
     fn witness_compare_decides_by_certainty() {
         let expectation = crate::expectation::Expectation::default();
-        let classify = |address| expectation.class(address);
-        let agrees = |seen: &str, class, service, has_privatelink_name| {
+        let agrees = |seen: &str, path| {
             let seen = ServerSees::at(seen.parse().expect("an address"));
-            seen.compare(&PathFacts { class, service, has_privatelink_name, classify: &classify }).agrees
+            seen.compare(path, |address| expectation.class(address)).agrees
         };
         let (private, public) = (AddressClass::Private, AddressClass::Public);
-        let (classic, managed) = (Service::AzureCacheForRedis, Service::AzureManagedRedis);
-        assert_eq!(agrees("fd40::a03:1a06", private, managed, true), Some(true));
-        assert_eq!(agrees("fd40::a03:1a06", public, classic, true), Some(false));
-        assert_eq!(agrees("20.1.2.3", public, classic, false), Some(true));
-        assert_eq!(agrees("20.1.2.3", private, Service::Other, false), Some(false));
-        assert_eq!(agrees("10.3.26.6", private, classic, true), Some(false));
-        assert_eq!(agrees("10.3.26.6", private, classic, false), None, "an injected cache");
-        assert_eq!(agrees("10.3.26.6", private, managed, true), None, "the proxy is not known");
-        assert_eq!(agrees("fd40::1", AddressClass::Loopback, managed, true), None, "a local proxy");
+        assert_eq!(agrees("fd40::a03:1a06", private), Some(true));
+        assert_eq!(agrees("fd40::a03:1a06", public), Some(false));
+        assert_eq!(agrees("20.1.2.3", public), Some(true));
+        assert_eq!(agrees("20.1.2.3", private), Some(false));
+        assert_eq!(agrees("10.3.26.6", private), None, "it proves nothing");
+        assert_eq!(agrees("fd40::1", AddressClass::Loopback), None, "a local proxy");
     }
 }

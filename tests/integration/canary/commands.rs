@@ -143,6 +143,15 @@ impl World {
                     self.command(&["config", "from-az", &file("show.json"), &file("keys.json")]),
                 );
             }
+            "journal verify" => {
+                for name in ["report.json", "records.ndjson", "misplaced.json", "agent.yaml"] {
+                    run(format!("journal verify {name}"), self.command(&["journal", "verify", &file(name)]));
+                }
+                run(
+                    "journal verify, misused".into(),
+                    self.command(&["journal", "verify", &format!("password={MISPLACED}")]),
+                );
+            }
             "completions" => {
                 for shell in names::<clap_complete::Shell>() {
                     run(format!("completions {shell}"), self.command(&["completions", &shell]));

@@ -426,7 +426,7 @@ fn observation(
         auth.method = AuthMethod::Entra;
     }
     connection.address_given = file.connection.given;
-    let connection = connection.with_witness_compared(target, expectation, &resolution);
+    let connection = connection.with_witness_compared(expectation);
     let mut other_connections = Vec::new();
     for other in &file.others {
         let address = socket(&other.address, target.port)?;
