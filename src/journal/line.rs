@@ -155,15 +155,40 @@ impl Histogram {
     /// Each bucket's middle (the geometric mean of its bounds) with its count, from the shortest.
     pub fn middles(&self) -> impl Iterator<Item = (Seconds, u64)> {
         self.0.iter().filter(|(bucket, _)| **bucket <= LAST_BUCKET).map(|(bucket, count)| {
-            let micros = ((f64::from(*bucket) + 0.5) / 8.0).exp2();
+            let micros = power_of_two(2 * *bucket + 1);
             (Seconds(Duration::from_secs_f64(micros / 1e6)), *count)
         })
     }
 }
 
 fn lower_bound_micros(bucket: u16) -> f64 {
-    (f64::from(bucket) / 8.0).exp2()
+    power_of_two(2 * bucket)
 }
+
+/// 2^(`sixteenths`/16), for less than 32 × 16. `f64::exp2` would need libm.so.6, which nothing else does.
+fn power_of_two(sixteenths: u16) -> f64 {
+    ROOTS[usize::from(sixteenths % 16)] * f64::from(1_u32 << (sixteenths / 16))
+}
+
+/// 2^(k/16), to the last bit.
+const ROOTS: [f64; 16] = [
+    1.0,
+    1.0442737824274138,
+    1.0905077326652577,
+    1.1387886347566916,
+    1.189207115002721,
+    1.241857812073484,
+    1.2968395546510096,
+    1.3542555469368927,
+    std::f64::consts::SQRT_2,
+    1.4768261459394993,
+    1.5422108254079407,
+    1.6104903319492543,
+    1.681792830507429,
+    1.7562521603732995,
+    1.8340080864093424,
+    1.9152065613971474,
+];
 
 #[cfg(test)]
 mod tests {
