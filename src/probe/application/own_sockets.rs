@@ -1,7 +1,7 @@
 //! The sockets of this process itself, which are no application's: by inode while they are open, by local address
 //! after they were closed (`TIME_WAIT` has no inode).
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -11,28 +11,47 @@ use std::time::{Duration, Instant};
 use super::Socket;
 use crate::lock::lock;
 
-/// How long a local address is remembered: longer than `TIME_WAIT` and the states before it usually last.
-const REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
+/// How long a local address is remembered: `TIME_WAIT` lasts 60 s (`TCP_TIMEWAIT_LEN`).
+const REMEMBERED_FOR: Duration = Duration::from_secs(75);
 
 /// The most local addresses that are remembered.
-const MAX_REMEMBERED: usize = 65_536;
+const MAX_REMEMBERED: usize = 16_384;
 
-/// The local addresses of the process's connections, the earliest first.
-static NOTED: Mutex<VecDeque<(Instant, SocketAddr)>> = Mutex::new(VecDeque::new());
+/// The local addresses of the process's connections.
+static NOTED: Mutex<Noted> = Mutex::new(Noted { order: VecDeque::new(), addresses: BTreeMap::new() });
+
+/// Local addresses, the earliest first, and how often each is among them.
+struct Noted {
+    order: VecDeque<(Instant, SocketAddr)>,
+    addresses: BTreeMap<SocketAddr, usize>,
+}
+
+impl Noted {
+    fn remove_earliest(&mut self) {
+        let Some((_, address)) = self.order.pop_front() else { return };
+        match self.addresses.get_mut(&address) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(self.addresses.remove(&address)),
+        }
+    }
+}
 
 /// Takes note of the local address of a connection that this process opened.
 pub(crate) fn note(local: SocketAddr) {
     let mut noted = lock(&NOTED);
-    while noted.front().is_some_and(|(at, _)| at.elapsed() > REMEMBERED_FOR) || noted.len() >= MAX_REMEMBERED {
-        noted.pop_front();
+    while noted.order.front().is_some_and(|(at, _)| at.elapsed() > REMEMBERED_FOR)
+        || noted.order.len() >= MAX_REMEMBERED
+    {
+        noted.remove_earliest();
     }
-    noted.push_back((Instant::now(), SocketAddr::new(local.ip().to_canonical(), local.port())));
+    let local = SocketAddr::new(local.ip().to_canonical(), local.port());
+    noted.order.push_back((Instant::now(), local));
+    *noted.addresses.entry(local).or_default() += 1;
 }
 
 /// The sockets that this process has open, and those it had.
 pub(super) struct OwnSockets {
     inodes: HashSet<u64>,
-    locals: HashSet<SocketAddr>,
 }
 
 impl OwnSockets {
@@ -48,13 +67,17 @@ impl OwnSockets {
                 inodes.extend(link.to_str().and_then(inode));
             }
         }
-        Ok(Self { inodes, locals: lock(&NOTED).iter().map(|(_, local)| *local).collect() })
+        Ok(Self { inodes })
     }
 
     /// Whether the socket is one of them.
     pub(super) fn contains(&self, socket: &Socket) -> bool {
         // An application may reuse the port of a closed connection; its open socket has an inode of its own.
-        if socket.inode == 0 { self.locals.contains(&socket.local) } else { self.inodes.contains(&socket.inode) }
+        if socket.inode == 0 {
+            lock(&NOTED).addresses.contains_key(&socket.local)
+        } else {
+            self.inodes.contains(&socket.inode)
+        }
     }
 }
 
