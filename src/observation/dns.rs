@@ -87,6 +87,9 @@ pub struct View {
     /// The server that was asked; absent for `libc`, which keeps it to itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<SocketAddr>,
+    /// Whether it was asked without being configured: Azure's own resolver, where the answer in use is not expected.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
     /// The transport of the answer that decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
@@ -167,6 +170,7 @@ impl View {
             privatelink_zone: None,
             canonical_name: None,
             hosts_file: Vec::new(),
+            automatic: false,
             udp_silent: false,
             edns_dropped: false,
             same_answer: None,

@@ -175,9 +175,12 @@ fn path_from_subnet_names_its_cause() {
         record["findings"][0]["commands"][0]["command"].as_str().unwrap().contains("--resolver azure=168.63.129.16")
     );
     assert_eq!(record["connection"]["class"], "public");
-    for flags in [&with_azure[..], &endpoint] {
-        let record = world.expect(HOST, flags, 1, "fail", "resolver_disagreement");
-        assert!(record["findings"][0]["summary"].as_str().unwrap().contains(UNLINKED));
+    for (flags, cause) in [(&with_azure[..], "resolver_disagreement"), (&endpoint, "private_zone_not_seen")] {
+        let record = world.expect(HOST, flags, 1, "fail", cause);
+        let summary = record["findings"][0]["summary"].as_str().unwrap();
+        assert!(summary.contains(UNLINKED) && summary.contains("the resolver azure (168.63.129.16)"), "{summary}");
+        let commands = record["findings"][0]["commands"].to_string();
+        assert!(!commands.contains("link vnet create"), "the network is linked: {commands}");
     }
 
     // A server that nobody started, one of two that is wrong, and none at all.
@@ -274,7 +277,7 @@ fn path_public_address_open_or_closed() {
 
     // On the wrong path the cause is told, and not that the path in use is open.
     world.nameservers(&[UNLINKED]);
-    let record = world.expect(HOST, &with(&["--public-address", PUBLIC]), 1, "fail", "resolver_disagreement");
+    let record = world.expect(HOST, &with(&["--public-address", PUBLIC]), 1, "fail", "private_zone_not_seen");
     assert_eq!(public_access(&record)["outcome"], "in_use");
     assert!(record["findings"].as_array().unwrap().iter().all(|finding| finding["code"] != "public_access_open"));
 }

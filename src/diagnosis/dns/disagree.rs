@@ -24,12 +24,19 @@ pub(super) fn servers_disagree(case: &Context<'_>, views: &Views<'_>) -> Option<
     Some(disagreement(case, views, bad, good).more(&more))
 }
 
-/// Every name server in use gives the wrong answer, and a configured resolver the right one: the
-/// zone is fine, and what stands between is not.
+/// Every name server in use gives the wrong answer, and another resolver the right one: the zone is fine, and what
+/// stands between is not. A resolver that nobody configured shows why the answer is wrong; the code stays that of the
+/// wrong answer.
 pub(super) fn stale_forwarder(case: &Context<'_>, views: &Views<'_>) -> Option<Finding> {
     let good = views.comparable().find(|view| views.classify(view) == AnswerClass::Expected)?;
     let bad = views.system.iter().copied().find(|view| views.classify(view).is_wrong()).unwrap_or(views.in_use);
-    Some(disagreement(case, views, bad, good).more(&wrong_address::connection_evidence(case)))
+    let finding = disagreement(case, views, bad, good).more(&wrong_address::connection_evidence(case));
+    let code = match (good.automatic, views.classify(views.in_use)) {
+        (false, _) => finding.code,
+        (true, AnswerClass::Public) => Code::PrivateZoneNotSeen,
+        (true, _) => Code::UnexpectedAddress,
+    };
+    Some(Finding { code, ..finding })
 }
 
 /// The path is right, and would not be from another name server of resolv.conf.

@@ -31,7 +31,7 @@ pub(super) async fn view(plan: &Plan, views: &Views<'_>, budget: &Budget, left: 
         options: QueryOptions { tcp_only: false, with_aaaa: false, without_edns: false },
         expectation: &plan.expectation,
     };
-    let unasked = View::new(name, ViewKind::Resolver, Some(address));
+    let unasked = View { automatic: true, ..View::new(name, ViewKind::Resolver, Some(address)) };
     let view = Box::pin(lookup.run(unasked, budget, left.min(MAX_WAIT))).await;
     let has_answered = matches!(view.outcome, ViewOutcome::Answered | ViewOutcome::NoData | ViewOutcome::NameNotFound);
     has_answered.then_some(view)

@@ -110,6 +110,7 @@ fn dns(view: &mut View, text: &str, target: &Target, expectation: &Expectation) 
                 view.transport = Some(Transport::Tcp);
                 view.udp_silent = true;
             }
+            "AUTOMATIC" => view.automatic = true,
             "EDNS_DROPPED" => view.edns_dropped = true,
             "BLOCKED" => {
                 view.outcome = ViewOutcome::Timeout;
