@@ -29,8 +29,10 @@ impl AddressHistory {
         }
         let known = self.0.entry(host.to_owned()).or_default();
         known.retain(|_, given| given.at.until(now).is_none_or(|age| age < REMEMBERED_FOR));
+        // A view that gave no final answer takes nothing back: during an outage of DNS no address becomes an old one.
+        let is_silent = |name: &str| resolution.views.iter().any(|view| view.view == name && !view.outcome.is_final());
         for given in known.values_mut() {
-            given.is_current = false;
+            given.is_current &= is_silent(&given.view);
         }
         known.extend(current(resolution, now));
         while known.len() > MAX_ADDRESSES {
@@ -96,6 +98,16 @@ mod tests {
         assert_eq!(history.note("cache2", &resolution(&[]), at(60)).len(), 0, "names are kept apart");
         let later = 31 * 24 * 3600;
         assert_eq!(history.note("cache1", &resolution(&["10.60.4.5"]), at(later)).len(), 1, "and not for ever");
+    }
+
+    #[test]
+    fn note_silent_view_takes_nothing_back() {
+        let (mut history, address) = (AddressHistory::default(), "10.60.4.5".parse().expect("an address"));
+        history.note("cache1", &resolution(&["10.60.4.5"]), at(0));
+        let mut silent = resolution(&[]);
+        silent.views[0].outcome = ViewOutcome::Timeout;
+        assert!(history.note("cache1", &silent, at(60))[&address].is_current);
+        assert!(!history.note("cache1", &resolution(&["10.60.4.6"]), at(120))[&address].is_current);
     }
 
     #[test]
