@@ -109,16 +109,7 @@ async fn target_connections(
         );
         return TargetConnections::unknown(target, error);
     }
-    let (peers, omitted_peers) = peers::summarize(&list.sockets, &known, &plan.expectation);
-    let facts = ApplicationFacts {
-        source: list.source,
-        netlink_error: list.netlink_error,
-        truncated: !list.complete,
-        peers,
-        omitted_peers,
-        opened,
-        opened_last_minute: None,
-    };
+    let facts = ApplicationFacts { opened, ..peers::facts(list, &known, &plan.expectation) };
     TargetConnections::new(target, &plan.expectation, facts)
 }
 

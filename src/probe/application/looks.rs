@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::history::AddressHistory;
@@ -21,6 +21,9 @@ use crate::probe::budget::{Budget, StopReason};
 
 /// The limit of one look.
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long a list is shared.
+const SHARED_FOR: Duration = Duration::from_millis(250);
 
 /// The time over which opened connections are summed.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -41,7 +44,30 @@ type Outcome = (Phase<ApplicationFailure>, Option<ApplicationFacts>);
 
 /// What earlier looks found, and the addresses that earlier probes were given.
 #[derive(Default)]
-pub(in crate::probe) struct Looks(Mutex<Earlier>);
+pub(in crate::probe) struct Looks {
+    earlier: Mutex<Earlier>,
+    shared: SharedList,
+}
+
+/// The lists of the last moment by their ports: one look serves many targets.
+#[derive(Default)]
+struct SharedList(tokio::sync::Mutex<BTreeMap<Vec<PortRange>, (Instant, Arc<SocketList>)>>);
+
+impl SharedList {
+    /// The sockets of applications to `ports`, at most [`SHARED_FOR`] old. One thread at a time lists them.
+    async fn list(&self, ports: Vec<PortRange>) -> io::Result<Arc<SocketList>> {
+        let mut shared = self.0.lock().await;
+        shared.retain(|_, (at, _)| at.elapsed() < SHARED_FOR);
+        if let Some((_, list)) = shared.get(&ports) {
+            return Ok(Arc::clone(list));
+        }
+        let (of, deadline) = (ports.clone(), Instant::now() + LOOK_LIMIT);
+        let list = tokio::task::spawn_blocking(move || foreign_sockets(&of, deadline)).await;
+        let list = Arc::new(list.map_err(io::Error::other)??);
+        shared.insert(ports, (Instant::now(), Arc::clone(&list)));
+        Ok(list)
+    }
+}
 
 #[derive(Default)]
 struct Earlier {
@@ -49,10 +75,13 @@ struct Earlier {
     targets: HashMap<String, EarlierLook>,
 }
 
+/// The local and the peer's address of each connection.
+type Pairs = BTreeSet<(SocketAddr, SocketAddr)>;
+
 /// The last look at the connections to one target.
 struct EarlierLook {
     at: Instant,
-    pairs: BTreeSet<(SocketAddr, SocketAddr)>,
+    pairs: Pairs,
     /// How many were opened between two looks: when the first of the two was, and the number.
     opened: VecDeque<(Instant, u32)>,
 }
@@ -72,20 +101,18 @@ impl Looks {
         let (known, of_others) = self.known_addresses(plan, seen.resolution);
         let ports = ports(plan, seen.cluster);
         let begun = Instant::now();
-        let look = tokio::task::spawn_blocking(move || foreign_sockets(&ports, begun + LOOK_LIMIT));
-        let failure = match budget.within(LOOK_LIMIT, look).await {
-            Ok(Ok(Ok(mut list))) => {
+        let failure = match budget.within(LOOK_LIMIT, self.shared.list(ports)).await {
+            Ok(Ok(list)) => {
                 // A connection to another target's address is that target's.
-                list.sockets.retain(|socket| !of_others.contains(&socket.peer.ip()));
+                let is_other = |socket: &&Socket| of_others.contains(&socket.peer.ip());
+                let sockets = list.sockets.iter().filter(|socket| !is_other(socket)).copied().collect();
+                let list = SocketList { sockets, netlink_error: list.netlink_error.clone(), ..*list };
                 let facts = self.facts(plan, &known, list);
                 let is_shown = plan.application == ApplicationMode::On || leads_to_target(&facts);
                 return is_shown.then(|| (Phase::done(begun.elapsed()), Some(facts)));
             }
-            Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::TimedOut => ApplicationFailure::Timeout,
-            Ok(Ok(Err(error))) => ApplicationFailure::Unreadable { error: error.to_string() },
-            Ok(Err(_)) => {
-                ApplicationFailure::Unreadable { error: "the thread that lists the sockets ended".to_owned() }
-            }
+            Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => ApplicationFailure::Timeout,
+            Ok(Err(error)) => ApplicationFailure::Unreadable { error: error.to_string() },
             Err(StopReason::Interrupt) => {
                 let phase = Phase::NotReached { stopped_by: StoppedBy::Interrupt };
                 return (plan.application == ApplicationMode::On).then_some((phase, None));
@@ -97,7 +124,7 @@ impl Looks {
 
     fn known_addresses(&self, plan: &Plan, resolution: &Resolution) -> (KnownAddresses, BTreeSet<IpAddr>) {
         let host = plan.target.host.as_str();
-        let mut earlier = lock(&self.0);
+        let mut earlier = lock(&self.earlier);
         let given: BTreeMap<IpAddr, GivenAddress> = earlier.addresses.note(host, resolution, Timestamp::now());
         let mut of_others = earlier.addresses.of_others(host);
         of_others.retain(|ip| plan.expectation.endpoints.is_empty() || !plan.expectation.allows(*ip));
@@ -109,24 +136,17 @@ impl Looks {
     }
 
     fn facts(&self, plan: &Plan, known: &KnownAddresses, list: SocketList) -> ApplicationFacts {
-        let (peers, omitted_peers) = peers::summarize(&list.sockets, known, &plan.expectation);
-        let (opened, last_minute) = self.opened(plan, &list.sockets).unzip();
-        ApplicationFacts {
-            source: list.source,
-            netlink_error: list.netlink_error,
-            truncated: !list.complete,
-            peers,
-            omitted_peers,
-            opened,
-            opened_last_minute: last_minute,
-        }
+        let is_of_target = |socket: &&Socket| is_of_target(known.path(socket.peer.ip(), &plan.expectation));
+        let pairs = list.sockets.iter().filter(is_of_target).map(|socket| (socket.local, socket.peer)).collect();
+        let (opened, opened_last_minute) = self.opened(plan, pairs).unzip();
+        ApplicationFacts { opened, opened_last_minute, ..peers::facts(list, known, &plan.expectation) }
     }
 
-    /// The connections opened since the look before, and in about the last minute.
-    fn opened(&self, plan: &Plan, sockets: &[Socket]) -> Option<(OpenedConnections, OpenedLastMinute)> {
+    /// The connections opened since the look before, and in about the last minute. A peer that is unknown, and may be
+    /// of another service, is not counted.
+    fn opened(&self, plan: &Plan, pairs: Pairs) -> Option<(OpenedConnections, OpenedLastMinute)> {
         let (now, name) = (Instant::now(), &plan.target.name);
-        let pairs: BTreeSet<_> = sockets.iter().map(|socket| (socket.local, socket.peer)).collect();
-        let targets = &mut lock(&self.0).targets;
+        let targets = &mut lock(&self.earlier).targets;
         let Some(earlier) = targets.get_mut(name) else {
             if targets.len() >= MAX_TARGETS {
                 let oldest = targets.iter().min_by_key(|(_, look)| look.at).map(|(name, _)| name.clone());
@@ -163,8 +183,11 @@ fn ports(plan: &Plan, cluster: Option<&ClusterFacts>) -> Vec<PortRange> {
 }
 
 fn leads_to_target(facts: &ApplicationFacts) -> bool {
-    let of_target = |path| matches!(path, ApplicationPath::Public | ApplicationPath::Old | ApplicationPath::Expected);
-    facts.peers.iter().any(|peer| of_target(peer.path) && (peer.established > 0 || peer.connecting > 0))
+    facts.peers.iter().any(|peer| is_of_target(peer.path) && (peer.established > 0 || peer.connecting > 0))
+}
+
+fn is_of_target(path: ApplicationPath) -> bool {
+    matches!(path, ApplicationPath::Public | ApplicationPath::Old | ApplicationPath::Expected)
 }
 
 /// The sockets that are not this process's own. It blocks the thread.
@@ -179,7 +202,6 @@ fn foreign_sockets(ports: &[PortRange], deadline: Instant) -> io::Result<SocketL
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::application::State;
     use crate::target::{HostName, Target};
 
     fn plan() -> Plan {
@@ -187,25 +209,27 @@ mod tests {
         Plan { max_opened_per_minute: Some(60), ..Plan::new(Target::new(host, None, true)) }
     }
 
-    fn sockets(ports: std::ops::Range<u16>) -> Vec<Socket> {
-        let socket = |port| Socket {
-            local: ([10, 0, 1, 4], port).into(),
-            peer: ([10, 60, 4, 5], 6380).into(),
-            state: State::Established,
-            retransmits: 0,
-            inode: 0,
-            info: None,
-        };
-        ports.map(socket).collect()
+    fn pairs(ports: std::ops::Range<u16>) -> Pairs {
+        ports.map(|port| (([10, 0, 1, 4], port).into(), ([10, 60, 4, 5], 6380).into())).collect()
     }
 
     #[test]
     fn opened_counts_new_connections_alone() {
         let (looks, plan) = (Looks::default(), plan());
-        assert!(looks.opened(&plan, &sockets(1000..1100)).is_none(), "the first look knows no rate");
-        let (opened, minute) = looks.opened(&plan, &sockets(1000..1120)).expect("a second look");
+        assert!(looks.opened(&plan, pairs(1000..1100)).is_none(), "the first look knows no rate");
+        let (opened, minute) = looks.opened(&plan, pairs(1000..1120)).expect("a second look");
         assert_eq!((opened.count, minute.count, minute.is_storm()), (20, 20, false));
-        let (opened, minute) = looks.opened(&plan, &sockets(1020..1320)).expect("a third look");
+        let (opened, minute) = looks.opened(&plan, pairs(1020..1320)).expect("a third look");
         assert_eq!((opened.count, minute.count, minute.is_storm()), (200, 220, true));
+    }
+
+    #[tokio::test]
+    async fn list_is_shared_by_targets_of_same_ports() {
+        let shared = SharedList::default();
+        let ports = vec![PortRange::one(6380)];
+        let first = shared.list(ports.clone()).await.expect("a list");
+        let again = shared.list(ports).await.expect("a list");
+        let other = shared.list(vec![PortRange::one(10_000)]).await.expect("a list");
+        assert!(Arc::ptr_eq(&first, &again) && !Arc::ptr_eq(&first, &other));
     }
 }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Socket, State};
+use super::{Socket, SocketList, State};
 use crate::address::AddressClass;
 use crate::clock::Timestamp;
 use crate::expectation::Expectation;
-use crate::observation::application::{ApplicationPath, ApplicationPeer};
+use crate::observation::application::{ApplicationFacts, ApplicationPath, ApplicationPeer};
 
 /// The most peers that a record holds.
 pub const MAX_PEERS: usize = 64;
@@ -63,12 +63,22 @@ impl KnownAddresses {
     }
 }
 
+/// The facts of one look, without what was opened.
+pub fn facts(list: SocketList, known: &KnownAddresses, expectation: &Expectation) -> ApplicationFacts {
+    let (peers, omitted_peers) = summarize(&list.sockets, known, expectation);
+    ApplicationFacts {
+        source: list.source,
+        netlink_error: list.netlink_error,
+        truncated: !list.complete,
+        peers,
+        omitted_peers,
+        opened: None,
+        opened_last_minute: None,
+    }
+}
+
 /// The peers of the sockets, the worst path first and then the most connections; and how many further ones there are.
-pub fn summarize(
-    sockets: &[Socket],
-    known: &KnownAddresses,
-    expectation: &Expectation,
-) -> (Vec<ApplicationPeer>, usize) {
+fn summarize(sockets: &[Socket], known: &KnownAddresses, expectation: &Expectation) -> (Vec<ApplicationPeer>, usize) {
     let mut by_address: BTreeMap<IpAddr, Vec<&Socket>> = BTreeMap::new();
     for socket in sockets {
         by_address.entry(socket.peer.ip()).or_default().push(socket);
