@@ -17,6 +17,8 @@ pub const MAX_INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct Collector {
     targets: BTreeMap<String, TargetState>,
+    /// When intervals of other targets were last closed.
+    closed_at: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -30,7 +32,7 @@ struct TargetState {
 impl Collector {
     /// The entries that this record completes, in their order.
     pub fn add(&mut self, record: &Record) -> Vec<Entry> {
-        let mut entries = Vec::new();
+        let mut entries = self.close_old(record.started_at);
         let name = &record.target.name;
         match self.targets.get_mut(name) {
             Some(state) if state.is_of(record) => {
@@ -46,6 +48,18 @@ impl Collector {
             }
         }
         entries
+    }
+
+    /// The intervals of targets that were not probed for as long as an interval lasts: long ones, and those that a
+    /// reload removed.
+    fn close_old(&mut self, now: Timestamp) -> Vec<Entry> {
+        let age = |at: Timestamp| at.until(now).unwrap_or_default();
+        if self.closed_at.is_some_and(|at| age(at) < MAX_INTERVAL && at <= now) {
+            return Vec::new();
+        }
+        self.closed_at = Some(now);
+        let is_old = |open: &mut Unchanged| age(open.to) >= MAX_INTERVAL;
+        self.targets.values_mut().filter_map(|state| state.open.take_if(is_old)).map(Entry::Unchanged).collect()
     }
 
     /// Forgets the state of a target, so that its next record is an entry in full.

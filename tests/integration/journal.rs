@@ -110,6 +110,21 @@ fn collector_counts_what_did_not_change() {
     assert!(MAX_INTERVAL <= Duration::from_secs(60), "docs/journal.md says so");
 }
 
+#[test]
+fn collector_closes_interval_of_removed_target() {
+    let mut collector = Collector::default();
+    let removed = records::healthy();
+    let mut other = records::healthy();
+    other.target.name = "other".to_owned();
+    for probe in 0..2 {
+        collector.add(&at(&removed, probe * 15));
+    }
+    assert_eq!(collector.add(&at(&other, 30)).len(), 1, "the interval may go on");
+    let entries = collector.add(&at(&other, 90));
+    let [Entry::Unchanged(closed)] = entries.as_slice() else { panic!("{entries:?}") };
+    assert_eq!((closed.target.as_str(), closed.count), (removed.target.name.as_str(), 1));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
