@@ -352,7 +352,10 @@ impl Queries {
             Ok(message) => {
                 let answered = self.open().find_map(|query| match query.is_answered_by(&message) {
                     true => Some(query),
-                    false => query.without_edns.as_deref_mut().filter(|copy| copy.is_answered_by(&message)),
+                    false => {
+                        let copy = query.without_edns.as_deref_mut();
+                        copy.filter(|copy| copy.attempts > 0 && copy.is_answered_by(&message))
+                    }
                 });
                 if let Some(query) = answered {
                     query.took = Some(took);
@@ -402,7 +405,8 @@ impl Exchange {
             for query in self.queries.open().filter(|_| index > 0) {
                 query.attempts += 1;
                 socket.send(&query.wire).await.map_err(|error| QueryError::unreachable(&error))?;
-                if let Some(copy) = query.without_edns.as_ref().filter(|_| index == RESEND_AT.len()) {
+                if let Some(copy) = query.without_edns.as_mut().filter(|_| index == RESEND_AT.len()) {
+                    copy.attempts += 1;
                     socket.send(&copy.wire).await.map_err(|error| QueryError::unreachable(&error))?;
                 }
             }
