@@ -9,6 +9,7 @@ pub mod command;
 
 mod application;
 mod az;
+mod client_info;
 mod cluster;
 mod dns;
 mod latency;
@@ -22,7 +23,6 @@ mod tcp;
 mod text;
 mod tls;
 mod token;
-mod witness;
 
 use std::fmt;
 
@@ -320,7 +320,7 @@ fn connection_findings(case: &Context<'_>) -> Vec<Finding> {
             }
         }
     }
-    findings.extend(witness::diagnose(case));
+    findings.extend(client_info::diagnose(case));
     findings.extend(cluster::diagnose(case));
     findings.extend(posture::server_findings(case));
     findings.extend(latency::diagnose(case));

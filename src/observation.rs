@@ -4,6 +4,7 @@
 //! again. A phase that did not run has no duration anywhere.
 
 pub mod application;
+pub mod client_info;
 pub mod cluster;
 pub mod dns;
 pub mod local_limit;
@@ -13,7 +14,6 @@ pub mod tcp;
 pub mod tls;
 pub mod token;
 pub mod usable;
-pub mod witness;
 
 use std::fmt;
 

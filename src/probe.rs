@@ -28,7 +28,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tokio::sync::OwnedSemaphorePermit;
 
-use self::application::{Looks, SeenByProbe};
+use self::application::{ApplicationPhase, SeenByProbe};
 use self::budget::{Budget, Interrupt};
 use self::cluster::ClusterOutcome;
 use self::connection::{ConnectionOutcome, Connector};
@@ -48,8 +48,8 @@ pub struct Prober {
     origin: dns::Origin,
     /// The last results of the checks of posture; absent where each probe makes them.
     last_posture: Option<posture::LastResults>,
-    /// The earlier looks at the applications' connections.
-    looks: Arc<Looks>,
+    /// The application phase, with what earlier probes found.
+    application: Arc<ApplicationPhase>,
 }
 
 impl Default for Prober {
@@ -62,7 +62,7 @@ impl Prober {
     /// A prober; a process needs one. Every probe makes the checks of posture.
     pub fn new() -> Self {
         let (resolver, connector) = (Arc::new(dns::Resolver::new()), Arc::new(Connector::new()));
-        Self { resolver, connector, origin: dns::Origin::Schedule, last_posture: None, looks: Arc::default() }
+        Self { resolver, connector, origin: dns::Origin::Schedule, last_posture: None, application: Arc::default() }
     }
 
     /// A prober whose probes repeat, so that the checks of posture have an interval of their own.
@@ -75,7 +75,7 @@ impl Prober {
     pub fn on_demand(&self, permit: OwnedSemaphorePermit) -> Self {
         let (resolver, connector) = (Arc::clone(&self.resolver), Arc::clone(&self.connector));
         let origin = dns::Origin::OnDemand(Arc::new(permit));
-        Self { resolver, connector, origin, last_posture: None, looks: Arc::default() }
+        Self { resolver, connector, origin, last_posture: None, application: Arc::default() }
     }
 
     /// Probes once. All views are queried concurrently, and the connection starts as soon as the view in use has
@@ -109,12 +109,12 @@ impl Prober {
         let posture = checker.check(plan, &facts, &budget).await;
         let nodes = connected.cluster.as_ref().and_then(|cluster| cluster.facts.as_ref());
         let seen = SeenByProbe { resolution: &resolution, cluster: nodes };
-        let (application, application_facts) = self.looks.phase(plan, &seen, &budget).await.unzip();
+        let (application, application_facts) = self.application.run(plan, &seen, &budget).await.unzip();
         let overloaded = budget.is_overloaded().then_some(LocalLimit::Overloaded);
         let local_limit = local_limit.or_else(|| connected.local_limit()).or(overloaded);
         let (cluster, cluster_facts) = connected.cluster.map(|cluster| (cluster.phase, cluster.facts)).unzip();
         let connection = connected.connection;
-        let connection = connection.map(|connection| connection.with_witness_compared(&plan.expectation));
+        let connection = connection.map(|connection| connection.with_client_info_compared(&plan.expectation));
         Observation {
             resolution,
             phases: Phases { resolve, connection: connected.phases, token, cluster, posture, application },

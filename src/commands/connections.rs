@@ -13,15 +13,15 @@ use crate::plan::Plan;
 use crate::probe::Prober;
 use crate::probe::application::history::AddressHistory;
 use crate::probe::application::peers::{self, KnownAddresses};
-use crate::probe::application::{PortRange, SocketList, list_sockets};
+use crate::probe::application::{Filter, PortRange, SocketList, list_sockets};
 use crate::probe::budget::Interrupt;
 use crate::record::connections::{CONNECTIONS_SCHEMA, ConnectionsReport, TargetConnections};
 use crate::vantage::Vantage;
 
-/// The limit of one look at the sockets.
-const LOOK_LIMIT: Duration = Duration::from_secs(5);
+/// How long the kernel may take to list the sockets.
+const LIST_LIMIT: Duration = Duration::from_secs(5);
 
-/// The time between two looks of a watch.
+/// The time between two lists of a watch.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The most connections that a watch remembers; those beyond are not counted.
@@ -90,14 +90,14 @@ async fn target_connections(
     interrupt: &Interrupt,
 ) -> TargetConnections {
     let target = plan.target.clone();
-    let ports = PortRange::of_target(&target, &[]);
-    let list = match look(&ports).await {
+    let filter = Filter { ports: PortRange::of_target(&target, &[]), with_closing: true };
+    let list = match list_of(&filter).await {
         Ok(list) => list,
         Err(error) => return TargetConnections::unknown(target, error),
     };
     let (list, opened) = match watch {
         None => (list, None),
-        Some(duration) => match watch_sockets(&ports, list, duration, interrupt).await {
+        Some(duration) => match watch_sockets(&filter, list, duration, interrupt).await {
             Ok((list, opened)) => (list, Some(opened)),
             Err(error) => return TargetConnections::unknown(target, error),
         },
@@ -113,9 +113,9 @@ async fn target_connections(
     TargetConnections::new(target, &plan.expectation, facts)
 }
 
-async fn look(ports: &[PortRange]) -> Result<SocketList, String> {
-    let ports = ports.to_vec();
-    let listed = tokio::task::spawn_blocking(move || list_sockets(&ports, Instant::now() + LOOK_LIMIT)).await;
+async fn list_of(filter: &Filter) -> Result<SocketList, String> {
+    let filter = filter.clone();
+    let listed = tokio::task::spawn_blocking(move || list_sockets(&filter, Instant::now() + LIST_LIMIT)).await;
     match listed {
         Ok(Ok(list)) => Ok(list),
         Ok(Err(error)) => Err(format!("the sockets cannot be listed: {error}")),
@@ -125,7 +125,7 @@ async fn look(ports: &[PortRange]) -> Result<SocketList, String> {
 
 /// Looks once a second, and counts the connections that were not there at first. Returns the last list.
 async fn watch_sockets(
-    ports: &[PortRange],
+    filter: &Filter,
     first: SocketList,
     duration: Duration,
     interrupt: &Interrupt,
@@ -140,7 +140,7 @@ async fn watch_sockets(
             () = tokio::time::sleep(WATCH_INTERVAL.min(duration.saturating_sub(begun.elapsed()))) => {}
             () = interrupt.raised() => break,
         }
-        list = look(ports).await?;
+        list = list_of(filter).await?;
         seen.extend(pairs(&list).into_iter().take(MAX_REMEMBERED.saturating_sub(seen.len())));
     }
     let opened = OpenedConnections { count: peers::count_opened(&before, &seen), over_seconds: begun.elapsed().into() };

@@ -18,7 +18,7 @@ pub struct ApplicationFacts {
     /// Why the kernel's own interface could not be used, where the list comes from `/proc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netlink_error: Option<String>,
-    /// Whether more sockets were open than are read in one look, so that the counts are lower bounds.
+    /// Whether more sockets were open than one list holds, so that the counts are lower bounds.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
     /// The peers, by path and then by number of connections; at most 64.
@@ -27,10 +27,10 @@ pub struct ApplicationFacts {
     /// How many further peers there are.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub omitted_peers: usize,
-    /// The connections opened since the look before; absent in the first look.
+    /// The connections opened since the list before; absent in the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened: Option<OpenedConnections>,
-    /// Those of about the last minute; absent in the first look.
+    /// Those of about the last minute; absent in the first list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_last_minute: Option<OpenedLastMinute>,
 }
@@ -136,12 +136,12 @@ pub struct ApplicationPeer {
     pub worst_round_trip_seconds: Option<Seconds>,
 }
 
-/// Connections opened between two looks.
+/// Connections opened between two lists of the sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OpenedConnections {
     /// How many are there now that were not there before; those opened and forgotten in between are not counted.
     pub count: u32,
-    /// The time between the looks.
+    /// The time between the lists.
     pub over_seconds: Seconds,
 }
 

@@ -6,9 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::client_info::ServerSees;
 use super::redis::{AuthFacts, PingFacts};
 use super::tls::TlsFacts;
-use super::witness::ServerSees;
 use crate::address::AddressClass;
 use crate::clock::Seconds;
 use crate::expectation::Expectation;
@@ -60,9 +60,9 @@ impl Connection {
         }
     }
 
-    /// With the server's witness compared with the path.
+    /// With the address that the server sees compared with the path.
     #[must_use]
-    pub fn with_witness_compared(mut self, expectation: &Expectation) -> Self {
+    pub fn with_client_info_compared(mut self, expectation: &Expectation) -> Self {
         let path = self.class;
         self.server_sees = self.server_sees.map(|seen| seen.compare(path, |address| expectation.class(address)));
         self

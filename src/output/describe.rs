@@ -1,8 +1,8 @@
 //! Outcomes in the words of the outputs for people, each closed list matched in full.
 
 mod application;
+mod client_info;
 mod posture;
-mod witness;
 
 use strum::IntoEnumIterator;
 
@@ -17,8 +17,8 @@ use crate::record::Record;
 use crate::target::Target;
 
 pub(crate) use application::application;
+pub(crate) use client_info::{is_seen_by_private_link, server_sees};
 pub(crate) use posture::{local_limit, posture, precheck};
-pub(crate) use witness::{is_seen_by_private_link, server_sees};
 
 /// The verdict's first word.
 pub(crate) fn status(status: Status) -> &'static str {

@@ -4,13 +4,13 @@
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub mod history;
-mod looks;
 pub(super) mod own_sockets;
 pub mod peers;
+mod phase;
 mod proc_net;
 mod sock_diag;
 
-pub(super) use looks::{Looks, SeenByProbe};
+pub(super) use phase::{ApplicationPhase, SeenByProbe};
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use crate::azure::Service;
 use crate::observation::application::SocketSource;
 use crate::target::Target;
 
-/// The most sockets that one look reads.
+/// The most sockets that one list holds.
 pub const MAX_SOCKETS: usize = 65_536;
 
 /// Ports of a peer, both ends included.
@@ -109,8 +109,10 @@ pub enum State {
 }
 
 impl State {
-    /// The states that are asked for: a bit for each number of `net/tcp_states.h`, without `CLOSE`, `LISTEN`, `SYN_RECV`.
-    const MASK: u32 = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 11;
+    /// Bits of the numbers of `net/tcp_states.h`: `ESTABLISHED`, `SYN_SENT`, `CLOSE_WAIT`.
+    const OPEN: u32 = 1 << 1 | 1 << 2 | 1 << 8;
+    /// And those of [`State::Closing`].
+    const CLOSING: u32 = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 11;
 
     fn from_number(number: u8) -> Option<Self> {
         match number {
@@ -122,7 +124,28 @@ impl State {
     }
 }
 
-/// The sockets of one look.
+/// Which sockets are listed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Filter {
+    /// The ports of the peer.
+    pub ports: Vec<PortRange>,
+    /// Whether those that were closed and are still remembered are listed, too: there are many of them where
+    /// connections are short.
+    pub with_closing: bool,
+}
+
+impl Filter {
+    fn states(&self) -> u32 {
+        if self.with_closing { State::OPEN | State::CLOSING } else { State::OPEN }
+    }
+
+    fn includes(&self, socket: &Socket) -> bool {
+        (self.with_closing || socket.state != State::Closing)
+            && self.ports.iter().any(|range| range.contains(socket.peer.port()))
+    }
+}
+
+/// A list of sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketList {
     /// Where it comes from.
@@ -135,16 +158,15 @@ pub struct SocketList {
     pub complete: bool,
 }
 
-/// Lists the sockets of this network namespace whose peer has one of the ports. It blocks the thread until
-/// `deadline` at most.
+/// Lists the sockets of this network namespace that `filter` includes. It blocks the thread until `deadline` at most.
 ///
 /// # Errors
 /// Both reasons, where netlink is refused and `/proc` cannot be read.
-pub fn list_sockets(ports: &[PortRange], deadline: Instant) -> io::Result<SocketList> {
-    sock_diag::list(ports, deadline).or_else(|netlink| {
+pub fn list_sockets(filter: &Filter, deadline: Instant) -> io::Result<SocketList> {
+    sock_diag::list(filter, deadline).or_else(|netlink| {
         let error =
             |proc: io::Error| io::Error::new(proc.kind(), format!("netlink: {netlink}; /proc/self/net/tcp: {proc}"));
-        let list = proc_net::list(ports, deadline).map_err(error)?;
+        let list = proc_net::list(filter, deadline).map_err(error)?;
         Ok(SocketList { netlink_error: Some(netlink.to_string()), ..list })
     })
 }

@@ -66,7 +66,7 @@ impl Connector {
             tokens: &self.tokens,
             budget,
             query_cluster: false,
-            query_witness: false,
+            query_client_info: false,
             detect_plain_redis: true,
         };
         self.run(&context, addresses).await
@@ -80,7 +80,7 @@ impl Connector {
             tokens,
             budget,
             query_cluster: false,
-            query_witness: false,
+            query_client_info: false,
             detect_plain_redis: false,
         };
         self.run(&context, addresses).await
@@ -94,7 +94,7 @@ impl Connector {
             tokens: &self.tokens,
             budget,
             query_cluster,
-            query_witness: true,
+            query_client_info: true,
             detect_plain_redis: true,
         };
         self.run(&context, addresses).await

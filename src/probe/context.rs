@@ -16,7 +16,7 @@ pub(super) struct ProbeContext<'a> {
     /// Whether the server is queried for the nodes of its cluster.
     pub(super) query_cluster: bool,
     /// Whether the server is asked under which address it sees the probe.
-    pub(super) query_witness: bool,
+    pub(super) query_client_info: bool,
     /// Whether a second connection may show plain Redis on a port that should speak TLS.
     pub(super) detect_plain_redis: bool,
 }

@@ -94,7 +94,7 @@ pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Pla
         tokens: &tokens,
         budget: &budget,
         query_cluster: true,
-        query_witness: true,
+        query_client_info: true,
         detect_plain_redis: false,
     };
     let stream = redis::RespConnection::new(stream, LastReceived::default());

@@ -29,8 +29,8 @@ use super::socket_timestamps::DualClock;
 use super::token::Token;
 use super::{credential, tls};
 use crate::clock::Seconds;
+use crate::observation::client_info::ServerSees;
 use crate::observation::redis::{AuthFacts, AuthMethod, PingReply, Surroundings};
-use crate::observation::witness::ServerSees;
 use crate::observation::{Phase, PingFacts, RedisFailure, SkipReason, StoppedBy};
 use crate::plan::{Auth, EntraAuth, PasswordSource, Plan};
 use crate::printable::excerpt;
@@ -131,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
             None
         };
         // A PING that is answered NOPERM is done, too: such a user may still ask for its own address.
-        let server_sees = if context.query_witness && auth.is_done() && ping.is_done() && self.usable {
+        let server_sees = if context.query_client_info && auth.is_done() && ping.is_done() && self.usable {
             client_info::query(self, context.budget).await
         } else {
             None

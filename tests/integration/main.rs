@@ -10,6 +10,7 @@ mod agent;
 mod architecture;
 mod az;
 mod canary;
+mod client_info;
 mod cluster;
 mod codes;
 mod command_line;
@@ -53,4 +54,3 @@ mod stories;
 #[path = "../support.rs"]
 mod support;
 mod textfile;
-mod witness;

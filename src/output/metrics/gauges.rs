@@ -7,8 +7,8 @@ use strum::IntoEnumIterator as _;
 use super::sample::Sample;
 use crate::address::AddressClass;
 use crate::diagnosis::Status;
+use crate::observation::client_info::Via;
 use crate::observation::cluster::NodeState;
-use crate::observation::witness::Via;
 use crate::observation::{OpenState, TlsFacts, Usability, View};
 use crate::record::Record;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{PortRange, Socket, SocketList, proc_net, sock_diag};
+use super::{Filter, PortRange, Socket, SocketList, proc_net, sock_diag};
 use crate::observation::application::SocketSource;
 
 fn empty(source: SocketSource) -> SocketList {
@@ -23,6 +23,7 @@ pub fn netlink(datagrams: &[&[u8]]) -> Vec<Socket> {
 /// The sockets of `/proc/net/tcp` whose peer's port is in one of `ports`.
 pub fn proc_net(table: &[u8], ports: &[PortRange]) -> Vec<Socket> {
     let mut list = empty(SocketSource::Proc);
-    let _ = proc_net::read(table, ports, Instant::now() + Duration::from_secs(60), &mut list);
+    let filter = Filter { ports: ports.to_vec(), with_closing: true };
+    let _ = proc_net::read(table, &filter, Instant::now() + Duration::from_secs(60), &mut list);
     list.sockets
 }

@@ -6,47 +6,53 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Socket;
 use crate::lock::lock;
 
-/// How long a local address is remembered: `TIME_WAIT` lasts 60 s (`TCP_TIMEWAIT_LEN`).
-const REMEMBERED_FOR: Duration = Duration::from_secs(75);
+/// How long a local address is remembered, so that a socket is known which was open while a list was made.
+const REMEMBERED_FOR: Duration = Duration::from_secs(5);
+
+/// How long, where closed sockets are listed, too: `TIME_WAIT` lasts 60 s (`TCP_TIMEWAIT_LEN`).
+const REMEMBERED_CLOSED_FOR: Duration = Duration::from_secs(75);
 
 /// The most local addresses that are remembered.
 const MAX_REMEMBERED: usize = 16_384;
 
-/// The local addresses of the process's connections.
-static NOTED: Mutex<Noted> = Mutex::new(Noted { order: VecDeque::new(), addresses: BTreeMap::new() });
+/// Whether a probe of this process lists closed sockets.
+static LISTS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Local addresses, the earliest first, and how often each is among them.
+/// The local addresses of the process's connections.
+static NOTED: Mutex<Noted> = Mutex::new(Noted { order: VecDeque::new(), latest: BTreeMap::new() });
+
+/// Local addresses, the earliest first, and when each was last noted.
 struct Noted {
     order: VecDeque<(Instant, SocketAddr)>,
-    addresses: BTreeMap<SocketAddr, usize>,
+    latest: BTreeMap<SocketAddr, Instant>,
 }
 
-impl Noted {
-    fn remove_earliest(&mut self) {
-        let Some((_, address)) = self.order.pop_front() else { return };
-        match self.addresses.get_mut(&address) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(self.addresses.remove(&address)),
-        }
-    }
+/// Remembers the addresses of closed sockets for as long as the kernel does.
+pub(super) fn remember_closed() {
+    LISTS_CLOSED.store(true, Ordering::Relaxed);
 }
 
 /// Takes note of the local address of a connection that this process opened.
 pub(crate) fn note(local: SocketAddr) {
+    let kept = if LISTS_CLOSED.load(Ordering::Relaxed) { REMEMBERED_CLOSED_FOR } else { REMEMBERED_FOR };
+    let (now, local) = (Instant::now(), SocketAddr::new(local.ip().to_canonical(), local.port()));
     let mut noted = lock(&NOTED);
-    while noted.order.front().is_some_and(|(at, _)| at.elapsed() > REMEMBERED_FOR)
+    while noted.order.front().is_some_and(|(at, _)| now.duration_since(*at) > kept)
         || noted.order.len() >= MAX_REMEMBERED
     {
-        noted.remove_earliest();
+        let Some((at, address)) = noted.order.pop_front() else { break };
+        if noted.latest.get(&address) == Some(&at) {
+            noted.latest.remove(&address);
+        }
     }
-    let local = SocketAddr::new(local.ip().to_canonical(), local.port());
-    noted.order.push_back((Instant::now(), local));
-    *noted.addresses.entry(local).or_default() += 1;
+    noted.order.push_back((now, local));
+    noted.latest.insert(local, now);
 }
 
 /// The sockets that this process has open, and those it had.
@@ -72,11 +78,12 @@ impl OwnSockets {
 
     /// Whether the socket is one of them.
     pub(super) fn contains(&self, socket: &Socket) -> bool {
-        // An application may reuse the port of a closed connection; its open socket has an inode of its own.
+        // An application may reuse the port of a closed connection, but not within seconds.
+        let noted = |within| lock(&NOTED).latest.get(&socket.local).is_some_and(|at| at.elapsed() <= within);
         if socket.inode == 0 {
-            lock(&NOTED).addresses.contains_key(&socket.local)
+            noted(REMEMBERED_CLOSED_FOR)
         } else {
-            self.inodes.contains(&socket.inode)
+            self.inodes.contains(&socket.inode) || noted(REMEMBERED_FOR)
         }
     }
 }
@@ -90,7 +97,7 @@ fn inode(link: &str) -> Option<u64> {
 mod tests {
     use std::net::{TcpListener, TcpStream};
 
-    use super::super::{PortRange, list_sockets};
+    use super::super::{Filter, PortRange, list_sockets};
     use super::*;
 
     #[test]
@@ -98,8 +105,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         let _stream = TcpStream::connect(address).expect("a connection");
-        let ports = [PortRange::one(address.port())];
-        let list = list_sockets(&ports, Instant::now() + Duration::from_secs(5)).expect("a list");
+        let filter = Filter { ports: vec![PortRange::one(address.port())], with_closing: false };
+        let list = list_sockets(&filter, Instant::now() + Duration::from_secs(5)).expect("a list");
         let own = OwnSockets::read().expect("the descriptors");
         assert!(!list.sockets.is_empty() && list.sockets.iter().all(|socket| own.contains(socket)), "{list:?}");
         let foreign = Socket { inode: u64::MAX, ..list.sockets[0] };

@@ -5,21 +5,21 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
-use super::{MAX_SOCKETS, PortRange, Socket, SocketList, State};
+use super::{Filter, MAX_SOCKETS, Socket, SocketList, State};
 use crate::observation::application::SocketSource;
 
 /// The longest line that is read; the kernel pads its own to 149 characters.
 const MAX_LINE_BYTES: u64 = 512;
 
-/// Lists the sockets whose peer's port is in one of `ports`, until `deadline`.
+/// Lists the sockets that `filter` includes, until `deadline`.
 ///
 /// # Errors
 /// Why `/proc/self/net/tcp` cannot be read. A kernel without IPv6 has no `tcp6`, which is no error.
-pub(super) fn list(ports: &[PortRange], deadline: Instant) -> io::Result<SocketList> {
+pub(super) fn list(filter: &Filter, deadline: Instant) -> io::Result<SocketList> {
     let mut list = SocketList { source: SocketSource::Proc, netlink_error: None, sockets: Vec::new(), complete: true };
-    read(File::open("/proc/self/net/tcp")?, ports, deadline, &mut list)?;
+    read(File::open("/proc/self/net/tcp")?, filter, deadline, &mut list)?;
     match File::open("/proc/self/net/tcp6") {
-        Ok(file) => read(file, ports, deadline, &mut list)?,
+        Ok(file) => read(file, filter, deadline, &mut list)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
@@ -30,7 +30,7 @@ pub(super) fn list(ports: &[PortRange], deadline: Instant) -> io::Result<SocketL
 ///
 /// # Errors
 /// Those of reading, and a timeout.
-pub(super) fn read(table: impl Read, ports: &[PortRange], deadline: Instant, list: &mut SocketList) -> io::Result<()> {
+pub(super) fn read(table: impl Read, filter: &Filter, deadline: Instant, list: &mut SocketList) -> io::Result<()> {
     let mut lines = BufReader::new(table);
     let mut line = Vec::new();
     loop {
@@ -39,7 +39,7 @@ pub(super) fn read(table: impl Read, ports: &[PortRange], deadline: Instant, lis
             return Ok(());
         }
         let Some(socket) = std::str::from_utf8(&line).ok().and_then(parse_line) else { continue };
-        if !ports.iter().any(|range| range.contains(socket.peer.port())) {
+        if !filter.includes(&socket) {
             continue;
         }
         if list.sockets.len() >= MAX_SOCKETS {
@@ -89,14 +89,15 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::PortRange;
     use super::*;
 
     #[test]
     fn list_real_connection_is_found() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let ports = [PortRange::one(listener.local_addr().unwrap().port())];
-        let found = list(&ports, Instant::now() + Duration::from_secs(5)).unwrap();
+        let ports = vec![PortRange::one(listener.local_addr().unwrap().port())];
+        let found = list(&Filter { ports, with_closing: false }, Instant::now() + Duration::from_secs(5)).unwrap();
         let [socket] = found.sockets.as_slice() else { panic!("{found:?}") };
         assert_eq!((socket.local, socket.peer), (stream.local_addr().unwrap(), stream.peer_addr().unwrap()));
         assert_eq!((socket.state, socket.info), (State::Established, None));
@@ -116,7 +117,7 @@ mod tests {
         #[test]
         fn read_any_text_ends(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
             let mut list = SocketList { source: SocketSource::Proc, netlink_error: None, sockets: Vec::new(), complete: true };
-            let every = [PortRange { first: 0, last: u16::MAX }];
+            let every = Filter { ports: vec![PortRange { first: 0, last: u16::MAX }], with_closing: true };
             let _ = read(bytes.as_slice(), &every, Instant::now() + Duration::from_secs(5), &mut list);
         }
     }

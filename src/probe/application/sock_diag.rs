@@ -12,7 +12,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with, sockopt,
 };
 
-use super::{MAX_SOCKETS, PortRange, Socket, SocketInfo, SocketList, State};
+use super::{Filter, MAX_SOCKETS, PortRange, Socket, SocketInfo, SocketList, State};
 use crate::observation::application::SocketSource;
 
 /// The only reply buffer. The kernel fills at most 32 KiB a message batch (`NLMSG_GOODSIZE` of a dump).
@@ -37,18 +37,18 @@ const BC_JMP: u8 = 1;
 const BC_DPORT_GE: u8 = 4;
 const BC_DPORT_LE: u8 = 5;
 
-/// Lists the sockets whose peer's port is in one of `ports`, IPv4 and IPv6, until `deadline`.
+/// Lists the sockets that `filter` includes, IPv4 and IPv6, until `deadline`.
 ///
 /// # Errors
 /// What the kernel or a security policy refuses the socket or the request with, or a timeout.
-pub(super) fn list(ports: &[PortRange], deadline: Instant) -> io::Result<SocketList> {
+pub(super) fn list(filter: &Filter, deadline: Instant) -> io::Result<SocketList> {
     let socket =
         socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG))?;
     let mut list =
         SocketList { source: SocketSource::Netlink, netlink_error: None, sockets: Vec::new(), complete: true };
     let mut buffer = vec![0; BUFFER_BYTES];
     for family in [AF_INET, AF_INET6] {
-        send(&socket, &request(family, ports), SendFlags::empty())?;
+        send(&socket, &request(family, filter), SendFlags::empty())?;
         read_dump(&socket, &mut buffer, deadline, &mut list)?;
         if !list.complete {
             break;
@@ -157,9 +157,9 @@ fn tcp_info(mut attributes: &[u8]) -> Option<SocketInfo> {
 }
 
 /// A dump of one family, with the filter.
-fn request(family: u8, ports: &[PortRange]) -> Vec<u8> {
-    let filter = bytecode(ports);
-    let attribute = if filter.is_empty() { 0 } else { 4 + filter.len() };
+fn request(family: u8, filter: &Filter) -> Vec<u8> {
+    let code = bytecode(&filter.ports);
+    let attribute = if code.is_empty() { 0 } else { 4 + code.len() };
     let length = HEADER_BYTES + REQUEST_BYTES + attribute;
     let mut request = Vec::with_capacity(length);
     request.extend(u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes());
@@ -167,12 +167,12 @@ fn request(family: u8, ports: &[PortRange]) -> Vec<u8> {
     request.extend((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
     request.extend([0; 8]); // sequence number and port: one request at a time on this socket
     request.extend([family, IPPROTO_TCP, WITH_TCP_INFO, 0]);
-    request.extend(State::MASK.to_ne_bytes());
+    request.extend(filter.states().to_ne_bytes());
     request.resize(HEADER_BYTES + REQUEST_BYTES, 0); // any address, any interface
     if attribute > 0 {
         request.extend(u16::try_from(attribute).unwrap_or(u16::MAX).to_ne_bytes());
         request.extend(INET_DIAG_REQ_BYTECODE.to_ne_bytes());
-        request.extend(filter);
+        request.extend(code);
     }
     request
 }
@@ -224,6 +224,10 @@ mod tests {
 
     use super::*;
 
+    fn filter(ports: &[PortRange]) -> Filter {
+        Filter { ports: ports.to_vec(), with_closing: true }
+    }
+
     fn empty() -> SocketList {
         SocketList { source: SocketSource::Netlink, netlink_error: None, sockets: Vec::new(), complete: true }
     }
@@ -236,13 +240,13 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(5);
         let others = [PortRange::one(1), PortRange { first: 2, last: 3 }, PortRange::one(port)];
         for ports in [&[PortRange::one(port)][..], &others] {
-            let found = list(ports, deadline).unwrap();
+            let found = list(&filter(ports), deadline).unwrap();
             let [socket] = found.sockets.as_slice() else { panic!("{found:?}") };
             assert_eq!((socket.local, socket.peer), (stream.local_addr().unwrap(), stream.peer_addr().unwrap()));
             assert_eq!(socket.state, State::Established);
             assert!(socket.info.is_some_and(|info| info.idle < Duration::from_secs(60)), "{socket:?}");
         }
-        assert_eq!(list(&[PortRange::one(1)], deadline).unwrap().sockets, []);
+        assert_eq!(list(&filter(&[PortRange::one(1)]), deadline).unwrap().sockets, []);
     }
 
     #[test]
@@ -250,7 +254,7 @@ mod tests {
         let listener = TcpListener::bind("[::]:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let _stream = TcpStream::connect(("::ffff:127.0.0.1", port)).unwrap();
-        let found = list(&[PortRange::one(port)], Instant::now() + Duration::from_secs(5)).unwrap();
+        let found = list(&filter(&[PortRange::one(port)]), Instant::now() + Duration::from_secs(5)).unwrap();
         assert!(found.sockets.iter().all(|socket| socket.peer.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST)), "{found:?}");
         assert!(!found.sockets.is_empty());
     }

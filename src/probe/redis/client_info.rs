@@ -11,7 +11,7 @@ use super::super::budget::{Budget, StopReason};
 use super::reply::MAX_BYTES;
 use super::{RedisSession, pack_command};
 use crate::observation::RedisFailure;
-use crate::observation::witness::ServerSees;
+use crate::observation::client_info::ServerSees;
 
 /// The longest that the query may take: it decides nothing that the probe needs.
 const LIMIT: Duration = Duration::from_secs(1);

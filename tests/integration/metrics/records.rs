@@ -8,12 +8,12 @@ use redpath::clock::Timestamp;
 use redpath::diagnosis::{Cause, Code, Finding, Severity, Status, Verdict};
 use redpath::expectation::Expectation;
 use redpath::observation::ApplicationFacts;
+use redpath::observation::client_info::ServerSees;
 use redpath::observation::cluster::{ClusterCommand, ClusterNode, NodeRole, NodeState};
 use redpath::observation::dns::{ChainRecord, ResolvedAddress, ViewKind};
 use redpath::observation::posture::PublicEndpoint;
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tls::CertificateFacts;
-use redpath::observation::witness::ServerSees;
 use redpath::observation::{
     Attempt, AttemptOutcome, ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, Phase, Phases,
     Posture, PosturePhase, Resolution, ResolveFailure, SkipReason, StoppedBy, TlsFacts, View, ViewOutcome,

@@ -9,13 +9,13 @@ use redpath::az::AzFiles;
 use redpath::clock::{Seconds, Timestamp};
 use redpath::diagnosis::{Code, Diagnosis, Status};
 use redpath::expectation::{Expectation, ExpectedPath, PublicAccess};
+use redpath::observation::client_info::ServerSees;
 use redpath::observation::dns::{HostsEntry, RepeatGroup, Resolution, ResolveFailure, SameAnswer};
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply, Surroundings};
 use redpath::observation::tcp::FailedAttempt;
 use redpath::observation::tls::{
     CertificateChecks, CertificateFacts, IntermediateFacts, TcpCounters, TlsFacts, TrustSource,
 };
-use redpath::observation::witness::ServerSees;
 use redpath::observation::{
     ApplicationFacts, ClusterFacts, Connection, ConnectionPhases, LocalLimit, Observation, OtherConnection, Phase,
     Phases, Posture, PosturePhase, SkipReason, StoppedBy, TokenFacts, TokenFailure, View, ViewOutcome,
@@ -426,7 +426,7 @@ fn observation(
         auth.method = AuthMethod::Entra;
     }
     connection.address_given = file.connection.given;
-    let connection = connection.with_witness_compared(expectation);
+    let connection = connection.with_client_info_compared(expectation);
     let mut other_connections = Vec::new();
     for other in &file.others {
         let address = socket(&other.address, target.port)?;

@@ -1,8 +1,8 @@
-//! The server's witness against the path: a warning, because another kind of front may explain a plain address.
+//! The address under which the server sees the probe against the path: a warning, since a proxy may explain it.
 
 use super::{Code, Context, Finding, Severity};
 use crate::expectation::ExpectedPath;
-use crate::observation::witness::Via;
+use crate::observation::client_info::Via;
 
 /// The finding, where the server's address for this probe contradicts the path.
 pub(super) fn diagnose(case: &Context<'_>) -> Option<Finding> {

@@ -2,7 +2,7 @@
 
 use crate::observation::Connection;
 use crate::observation::RedisFailure;
-use crate::observation::witness::Via;
+use crate::observation::client_info::Via;
 
 /// `sees fd40:…a03:1a06, a private link from 10.3.26.6`; `None` where the server was not asked.
 pub(crate) fn server_sees(connection: &Connection) -> Option<String> {

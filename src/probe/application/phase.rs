@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::history::AddressHistory;
-use super::own_sockets::OwnSockets;
+use super::own_sockets::{self, OwnSockets};
 use super::peers::{self, GivenAddress, KnownAddresses};
-use super::{PortRange, Socket, SocketList, list_sockets};
+use super::{Filter, PortRange, Socket, SocketList, list_sockets};
 use crate::clock::Timestamp;
 use crate::lock::lock;
 use crate::observation::application::{
@@ -19,8 +19,11 @@ use crate::observation::{ClusterFacts, Phase, Resolution, StoppedBy};
 use crate::plan::{ApplicationMode, Plan, PublicAddress};
 use crate::probe::budget::{Budget, StopReason};
 
-/// The limit of one look.
-const LOOK_LIMIT: Duration = Duration::from_secs(1);
+/// How long the kernel may take to list the sockets.
+const LIST_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long no list is made for a target without connections, where it is left to redpath.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// How long a list is shared.
 const SHARED_FOR: Duration = Duration::from_millis(250);
@@ -28,7 +31,7 @@ const SHARED_FOR: Duration = Duration::from_millis(250);
 /// The time over which opened connections are summed.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The most targets with an earlier look; the one not looked at for longest makes room.
+/// The most targets with an earlier list; the one with the oldest makes room.
 const MAX_TARGETS: usize = 4096;
 
 /// What an earlier phase of the probe found.
@@ -42,29 +45,29 @@ pub(in crate::probe) struct SeenByProbe<'a> {
 /// The phase, and what it found.
 type Outcome = (Phase<ApplicationFailure>, Option<ApplicationFacts>);
 
-/// What earlier looks found, and the addresses that earlier probes were given.
+/// What earlier lists held, and the addresses that earlier probes were given.
 #[derive(Default)]
-pub(in crate::probe) struct Looks {
+pub(in crate::probe) struct ApplicationPhase {
     earlier: Mutex<Earlier>,
     shared: SharedList,
 }
 
-/// The lists of the last moment by their ports: one look serves many targets.
+/// The lists of the last moment by their ports: one serves many targets.
 #[derive(Default)]
-struct SharedList(tokio::sync::Mutex<BTreeMap<Vec<PortRange>, (Instant, Arc<SocketList>)>>);
+struct SharedList(tokio::sync::Mutex<BTreeMap<Filter, (Instant, Arc<SocketList>)>>);
 
 impl SharedList {
-    /// The sockets of applications to `ports`, at most [`SHARED_FOR`] old. One thread at a time lists them.
-    async fn list(&self, ports: Vec<PortRange>) -> io::Result<Arc<SocketList>> {
+    /// The sockets of applications that `filter` includes, at most [`SHARED_FOR`] old. One thread at a time lists them.
+    async fn list(&self, filter: Filter) -> io::Result<Arc<SocketList>> {
         let mut shared = self.0.lock().await;
         shared.retain(|_, (at, _)| at.elapsed() < SHARED_FOR);
-        if let Some((_, list)) = shared.get(&ports) {
+        if let Some((_, list)) = shared.get(&filter) {
             return Ok(Arc::clone(list));
         }
-        let (of, deadline) = (ports.clone(), Instant::now() + LOOK_LIMIT);
+        let (of, deadline) = (filter.clone(), Instant::now() + LIST_LIMIT);
         let list = tokio::task::spawn_blocking(move || foreign_sockets(&of, deadline)).await;
         let list = Arc::new(list.map_err(io::Error::other)??);
-        shared.insert(ports, (Instant::now(), Arc::clone(&list)));
+        shared.insert(filter, (Instant::now(), Arc::clone(&list)));
         Ok(list)
     }
 }
@@ -72,36 +75,33 @@ impl SharedList {
 #[derive(Default)]
 struct Earlier {
     addresses: AddressHistory,
-    targets: HashMap<String, EarlierLook>,
+    targets: HashMap<String, EarlierList>,
+    /// When a list held no connection to a target.
+    without_connection: HashMap<String, Instant>,
 }
 
 /// The local and the peer's address of each connection.
 type Pairs = BTreeSet<(SocketAddr, SocketAddr)>;
 
-/// The last look at the connections to one target.
-struct EarlierLook {
+/// The last list of the connections to one target.
+struct EarlierList {
     at: Instant,
     pairs: Pairs,
-    /// How many were opened between two looks: when the first of the two was, and the number.
+    /// How many were opened between two lists: when the first of the two was made, and the number.
     opened: VecDeque<(Instant, u32)>,
 }
 
-impl Looks {
+impl ApplicationPhase {
     /// Lists the applications' connections, unless the plan says otherwise. Nothing, where it is left to redpath and
     /// no connection leads to an address that is known for the target.
-    pub(in crate::probe) async fn phase(
-        &self,
-        plan: &Plan,
-        seen: &SeenByProbe<'_>,
-        budget: &Budget,
-    ) -> Option<Outcome> {
-        if plan.application == ApplicationMode::Off {
+    pub(in crate::probe) async fn run(&self, plan: &Plan, seen: &SeenByProbe<'_>, budget: &Budget) -> Option<Outcome> {
+        if plan.application == ApplicationMode::Off || self.is_paused(plan) {
             return None;
         }
         let (known, of_others) = self.known_addresses(plan, seen.resolution);
-        let ports = ports(plan, seen.cluster);
+        let filter = filter(plan, seen.cluster);
         let begun = Instant::now();
-        let failure = match budget.within(LOOK_LIMIT, self.shared.list(ports)).await {
+        let failure = match budget.within(LIST_LIMIT, self.shared.list(filter)).await {
             Ok(Ok(list)) => {
                 // A connection to another target's address is that target's.
                 let is_other = |socket: &&Socket| of_others.contains(&socket.peer.ip());
@@ -109,6 +109,9 @@ impl Looks {
                 let list = SocketList { sockets, netlink_error: list.netlink_error.clone(), ..*list };
                 let facts = self.facts(plan, &known, list);
                 let is_shown = plan.application == ApplicationMode::On || leads_to_target(&facts);
+                if !is_shown {
+                    self.pause(plan);
+                }
                 return is_shown.then(|| (Phase::done(begun.elapsed()), Some(facts)));
             }
             Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => ApplicationFailure::Timeout,
@@ -120,6 +123,21 @@ impl Looks {
             Err(StopReason::Timeout) => ApplicationFailure::Timeout,
         };
         (plan.application == ApplicationMode::On).then(|| (Phase::failed(begun.elapsed(), failure), None))
+    }
+
+    /// Whether a list held no connection a short time ago: where it is left to redpath, and no application has
+    /// connections, a list is not worth its CPU time at each probe.
+    fn is_paused(&self, plan: &Plan) -> bool {
+        plan.application == ApplicationMode::Auto
+            && lock(&self.earlier).without_connection.get(&plan.target.name).is_some_and(|at| at.elapsed() < PAUSE)
+    }
+
+    fn pause(&self, plan: &Plan) {
+        let without_connection = &mut lock(&self.earlier).without_connection;
+        if without_connection.len() >= MAX_TARGETS {
+            without_connection.clear();
+        }
+        without_connection.insert(plan.target.name.clone(), Instant::now());
     }
 
     fn known_addresses(&self, plan: &Plan, resolution: &Resolution) -> (KnownAddresses, BTreeSet<IpAddr>) {
@@ -142,17 +160,17 @@ impl Looks {
         ApplicationFacts { opened, opened_last_minute, ..peers::facts(list, known, &plan.expectation) }
     }
 
-    /// The connections opened since the look before, and in about the last minute. A peer that is unknown, and may be
+    /// The connections opened since the list before, and in about the last minute. A peer that is unknown, and may be
     /// of another service, is not counted.
     fn opened(&self, plan: &Plan, pairs: Pairs) -> Option<(OpenedConnections, OpenedLastMinute)> {
         let (now, name) = (Instant::now(), &plan.target.name);
         let targets = &mut lock(&self.earlier).targets;
         let Some(earlier) = targets.get_mut(name) else {
             if targets.len() >= MAX_TARGETS {
-                let oldest = targets.iter().min_by_key(|(_, look)| look.at).map(|(name, _)| name.clone());
+                let oldest = targets.iter().min_by_key(|(_, list)| list.at).map(|(name, _)| name.clone());
                 oldest.and_then(|oldest| targets.remove(&oldest));
             }
-            targets.insert(name.clone(), EarlierLook { at: now, pairs, opened: VecDeque::new() });
+            targets.insert(name.clone(), EarlierList { at: now, pairs, opened: VecDeque::new() });
             return None;
         };
         let count = peers::count_opened(&earlier.pairs, &pairs);
@@ -175,11 +193,16 @@ impl Looks {
     }
 }
 
-/// Those of the target, of its service, and of the nodes that its cluster announced.
-fn ports(plan: &Plan, cluster: Option<&ClusterFacts>) -> Vec<PortRange> {
+/// The ports of the target, of its service, and of the nodes that its cluster announced. Closed sockets show the
+/// connections that lasted less than an interval: only a limit of opened ones needs them.
+fn filter(plan: &Plan, cluster: Option<&ClusterFacts>) -> Filter {
     let nodes = cluster.iter().flat_map(|facts| &facts.nodes);
     let announced: Vec<u16> = nodes.filter_map(|node| node.address).map(|address| address.port()).collect();
-    PortRange::of_target(&plan.target, &announced)
+    let with_closing = plan.max_opened_per_minute.is_some();
+    if with_closing {
+        own_sockets::remember_closed();
+    }
+    Filter { ports: PortRange::of_target(&plan.target, &announced), with_closing }
 }
 
 fn leads_to_target(facts: &ApplicationFacts) -> bool {
@@ -191,9 +214,9 @@ fn is_of_target(path: ApplicationPath) -> bool {
 }
 
 /// The sockets that are not this process's own. It blocks the thread.
-fn foreign_sockets(ports: &[PortRange], deadline: Instant) -> io::Result<SocketList> {
+fn foreign_sockets(filter: &Filter, deadline: Instant) -> io::Result<SocketList> {
     let before = OwnSockets::read()?;
-    let mut list = list_sockets(ports, deadline)?;
+    let mut list = list_sockets(filter, deadline)?;
     let after = OwnSockets::read()?; // those that were opened in between
     list.sockets.retain(|socket| !before.contains(socket) && !after.contains(socket));
     Ok(list)
@@ -215,21 +238,30 @@ mod tests {
 
     #[test]
     fn opened_counts_new_connections_alone() {
-        let (looks, plan) = (Looks::default(), plan());
-        assert!(looks.opened(&plan, pairs(1000..1100)).is_none(), "the first look knows no rate");
-        let (opened, minute) = looks.opened(&plan, pairs(1000..1120)).expect("a second look");
+        let (phase, plan) = (ApplicationPhase::default(), plan());
+        assert!(phase.opened(&plan, pairs(1000..1100)).is_none(), "the first list gives no rate");
+        let (opened, minute) = phase.opened(&plan, pairs(1000..1120)).expect("a second list");
         assert_eq!((opened.count, minute.count, minute.is_storm()), (20, 20, false));
-        let (opened, minute) = looks.opened(&plan, pairs(1020..1320)).expect("a third look");
+        let (opened, minute) = phase.opened(&plan, pairs(1020..1320)).expect("a third list");
         assert_eq!((opened.count, minute.count, minute.is_storm()), (200, 220, true));
+    }
+
+    #[test]
+    fn auto_pauses_after_empty_list() {
+        let (phase, plan) = (ApplicationPhase::default(), plan());
+        assert!(!phase.is_paused(&plan));
+        phase.pause(&plan);
+        assert!(phase.is_paused(&plan));
+        assert!(!phase.is_paused(&Plan { application: ApplicationMode::On, ..plan }));
     }
 
     #[tokio::test]
     async fn list_is_shared_by_targets_of_same_ports() {
         let shared = SharedList::default();
-        let ports = vec![PortRange::one(6380)];
-        let first = shared.list(ports.clone()).await.expect("a list");
-        let again = shared.list(ports).await.expect("a list");
-        let other = shared.list(vec![PortRange::one(10_000)]).await.expect("a list");
+        let filter = |port| Filter { ports: vec![PortRange::one(port)], with_closing: false };
+        let first = shared.list(filter(6380)).await.expect("a list");
+        let again = shared.list(filter(6380)).await.expect("a list");
+        let other = shared.list(filter(10_000)).await.expect("a list");
         assert!(Arc::ptr_eq(&first, &again) && !Arc::ptr_eq(&first, &other));
     }
 }

@@ -1,4 +1,4 @@
-//! The server's witness: the address under which the server sees the probe's connection.
+//! What the server sees of the probe: the address of its connection, by the reply to `CLIENT INFO`.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn witness_compare_decides_by_certainty() {
+    fn compare_decides_by_certainty() {
         let expectation = crate::expectation::Expectation::default();
         let agrees = |seen: &str, path| {
             let seen = ServerSees::at(seen.parse().expect("an address"));

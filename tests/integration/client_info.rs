@@ -1,4 +1,4 @@
-//! The server's witness: the address under which a server sees the probe, by real servers and by hostile replies.
+//! The address under which a server sees the probe, by real servers and by hostile replies.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 #[cfg(feature = "system-tests")]
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use redpath::address::parse_range;
 use redpath::observation::Observation;
-use redpath::observation::witness::{ServerSees, Via};
+use redpath::observation::client_info::{ServerSees, Via};
 use redpath::plan::{Auth, PasswordSource, Plan, ViewSelection};
 use redpath::probe::Prober;
 use redpath::probe::budget::Interrupt;
@@ -67,7 +67,7 @@ fn bulk(line: &str) -> String {
 }
 
 #[tokio::test]
-async fn witness_private_link_in_both_spellings() {
+async fn client_info_private_link_in_both_spellings() {
     let certificates = Certificates::new();
     for address in ["fd40:1481:21:dbe0:7021:300:a03:1a06:44426", "[fd40:1481:21:dbe0:7021:300:a03:1a06]:55949"] {
         let seen = seen_by(&certificates, &bulk(&format!("id=3 addr={address} fd=8 name= user=default\n"))).await;
@@ -79,7 +79,7 @@ async fn witness_private_link_in_both_spellings() {
 }
 
 #[tokio::test]
-async fn witness_hostile_replies_are_unknown() {
+async fn client_info_hostile_replies_are_unknown() {
     let certificates = Certificates::new();
     let long = bulk(&"x".repeat(100_000));
     let replies = [
@@ -103,17 +103,17 @@ async fn witness_hostile_replies_are_unknown() {
 
 #[cfg(feature = "system-tests")]
 #[tokio::test]
-async fn witness_narrow_user_sees_own_address() {
+async fn client_info_narrow_user_sees_own_address() {
     let certificates = Certificates::new();
     let password = format!(">{CANARY}");
-    let users = ["--user", "witness", "on", &password, "+ping", "+client|info"];
+    let users = ["--user", "own-line", "on", &password, "+ping", "+client|info"];
     let users = [users.as_slice(), &["--user", "narrow", "on", &password, "+ping"]].concat();
     let redis = Redis::tls(&certificates, &certificates.leaf(Leaf::Good), &users);
     let sees = async |user: &str| {
         let observation = probe(&plan(&certificates, redis.port, user)).await;
         observation.connection.and_then(|connection| connection.server_sees).expect("it was asked")
     };
-    let seen = sees("witness").await;
+    let seen = sees("own-line").await;
     assert_eq!((seen.via, seen.address, seen.failure), (Via::Address, Some(HERE), None));
     let seen = sees("narrow").await;
     assert!(seen.failure.is_some_and(|failure| failure.to_string().starts_with("NOPERM")));
@@ -130,7 +130,7 @@ fn check(namespace: &Namespace, certificates: &Certificates, output: &str) -> Ou
 
 #[cfg(feature = "system-tests")]
 #[test]
-fn witness_agrees_behind_nat_to_private_link() {
+fn client_info_agrees_behind_nat_to_private_link() {
     let mut namespace = Namespace::new(&["fd00::5/128", &format!("{SEEN}/128")]);
     namespace.hosts(&format!("fd00::5 {NAME}\n"));
     let certificates = Certificates::new();
