@@ -32,7 +32,7 @@ fn helm_alerts_follow_values() {
 }
 
 #[test]
-fn helm_alert_values_that_say_nothing_are_refused() {
+fn helm_alert_values_without_effect_are_refused() {
     for line in LINES {
         for (value, says) in [
             ("prometheusRule.alerts.RedpathAbsence.enabled=false", "RedpathAbsence"),
