@@ -18,7 +18,7 @@ use crate::output::log::{LogFormat, LogLevel};
 use crate::parse;
 use crate::printable::printable;
 
-pub use check_args::CheckArgs;
+pub use check_args::{CheckArgs, ProbeArgs};
 pub use connections::ConnectionsArgs;
 pub use exit_code::ExitCode;
 

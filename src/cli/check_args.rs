@@ -1,4 +1,4 @@
-//! The flags of `redpath check`.
+//! The flags of `redpath check`, and those of every command that probes.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -58,6 +58,24 @@ pub struct CheckArgs {
     /// HOST, HOST:PORT, a redis:// (plain) or rediss:// (TLS) URL, or a connection string; the port of an Azure name is implied
     #[arg(value_name = "TARGET", required_unless_present_any = ["from_az", "config"])]
     pub targets: Vec<String>,
+    /// What is probed, and how.
+    #[command(flatten)]
+    pub probe: ProbeArgs,
+
+    /// Output format
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t, help_heading = OUTPUT)]
+    pub output: OutputFormat,
+    /// Colour the text
+    #[arg(long, value_enum, value_name = "auto|always|never", default_value_t, help_heading = OUTPUT)]
+    pub color: ColorChoice,
+    /// Print everything that was seen, also where all is well
+    #[arg(long, short, help_heading = OUTPUT)]
+    pub verbose: bool,
+}
+
+/// The flags of every command that probes: what is expected, how it looks, and who it is.
+#[derive(Args)]
+pub struct ProbeArgs {
     /// Probe the targets of this configuration as an agent would, once; a TARGET is then the name of one of them
     #[arg(long, value_name = "FILE", value_parser = path(), conflicts_with_all = OF_THE_FILE)]
     pub config: Option<PathBuf>,
@@ -149,18 +167,9 @@ pub struct CheckArgs {
     #[arg(long, value_name = "FILE", value_parser = path(), conflicts_with = "config", help_heading = AUTH)]
     pub password_file: Option<PathBuf>,
 
-    /// Output format
-    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t, help_heading = OUTPUT)]
-    pub output: OutputFormat,
     /// Label of this vantage in the record, such as subnet=app-a (repeatable)
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = parse::label, help_heading = OUTPUT)]
     pub labels: Vec<(String, String)>,
-    /// Colour the text
-    #[arg(long, value_enum, value_name = "auto|always|never", default_value_t, help_heading = OUTPUT)]
-    pub color: ColorChoice,
-    /// Print everything that was seen, also where all is well
-    #[arg(long, short, help_heading = OUTPUT)]
-    pub verbose: bool,
 }
 
 /// A path may be no UTF-8, as no other value may.

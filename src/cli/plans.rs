@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::CheckArgs;
+use super::ProbeArgs;
 use crate::address::ReservedUse;
 use crate::az::AzFiles;
 use crate::bounded_read::FileKind;
@@ -30,7 +30,7 @@ pub(crate) struct Plans {
 type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// One plan per target, in the order given.
-pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, String> {
+pub(crate) fn plans(given: &[String], args: &ProbeArgs, variable: Variable<'_>) -> Result<Plans, String> {
     let mut resolvers = args.resolvers.clone();
     parse::distinct_names(&resolvers).map_err(|(_, why)| format!("--resolver: {why}"))?;
     let views = parse::views(&args.views, &mut resolvers)
@@ -42,7 +42,7 @@ pub(crate) fn plans(args: &CheckArgs, variable: Variable<'_>) -> Result<Plans, S
     }
     let credentials = Credentials::new(args, variable)?;
     let az = az_files(&args.from_az)?;
-    let targets = targets(args, az.as_ref())?;
+    let targets = targets(given, az.as_ref())?;
     let mut plans = Vec::with_capacity(targets.len());
     let remarks = args.private_ranges.iter().filter_map(ReservedUse::remark);
     let mut warnings: Vec<String> = remarks.map(|remark| format!("--private-range: {remark}")).collect();
@@ -119,9 +119,9 @@ fn az_files(paths: &[PathBuf]) -> Result<Option<AzFiles>, String> {
 }
 
 /// The targets given, or the caches that the files are about.
-fn targets(args: &CheckArgs, az: Option<&AzFiles>) -> Result<Vec<String>, String> {
-    if !args.targets.is_empty() {
-        return Ok(args.targets.clone());
+fn targets(given: &[String], az: Option<&AzFiles>) -> Result<Vec<String>, String> {
+    if !given.is_empty() {
+        return Ok(given.to_vec());
     }
     let hosts: Vec<String> =
         az.map(AzFiles::hosts).unwrap_or_default().iter().map(|host| host.as_str().to_owned()).collect();
@@ -133,7 +133,7 @@ fn targets(args: &CheckArgs, az: Option<&AzFiles>) -> Result<Vec<String>, String
     Ok(hosts)
 }
 
-fn expectation(args: &CheckArgs) -> Result<Expectation, String> {
+fn expectation(args: &ProbeArgs) -> Result<Expectation, String> {
     let mut latency = BTreeMap::new();
     for (phase, budget) in &args.latency {
         if latency.insert(*phase, Seconds(*budget)).is_some() {
@@ -165,7 +165,7 @@ fn needs_public_address(plan: &Plan) -> Result<(), String> {
         .into())
 }
 
-fn posture(args: &CheckArgs) -> PosturePlan {
+fn posture(args: &ProbeArgs) -> PosturePlan {
     PosturePlan {
         skip_auth_check: args.require_auth == RequireAuth::Off,
         plaintext_port: match args.plaintext_port {
@@ -179,7 +179,7 @@ fn posture(args: &CheckArgs) -> PosturePlan {
 
 /// Who the probes say they are, the part that is the same for every target.
 struct Credentials<'a> {
-    args: &'a CheckArgs,
+    args: &'a ProbeArgs,
     file: Option<Arc<Secret>>,
     username: Option<String>,
     variable: Option<&'static str>,
@@ -187,7 +187,7 @@ struct Credentials<'a> {
 }
 
 impl<'a> Credentials<'a> {
-    fn new(args: &'a CheckArgs, variable: Variable<'_>) -> Result<Self, String> {
+    fn new(args: &'a ProbeArgs, variable: Variable<'_>) -> Result<Self, String> {
         let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
         let of_entra = [("--token-source", args.token_source.is_some()), ("--client-id", args.client_id.is_some())];
         if args.auth != Some(AuthMethod::Entra)

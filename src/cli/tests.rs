@@ -26,12 +26,18 @@ fn cli_declaration_is_consistent() {
 #[test]
 fn cli_defaults_match_contract() {
     let args = check(&["cache1"]);
-    assert_eq!((args.expect, args.output, args.color), (ExpectedPath::Private, OutputFormat::Text, ColorChoice::Auto));
-    assert_eq!((args.timeout, args.samples, args.require_auth), (Duration::from_secs(5), 1, RequireAuth::Error));
-    assert_eq!((args.tries, check(&["cache1", "--tries", "20"]).tries), (None, Some(20)));
-    assert_eq!((args.addresses, args.auth), (Addresses::First, None));
-    assert_eq!(args.views, ["all"]);
-    assert!(!args.strict && !args.plaintext);
+    assert_eq!(
+        (args.probe.expect, args.output, args.color),
+        (ExpectedPath::Private, OutputFormat::Text, ColorChoice::Auto)
+    );
+    assert_eq!(
+        (args.probe.timeout, args.probe.samples, args.probe.require_auth),
+        (Duration::from_secs(5), 1, RequireAuth::Error)
+    );
+    assert_eq!((args.probe.tries, check(&["cache1", "--tries", "20"]).probe.tries), (None, Some(20)));
+    assert_eq!((args.probe.addresses, args.probe.auth), (Addresses::First, None));
+    assert_eq!(args.probe.views, ["all"]);
+    assert!(!args.probe.strict && !args.probe.plaintext);
 }
 
 #[test]
@@ -55,10 +61,10 @@ fn cli_flags_parse_and_repeat() {
         "1000",
     ]);
     assert_eq!(args.targets, ["cache1", "cache2"]);
-    assert_eq!((args.endpoints.len(), args.resolvers.len(), args.samples), (2, 1, 1000));
-    assert_eq!(args.views, ["libc", "hub"]);
-    assert_eq!(args.latency, [(PhaseName::Ping, Duration::from_millis(5))]);
-    assert_eq!(args.require_auth, RequireAuth::Remark);
+    assert_eq!((args.probe.endpoints.len(), args.probe.resolvers.len(), args.probe.samples), (2, 1, 1000));
+    assert_eq!(args.probe.views, ["libc", "hub"]);
+    assert_eq!(args.probe.latency, [(PhaseName::Ping, Duration::from_millis(5))]);
+    assert_eq!(args.probe.require_auth, RequireAuth::Remark);
 }
 
 /// What is said about a command line that is refused.

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use self::progress::Progress;
 use super::{terminal, write_out};
 use crate::cli::plans::Plans;
-use crate::cli::{CheckArgs, ExitCode, OutputFormat, plans, print_error};
+use crate::cli::{CheckArgs, ExitCode, OutputFormat, ProbeArgs, plans, print_error};
 use crate::clock::Timestamp;
 use crate::config;
 use crate::observation::Observation;
@@ -30,14 +30,7 @@ use crate::vantage::Vantage;
 
 /// Probes the targets of the command line.
 pub async fn run(args: CheckArgs) -> ExitCode {
-    let planned = match &args.config {
-        Some(file) => configured(file, &args),
-        None => plans::plans(&args, &|name| std::env::var_os(name)).map(|plans| {
-            let vantage = Vantage::here(args.labels.iter().cloned().collect(), &Default::default());
-            (plans, vantage)
-        }),
-    };
-    let (plans, vantage) = match planned {
+    let (plans, vantage) = match planned(&args.targets, &args.probe) {
         Ok(planned) => planned,
         Err(sentence) => {
             print_error(&sentence);
@@ -63,7 +56,7 @@ pub async fn run(args: CheckArgs) -> ExitCode {
         }
         Err(error) => Err(error),
     };
-    match (written, ExitCode::of(statuses, args.strict)) {
+    match (written, ExitCode::of(statuses, args.probe.strict)) {
         (Ok(()), exit_code) => exit_code,
         (Err(error), exit_code) => {
             print_error(&format!("cannot write the output: {error}"));
@@ -72,11 +65,22 @@ pub async fn run(args: CheckArgs) -> ExitCode {
     }
 }
 
+/// The plans of the command line or of the configuration that it names, and the vantage.
+pub(super) fn planned(targets: &[String], args: &ProbeArgs) -> Result<(Plans, Vantage), String> {
+    match &args.config {
+        Some(file) => configured(file, targets, args),
+        None => plans::plans(targets, args, &|name| std::env::var_os(name)).map(|plans| {
+            let vantage = Vantage::here(args.labels.iter().cloned().collect(), &Default::default());
+            (plans, vantage)
+        }),
+    }
+}
+
 /// The plans of a configuration's targets, or of those named, and its vantage; its labels and those of the flags.
-fn configured(file: &Path, args: &CheckArgs) -> Result<(Plans, Vantage), String> {
+fn configured(file: &Path, targets: &[String], args: &ProbeArgs) -> Result<(Plans, Vantage), String> {
     let config = config::load(file).map_err(|error| error.to_string())?;
     let names: Vec<&str> = config.targets.iter().map(|target| target.plan.target.name.as_str()).collect();
-    if let Some(unknown) = args.targets.iter().find(|wanted| !names.contains(&wanted.as_str())) {
+    if let Some(unknown) = targets.iter().find(|wanted| !names.contains(&wanted.as_str())) {
         return Err(format!(
             "{} is no target of {}: with --config, a TARGET is the name of one ({})",
             quoted(unknown),
@@ -87,7 +91,7 @@ fn configured(file: &Path, args: &CheckArgs) -> Result<(Plans, Vantage), String>
     let mut labels = config.labels;
     labels.extend(args.labels.iter().cloned());
     let vantage = Vantage::here(labels, &config.subnet_by_node_pool);
-    let wanted = |plan: &Plan| args.targets.is_empty() || args.targets.contains(&plan.target.name);
+    let wanted = |plan: &Plan| targets.is_empty() || targets.contains(&plan.target.name);
     let plans = config.targets.into_iter().map(|target| target.plan).filter(wanted).collect();
     Ok((Plans { plans, warnings: Vec::new() }, vantage))
 }

@@ -35,7 +35,8 @@ pub enum Entry {
     Started(Started),
     /// The program ended in order; after a kill, this line is missing.
     Stopped {},
-    /// The first record of a target, or one that differs in verdict, usability or address from the one before.
+    /// The first record of a target, or one that differs in verdict, usability or address from the one before; every
+    /// record where `watch --record` wrote the journal.
     Record(Box<Record>),
     /// Probes whose verdict, usability and address are those of the target's last record.
     Unchanged(Unchanged),
@@ -49,6 +50,8 @@ pub enum Entry {
         /// How many probes they were of.
         probes: u64,
     },
+    /// A word that an operator set at this moment, such as the name of a step of a cutover.
+    Mark(Mark),
     /// The wall clock was set: it and the monotonic clock advanced differently.
     ClockStep {
         /// How far the wall clock went beyond the monotonic one; negative where it went back.
@@ -71,6 +74,15 @@ pub struct FileStart {
 pub struct Started {
     /// The program and its version.
     pub tool: Tool,
+}
+
+/// A word of an operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Mark {
+    /// When it was set.
+    pub at: Timestamp,
+    /// The word.
+    pub word: String,
 }
 
 /// Probes in a row whose result did not change.

@@ -14,7 +14,9 @@ fn planned(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Plans, Stri
     let Ok(Command::Check(args)) = Cli::try_parse_from(all).map(|cli| cli.command) else {
         panic!("{arguments:?} does not parse");
     };
-    plans(&args, &|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into()))
+    plans(&args.targets, &args.probe, &|name| {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+    })
 }
 
 fn auth(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<String>, String) {
@@ -185,7 +187,9 @@ fn value_is_the_same_for_flag_and_file() {
             let flag_value = format!("{flag}={value}");
             let of_flag =
                 Cli::try_parse_from(["redpath", "check", "h", &flag_value]).ok().and_then(|cli| match cli.command {
-                    Command::Check(args) => plans(&args, &|_| None).ok().map(|plans| plans.plans[0].clone()),
+                    Command::Check(args) => {
+                        plans(&args.targets, &args.probe, &|_| None).ok().map(|plans| plans.plans[0].clone())
+                    }
                     _ => None,
                 });
             assert!(of_flag == of_file.as_ref().ok().cloned(), "{flag_value}\n{file}{:?}", of_file.err());
