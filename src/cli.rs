@@ -5,6 +5,7 @@ mod connections;
 mod error;
 mod exit_code;
 pub(crate) mod plans;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -21,6 +22,7 @@ use crate::printable::printable;
 pub use check_args::{CheckArgs, ProbeArgs};
 pub use connections::ConnectionsArgs;
 pub use exit_code::ExitCode;
+pub use watch::{Until, WatchArgs, WatchOutput};
 
 /// Proves, from where a workload runs, that its Redis traffic takes the private path
 #[derive(Parser)]
@@ -53,6 +55,18 @@ Exit status:
   1  at least one target fails
   2  the command line is wrong
   3  inconclusive: interrupted, or no view could be queried";
+
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  redpath watch cache1.redis.cache.windows.net --resolver azure --endpoint 10.60.4.5
+  redpath watch cache1.redis.cache.windows.net --until pass --until 30m
+  redpath watch cache1.redis.cache.windows.net --output ndjson | jq .
+
+Exit status, by the last verdicts:
+  0  every target passes (warnings allowed, unless --strict)
+  1  at least one target fails
+  2  the command line is wrong
+  3  inconclusive: no probe of a target has finished, or no view could be queried";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
@@ -119,6 +133,9 @@ pub enum Command {
     /// Probe each target once: path, phases, verdict, cause, hint
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Box<CheckArgs>),
+    /// Probe at an interval, show what changes, and sum it up at the end
+    #[command(after_help = WATCH_EXAMPLES)]
+    Watch(Box<WatchArgs>),
     /// List the connections that applications here have to each target, by path
     Connections(Box<ConnectionsArgs>),
     /// Probe on a schedule, and serve metrics, status page and API

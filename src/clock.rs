@@ -107,6 +107,12 @@ impl Timestamp {
     pub fn date(self) -> String {
         self.0.date().to_string()
     }
+
+    /// The time of the day in UTC, `07:12:03`.
+    pub fn time_of_day(self) -> String {
+        let (hour, minute, second) = self.0.to_offset(time::UtcOffset::UTC).to_hms();
+        format!("{hour:02}:{minute:02}:{second:02}")
+    }
 }
 
 impl From<SystemTime> for Timestamp {
@@ -153,6 +159,13 @@ mod tests {
         for (micros, text) in [(87, "87.0 µs"), (1_234, "1.23 ms"), (40_120, "40.1 ms"), (2_500_000, "2.50 s")] {
             assert_eq!(Seconds(Duration::from_micros(micros)).to_string(), text);
         }
+    }
+
+    #[test]
+    fn timestamp_time_of_day_is_utc() {
+        let time: Timestamp = serde_json::from_str("\"2026-11-28T09:02:03.4+02:00\"").expect("a time");
+        assert_eq!(Timestamp::from_unix(0).expect("a time").time_of_day(), "00:00:00");
+        assert_eq!(time.time_of_day(), "07:02:03");
     }
 
     #[test]

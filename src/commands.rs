@@ -9,6 +9,7 @@ pub mod explain;
 pub mod hardening;
 pub mod journal;
 pub mod man;
+pub mod watch;
 
 mod terminal;
 
@@ -20,6 +21,7 @@ use crate::cli::{Cli, Command, ExitCode, print_error};
 pub async fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Check(args) => check::run(*args).await,
+        Command::Watch(args) => watch::run(*args).await,
         Command::Connections(args) => connections::run(*args).await,
         Command::Agent(args) => agent::run(args).await,
         Command::Explain(args) => explain::run(&args),

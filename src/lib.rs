@@ -41,6 +41,7 @@ mod lock;
 pub mod output;
 pub mod schedule;
 pub mod server;
+pub mod watch;
 
 // The pipeline from probe to record, and the commands.
 pub mod agent;

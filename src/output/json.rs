@@ -34,7 +34,7 @@ pub(super) fn document(document: &impl Serialize) -> serde_json::Result<String> 
 }
 
 /// A part of a document on a line of its own.
-pub(super) fn compact(part: &impl Serialize) -> serde_json::Result<String> {
+pub(crate) fn compact(part: &impl Serialize) -> serde_json::Result<String> {
     written(part, CompactFormatter)
 }
 
@@ -70,7 +70,8 @@ pub fn report_schema() -> Schema {
     schema::<Report>("redpath.report/v1")
 }
 
-fn schema<T: schemars::JsonSchema>(title: &str) -> Schema {
+/// The JSON Schema of a document.
+pub(crate) fn schema<T: schemars::JsonSchema>(title: &str) -> Schema {
     // What is always written is required, though older records may be read without it.
     let mut schema = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
     schema.insert("title".into(), title.into());

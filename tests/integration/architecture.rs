@@ -57,6 +57,11 @@ const LAYERS: &[Layer] = &[
         // The memory for what changed.
         imports: &["vocabulary", "observation", "diagnosis", "record", "memory"],
     },
+    Layer {
+        name: "live view",
+        modules: &["watch"],
+        imports: &["vocabulary", "observation", "diagnosis", "record", "memory", "outputs"],
+    },
     Layer { name: "code reference", modules: &["codes"], imports: &["vocabulary", "diagnosis", "outputs"] },
     Layer {
         name: "command line",
@@ -92,6 +97,7 @@ const LAYERS: &[Layer] = &[
             "record",
             "memory",
             "outputs",
+            "live view",
             "code reference",
             "command line",
             "connectors",

@@ -54,3 +54,4 @@ mod stories;
 #[path = "../support.rs"]
 mod support;
 mod textfile;
+mod watch;

@@ -27,6 +27,7 @@ fn schemas_match_types() {
         ("record.v1.json", serde_json::to_value(json::record_schema()).expect("JSON")),
         ("report.v1.json", serde_json::to_value(json::report_schema()).expect("JSON")),
         ("connections.v1.json", serde_json::to_value(json::connections_schema()).expect("JSON")),
+        ("event.v1.json", serde_json::to_value(redpath::watch::event::schema()).expect("JSON")),
         ("journal.v1.json", serde_json::to_value(json::journal_schema()).expect("JSON")),
         ("config.json", redpath::config::schema_of_types()),
     ] {

@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use clap::{CommandFactory, ValueEnum};
-use redpath::cli::{Cli, OutputFormat};
+use redpath::cli::{Cli, OutputFormat, WatchOutput};
 use redpath::output::log::{LogFormat, LogLevel};
 use tokio::process::Command;
 
@@ -95,6 +95,17 @@ impl World {
                     let mut command = self.command(&["check"]);
                     command.args(misuse);
                     run(name, command);
+                }
+            }
+            "watch" => {
+                for format in names::<WatchOutput>() {
+                    let arguments = ["watch", &url, "--views", "libc", "--until", "1s", "--output", &format];
+                    run(format!("watch as {format}"), self.command(&arguments));
+                }
+                for misuse in
+                    [format!("rediss://u:{MISPLACED}@bad host"), format!("{NAME}:1,password={MISPLACED},ssl=x")]
+                {
+                    run("watch, misused".into(), self.command(&["watch", &misuse]));
                 }
             }
             "connections" => {
