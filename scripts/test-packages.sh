@@ -24,6 +24,7 @@ need buildah buildah              # builds the image, without a daemon
 need umoci umoci                  # unpacks it into a bundle
 need runc runc                    # runs the bundle
 need chromium chromium            # shows the status page
+need tmux tmux                    # the terminal of the live view
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv) # scripts/helm-tools.sh installs from PyPI
 [ -e "/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketime.so.1" ] || missing+=(libfaketime) # steps a test's clock
 

@@ -133,7 +133,7 @@ pub enum Command {
     /// Probe each target once: path, phases, verdict, cause, hint
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Box<CheckArgs>),
-    /// Probe at an interval, show what changes, and sum it up at the end
+    /// Watch a cutover live: probe at an interval, show what changes, and sum it up at the end
     #[command(after_help = WATCH_EXAMPLES)]
     Watch(Box<WatchArgs>),
     /// List the connections that applications here have to each target, by path

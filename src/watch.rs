@@ -6,5 +6,6 @@ pub mod event;
 pub mod lane;
 pub mod lines;
 pub mod readiness;
+pub mod screen;
 pub mod state;
 pub mod summary;

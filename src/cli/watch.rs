@@ -47,10 +47,12 @@ pub enum Until {
 /// `--output` of a watch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum WatchOutput {
-    /// A line for each change and a heartbeat a minute, then the summary
+    /// The screen on a terminal of at least 40 columns and 10 rows, else text
     #[default]
+    Auto,
+    /// A line for each change and a heartbeat a minute, then the summary
     Text,
-    /// The same as one JSON document per line (redpath.event/v1); the summary goes to standard error
+    /// The lines as one JSON document each (redpath.event/v1); the summary goes to standard error
     Ndjson,
 }
 

@@ -1,6 +1,10 @@
 //! `redpath watch`: the state that records fold into, its lines and its summary, and the command against servers on
 //! loopback whose answer changes.
 
+mod screen;
+#[cfg(feature = "system-tests")]
+mod tmux;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -220,7 +224,7 @@ pub(crate) struct Flip {
     lab: Lab,
     dns: DnsServer,
     linked: Arc<AtomicBool>,
-    _folder: Directory,
+    folder: Directory,
 }
 
 impl Flip {
@@ -234,7 +238,7 @@ impl Flip {
             let zone = if is_linked.load(Ordering::Relaxed) { &healthy } else { &unlinked };
             Action::Reply(zone.answer(asked))
         });
-        Self { lab, dns, linked, _folder: folder }
+        Self { lab, dns, linked, folder }
     }
 
     pub(crate) fn link_zone(&self) {
@@ -250,6 +254,10 @@ impl Flip {
         ["watch", &target, "--views", "lab", "--resolver", &resolver, "--ca-file", &ca_file, "--endpoint", &endpoint]
             .map(str::to_owned)
             .to_vec()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn watch(&self, further: &[&str]) -> Child {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -22,6 +22,7 @@ const QUEUE: usize = 64;
 pub(super) struct Probes {
     records: Receiver<Arc<Record>>,
     running: JoinSet<()>,
+    probe_now: Arc<Notify>,
 }
 
 struct Shared {
@@ -30,24 +31,32 @@ struct Shared {
     interval: Duration,
     interrupt: Interrupt,
     at_a_time: Semaphore,
+    probe_now: Arc<Notify>,
 }
 
 impl Probes {
     /// Probes each target now and then at the interval, until the interrupt.
     pub(super) fn start(plans: Vec<Plan>, vantage: Vantage, interval: Duration, interrupt: Interrupt) -> Self {
         let (sender, records) = channel(QUEUE);
+        let probe_now = Arc::new(Notify::new());
         let shared = Arc::new(Shared {
             prober: Prober::for_schedule(),
             vantage,
             interval,
             interrupt,
             at_a_time: Semaphore::new(MAX_CONCURRENT_PROBES),
+            probe_now: Arc::clone(&probe_now),
         });
         let mut running = JoinSet::new();
         for plan in plans {
             running.spawn(repeat(Arc::clone(&shared), plan, sender.clone()));
         }
-        Self { records, running }
+        Self { records, running, probe_now }
+    }
+
+    /// Probes all targets now that wait for their interval.
+    pub(super) fn now(&self) {
+        self.probe_now.notify_waiters();
     }
 
     /// The next record; `None` once a probe panicked, or the interrupt ended all.
@@ -65,6 +74,7 @@ async fn repeat(shared: Arc<Shared>, plan: Plan, records: Sender<Arc<Record>>) {
     loop {
         tokio::select! {
             _ = due.tick() => {}
+            () = shared.probe_now.notified() => due.reset(),
             () = shared.interrupt.raised() => return,
         }
         let Ok(_permit) = shared.at_a_time.acquire().await else { return };

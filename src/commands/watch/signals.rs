@@ -39,6 +39,7 @@ pub(super) fn interrupt(handle: InterruptHandle) -> io::Result<()> {
             handle.raise();
             let _ = tokio::time::timeout(EXIT_AFTER, next()).await;
         });
+        super::terminal::leave();
         std::process::exit(ExitCode::Unknown as i32);
     })?;
     Ok(())
