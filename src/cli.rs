@@ -4,6 +4,7 @@ mod check_args;
 mod connections;
 mod error;
 mod exit_code;
+mod gate;
 pub(crate) mod plans;
 mod watch;
 
@@ -23,6 +24,7 @@ pub use check_args::{CheckArgs, ProbeArgs};
 pub use connections::ConnectionsArgs;
 pub use exit_code::ExitCode;
 pub use watch::{Until, WatchArgs, WatchOutput};
+pub use gate::{ApiArgs, GateArgs, GateCommand, GateFormat};
 
 /// Proves, from where a workload runs, that its Redis traffic takes the private path
 #[derive(Parser)]
@@ -93,6 +95,20 @@ Exit status:
   1  a line was cut, changed, doubled or moved
   2  the command line is wrong, or a file cannot be read";
 
+const GATE_EXAMPLES: &str = "\
+Examples:
+  redpath gate --prometheus https://prometheus.example --expected vantages.yaml --for 48h
+  redpath gate --prometheus http://127.0.0.1:9090 --expected vantages.yaml --wait --timeout 30m
+  redpath gate evidence/*/journal --expected vantages.yaml --for 48h --output markdown
+  redpath gate app-a.json app-b.json                       # reports of redpath check --output json
+  redpath gate expect --from-nodes nodes.json --from-subnets subnets.json > vantages.yaml
+
+Exit status:
+  0  READY: every expected vantage meets every condition
+  1  NOT READY: at least one does not, or is silent
+  2  the command line is wrong, or a file cannot be read
+  3  CANNOT TELL: what would decide is not known";
+
 impl Cli {
     /// Reads the command line. Help and version go to standard output, a mistake becomes one
     /// sentence on standard error.
@@ -146,6 +162,9 @@ pub enum Command {
     /// Check, print or describe the agent's configuration
     #[command(subcommand, arg_required_else_help = true)]
     Config(ConfigCommand),
+    /// Answer whether every expected vantage is ready, from journals, records or metrics
+    #[command(after_help = GATE_EXAMPLES)]
+    Gate(Box<GateArgs>),
     /// Verify a journal
     #[command(subcommand, arg_required_else_help = true)]
     Journal(JournalCommand),

@@ -83,9 +83,22 @@ impl Timestamp {
         Self::from(SystemTime::now())
     }
 
+    /// From RFC 3339.
+    pub fn parse(text: &str) -> Option<Self> {
+        OffsetDateTime::parse(text, &Rfc3339).ok().map(|time| Self(time.to_offset(time::UtcOffset::UTC)))
+    }
+
     /// From seconds since 1970 UTC, as certificates carry them; `None` beyond the calendar.
     pub fn from_unix(seconds: i64) -> Option<Self> {
         OffsetDateTime::from_unix_timestamp(seconds).ok().map(Self)
+    }
+
+    /// From seconds since 1970 UTC with a fraction, to the millisecond; `None` beyond the calendar.
+    pub fn from_unix_f64(seconds: f64) -> Option<Self> {
+        let whole = Duration::try_from_secs_f64(seconds).ok()?;
+        let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(u64::try_from(whole.as_millis()).ok()?))?;
+        let latest = OffsetDateTime::new_utc(time::Date::MAX, time::Time::MIDNIGHT);
+        (whole.as_secs() < u64::try_from(latest.unix_timestamp()).ok()?).then(|| Self::from(time))
     }
 
     /// Seconds since 1970 UTC, with the fraction.
@@ -101,6 +114,11 @@ impl Timestamp {
     /// The moment that lies `duration` after this one; `None` beyond the calendar.
     pub fn after(self, duration: Duration) -> Option<Self> {
         self.0.checked_add(time::Duration::try_from(duration).ok()?).map(Self)
+    }
+
+    /// The moment that lies `duration` before this one; `None` beyond the calendar.
+    pub fn before(self, duration: Duration) -> Option<Self> {
+        self.0.checked_sub(time::Duration::try_from(duration).ok()?).map(Self)
     }
 
     /// The calendar day, `2026-11-22`.

@@ -6,6 +6,7 @@ pub mod completions;
 pub mod config;
 pub mod connections;
 pub mod explain;
+pub mod gate;
 pub mod hardening;
 pub mod journal;
 pub mod man;
@@ -26,6 +27,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Agent(args) => agent::run(args).await,
         Command::Explain(args) => explain::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Gate(args) => gate::run(*args).await,
         Command::Journal(command) => journal::run(&command),
         Command::Completions { shell } => completions::run(shell),
         Command::Man { command } => man::run(&command),

@@ -101,6 +101,13 @@ pub struct Verdict {
     pub cause: Cause,
 }
 
+/// `fail (private_zone_not_seen)`.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.status.as_str(), self.cause.as_str())
+    }
+}
+
 /// Pass or fail. The order is from good to bad.
 #[derive(
     Clone, Copy, Debug, Display, PartialEq, Eq, Hash, PartialOrd, Ord, IntoStaticStr, Serialize, Deserialize, JsonSchema,

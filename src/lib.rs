@@ -28,6 +28,9 @@ pub mod config;
 // The probe.
 pub mod probe;
 
+// The query API of Prometheus.
+pub mod prometheus;
+
 // The observation, the diagnosis, and the record of both.
 pub mod diagnosis;
 pub mod observation;
@@ -35,6 +38,8 @@ pub mod record;
 
 // What reads a record.
 pub mod codes;
+pub mod evidence;
+pub mod gate;
 pub mod history;
 pub mod journal;
 mod lock;

@@ -3,8 +3,10 @@
 
 pub mod connections;
 pub(crate) mod describe;
+pub mod gate;
 pub mod html;
 pub mod json;
+pub mod junit;
 pub mod log;
 pub mod markdown;
 pub mod metrics;

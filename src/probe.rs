@@ -14,6 +14,7 @@ mod credential;
 mod dns;
 #[cfg(any(test, feature = "fuzzing"))] // in the tests so that it is compiled with every check
 pub mod fuzzing;
+pub mod http;
 mod posture;
 mod redis;
 mod socket_timestamps;

@@ -2,6 +2,7 @@
 
 pub mod connections;
 pub mod saved;
+pub mod standing;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

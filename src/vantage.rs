@@ -53,6 +53,22 @@ impl Vantage {
             node,
         }
     }
+
+    /// The labels of `redpath_vantage_info`. The operator's own come last and outrank the others; the
+    /// empty ones, which Prometheus takes for absent, are left out. A PodMonitor gives every series its own `pod`
+    /// and `namespace`; under these names, Prometheus would rename ours to `exported_pod`.
+    pub fn metric_labels(&self) -> BTreeMap<String, String> {
+        let known = [
+            ("hostname", Some(&self.hostname)),
+            ("node", self.node.as_ref()),
+            ("pod_name", self.pod.as_ref()),
+            ("pod_namespace", self.namespace.as_ref()),
+            ("subnet", self.subnet.as_ref()),
+        ];
+        let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.clone())));
+        let own = self.labels.iter().map(|(name, value)| (label_name(name), value.clone()));
+        known.chain(own).filter(|(_, value)| !value.is_empty()).collect()
+    }
 }
 
 /// The subnet of the pool that `node` belongs to: AKS calls the nodes of a Linux pool `aks-POOL-…`, and
@@ -63,6 +79,18 @@ fn subnet_of_node<'s>(node: &str, subnet_by_node_pool: &'s BTreeMap<String, Stri
     let fits = |pool: &str| rest.strip_prefix(pool).is_some_and(|rest| rest.starts_with('-'));
     let (_, subnet) = subnet_by_node_pool.iter().filter(|(pool, _)| fits(pool)).max_by_key(|(pool, _)| pool.len())?;
     Some(subnet)
+}
+
+/// The nearest name that a label may have: letters, digits and `_`, no digit in front, and not the
+/// `__` that Prometheus keeps to itself.
+fn label_name(text: &str) -> String {
+    let name: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let name = name.trim_start_matches('_');
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("label_{name}")
+    } else {
+        name.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -85,5 +113,21 @@ mod tests {
         ] {
             assert_eq!(subnet_of_node(node, &pools), subnet, "{node}");
         }
+    }
+
+    #[test]
+    fn vantage_labels_are_valid_and_unique() {
+        let own = [("subnet", "app-b"), ("cost-centre", "7"), ("1st", "x"), ("__name__", "y"), ("empty", "")];
+        let vantage = Vantage {
+            hostname: "vm-1".into(),
+            subnet: Some("app-a".into()),
+            labels: own.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            ..Vantage::default()
+        };
+        let labels = vantage.metric_labels();
+        let labels: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let expected =
+            [("cost_centre", "7"), ("hostname", "vm-1"), ("label_1st", "x"), ("name__", "y"), ("subnet", "app-b")];
+        assert_eq!(labels, expected);
     }
 }

@@ -1,14 +1,12 @@
 //! Makes entries of records: a change with its full record, what stays the same as counted intervals.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::line::{Entry, Histogram, Times, Unchanged};
-use crate::clock::Timestamp;
-use crate::diagnosis::Verdict;
-use crate::observation::Usability;
+use crate::clock::{Seconds, Timestamp};
 use crate::record::Record;
+use crate::record::standing::Standing;
 
 /// The longest time from the first to the last probe of an interval, and so the most that a kill loses.
 pub const MAX_INTERVAL: Duration = Duration::from_secs(60);
@@ -23,9 +21,7 @@ pub struct Collector {
 
 #[derive(Debug)]
 struct TargetState {
-    verdict: Verdict,
-    usable: Usability,
-    address: Option<IpAddr>,
+    standing: Standing,
     open: Option<Unchanged>,
 }
 
@@ -75,16 +71,12 @@ impl Collector {
 
 impl TargetState {
     fn of(record: &Record) -> Self {
-        Self { verdict: record.verdict.clone(), usable: record.usable.value, address: address(record), open: None }
+        Self { standing: Standing::of(record), open: None }
     }
 
     fn is_of(&self, record: &Record) -> bool {
-        self.verdict == record.verdict && self.usable == record.usable.value && self.address == address(record)
+        self.standing == Standing::of(record)
     }
-}
-
-fn address(record: &Record) -> Option<IpAddr> {
-    record.observation.connection.as_ref().map(|connection| connection.address.ip())
 }
 
 /// Whether a probe that began then belongs to the interval: not after the clock went back, and not too late.
@@ -99,11 +91,14 @@ fn extend(open: &mut Option<Unchanged>, record: &Record) {
         from: record.started_at,
         to: record.started_at,
         count: 0,
+        longest_gap_seconds: Seconds::default(),
         first: times,
         last: times,
         connect: Histogram::default(),
         ping: Histogram::default(),
     });
+    let gap = open.to.until(record.started_at).unwrap_or_default();
+    open.longest_gap_seconds = open.longest_gap_seconds.max(gap.into());
     open.to = record.started_at;
     open.count = open.count.saturating_add(1);
     open.last = times;

@@ -35,10 +35,10 @@ pub enum Entry {
     Started(Started),
     /// The program ended in order; after a kill, this line is missing.
     Stopped {},
-    /// The first record of a target, or one that differs in verdict, usability or address from the one before; every
-    /// record where `watch --record` wrote the journal.
+    /// The first record of a target, or one of another standing than the one before; every record where
+    /// `watch --record` wrote the journal.
     Record(Box<Record>),
-    /// Probes whose verdict, usability and address are those of the target's last record.
+    /// Probes of the same standing as the target's last record.
     Unchanged(Unchanged),
     /// The end of the file was no whole line when it was opened, and was removed.
     Removed {
@@ -96,6 +96,9 @@ pub struct Unchanged {
     pub to: Timestamp,
     /// How many there were.
     pub count: u64,
+    /// The longest time from the beginning of one of them to that of the next; 0 for a single one.
+    #[serde(default)]
+    pub longest_gap_seconds: Seconds,
     /// The times of the first.
     pub first: Times,
     /// The times of the last.
@@ -162,6 +165,14 @@ impl Histogram {
         let bucket = (0..=LAST_BUCKET).rev().find(|bucket| lower_bound_micros(*bucket) <= micros).unwrap_or(0);
         let count = self.0.entry(bucket).or_default();
         *count = count.saturating_add(1);
+    }
+
+    /// Adds the counts of another one.
+    pub fn merge(&mut self, other: &Self) {
+        for (bucket, more) in &other.0 {
+            let count = self.0.entry(*bucket).or_default();
+            *count = count.saturating_add(*more);
+        }
     }
 
     /// Each bucket's middle (the geometric mean of its bounds) with its count, from the shortest.

@@ -70,7 +70,7 @@ impl Metrics {
         };
         Self {
             settings: Arc::new(settings.clone()),
-            vantage: agent::vantage_labels(vantage),
+            vantage: vantage.metric_labels().into_iter().collect(),
             targets: Mutex::new(BTreeMap::new()),
             agent: Mutex::new(agent),
         }

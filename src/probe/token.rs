@@ -36,6 +36,12 @@ use crate::plan::{Auth, EntraAuth, Plan, TokenSource};
 /// The limit of one fetch: `az` is slow.
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
 
+/// The scope of the Redis services.
+const REDIS_SCOPE: &str = "https://redis.azure.com/.default";
+
+/// The scope of the query endpoint of an Azure Monitor workspace.
+const MONITOR_SCOPE: &str = "https://prometheus.monitor.azure.com/.default";
+
 /// How long a failure is cached, so that many targets cause one request.
 const FAILURE_TTL: Duration = Duration::from_secs(5);
 
@@ -56,6 +62,13 @@ pub(super) struct Tokens {
 struct Identity {
     source: TokenSource,
     client_id: Option<String>,
+    scope: &'static str,
+}
+
+/// A token for the query endpoint of an Azure Monitor workspace.
+pub(super) async fn monitor_token(tls: &Tls, source: TokenSource) -> Result<Arc<Token>, TokenFailure> {
+    let identity = Identity { source, client_id: None, scope: MONITOR_SCOPE };
+    Arc::new(TokenCacheEntry::new(identity)).get(tls).await
 }
 
 impl Tokens {
@@ -105,7 +118,7 @@ impl Tokens {
     }
 
     fn entry(&self, auth: &EntraAuth) -> Arc<TokenCacheEntry> {
-        let identity = Identity { source: auth.source, client_id: auth.client_id.clone() };
+        let identity = Identity { source: auth.source, client_id: auth.client_id.clone(), scope: REDIS_SCOPE };
         let mut entries = lock(&self.entries);
         Arc::clone(entries.entry(identity.clone()).or_insert_with(|| Arc::new(TokenCacheEntry::new(identity))))
     }

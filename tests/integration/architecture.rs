@@ -44,6 +44,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "configuration", modules: &["config"], imports: &["vocabulary", "files of az"] },
     Layer { name: "observation", modules: &["observation"], imports: &["vocabulary"] },
     Layer { name: "probe", modules: &["probe"], imports: &["vocabulary", "observation"] },
+    Layer { name: "query API", modules: &["prometheus"], imports: &["vocabulary", "probe"] },
     Layer { name: "diagnosis", modules: &["diagnosis"], imports: &["vocabulary", "observation"] },
     Layer { name: "record", modules: &["record"], imports: &["vocabulary", "observation", "diagnosis"] },
     Layer {
@@ -55,7 +56,12 @@ const LAYERS: &[Layer] = &[
         name: "outputs",
         modules: &["output"],
         // The memory for what changed.
-        imports: &["vocabulary", "observation", "diagnosis", "record", "memory"],
+        imports: &["vocabulary", "observation", "diagnosis", "record", "memory", "evidence"],
+    },
+    Layer {
+        name: "evidence",
+        modules: &["evidence", "gate"],
+        imports: &["vocabulary", "observation", "diagnosis", "record", "memory", "query API"],
     },
     Layer {
         name: "live view",
@@ -66,7 +72,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "command line",
         modules: &["cli"],
-        imports: &["vocabulary", "files of az", "configuration", "diagnosis", "outputs"],
+        imports: &["vocabulary", "files of az", "configuration", "diagnosis", "outputs", "evidence"],
     },
     Layer {
         name: "connectors",
@@ -96,6 +102,8 @@ const LAYERS: &[Layer] = &[
             "diagnosis",
             "record",
             "memory",
+            "evidence",
+            "query API",
             "outputs",
             "live view",
             "code reference",

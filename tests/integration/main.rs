@@ -29,6 +29,7 @@ mod fakes;
 #[cfg(feature = "system-tests")]
 mod faults;
 mod fuzz;
+mod gate;
 mod hardening;
 #[cfg(feature = "system-tests")]
 mod helm;

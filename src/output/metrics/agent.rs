@@ -1,6 +1,5 @@
 //! What the agent reports of itself: its schedule, its configuration, its vantage and its process.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use super::sample::Sample;
 use crate::clock::Timestamp;
 use crate::journal::recorder::Status;
 use crate::record::Tool;
-use crate::vantage::Vantage;
 
 /// The connections of the HTTP server.
 #[derive(Clone, Copy, Debug)]
@@ -74,55 +72,5 @@ impl Agent {
 
     pub(crate) fn vantage_info(&self) -> Vec<Sample<'_>> {
         vec![self.vantage.iter().fold(Sample::new(1.0), |sample, (name, value)| sample.with(name, value))]
-    }
-}
-
-/// The labels of `redpath_vantage_info`. The operator's own come last and outrank the others; the
-/// empty ones, which Prometheus takes for absent, are left out. A PodMonitor gives every series its own `pod`
-/// and `namespace`; under these names, Prometheus would rename ours to `exported_pod`.
-pub(crate) fn vantage_labels(vantage: &Vantage) -> Arc<[(String, String)]> {
-    let known = [
-        ("hostname", Some(&vantage.hostname)),
-        ("node", vantage.node.as_ref()),
-        ("pod_name", vantage.pod.as_ref()),
-        ("pod_namespace", vantage.namespace.as_ref()),
-        ("subnet", vantage.subnet.as_ref()),
-    ];
-    let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.clone())));
-    let own = vantage.labels.iter().map(|(name, value)| (label_name(name), value.clone()));
-    let labels: BTreeMap<String, String> = known.chain(own).filter(|(_, value)| !value.is_empty()).collect();
-    labels.into_iter().collect()
-}
-
-/// The nearest name that a label may have: letters, digits and `_`, no digit in front, and not the
-/// `__` that Prometheus keeps to itself.
-fn label_name(text: &str) -> String {
-    let name: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let name = name.trim_start_matches('_');
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-        format!("label_{name}")
-    } else {
-        name.to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn vantage_labels_are_valid_and_unique() {
-        let own = [("subnet", "app-b"), ("cost-centre", "7"), ("1st", "x"), ("__name__", "y"), ("empty", "")];
-        let vantage = Vantage {
-            hostname: "vm-1".into(),
-            subnet: Some("app-a".into()),
-            labels: own.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-            ..Vantage::default()
-        };
-        let labels = vantage_labels(&vantage);
-        let labels: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let expected =
-            [("cost_centre", "7"), ("hostname", "vm-1"), ("label_1st", "x"), ("name__", "y"), ("subnet", "app-b")];
-        assert_eq!(labels, expected);
     }
 }

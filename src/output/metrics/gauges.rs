@@ -11,6 +11,7 @@ use crate::observation::client_info::Via;
 use crate::observation::cluster::NodeState;
 use crate::observation::{OpenState, TlsFacts, Usability, View};
 use crate::record::Record;
+use crate::record::standing::views_agree;
 
 /// The most series of `redpath_resolution_info` of one target: an answer's length is the server's choice.
 const MAX_RESOLUTION_INFO: usize = 32;
@@ -124,17 +125,9 @@ pub(crate) fn server_sees(record: &Record) -> Vec<Sample<'_>> {
     Via::iter().map(|via| Sample::flag(via == seen.via).with("via", via.as_str())).collect()
 }
 
-/// Whether every view that gave a final answer agrees with the view in use. Absent where that one gave none:
-/// there is nothing to compare with. A public resolver never sees a private zone: its answer does not count.
+/// Absent where the view in use gave no final answer.
 pub(crate) fn resolver_agreement(record: &Record) -> Vec<Sample<'_>> {
-    let resolution = &record.observation.resolution;
-    let Some(in_use) = resolution.in_use().filter(|view| view.outcome.is_final()) else {
-        return Vec::new();
-    };
-    let private_ranges = &record.expectation.private_ranges;
-    let mut compared =
-        resolution.views.iter().filter(|view| view.outcome.is_final() && !view.is_public_resolver(private_ranges));
-    vec![Sample::flag(compared.all(|view| view.view == in_use.view || view.agrees_with(in_use)))]
+    views_agree(record).map(Sample::flag).into_iter().collect()
 }
 
 pub(crate) fn resolution_ttl(record: &Record) -> Vec<Sample<'_>> {

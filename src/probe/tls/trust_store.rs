@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustls_native_certs::ErrorKind;
-use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
+use tokio_rustls::rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -73,6 +73,15 @@ struct CachedFile {
 struct Stamp {
     modified: Option<SystemTime>,
     length: u64,
+}
+
+impl TrustAnchors {
+    /// The configuration of a handshake that shows a client certificate.
+    pub(in crate::probe) fn config_with_certificate(&self, certificate: Arc<dyn ResolvesClientCert>) -> ClientConfig {
+        let mut config = self.config.clone();
+        config.client_auth_cert_resolver = certificate;
+        config
+    }
 }
 
 impl TrustStores {

@@ -26,9 +26,6 @@ use crate::probe::credential;
 use crate::probe::tls::Tls;
 use crate::secret::Secret;
 
-/// The scope of the Redis services.
-pub(super) const SCOPE: &str = "https://redis.azure.com/.default";
-
 /// The most bytes of a token: the limit of Redis for a password.
 const MAX_TOKEN: usize = 64 * 1024;
 
@@ -42,16 +39,16 @@ pub(super) async fn fetch(identity: &Identity, tls: &Tls, stage: &Arc<FetchStage
     let (endpoint, fetched) = match identity.source {
         TokenSource::WorkloadIdentity => {
             let (credential, endpoint) = workload_identity(client_id, tls, stage, &failure).await?;
-            (endpoint, credential.get_token(&[SCOPE], None).await)
+            (endpoint, credential.get_token(&[identity.scope], None).await)
         }
         TokenSource::ManagedIdentity => {
             let credential = managed_identity(client_id, Client::new(tls, stage, &failure, None))?;
-            (METADATA_SERVICE.to_owned(), credential.get_token(&[SCOPE], None).await)
+            (METADATA_SERVICE.to_owned(), credential.get_token(&[identity.scope], None).await)
         }
         TokenSource::AzureCli => {
             stage.set("az", TokenStep::Answer);
             let credential = azure_cli(Az { failure: Arc::clone(&failure) })?;
-            ("az".to_owned(), credential.get_token(&[SCOPE], None).await)
+            ("az".to_owned(), credential.get_token(&[identity.scope], None).await)
         }
     };
     token_of(fetched, &failure, &endpoint)

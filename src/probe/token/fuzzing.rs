@@ -13,8 +13,9 @@ use azure_core::http::{AsyncRawResponse, HttpClient};
 use azure_identity::Executor;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::REDIS_SCOPE;
 use super::az::Az;
-use super::fetch::{self, SCOPE};
+use super::fetch;
 use super::http::{self, Client};
 use super::redact::FailureSlot;
 use super::{FetchStage, Token};
@@ -59,7 +60,7 @@ where
     let failure = FailureSlot::default();
     let client = Client::new(&Tls::new(), &Arc::new(FetchStage::default()), &failure, secret);
     let open = OpenStream { stream: Mutex::new(Some(stream)), client, failure: Arc::clone(&failure) };
-    let fetched = fetch::managed_identity(None, open)?.get_token(&[SCOPE], None).await;
+    let fetched = fetch::managed_identity(None, open)?.get_token(&[REDIS_SCOPE], None).await;
     fetch::token_of(fetched, &failure, ENDPOINT)
 }
 
@@ -83,6 +84,6 @@ impl Executor for FinishedAz {
 pub(in crate::probe) async fn from_az(status: i32, stdout: Vec<u8>, stderr: Vec<u8>) -> Result<Token, TokenFailure> {
     let failure = FailureSlot::default();
     let az = FinishedAz { status, streams: (stdout, stderr), az: Az { failure: Arc::clone(&failure) } };
-    let fetched = fetch::azure_cli(az)?.get_token(&[SCOPE], None).await;
+    let fetched = fetch::azure_cli(az)?.get_token(&[REDIS_SCOPE], None).await;
     fetch::token_of(fetched, &failure, "az")
 }

@@ -1,0 +1,161 @@
+//! What journals and records say of the window.
+
+use std::collections::BTreeMap;
+
+use strum::IntoEnumIterator;
+
+use super::condition::Condition;
+use super::seen::{Fault, Held, Seen, SeenTarget, SeenVantage, Window};
+use crate::clock::Timestamp;
+use crate::evidence::timeline::{Segment, Timeline, max_gap};
+use crate::evidence::{Evidence, files::JournalRead};
+use crate::observation::Usability;
+use crate::record::standing::{PathKind, Standing};
+use crate::secret::quote;
+
+/// What the files say of the window.
+pub fn seen(evidence: &Evidence, window: Window) -> Seen {
+    let mut seen = Seen::default();
+    for (labels, targets) in evidence.timelines.iter() {
+        let targets = targets.iter().filter_map(|(name, timeline)| Some((name.clone(), target(timeline, window)?)));
+        let targets: BTreeMap<String, SeenTarget> = targets.collect();
+        if !targets.is_empty() {
+            seen.vantages.push(SeenVantage { labels: labels.clone(), targets });
+        }
+    }
+    for journal in &evidence.journals {
+        journal_notes(&mut seen, journal);
+    }
+    if evidence.records > 0 {
+        seen.sources.push(format!("{} records of files", evidence.records));
+    }
+    if evidence.timelines.is_full() {
+        let sentence = format!(
+            "more than {} changes were found, and further ones left out: name fewer files",
+            crate::evidence::timeline::MAX_SEGMENTS
+        );
+        seen.faults.push(Fault { condition: None, sentence });
+    }
+    seen
+}
+
+fn journal_notes(seen: &mut Seen, journal: &JournalRead) {
+    let name = match journal.paths.as_slice() {
+        [only] => quote::path(only),
+        [first, ..] => format!("{} and {} files more", quote::path(first), journal.paths.len() - 1),
+        [] => return,
+    };
+    let faults = journal.faults().count() as u64 + journal.verified.more_faults;
+    if let Some(first) = journal.faults().next() {
+        let path = journal.paths.get(first.file).map(|path| quote::path(path)).unwrap_or_default();
+        let sentence = format!("{path}:{}: {} ({faults} faults in all)", first.at, first.kind);
+        seen.faults.push(Fault { condition: Some(Condition::Chain), sentence });
+    }
+    if journal.lost > 0 {
+        seen.notes.push(format!("{name}: the results of {} probes could not be written", journal.lost));
+    }
+    if journal.clock_steps > 0 {
+        seen.notes.push(format!("{name}: the clock was set {} times", journal.clock_steps));
+    }
+    let head = journal.head().map(|head| format!(", head: entry {} {}", head.number, head.digest)).unwrap_or_default();
+    seen.sources.push(format!("{name}: {} lines{head}", journal.verified.lines));
+}
+
+fn target(timeline: &Timeline, window: Window) -> Option<SeenTarget> {
+    let before_end = |segment: &&Segment| segment.from <= window.to;
+    let latest = timeline.segments.iter().filter(before_end).max_by_key(|segment| segment.to)?;
+    let judged: Vec<&Segment> = if window.is_moment() {
+        vec![latest]
+    } else {
+        timeline.segments.iter().filter(|segment| segment.overlaps(window.from, window.to)).collect()
+    };
+    let standing = &latest.standing;
+    let looked_at = Condition::iter().filter(|condition| is_of_path(*condition));
+    let conditions = looked_at.map(|condition| (condition, held(condition, &judged)));
+    Some(SeenTarget {
+        last: Some(latest.to.min(window.to)),
+        interval: timeline.interval,
+        covered: if window.is_moment() { Vec::new() } else { covered(timeline, window) },
+        coverage_unknown: None,
+        conditions: conditions.collect(),
+        now: found(standing),
+        verdict: Some(standing.verdict.to_string()),
+    })
+}
+
+fn is_of_path(condition: Condition) -> bool {
+    match condition {
+        Condition::Application | Condition::Views | Condition::Usable | Condition::Address | Condition::Path => true,
+        Condition::Heard | Condition::Gaps | Condition::Chain => false,
+    }
+}
+
+/// `private 10.60.4.5`.
+pub fn found(standing: &Standing) -> String {
+    let path = match standing.path {
+        PathKind::NoAddress => "no address".to_owned(),
+        path => path.to_string(),
+    };
+    standing.address.map_or_else(|| path.clone(), |address| format!("{path} {address}"))
+}
+
+/// Whether the standing meets the condition; `None` where the probe could not tell.
+pub fn is_met(condition: Condition, standing: &Standing) -> Option<bool> {
+    let is_known = standing.path != PathKind::Unknown;
+    match condition {
+        Condition::Path => is_known.then_some(standing.path == PathKind::Private),
+        Condition::Address => is_known.then_some(standing.address_expected),
+        Condition::Usable => match standing.usable {
+            Usability::Yes => Some(true),
+            Usability::No => Some(false),
+            Usability::Unknown => None,
+        },
+        Condition::Views => standing.views_agree,
+        Condition::Application => standing.application_public.map(|public| !public),
+        Condition::Heard | Condition::Gaps | Condition::Chain => None,
+    }
+}
+
+fn held(condition: Condition, segments: &[&Segment]) -> Held {
+    let known = || segments.iter().filter_map(|segment| Some((is_met(condition, &segment.standing)?, segment)));
+    let broken = known().filter(|(met, _)| !met).max_by_key(|(_, segment)| segment.to);
+    match (broken, known().max_by_key(|(_, segment)| segment.to)) {
+        (Some((_, broken)), latest) => Held::Broken {
+            met_now: latest.is_some_and(|(met, _)| met),
+            last: Some(broken.to),
+            seen: instead(condition, &broken.standing),
+        },
+        (None, Some(_)) => Held::Throughout,
+        (None, None) if condition == Condition::Application => Held::NotLookedAt,
+        (None, None) => Held::Unknown,
+    }
+}
+
+fn instead(condition: Condition, standing: &Standing) -> String {
+    match condition {
+        Condition::Views => "the views disagree".to_owned(),
+        Condition::Application => "an application has a connection on the public path".to_owned(),
+        Condition::Usable => format!("not usable, {}", standing.verdict),
+        _ => format!("{}, {}", found(standing), standing.verdict),
+    }
+}
+
+/// The parts of the window that probes cover which could tell path and usability.
+fn covered(timeline: &Timeline, window: Window) -> Vec<(Timestamp, Timestamp)> {
+    let tells = |standing: &Standing| {
+        is_met(Condition::Path, standing).is_some() && is_met(Condition::Usable, standing).is_some()
+    };
+    let mut spans: Vec<(Timestamp, Timestamp)> = Vec::new();
+    for segment in timeline.segments.iter().filter(|segment| tells(&segment.standing)) {
+        let joins = |end: Timestamp| match end.until(segment.from) {
+            Some(gap) => timeline.interval.is_some_and(|interval| gap <= max_gap(interval)),
+            None => true, // it overlaps
+        };
+        match spans.last_mut() {
+            Some((_, end)) if joins(*end) => *end = segment.to.max(*end),
+            _ => spans.push((segment.from, segment.to)),
+        }
+    }
+    let inside = spans.into_iter().filter(|(from, to)| *from <= window.to && *to >= window.from);
+    inside.map(|(from, to)| (from.max(window.from), to.min(window.to))).collect()
+}
