@@ -18,7 +18,7 @@ type Key = (BTreeMap<String, String>, String);
 
 /// Asks for everything that a judgement needs.
 pub async fn seen(api: &Api, window: Window) -> Seen {
-    let mut asked = Asked { api, window, sources: Vec::new(), faults: Vec::new() };
+    let mut asked = Asked { api, window, sources: vec![api.name()], faults: Vec::new() };
     let metrics = asked.metrics().await;
     let mut found = metrics.vantages();
     if !window.is_moment() {
@@ -70,11 +70,15 @@ struct Metrics {
     conditions: BTreeMap<Condition, (BTreeMap<Key, f64>, BTreeMap<Key, f64>)>,
     probes: BTreeMap<Key, f64>,
     scrapes: BTreeMap<Key, f64>,
-    scrapes_lately: BTreeMap<Key, f64>,
+    /// The usual time between two scrapes of a job, in seconds.
+    scrape_intervals: BTreeMap<Option<String>, f64>,
 }
 
-/// The time from which the usual time between two scrapes is taken.
+/// The time over which the scrapes of a job are looked at.
 const LATELY: Duration = Duration::from_secs(600);
+
+/// The most jobs whose time between two scrapes is looked at.
+const MAX_JOBS: usize = 20;
 
 /// The metric of each condition, and whether 1 or 0 meets it.
 const CONDITIONS: [(Condition, &str, bool); 5] = [
@@ -109,7 +113,7 @@ impl Asked<'_> {
     }
 
     fn range(&self) -> String {
-        format!("{}s", self.window.length().as_secs().max(1))
+        range(self.window.length())
     }
 
     async fn metrics(&mut self) -> Metrics {
@@ -136,10 +140,29 @@ impl Asked<'_> {
             let range = self.range();
             metrics.probes = values(self.query(format!("increase(redpath_probes_total[{range}])")).await, &[]);
             metrics.scrapes = values(self.query(format!("count_over_time(redpath_probes_total[{range}])")).await, &[]);
-            let lately = format!("count_over_time(redpath_probes_total[{}s])", LATELY.as_secs());
-            metrics.scrapes_lately = values(self.query(lately).await, &[]);
         }
+        metrics.scrape_intervals = self.scrape_intervals(&metrics).await;
         metrics
+    }
+
+    /// The usual time between two scrapes, by the last samples of the series of each job that was probed last.
+    async fn scrape_intervals(&mut self, metrics: &Metrics) -> BTreeMap<Option<String>, f64> {
+        let mut latest: BTreeMap<Option<String>, (&Key, f64)> = BTreeMap::new();
+        for (key, at) in &metrics.last {
+            let of_job = latest.entry(job(key)).or_insert((key, *at));
+            if *at > of_job.1 {
+                *of_job = (key, *at);
+            }
+        }
+        let mut intervals = BTreeMap::new();
+        for (job, (key, _)) in latest.into_iter().take(MAX_JOBS) {
+            let samples = self.samples("redpath_probes_total", key, "", LATELY).await;
+            if samples.len() > 2 {
+                intervals.insert(job, median_step(&samples));
+            }
+        }
+        self.note("redpath_probes_total", intervals.len(), LATELY);
+        intervals
     }
 
     /// Where fewer probes or scrapes were counted than the window should have, all samples are read.
@@ -153,19 +176,20 @@ impl Asked<'_> {
                     target.covered = vec![(window.from, window.to)];
                 } else if queries < MAX_LOCATED {
                     queries += 1;
-                    let samples = self.samples("redpath_probes_total", &key, "").await;
-                    target.covered = covered(&samples, target.interval, window);
+                    let samples = self.samples("redpath_probes_total", &key, "", window.length()).await;
+                    target.covered = covered(&samples, metrics.interval(&key), window);
                 } else {
                     let why = format!("more than {MAX_LOCATED} have gaps, and not all of them were looked into");
                     target.coverage_unknown = Some(why);
                 }
             }
         }
-        self.note("redpath_probes_total", queries);
+        self.note("redpath_probes_total", queries, window.length());
     }
 
     /// When a condition was last not met that is met now.
     async fn locate_changes(&mut self, found: &mut [Found]) {
+        let length = self.window.length();
         for (condition, metric, best) in CONDITIONS {
             let (name, own) =
                 metric.split_once('{').map_or((metric, ""), |(name, rest)| (name, rest.trim_end_matches('}')));
@@ -179,23 +203,23 @@ impl Asked<'_> {
                         break;
                     }
                     queries += 1;
-                    let samples = self.samples(name, &(vantage.common.clone(), target_name.clone()), own).await;
+                    let samples = self.samples(name, &(vantage.common.clone(), target_name.clone()), own, length).await;
                     let broken = samples.iter().rev().find(|sample| (sample.value == 1.0) != best);
                     *last = broken.and_then(|sample| Timestamp::from_unix_f64(sample.at));
                 }
             }
-            self.note(name, queries);
+            self.note(name, queries, length);
         }
     }
 
-    /// All samples of one series within the window.
-    async fn samples(&mut self, metric: &str, key: &Key, own: &str) -> Vec<Sample> {
+    /// All samples of one series in the last `length`.
+    async fn samples(&mut self, metric: &str, key: &Key, own: &str, length: Duration) -> Vec<Sample> {
         let (common, target) = key;
         let labels = common.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let labels = labels.chain([("target", target.as_str())]);
         let own = Some(own.to_owned()).filter(|own| !own.is_empty());
         let matchers = labels.map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).chain(own);
-        let query = format!("{metric}{{{}}}[{}]", matchers.collect::<Vec<_>>().join(","), self.range());
+        let query = format!("{metric}{{{}}}[{}]", matchers.collect::<Vec<_>>().join(","), range(length));
         if !self.faults.is_empty() {
             return Vec::new();
         }
@@ -208,11 +232,15 @@ impl Asked<'_> {
         }
     }
 
-    fn note(&mut self, metric: &str, queries: usize) {
+    fn note(&mut self, metric: &str, queries: usize, length: Duration) {
         if queries > 0 {
-            self.sources.push(format!("{metric}{{...}}[{}] of {queries} series", self.range()));
+            self.sources.push(format!("{metric}{{...}}[{}] of {queries} series", range(length)));
         }
     }
+}
+
+fn range(length: Duration) -> String {
+    format!("{}s", length.as_secs().max(1))
 }
 
 fn escaped(value: &str) -> String {
@@ -289,7 +317,8 @@ impl Metrics {
         });
         SeenTarget {
             last: self.last.get(key).and_then(|at| Timestamp::from_unix_f64(*at)),
-            interval: self.interval(key),
+            // A result is as old as the last scrape.
+            interval: self.interval(key).max(self.scrape_interval(key)),
             covered: Vec::new(),
             coverage_unknown: None,
             conditions: conditions.collect(),
@@ -302,6 +331,10 @@ impl Metrics {
         Duration::try_from_secs_f64(*self.interval.get(key)?).ok().filter(|interval| !interval.is_zero())
     }
 
+    fn scrape_interval(&self, key: &Key) -> Option<Duration> {
+        Duration::try_from_secs_f64(*self.scrape_intervals.get(&job(key))?).ok()
+    }
+
     /// Whether so few probes and scrapes are missing, if any, that no gap can be longer than three intervals.
     fn is_complete(&self, key: &Key, window: Window) -> bool {
         let length = window.length().as_secs_f64();
@@ -309,9 +342,9 @@ impl Metrics {
         let enough =
             |counted: Option<&f64>, every: f64| counted.is_some_and(|count| *count >= length / every - allowed);
         let Some(interval) = self.interval(key) else { return false };
-        let Some(lately) = self.scrapes_lately.get(key).filter(|count| **count >= 1.0) else { return false };
-        let scrape_interval = (LATELY.as_secs_f64() / lately).max(1.0);
-        enough(self.probes.get(key), interval.as_secs_f64()) && enough(self.scrapes.get(key), scrape_interval)
+        let Some(scrape_interval) = self.scrape_interval(key) else { return false };
+        enough(self.probes.get(key), interval.as_secs_f64())
+            && enough(self.scrapes.get(key), scrape_interval.as_secs_f64())
     }
 }
 
@@ -335,12 +368,21 @@ fn held(condition: Condition, best: bool, worst: Option<&f64>, last: Option<&f64
     }
 }
 
+fn job(key: &Key) -> Option<String> {
+    key.0.get("job").cloned()
+}
+
+/// The median of the times between two samples, in seconds; 0 where there are fewer than two.
+fn median_step(samples: &[Sample]) -> f64 {
+    let mut steps: Vec<f64> = samples.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
+    steps.sort_by(f64::total_cmp);
+    steps.get(steps.len() / 2).copied().unwrap_or_default()
+}
+
 /// The parts of the window that are covered, by the samples of a counter of probes: a part between two samples is not
 /// where more than three intervals' probes are missing in it, or scrapes.
 fn covered(samples: &[Sample], interval: Option<Duration>, window: Window) -> Vec<(Timestamp, Timestamp)> {
-    let mut steps: Vec<f64> = samples.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
-    steps.sort_by(f64::total_cmp);
-    let scrape_interval = steps.get(steps.len() / 2).copied().unwrap_or_default();
+    let scrape_interval = median_step(samples);
     let interval = interval.map_or(scrape_interval, |interval| interval.as_secs_f64());
     let limit = f64::from(MAX_GAP_INTERVALS) * interval.max(scrape_interval);
     let mut spans: Vec<(f64, f64)> = Vec::new();

@@ -36,11 +36,13 @@ pub fn judge(seen: &Seen, rules: &Rules) -> Judgement {
         silent: Vec::new(),
         judged: BTreeMap::new(),
         conditions_judged: BTreeSet::new(),
+        own_reasons: BTreeSet::new(),
     };
-    let targets = judging.targets();
-    for (entry, members) in judging.entries() {
-        judging.judge_entry(&entry, &members, &targets);
+    let (targets, entries) = (judging.targets(), judging.entries());
+    for (entry, members) in &entries {
+        judging.judge_entry(entry, members, &targets);
     }
+    let vantages_ready = entries.iter().filter(|(entry, members)| judging.is_ready(entry, members)).count();
     let unexpected = judging.judge_unexpected();
     judging.judge_sources();
     let Judging { mut reasons, silent, judged, .. } = judging;
@@ -51,7 +53,9 @@ pub fn judge(seen: &Seen, rules: &Rules) -> Judgement {
         at: rules.window.to,
         hold_seconds: rules.window.length().into(),
         answer: answer(&reasons, judged.is_empty()),
-        expected: rules.expected.as_ref().map(|expected| expected.vantages.len()),
+        has_list: rules.expected.is_some(),
+        vantages: entries.len(),
+        vantages_ready,
         cells: judged.into_iter().flat_map(|(index, answers)| cells(&seen.vantages[index], answers)).collect(),
         reasons,
         silent,
@@ -103,6 +107,8 @@ struct Judging<'s> {
     /// The vantages that belong to an entry, with the answer for each target that is not ready.
     judged: BTreeMap<usize, BTreeMap<String, Answer>>,
     conditions_judged: BTreeSet<(usize, String)>,
+    /// The entries and vantages that a reason is about.
+    own_reasons: BTreeSet<BTreeMap<String, String>>,
 }
 
 /// Whom a reason is about.
@@ -161,6 +167,14 @@ impl Judging<'_> {
         }
     }
 
+    /// Whether nothing keeps this entry and its vantages back.
+    fn is_ready(&self, entry: &BTreeMap<String, String>, members: &[usize]) -> bool {
+        let answers = members.iter().filter_map(|index| self.judged.get(index)).flat_map(BTreeMap::values);
+        answers.copied().all(|answer| answer == Answer::Ready)
+            && !self.own_reasons.contains(entry)
+            && members.iter().any(|index| self.judged.contains_key(index))
+    }
+
     fn judge_target(&mut self, subject: Subject<'_>, target: &str) {
         let seen = self.seen;
         let of = |index: &usize| &seen.vantages[*index].targets[target];
@@ -205,8 +219,11 @@ impl Judging<'_> {
     }
 
     fn judge_conditions(&mut self, subject: Subject<'_>, seen: &SeenTarget) {
+        let is_public_now = matches!(seen.conditions.get(&Condition::Path), Some(Held::Broken { met_now: false, .. }))
+            && !self.rules.waived.contains(&Condition::Path);
         for (condition, held) in &seen.conditions {
             match held {
+                Held::Broken { .. } if *condition == Condition::Address && is_public_now => {} // the path says it
                 Held::Throughout | Held::NotLookedAt => {}
                 Held::Unknown => {
                     self.unknown(Some(*condition), subject, format!("{condition} is not known: no probe could tell"));
@@ -293,6 +310,7 @@ impl Judging<'_> {
                 *worst = answer.max(*worst);
             }
         }
+        self.own_reasons.insert(subject.labels.clone());
         self.reasons.push(Reason { wait: reason.earliest.is_some(), ..reason });
     }
 }

@@ -27,9 +27,12 @@ pub struct Judgement {
     pub hold_seconds: Seconds,
     /// The answer.
     pub answer: Answer,
-    /// How many entries the list of expected vantages has; absent without a list.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expected: Option<usize>,
+    /// Whether there is a list of expected vantages.
+    pub has_list: bool,
+    /// How many vantages are expected: the entries of the list, or those that were seen where there is none.
+    pub vantages: usize,
+    /// How many of them are ready.
+    pub vantages_ready: usize,
     /// Each vantage and target.
     pub cells: Vec<Cell>,
     /// What keeps it from being ready: those that cost least to repair first.

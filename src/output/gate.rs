@@ -38,21 +38,16 @@ pub fn entry(labels: &BTreeMap<String, String>) -> String {
 
 /// One sentence after the answer.
 fn headline(judgement: &Judgement) -> String {
-    let keep = judgement.reasons.iter().filter(|reason| reason.is_known).count();
-    let unknown = judgement.reasons.len() - keep;
     let hold = match judgement.hold_seconds.0 {
-        Duration::ZERO => "now".to_owned(),
-        hold => format!("for {}", humantime::format_duration(hold)),
+        Duration::ZERO => String::new(),
+        hold => format!(" for {}", humantime::format_duration(hold)),
     };
-    match judgement.answer {
-        Answer::Ready => format!("every vantage meets every condition {hold}"),
-        Answer::NotReady => format!("{}, {} silent", reasons(keep, "reason"), judgement.silent.len()),
-        Answer::CannotTell => reasons(unknown, "open question"),
+    let kind = if judgement.has_list { "expected vantages" } else { "vantages" };
+    let mut line = format!("{} of {} {kind} are ready{hold}", judgement.vantages_ready, judgement.vantages);
+    if !judgement.silent.is_empty() {
+        let _ = write!(line, ", {} silent", judgement.silent.len());
     }
-}
-
-fn reasons(count: usize, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+    line
 }
 
 /// Whose reason it is: `app-b (vm-2), sessions`.

@@ -72,6 +72,11 @@ impl Api {
         Ok(Self { base, client, credential, headers })
     }
 
+    /// The URL, which has no credential.
+    pub fn name(&self) -> String {
+        crate::printable::printable(self.base.as_str()).into_owned()
+    }
+
     /// The instant query at that moment.
     ///
     /// # Errors

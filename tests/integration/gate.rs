@@ -2,8 +2,6 @@
 
 mod api;
 mod files;
-#[cfg(feature = "system-tests")]
-mod fleet;
 
 use std::process::{Command, Output};
 

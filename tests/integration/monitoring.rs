@@ -2,6 +2,7 @@
 
 mod alerts;
 mod dashboard;
+mod gate;
 mod world;
 
 use std::process::{Child, Command, Stdio};

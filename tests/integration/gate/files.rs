@@ -70,8 +70,8 @@ const HOUR: &str = "2026-05-28T21:26:40Z"; // 3600 s after the beginning
 #[test]
 fn gate_ready_after_whole_window() {
     let directory = Directory::new("gate-ready");
-    let file = journal(directory.path(), "app-a", every_15_s(0, 3600, private));
-    let expected = directory.path().join("expected.yaml");
+    let file = journal(&directory.0, "app-a", every_15_s(0, 3600, private));
+    let expected = directory.0.join("expected.yaml");
     std::fs::write(&expected, "vantages: [{subnet: app-a}]").expect("a file");
     let (document, status) = judgement(&[text(&file), "--at", HOUR, "--for", "50m", "--expected", text(&expected)]);
     assert_eq!((document["answer"].as_str(), status), (Some("ready"), 0), "{document:#}");
@@ -83,7 +83,7 @@ fn gate_ready_after_whole_window() {
 #[test]
 fn gate_names_public_silent_and_unexpected() {
     let directory = Directory::new("gate-named");
-    let path = directory.path();
+    let path = &directory.0;
     let files = [
         journal(path, "app-a", every_15_s(0, 3600, private)),
         journal(path, "app-b", every_15_s(0, 3600, public)),
@@ -131,7 +131,7 @@ fn gate_names_public_silent_and_unexpected() {
 #[test]
 fn gate_of_damaged_journal_cannot_tell() {
     let directory = Directory::new("gate-damaged");
-    let file = journal(directory.path(), "app-a", every_15_s(0, 3600, private));
+    let file = journal(&directory.0, "app-a", every_15_s(0, 3600, private));
     let bytes = std::fs::read(&file).expect("a file");
     let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
     std::fs::write(&file, [&lines[..5], &lines[6..]].concat().concat()).expect("a file");
@@ -148,7 +148,7 @@ fn gate_of_records_judges_the_last() {
     let directory = Directory::new("gate-records");
     let now = Timestamp::now();
     let write = |name: &str, record: Record| {
-        let path = directory.path().join(name);
+        let path = directory.0.join(name);
         let record = Record { started_at: now, ..of_subnet(record, name) };
         std::fs::write(&path, serde_json::to_vec(&record).expect("JSON")).expect("a file");
         path
@@ -177,10 +177,10 @@ fn gate_of_records_judges_the_last() {
 #[test]
 fn gate_writes_summary_of_the_job() {
     let directory = Directory::new("gate-summary");
-    let record = directory.path().join("a.json");
+    let record = directory.0.join("a.json");
     let record_of_now = Record { started_at: Timestamp::now(), ..of_subnet(private(), "app-a") };
     std::fs::write(&record, serde_json::to_vec(&record_of_now).expect("JSON")).expect("a file");
-    let summary = directory.path().join("summary.md");
+    let summary = directory.0.join("summary.md");
     std::fs::write(&summary, "before\n").expect("a file");
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_redpath"))
         .args(["gate", text(&record)])

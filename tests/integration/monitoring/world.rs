@@ -28,6 +28,7 @@ pub(super) struct World {
     namespace: Namespace,
     certificates: Certificates,
     agents: Vec<SocketAddr>,
+    subnets: Vec<String>,
 }
 
 impl World {
@@ -60,27 +61,40 @@ impl World {
             text(&ca_file),
         ];
         namespace.start("redis-server", &[listens.as_slice(), &files].concat(), at(PRIVATE, 6380));
-        Self { namespace, certificates, agents: Vec::new() }
+        Self { namespace, certificates, agents: Vec::new(), subnets: Vec::new() }
     }
 
     /// An agent with this vantage's subnet; `configuration` is the rest of its file. It trusts the world's Redis.
     pub(super) fn agent(&mut self, subnet: &str, configuration: &str) {
         let address = at("127.0.0.1", FIRST_AGENT + u16::try_from(self.agents.len()).expect("few agents"));
-        let file = self.file(
+        let file = self.agent_file(subnet, address, configuration);
+        self.namespace.start(env!("CARGO_BIN_EXE_redpath"), &["agent", "--config", text(&file)], address);
+        self.agents.push(address);
+        self.subnets.push(subnet.to_owned());
+    }
+
+    fn agent_file(&self, subnet: &str, address: SocketAddr, configuration: &str) -> PathBuf {
+        self.file(
             &format!("{subnet}.yaml"),
             &format!(
                 "vantage: {{labels: {{vnet: spoke-1, subnet: {subnet}}}}}\nweb: {{listen: '{address}'}}\n{}",
                 configuration.replace("CA_FILE", text(&self.certificates.ca_file()))
             ),
-        );
-        self.namespace.start(env!("CARGO_BIN_EXE_redpath"), &["agent", "--config", text(&file)], address);
-        self.agents.push(address);
+        )
+    }
+
+    /// Writes the configuration of a running agent anew; it reads it by itself.
+    pub(super) fn configure(&self, subnet: &str, configuration: &str) {
+        let address = self.agents[self.subnets.iter().position(|name| name == subnet).expect("an agent of it")];
+        self.agent_file(subnet, address, configuration);
     }
 
     /// Prometheus, scraping all agents and evaluating the shipped rules.
     pub(super) fn prometheus(&mut self, scrape: &str, evaluation: &str) {
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("monitoring/rules/redpath.rules.yaml");
-        let targets: Vec<String> = self.agents.iter().map(|agent| format!("'{agent}'")).collect();
+        // One address more, of an agent that may be started later.
+        let later = at("127.0.0.1", FIRST_AGENT + u16::try_from(self.agents.len()).expect("few agents"));
+        let targets: Vec<String> = self.agents.iter().chain([&later]).map(|agent| format!("'{agent}'")).collect();
         let config = self.file(
             "prometheus.yaml",
             &format!(
@@ -120,6 +134,15 @@ impl World {
         let reply = String::from_utf8_lossy(&output.expect("bash runs in the namespace").stdout).into_owned();
         let body = reply.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         serde_json::from_str(body).unwrap_or_default()
+    }
+
+    /// `redpath gate` over this Prometheus: its output, and its exit status.
+    pub(super) fn gate(&self, expected: &str, arguments: &[&str]) -> (String, Option<i32>) {
+        let expected = self.file("expected.yaml", expected);
+        let mut command = self.namespace.command(env!("CARGO_BIN_EXE_redpath"));
+        command.args(["gate", "--prometheus", &format!("http://{PROMETHEUS}"), "--expected", text(&expected)]);
+        let output = command.args(arguments).output().expect("the binary starts");
+        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
     }
 
     /// The series of an instant query.
