@@ -66,12 +66,17 @@ struct Metrics {
     last: BTreeMap<Key, f64>,
     verdict: BTreeMap<Key, [String; 2]>,
     found: BTreeMap<Key, [String; 2]>,
-    /// For each condition, its worst value over the window and its last one.
-    conditions: BTreeMap<Condition, (BTreeMap<Key, f64>, BTreeMap<Key, f64>)>,
+    conditions: BTreeMap<Condition, ConditionValues>,
     probes: BTreeMap<Key, f64>,
     scrapes: BTreeMap<Key, f64>,
     /// The usual time between two scrapes of a job, in seconds.
     scrape_intervals: BTreeMap<Option<String>, f64>,
+}
+
+/// The values of the metric of a condition: the worst over the window, and the last.
+struct ConditionValues {
+    worst: BTreeMap<Key, f64>,
+    last: BTreeMap<Key, f64>,
 }
 
 /// The time over which the scrapes of a job are looked at.
@@ -134,7 +139,7 @@ impl Asked<'_> {
                 let function = if best { "min_over_time" } else { "max_over_time" };
                 values(self.query(format!("{function}({metric}[{}])", self.range())).await, own)
             };
-            metrics.conditions.insert(condition, (worst, last));
+            metrics.conditions.insert(condition, ConditionValues { worst, last });
         }
         if !self.window.is_moment() {
             let range = self.range();
@@ -312,7 +317,7 @@ impl Metrics {
             .get(key)
             .map_or_else(|| "no address".to_owned(), |[class, address]| format!("{class} {address}"));
         let conditions = CONDITIONS.iter().filter_map(|(condition, _, best)| {
-            let (worst, last) = self.conditions.get(condition)?;
+            let ConditionValues { worst, last } = self.conditions.get(condition)?;
             Some((*condition, held(*condition, *best, worst.get(key), last.get(key), &now)))
         });
         SeenTarget {

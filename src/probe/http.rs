@@ -3,7 +3,7 @@
 //! No proxy, no redirect, no retry, a bounded answer, and errors in words of our own.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,8 +80,8 @@ impl HttpClient {
     ///
     /// # Errors
     /// One sentence that names the file.
-    pub fn with_certificate(mut self, chain: &PathBuf, key: &PathBuf) -> Result<Self, String> {
-        let read = |path: &PathBuf| {
+    pub fn with_certificate(mut self, chain: &Path, key: &Path) -> Result<Self, String> {
+        let read = |path: &Path| {
             bounded_read::read(path, FileKind::FileOrPipe, MAX_PEM).map_err(|error| refuse(path, &error.to_string()))
         };
         let certificates: Result<Vec<CertificateDer<'static>>, _> =
@@ -229,7 +229,7 @@ fn endpoint(url: &Url) -> String {
     url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
 }
 
-fn refuse(path: &PathBuf, why: &str) -> String {
+fn refuse(path: &Path, why: &str) -> String {
     format!("{}: {why}", quote::path(path))
 }
 

@@ -56,12 +56,17 @@ const LAYERS: &[Layer] = &[
         name: "outputs",
         modules: &["output"],
         // The memory for what changed.
-        imports: &["vocabulary", "observation", "diagnosis", "record", "memory", "evidence"],
+        imports: &["vocabulary", "observation", "diagnosis", "record", "memory", "evidence", "gate"],
     },
     Layer {
         name: "evidence",
-        modules: &["evidence", "gate"],
-        imports: &["vocabulary", "observation", "diagnosis", "record", "memory", "query API"],
+        modules: &["evidence"],
+        imports: &["vocabulary", "observation", "diagnosis", "record", "memory"],
+    },
+    Layer {
+        name: "gate",
+        modules: &["gate"],
+        imports: &["vocabulary", "observation", "record", "evidence", "memory", "query API"],
     },
     Layer {
         name: "live view",
@@ -72,7 +77,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "command line",
         modules: &["cli"],
-        imports: &["vocabulary", "files of az", "configuration", "diagnosis", "outputs", "evidence"],
+        imports: &["vocabulary", "files of az", "configuration", "diagnosis", "outputs", "gate"],
     },
     Layer {
         name: "connectors",
@@ -103,6 +108,7 @@ const LAYERS: &[Layer] = &[
             "record",
             "memory",
             "evidence",
+            "gate",
             "query API",
             "outputs",
             "live view",

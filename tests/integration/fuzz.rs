@@ -125,6 +125,13 @@ fn of_records() -> Vec<seeds::Seed> {
         ("record", "report.json", json::report(&report).expect("a report has a JSON form").into_bytes()),
         ("record", "api.json", api.into_bytes()),
         ("journal", "two-records.ndjson", crate::journal::chain_of(2)),
+        ("query_answer", "vector.json", crate::gate::api::a_vector().into_bytes()),
+        ("query_answer", "matrix.json", crate::gate::api::a_matrix().into_bytes()),
+        (
+            "query_answer",
+            "expected.yaml",
+            b"vantages: [{subnet: app-a, vnet: spoke-1}]\ntargets: [a]\nunexpected: fail\n".to_vec(),
+        ),
         ("record", "az.json", read("tests/stories/saved-zone-not-linked.record.json").into_bytes()),
     ]
 }

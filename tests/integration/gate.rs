@@ -1,6 +1,6 @@
 //! `redpath gate`: from journals and records, and from a query API.
 
-mod api;
+pub(crate) mod api;
 mod files;
 
 use std::process::{Command, Output};

@@ -105,6 +105,18 @@ fn counter() -> String {
     json!({"status": "success", "data": {"resultType": "matrix", "result": result}}).to_string()
 }
 
+/// An answer of fixed bytes with one series.
+pub(crate) fn a_vector() -> String {
+    let series = json!({"metric": {"__name__": "redpath_usable", "target": "sessions"}, "value": [1780000000.5, "1"]});
+    json!({"status": "success", "data": {"resultType": "vector", "result": [series]}}).to_string()
+}
+
+/// The same with two samples.
+pub(crate) fn a_matrix() -> String {
+    let series = json!({"metric": {"target": "sessions"}, "values": [[1780000000, "1"], [1780000015, "2"]]});
+    json!({"status": "success", "data": {"resultType": "matrix", "result": [series]}}).to_string()
+}
+
 fn expected(directory: &Directory, subnets: &[&str]) -> String {
     let path = directory.0.join("expected.yaml");
     let list: Vec<String> = subnets.iter().map(|subnet| format!("{{subnet: {subnet}}}")).collect();

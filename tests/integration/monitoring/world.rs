@@ -141,6 +141,7 @@ impl World {
         let expected = self.file("expected.yaml", expected);
         let mut command = self.namespace.command(env!("CARGO_BIN_EXE_redpath"));
         command.args(["gate", "--prometheus", &format!("http://{PROMETHEUS}"), "--expected", text(&expected)]);
+        command.args(["--max-age", "20s"]); // a busy machine
         let output = command.args(arguments).output().expect("the binary starts");
         (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
     }
