@@ -23,8 +23,8 @@ use crate::printable::printable;
 pub use check_args::{CheckArgs, ProbeArgs};
 pub use connections::ConnectionsArgs;
 pub use exit_code::ExitCode;
-pub use watch::{Until, WatchArgs, WatchOutput};
 pub use gate::{ApiArgs, GateArgs, GateCommand, GateFormat};
+pub use watch::{Until, WatchArgs, WatchOutput};
 
 /// Proves, from where a workload runs, that its Redis traffic takes the private path
 #[derive(Parser)]

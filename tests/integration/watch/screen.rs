@@ -30,7 +30,7 @@ fn state() -> State {
     let begun = start[0].started_at;
     for second in 0..40 {
         let mut record = (*start[0]).clone();
-        record.started_at = Timestamp::from_unix(begun.unix_seconds() as i64 - 40 + second).expect("a time");
+        record.started_at = Timestamp::from_unix_f64(begun.unix_seconds() - 40.0 + second as f64).expect("a time");
         state.add(Arc::new(record));
     }
     start.into_iter().for_each(|record| drop(state.add(record)));
