@@ -62,6 +62,8 @@ const WATCH_EXAMPLES: &str = "\
 Examples:
   redpath watch cache1.redis.cache.windows.net --resolver azure --endpoint 10.60.4.5
   redpath watch cache1.redis.cache.windows.net --until pass --until 30m
+  redpath watch cache1.redis.cache.windows.net --record cutover.ndjson
+  redpath watch --replay cutover.ndjson --speed 60
   redpath watch cache1.redis.cache.windows.net --output ndjson | jq .
 
 Exit status, by the last verdicts:

@@ -1,6 +1,6 @@
 //! The journal: what one vantage saw, line by line, each with the SHA-256 of the one before.
 //!
-//! `docs/journal.md` has the format. `line` has its types, `write` appends to a directory, `read` reads a file
+//! `docs/journal.md` has the format. `line` has its types, `write` appends to a directory, `recording` writes one file, `read` reads a file
 //! line by line, and `verify` compares the digests. The chain finds damage; it is no proof of authorship.
 
 pub mod collect;
@@ -8,6 +8,7 @@ pub mod digest;
 pub mod line;
 pub mod read;
 pub mod recorder;
+pub mod recording;
 pub mod verify;
 pub mod write;
 

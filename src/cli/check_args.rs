@@ -24,7 +24,7 @@ const AUTH: &str = "Authentication";
 const OUTPUT: &str = "Output";
 
 /// What a configuration says of its targets, and no flag beside it.
-const OF_THE_FILE: [&str; 24] = [
+pub(super) const OF_THE_FILE: [&str; 24] = [
     "expect",
     "endpoints",
     "private_ranges",

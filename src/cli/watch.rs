@@ -1,10 +1,13 @@
 //! The flags of `redpath watch`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::check_args::OF_THE_FILE;
 use super::{ColorChoice, ProbeArgs};
+use crate::parse;
 
 const WATCH: &str = "Watch";
 
@@ -13,7 +16,7 @@ const WATCH: &str = "Watch";
 pub struct WatchArgs {
     // Text, since the parser quotes what it refuses and a URL may hold a password.
     /// HOST, HOST:PORT, a redis:// (plain) or rediss:// (TLS) URL, or a connection string; the port of an Azure name is implied
-    #[arg(value_name = "TARGET", required_unless_present_any = ["from_az", "config"])]
+    #[arg(value_name = "TARGET", required_unless_present_any = ["from_az", "config", "replay"])]
     pub targets: Vec<String>,
     /// What is probed, and how.
     #[command(flatten)]
@@ -25,6 +28,16 @@ pub struct WatchArgs {
     /// End when every target passes, when every answer and connection is as expected, or after a time (repeatable)
     #[arg(long, value_name = "pass|private|TIME", value_parser = until, help_heading = WATCH)]
     pub until: Vec<Until>,
+    /// Record every result in this new file, as lines of a journal (redpath.journal/v1)
+    #[arg(long, value_name = "FILE", value_parser = parse::path, help_heading = WATCH)]
+    pub record: Option<PathBuf>,
+    /// Show a file of --record, and probe nothing
+    #[arg(long, value_name = "FILE", value_parser = parse::path, conflicts_with_all = OF_THE_FILE,
+        conflicts_with_all = ["targets", "config", "password_file", "record", "until", "interval"], help_heading = WATCH)]
+    pub replay: Option<PathBuf>,
+    /// How many times as fast as it was recorded [default: 1 on the screen, else without pauses]
+    #[arg(long, value_name = "N", value_parser = speed, help_heading = WATCH)]
+    pub speed: Option<u32>,
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t, help_heading = WATCH)]
     pub output: WatchOutput,
@@ -58,6 +71,11 @@ pub enum WatchOutput {
 
 /// The longest watch with an end: 31 days.
 const MAX_WATCH: Duration = Duration::from_secs(31 * 24 * 3600);
+
+fn speed(text: &str) -> Result<u32, String> {
+    let speed = text.parse().ok().filter(|speed| (1..=100_000).contains(speed));
+    speed.ok_or_else(|| "a whole number from 1 to 100000 is expected".to_owned())
+}
 
 fn interval(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {

@@ -146,14 +146,7 @@ impl Appender {
     }
 
     fn write(&mut self, entry: Entry) -> io::Result<()> {
-        let number = self.head.number.saturating_add(1);
-        let line = Line { number, previous: self.head.digest, at: Timestamp::now(), entry };
-        let mut bytes = escaped(&serde_json::to_string(&line)?).into_bytes();
-        if bytes.len() > super::MAX_LINE {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the record is too long for a line"));
-        }
-        let digest = Digest::of(&bytes);
-        bytes.push(b'\n');
+        let (bytes, head) = encode(self.head, entry)?;
         if self.is_torn {
             self.file.set_len(self.length)?;
             self.is_torn = false;
@@ -163,7 +156,7 @@ impl Appender {
             return Err(error);
         }
         self.length += bytes.len() as u64;
-        self.head = Head { number, digest };
+        self.head = head;
         Ok(())
     }
 
@@ -188,6 +181,19 @@ impl Appender {
         }
         Ok(())
     }
+}
+
+/// The line that follows `head`, with its end, and the head that it becomes.
+pub(super) fn encode(head: Head, entry: Entry) -> io::Result<(Vec<u8>, Head)> {
+    let number = head.number.saturating_add(1);
+    let line = Line { number, previous: head.digest, at: Timestamp::now(), entry };
+    let mut bytes = escaped(&serde_json::to_string(&line)?).into_bytes();
+    if bytes.len() > super::MAX_LINE {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the record is too long for a line"));
+    }
+    let digest = Digest::of(&bytes);
+    bytes.push(b'\n');
+    Ok((bytes, Head { number, digest }))
 }
 
 /// Unprintable characters as JSON escapes: they are within strings only, and the file may be shown on a terminal.

@@ -61,16 +61,23 @@ pub struct Screen {
     frozen: Option<Box<(State, Timestamp)>>,
     /// The word of a mark that is being typed.
     mark: Option<String>,
+    /// A sentence that concerns the watch itself, in place of the keys.
+    notice: Option<String>,
 }
 
 impl Screen {
     /// A screen that shows the first target.
     pub fn new(style: Style) -> Self {
-        Self { style, selected: 0, is_help: false, frozen: None, mark: None }
+        Self { style, selected: 0, is_help: false, frozen: None, mark: None, notice: None }
     }
 
-    /// What a key does, with the state that is shown.
-    pub fn key(&mut self, key: Key, state: &State) -> Action {
+    /// Shows a sentence that concerns the watch itself.
+    pub fn notice(&mut self, sentence: &str) {
+        self.notice = Some(sentence.to_owned());
+    }
+
+    /// What a key does, with the state that is shown and the time on its clock.
+    pub fn key(&mut self, key: Key, state: &State, now: Timestamp) -> Action {
         match key {
             Key::Ctrl('c') => return Action::Quit { keep: false },
             Key::Ctrl('z') => return Action::Suspend,
@@ -89,7 +96,7 @@ impl Screen {
             Key::Char(' ') => {
                 self.frozen = match self.frozen.take() {
                     Some(_) => None,
-                    None => Some(Box::new((state.clone(), Timestamp::now()))),
+                    None => Some(Box::new((state.clone(), now))),
                 };
             }
             Key::Char('c') => return Action::Clear,

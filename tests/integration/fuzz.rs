@@ -132,6 +132,7 @@ fn of_records() -> Vec<seeds::Seed> {
             "expected.yaml",
             b"vantages: [{subnet: app-a, vnet: spoke-1}]\ntargets: [a]\nunexpected: fail\n".to_vec(),
         ),
+        ("journal", "recording.ndjson", crate::journal::recording_of_two()),
         ("record", "az.json", read("tests/stories/saved-zone-not-linked.record.json").into_bytes()),
     ]
 }

@@ -12,7 +12,7 @@ use redpath::clock::Timestamp;
 use redpath::journal::SCHEMA;
 use redpath::journal::collect::{Collector, MAX_INTERVAL};
 use redpath::journal::digest::Digest;
-use redpath::journal::line::{Entry, FileStart, Line};
+use redpath::journal::line::{Entry, FileStart, Line, Mark};
 use redpath::journal::read::Lines;
 use redpath::journal::verify::{FaultKind, Verified};
 use redpath::journal::write::{Appender, Limits, OpenError, files};
@@ -46,6 +46,23 @@ pub(crate) fn chain_of(changes: usize) -> Vec<u8> {
         }
     }
     entries.extend(collector.finish());
+    chained(entries)
+}
+
+/// What `watch --record` writes of two probes, with a mark between them.
+pub(crate) fn recording_of_two() -> Vec<u8> {
+    let start = FileStart { schema: SCHEMA.to_owned(), vantage: Vantage::default() };
+    let record = |record: Record, seconds| Entry::Record(Box::new(at(&record, seconds)));
+    chained(vec![
+        Entry::File(start),
+        record(records::unlinked_zone(), 0),
+        Entry::Mark(Mark { at: moment(1), word: "zone linked".into() }),
+        record(records::healthy(), 2),
+        Entry::Stopped {},
+    ])
+}
+
+fn chained(entries: Vec<Entry>) -> Vec<u8> {
     let (mut bytes, mut previous) = (Vec::new(), Digest::NONE);
     for (number, entry) in (1..).zip(entries) {
         let line = Line { number, previous, at: moment(number), entry };

@@ -7,11 +7,12 @@ mod tmux;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use redpath::journal::recording::RecordingWriter;
 use redpath::observation::application::{ApplicationFacts, ApplicationPath, ApplicationPeer, SocketSource};
 use redpath::output::text::Style;
 use redpath::record::Record;
@@ -319,6 +320,96 @@ fn watch_ends_when_its_reader_is_gone() {
     assert_eq!(child.wait().expect("it ends").code(), Some(1));
 }
 
+/// Records a flip, and returns the file, the summary and the exit status.
+fn recorded(flip: &Flip, name: &str) -> (String, String, Option<i32>) {
+    let file = flip.folder().join(name).display().to_string();
+    let mut child = flip.watch(&["--interval", "200ms", "--until", "pass", "--until", "60s", "--record", &file]);
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    let mut text = lines.next().expect("a line").expect("UTF-8") + "\n";
+    flip.link_zone();
+    lines.for_each(|line| text.push_str(&(line.expect("UTF-8") + "\n")));
+    (file, text, child.wait().expect("it ends").code())
+}
+
+fn replay(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_redpath")).args(["watch", "--replay"]).args(arguments).output().expect("it runs")
+}
+
+#[test]
+fn replay_prints_the_same_byte_for_byte() {
+    let flip = Flip::start("watch-record");
+    let (file, text, status) = recorded(&flip, "cutover.ndjson");
+    assert!(text.contains("start ") && text.contains("Watched 1 target"), "{text}");
+    for speed in [None, Some("1000")] {
+        let speed = speed.map(|speed| vec!["--speed", speed]).unwrap_or_default();
+        let output = replay(&[&[file.as_str()][..], &speed].concat());
+        assert_eq!(String::from_utf8(output.stdout).expect("UTF-8"), text);
+        assert_eq!(output.status.code(), status);
+    }
+    let verify = Command::new(env!("CARGO_BIN_EXE_redpath")).args(["journal", "verify", &file]).output();
+    assert_eq!(verify.expect("it runs").status.code(), Some(0));
+    // A line that a kill cut off is left out.
+    let whole = std::fs::read(&file).expect("the recording");
+    std::fs::write(&file, &whole[..whole.len() - 20]).expect("a file");
+    assert_eq!(String::from_utf8(replay(&[&file]).stdout).expect("UTF-8"), text);
+}
+
+#[test]
+fn recording_keeps_marks_in_order() {
+    let directory = Directory::new("watch-marks");
+    let file = directory.path().join("marks.ndjson");
+    let mut writer = RecordingWriter::create(&file, cutover()[0].vantage.clone()).expect("a file");
+    let mut state = State::default();
+    for (place, record) in cutover().into_iter().enumerate() {
+        if place == 3 {
+            writer.mark(record.started_at, "zone linked").expect("it writes");
+            state.mark(record.started_at, "zone linked".into());
+        }
+        writer.record(&record).expect("it writes");
+        state.add(record);
+    }
+    writer.finish().expect("it writes");
+    let output = replay(&[file.to_str().expect("UTF-8")]);
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let wide = Style { width: 100, unicode: text.contains('→'), ..NARROW };
+    assert!(text.ends_with(&summary::text(&state, &wide)), "{text}");
+    assert!(text.contains("mark         zone linked"), "{text}");
+}
+
+#[test]
+fn recording_takes_no_file_that_is_there() {
+    let flip = Flip::start("watch-twice");
+    let file = flip.folder().join("ca.pem").display().to_string();
+    let before = std::fs::read(&file).expect("a file");
+    let output = flip.watch(&["--record", &file]).wait_with_output().expect("it ends");
+    let error = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(output.status.code() == Some(2) && error.contains("there is such a file"), "{error}");
+    assert_eq!(std::fs::read(&file).expect("a file"), before);
+}
+
+#[test]
+fn replay_refuses_what_is_no_recording() {
+    let directory = Directory::new("watch-replay");
+    let write = |name: &str, text: &str| {
+        let file = directory.path().join(name);
+        std::fs::write(&file, text).expect("a file");
+        file.display().to_string()
+    };
+    let agents = String::from_utf8(crate::journal::chain_of(2)).expect("UTF-8");
+    for (file, status, says) in [
+        (write("other.txt", "password=hunter2\n"), 2, "it is no line of redpath.journal/v1"),
+        (write("agent.ndjson", &agents), 2, "the journal of an agent"),
+        (write("empty.ndjson", ""), 3, ""),
+        (directory.path().display().to_string(), 2, "it is a directory"),
+        (directory.path().join("missing").display().to_string(), 2, "it cannot be read"),
+    ] {
+        let output = replay(&[&file]);
+        let error = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(status), "{file}: {error}");
+        assert!(error.contains(says) && !error.contains("hunter2"), "{file}: {error}");
+    }
+}
+
 #[test]
 fn watch_bad_input_is_one_sentence() {
     for (arguments, says) in [
@@ -327,8 +418,14 @@ fn watch_bad_input_is_one_sentence() {
         (&["watch", "cache1", "--until", "never"], "pass, private, or a time"),
         (&["watch", "cache1", "cache1"], "cache1:6380 is given twice"),
         (&["watch", "cache1", "--output", "json"], "ndjson"),
+        (&["watch", "cache1", "--speed", "2"], "--replay"),
+        (&["watch", "--replay", "file", "--speed", "0"], "1 to 100000"),
+        (&["watch", "cache1", "--replay", "file"], "--replay"),
+        (&["watch", "--replay", "file", "--endpoint", "10.60.4.5"], "--endpoint"),
+        (&["watch", "cache1", "--record", "/nonexistent/file"], "cannot be written"),
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_redpath")).args(arguments).output().expect("it runs");
+        let mut command = Command::new("timeout");
+        let output = command.arg("10").arg(env!("CARGO_BIN_EXE_redpath")).args(arguments).output().expect("it runs");
         let error = String::from_utf8(output.stderr).expect("UTF-8");
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
         assert!(error.contains(says) && error.trim_end().lines().count() == 1, "{arguments:?}: {error}");

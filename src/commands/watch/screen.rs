@@ -41,6 +41,8 @@ pub(super) struct TerminalScreen {
     tick: Interval,
     ticks: u8,
     is_new: bool,
+    /// The time of a recording that is shown, in place of the present.
+    recorded: Option<Timestamp>,
 }
 
 /// What the terminal sent.
@@ -76,7 +78,7 @@ impl TerminalScreen {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let screen = Screen::new(style);
-        Ok(Self { terminal, screen, keys, resized, stopped, continued, tick, ticks: 0, is_new: true })
+        Ok(Self { terminal, screen, keys, resized, stopped, continued, tick, ticks: 0, is_new: true, recorded: None })
     }
 
     /// Waits for the terminal.
@@ -99,7 +101,28 @@ impl TerminalScreen {
     /// What a key does.
     pub(super) fn key(&mut self, key: Key, state: &State) -> Action {
         self.is_new = true;
-        self.screen.key(key, state)
+        let now = self.now();
+        self.screen.key(key, state, now)
+    }
+
+    /// Whether there are keys that can end it.
+    pub(super) fn has_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// Shows the time of a recording.
+    pub(super) fn set_clock(&mut self, recorded: Timestamp) {
+        self.recorded = Some(recorded);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.recorded.unwrap_or_else(Timestamp::now)
+    }
+
+    /// Shows a sentence that concerns the watch itself.
+    pub(super) fn notice(&mut self, sentence: &str) {
+        self.screen.notice(sentence);
+        self.is_new = true;
     }
 
     /// There is something new to draw.
@@ -119,8 +142,8 @@ impl TerminalScreen {
             return Ok(()); // a panic left the screen, and the watch ends
         }
         self.is_new = false;
-        let screen = &self.screen;
-        self.terminal.draw(|frame| screen.draw(frame.buffer_mut(), state, Timestamp::now()))?;
+        let (screen, now) = (&self.screen, self.now());
+        self.terminal.draw(|frame| screen.draw(frame.buffer_mut(), state, now))?;
         Ok(())
     }
 
@@ -147,7 +170,7 @@ impl TerminalScreen {
         let size = self.terminal.size().unwrap_or_default();
         terminal::leave();
         let mut buffer = Buffer::empty(Rect::new(0, 0, size.width, size.height));
-        self.screen.draw(&mut buffer, state, Timestamp::now());
+        self.screen.draw(&mut buffer, state, self.now());
         rows(&buffer)
     }
 }

@@ -70,7 +70,10 @@ pub(super) fn screen(page: &mut Page<'_>, shown: &Shown<'_>) {
     page.row = page.rows().saturating_sub(1);
     match &shown.screen.mark {
         Some(word) => page.line(&format!("mark: {word}_   Enter sets it, Escape leaves it"), Paint::Strong),
-        None => page.line(KEYS, Paint::Dim),
+        None => match &shown.screen.notice {
+            Some(notice) => page.line(notice, Paint::Bad),
+            None => page.line(KEYS, Paint::Dim),
+        },
     }
 }
 

@@ -102,6 +102,15 @@ impl World {
                     let arguments = ["watch", &url, "--views", "libc", "--until", "1s", "--output", &format];
                     run(format!("watch as {format}"), self.command(&arguments));
                 }
+                let recording = file("recording.ndjson");
+                run(
+                    "watch, recorded".into(),
+                    self.command(&["watch", &url, "--views", "libc", "--until", "1s", "--record", &recording]),
+                );
+                run("watch, replayed".into(), self.command(&["watch", "--replay", &recording]));
+                for name in ["report.json", "records.ndjson", "misplaced.json", "agent.yaml"] {
+                    run(format!("watch --replay {name}"), self.command(&["watch", "--replay", &file(name)]));
+                }
                 for misuse in
                     [format!("rediss://u:{MISPLACED}@bad host"), format!("{NAME}:1,password={MISPLACED},ssl=x")]
                 {

@@ -17,10 +17,13 @@ use crate::output::{assert_fixture, records};
 
 const STYLE: Style = Style { color: true, width: 100, unicode: true, verbose: false };
 
+fn now() -> Timestamp {
+    cutover()[6].started_at.after(Duration::from_secs(1)).expect("a time")
+}
+
 fn frame(screen: &Screen, state: &State, (columns, rows): (u16, u16)) -> Buffer {
-    let now = cutover()[6].started_at.after(Duration::from_secs(1)).expect("a time");
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).expect("a terminal");
-    let frame = terminal.draw(|frame| screen.draw(frame.buffer_mut(), state, now)).expect("it draws");
+    let frame = terminal.draw(|frame| screen.draw(frame.buffer_mut(), state, now())).expect("it draws");
     frame.buffer.clone()
 }
 
@@ -67,7 +70,7 @@ fn screen_every_size_draws() {
                 frame(&screen, &state, (columns, rows));
             }
         }
-        screen.key(Key::Char('?'), &state);
+        screen.key(Key::Char('?'), &state, now());
     }
 }
 
@@ -101,28 +104,28 @@ fn keys_choose_freeze_mark_and_quit() {
         rows(&frame(screen, state, (80, 24))).lines().next().expect("a row").to_owned()
     };
     assert!(first_row(&screen, &state).starts_with("cache1.redis.cache.windows.net:6380  1 of 2"));
-    assert_eq!(screen.key(Key::Char('\t'), &state), Action::None);
+    assert_eq!(screen.key(Key::Char('\t'), &state, now()), Action::None);
     assert!(first_row(&screen, &state).starts_with("sessions (cache1.redis.cache.windows.net:6380)  2 of 2"));
     assert!(rows(&frame(&screen, &state, (80, 24))).contains("also: PASS cache1.redis.cache.windows.net:6380"));
 
-    screen.key(Key::Char(' '), &state);
+    screen.key(Key::Char(' '), &state, now());
     let frozen = rows(&frame(&screen, &state, (80, 24)));
     assert!(frozen.contains("FROZEN"), "{frozen}");
     state.add(at(records::overridden(), 2));
     assert_eq!(rows(&frame(&screen, &state, (80, 24))), frozen);
-    screen.key(Key::Char(' '), &state);
+    screen.key(Key::Char(' '), &state, now());
     assert!(!rows(&frame(&screen, &state, (80, 24))).contains("FROZEN"));
 
-    screen.key(Key::Char('m'), &state);
+    screen.key(Key::Char('m'), &state, now());
     for key in "qa\u{202e}b".chars().map(Key::Char).chain([Key::Backspace]) {
-        assert_eq!(screen.key(key, &state), Action::None);
+        assert_eq!(screen.key(key, &state, now()), Action::None);
     }
     assert!(rows(&frame(&screen, &state, (80, 24))).contains("mark: qa_"));
-    assert_eq!(screen.key(Key::Enter, &state), Action::Mark("qa".into()));
+    assert_eq!(screen.key(Key::Enter, &state, now()), Action::Mark("qa".into()));
 
-    screen.key(Key::Char('?'), &state);
+    screen.key(Key::Char('?'), &state, now());
     assert!(rows(&frame(&screen, &state, (80, 24))).contains("P public"));
-    screen.key(Key::Char('x'), &state);
+    screen.key(Key::Char('x'), &state, now());
     for (key, action) in [
         (Key::Char('q'), Action::Quit { keep: false }),
         (Key::Char('Q'), Action::Quit { keep: true }),
@@ -132,6 +135,6 @@ fn keys_choose_freeze_mark_and_quit() {
         (Key::Char('c'), Action::Clear),
         (Key::Escape, Action::None),
     ] {
-        assert_eq!(screen.key(key, &state), action);
+        assert_eq!(screen.key(key, &state, now()), action);
     }
 }
