@@ -26,8 +26,7 @@ pub fn text(state: &State, style: &Style) -> String {
     };
     let probes: u64 = state.targets.values().map(|target| target.probes).sum();
     let (targets, length) = (state.targets.len(), begun.until(ended).unwrap_or_default());
-    let _ = writeln!(
-        out,
+    let watched = format!(
         "Watched {} and {} from {} to {} ({})",
         count(targets as u64, "target"),
         count(probes, "probe"),
@@ -35,19 +34,19 @@ pub fn text(state: &State, style: &Style) -> String {
         moment(ended),
         time(length)
     );
+    paragraph(&mut out, &watched, style);
     for (name, target) in &state.targets {
         out.push('\n');
         let verdict = &target.latest.verdict;
         let arrow = if style.unicode { "→" } else { "->" };
         let head = format!(
-            "{}  {name} {arrow} {}  {} since {}",
+            "{} {name} {arrow} {}; {} since {}",
             describe::status(verdict.status),
             describe::destination(&target.latest),
             verdict.cause,
             target.since.time_of_day()
         );
-        out.push_str(&style.clean(&head));
-        out.push('\n');
+        paragraph(&mut out, &head, style);
         for (at, lane) in target.lanes.iter().enumerate() {
             let label = if at == 0 { "views" } else { "" };
             row(&mut out, label, &format!("{}: {}", lane.name, of_lane(target, lane)), style);
@@ -70,6 +69,12 @@ pub fn text(state: &State, style: &Style) -> String {
         let _ = writeln!(out, "\n{} of further targets were left out", count(state.left_out, "record"));
     }
     out
+}
+
+fn paragraph(out: &mut String, text: &str, style: &Style) {
+    for line in wrap(text, style.width, style) {
+        let _ = writeln!(out, "{line}");
+    }
 }
 
 fn row(out: &mut String, label: &str, text: &str, style: &Style) {

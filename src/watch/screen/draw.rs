@@ -237,17 +237,18 @@ fn expected(page: &mut Page<'_>, target: &TargetState) {
 /// A column for each phase, a row for each kind of time.
 fn phases(page: &mut Page<'_>, target: &TargetState) {
     const LABEL: u16 = 8;
-    const COLUMN: u16 = 10;
-    let room = usize::from(page.columns().saturating_sub(LABEL) / COLUMN);
     let mut names: Vec<PhaseName> = target.phases.keys().copied().collect();
     names.retain(|phase| target.phases.get(phase).is_some_and(|times| times.worst.is_some()));
+    let wide = u16::try_from(names.len()).unwrap_or(u16::MAX).saturating_mul(12);
+    let column: u16 = if LABEL.saturating_add(wide) <= page.columns() { 12 } else { 10 };
+    let room = usize::from(page.columns().saturating_sub(LABEL) / column);
     // Where not all fit, the connection's are worth most.
     let first = names.len().saturating_sub(room).min(1);
     let names: Vec<PhaseName> = names.into_iter().skip(first).take(room).collect();
     let mut row = |label: &str, text: &dyn Fn(PhaseName) -> String| {
         page.put(0, LABEL, label, Paint::Plain);
-        for (x, phase) in (LABEL..).step_by(COLUMN.into()).zip(&names) {
-            page.put(x, COLUMN - 1, &text(*phase), Paint::Plain);
+        for (x, phase) in (LABEL..).step_by(column.into()).zip(&names) {
+            page.put(x, column - 1, &text(*phase), Paint::Plain);
         }
         page.next();
     };
