@@ -64,6 +64,7 @@ Examples:
   redpath watch cache1.redis.cache.windows.net --until pass --until 30m
   redpath watch cache1.redis.cache.windows.net --record cutover.ndjson
   redpath watch --replay cutover.ndjson --speed 60
+  redpath watch --agent http://10.60.1.4:9736 http://10.60.2.4:9736
   redpath watch cache1.redis.cache.windows.net --output ndjson | jq .
 
 Exit status, by the last verdicts:

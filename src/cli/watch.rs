@@ -11,12 +11,43 @@ use crate::parse;
 
 const WATCH: &str = "Watch";
 
+/// What agents have from their configuration.
+const NOT_FOR_AGENTS: [&str; 27] = [
+    "targets",
+    "config",
+    "record",
+    "replay",
+    "expect",
+    "endpoints",
+    "private_ranges",
+    "from_az",
+    "latency",
+    "require_auth",
+    "public_access",
+    "public_address",
+    "plaintext_port",
+    "resolvers",
+    "views",
+    "connect",
+    "addresses",
+    "server_name",
+    "cluster",
+    "plaintext",
+    "timeout",
+    "tries",
+    "samples",
+    "auth",
+    "token_source",
+    "client_id",
+    "labels",
+];
+
 /// `redpath watch`.
 #[derive(Args)]
 pub struct WatchArgs {
     // Text, since the parser quotes what it refuses and a URL may hold a password.
     /// HOST, HOST:PORT, a redis:// (plain) or rediss:// (TLS) URL, or a connection string; the port of an Azure name is implied
-    #[arg(value_name = "TARGET", required_unless_present_any = ["from_az", "config", "replay"])]
+    #[arg(value_name = "TARGET", required_unless_present_any = ["from_az", "config", "replay", "agents"])]
     pub targets: Vec<String>,
     /// What is probed, and how.
     #[command(flatten)]
@@ -38,6 +69,9 @@ pub struct WatchArgs {
     /// How many times as fast as it was recorded [default: 1 on the screen, else without pauses]
     #[arg(long, value_name = "N", value_parser = speed, help_heading = WATCH)]
     pub speed: Option<u32>,
+    /// Watch the records of running agents, and probe nothing (repeatable); --username, --password-file and --ca-file are for them
+    #[arg(long = "agent", value_name = "URL", num_args = 1.., conflicts_with_all = NOT_FOR_AGENTS, help_heading = WATCH)]
+    pub agents: Vec<String>,
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t, help_heading = WATCH)]
     pub output: WatchOutput,

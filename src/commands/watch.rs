@@ -1,5 +1,6 @@
 //! `redpath watch`: probes each target at an interval, or reads a recording; shows what changes, and sums it up.
 
+mod agents;
 mod display;
 mod keys;
 mod probes;
@@ -13,6 +14,7 @@ mod terminal;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use self::agents::{AgentPlan, Agents};
 use self::display::Display;
 use self::probes::Probes;
 use self::recording::Recording;
@@ -53,8 +55,12 @@ pub async fn run(args: WatchArgs) -> ExitCode {
         }
     };
     let SetUp { source, recording, names } = set_up;
+    let mut state = State::default();
+    if let Planned::Agents(plan) = &source {
+        plan.names().iter().for_each(|agent| state.expect_agent(agent));
+    }
     let mut session = Session {
-        state: State::default(),
+        state,
         display,
         recording,
         until: args.until.clone(),
@@ -77,6 +83,7 @@ struct SetUp {
 enum Planned {
     Probes { plans: Vec<Plan>, vantage: crate::vantage::Vantage, interrupt: Interrupt },
     Replay(Replay),
+    Agents(AgentPlan),
 }
 
 impl Planned {
@@ -86,6 +93,7 @@ impl Planned {
                 Source::Probes(Probes::start(plans, vantage, args.interval, interrupt))
             }
             Self::Replay(replay) => Source::Replay(replay),
+            Self::Agents(plan) => Source::Agents(Agents::start(plan)),
         }
     }
 }
@@ -98,6 +106,10 @@ fn set_up(args: &WatchArgs, interrupt: &Interrupt) -> Result<SetUp, String> {
     }
     if args.speed.is_some() {
         return Err("--speed is for --replay".to_owned());
+    }
+    if !args.agents.is_empty() {
+        let source = Planned::Agents(AgentPlan::new(args)?);
+        return Ok(SetUp { source, recording: Recording::none(), names: Vec::new() });
     }
     let (plans, vantage) = check::planned(&args.targets, &args.probe)?;
     for warning in &plans.warnings {

@@ -93,6 +93,13 @@ pub enum Change {
         /// The word.
         word: String,
     },
+    /// An agent does not answer.
+    Silent {
+        /// Why, in words.
+        reason: String,
+    },
+    /// An agent answers again.
+    Heard {},
     /// Nothing changed in the last minute.
     Heartbeat {
         /// The verdict.
@@ -247,6 +254,8 @@ impl Change {
             Self::View { view, from: None, to } => format!("{view}: {}", to.text),
             Self::Application { from, to } => format!("{} -> {}", counts(*from), counts(*to)),
             Self::Mark { word } => word.clone(),
+            Self::Silent { reason } => reason.clone(),
+            Self::Heard {} => "answers again".to_owned(),
             Self::Heartbeat { verdict: now, since, connection, probes, without_service_seconds } => format!(
                 "{} since {}: {}; {probes} probes, {without_service_seconds} without service",
                 verdict(now),

@@ -53,6 +53,8 @@ pub struct Lane {
     pub name: String,
     /// Whether it was asked without being configured.
     pub automatic: bool,
+    /// Whether it is Azure's own resolver.
+    pub is_azure_dns: bool,
     /// Which kind of view it is.
     pub kind: ViewKind,
     /// The letters of the probes.
@@ -100,6 +102,7 @@ impl Lane {
             view: view.view.clone(),
             name: describe::view_name(view),
             automatic: view.automatic,
+            is_azure_dns: view.is_azure_dns(),
             kind: view.kind,
             letters: Letters::default(),
             answer: answer(view),

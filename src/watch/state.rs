@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::agents::Agent;
 use super::event::{AnswerKind, Change, Counts, Destination, Event};
 use super::lane::{self, Lane, Letters};
 use crate::address::AddressClass;
@@ -38,6 +39,8 @@ pub struct State {
     pub events: VecDeque<Event>,
     /// The marks, the oldest first; at most [`MAX_EVENTS`].
     pub marks: Vec<Event>,
+    /// The agents that are asked for their records; none where redpath probes itself.
+    pub agents: BTreeMap<String, Agent>,
     /// How many records were left out, since there were too many targets.
     pub left_out: u64,
 }
@@ -98,7 +101,11 @@ pub struct PhaseTimes {
 impl State {
     /// Takes a record in, and returns what changed.
     pub fn add(&mut self, record: Arc<Record>) -> Vec<Event> {
-        let name = describe::target(&record.target);
+        self.add_as(describe::target(&record.target), record)
+    }
+
+    /// Takes a record in under this name.
+    pub(super) fn add_as(&mut self, name: String, record: Arc<Record>) -> Vec<Event> {
         let is_full = self.targets.len() >= MAX_TARGETS;
         let changes = match self.targets.get_mut(&name) {
             Some(target) => target.add(&record),
@@ -128,7 +135,7 @@ impl State {
         event
     }
 
-    fn keep(&mut self, events: &[Event]) {
+    pub(super) fn keep(&mut self, events: &[Event]) {
         self.events.extend(events.iter().cloned());
         let surplus = self.events.len().saturating_sub(MAX_EVENTS);
         self.events.drain(..surplus);

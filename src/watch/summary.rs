@@ -16,13 +16,18 @@ use crate::output::text::{Style, wrap};
 /// The width of the labels.
 const LABEL: usize = 13;
 
+/// The next step where the last record of an agent is not of the present.
+const SILENT: &str = "UNKNOWN: its agent does not answer with it any more";
+
 /// The summary of everything that was watched.
 pub fn text(state: &State, style: &Style) -> String {
     let mut out = String::new();
     let begun = state.targets.values().map(|target| target.begun).min();
     let ended = state.targets.values().map(TargetState::ended).max();
     let (Some(begun), Some(ended)) = (begun, ended) else {
-        return "no probe has finished\n".to_owned();
+        paragraph(&mut out, "no probe has finished", style);
+        agents(&mut out, state, style);
+        return out;
     };
     let probes: u64 = state.targets.values().map(|target| target.probes).sum();
     let (targets, length) = (state.targets.len(), begun.until(ended).unwrap_or_default());
@@ -37,11 +42,11 @@ pub fn text(state: &State, style: &Style) -> String {
     paragraph(&mut out, &watched, style);
     for (name, target) in &state.targets {
         out.push('\n');
-        let verdict = &target.latest.verdict;
+        let (verdict, is_current) = (&target.latest.verdict, state.is_current(name));
         let arrow = if style.unicode { "→" } else { "->" };
         let head = format!(
             "{} {name} {arrow} {}; {} since {}",
-            describe::status(verdict.status),
+            if is_current { describe::status(verdict.status) } else { "SILENT" },
             describe::destination(&target.latest),
             verdict.cause,
             target.since.time_of_day()
@@ -55,7 +60,8 @@ pub fn text(state: &State, style: &Style) -> String {
         row(&mut out, "service", &of_outages(target.outages()), style);
         row(&mut out, "worst", &worst(target), style);
         row(&mut out, "applications", &applications(target), style);
-        row(&mut out, "next step", &Readiness::of(target).line(), style);
+        let next = if is_current { Readiness::of(target).line() } else { SILENT.to_owned() };
+        row(&mut out, "next step", &next, style);
         let _ = writeln!(out, "  {:<LABEL$}{}", "next command", style.clean(&next_command(target)));
     }
     if !state.marks.is_empty() {
@@ -65,10 +71,24 @@ pub fn text(state: &State, style: &Style) -> String {
         let text = format!("{} {}", mark.at.time_of_day(), mark.text);
         row(&mut out, if at == 0 { "marks" } else { "" }, &text, style);
     }
+    agents(&mut out, state, style);
     if state.left_out > 0 {
         let _ = writeln!(out, "\n{} of further targets were left out", count(state.left_out, "record"));
     }
     out
+}
+
+/// Agents whose last answer does not count.
+fn agents(out: &mut String, state: &State, style: &Style) {
+    for (name, agent) in state.agents.iter().filter(|(_, agent)| !agent.is_complete()) {
+        let why = match &agent.silent {
+            Some((at, reason)) => format!("silent since {}: {reason}", at.time_of_day()),
+            None if !agent.is_asked => "has not answered".to_owned(),
+            None => format!("no longer has {}", agent.gone.iter().cloned().collect::<Vec<_>>().join(", ")),
+        };
+        out.push('\n');
+        paragraph(out, &format!("agent {name} {why}"), style);
+    }
 }
 
 fn paragraph(out: &mut String, text: &str, style: &Style) {

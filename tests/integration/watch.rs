@@ -1,6 +1,7 @@
 //! `redpath watch`: the state that records fold into, its lines and its summary, and the command against servers on
 //! loopback whose answer changes.
 
+mod agents;
 mod screen;
 #[cfg(feature = "system-tests")]
 mod tmux;
@@ -255,6 +256,19 @@ impl Flip {
         ["watch", &target, "--views", "lab", "--resolver", &resolver, "--ca-file", &ca_file, "--endpoint", &endpoint]
             .map(str::to_owned)
             .to_vec()
+    }
+
+    /// The configuration of an agent that probes the same, once a second.
+    pub(crate) fn configuration(&self) -> String {
+        format!(
+            "vantage: {{labels: {{subnet: app-a}}}}\nresolvers: [{{name: lab, address: '{}'}}]\n\
+             defaults: {{interval: 1s, timeout: 1s, views: [lab]}}\nweb: {{listen: '127.0.0.1:0'}}\n\
+             targets: [{{name: sessions, host: {HOST}, port: {}, expect: {{endpoints: [{PRIVATE_ENDPOINT}]}}, \
+             tls: {{ca_file: {}}}}}]\n",
+            self.dns.address(),
+            self.lab.port(),
+            self.lab.ca_file.display()
+        )
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -53,8 +53,8 @@ impl Display {
         }
     }
 
-    /// Shows a mark.
-    pub(super) fn mark(&mut self, event: &Event) -> io::Result<()> {
+    /// Shows an event that is of no target's record.
+    pub(super) fn event(&mut self, event: &Event) -> io::Result<()> {
         match self {
             Self::Lines(lines) => write(lines.line(event)?.as_bytes()),
             Self::Screen(screen) => {

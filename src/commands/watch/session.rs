@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::agents::{Agents, Answer};
 use super::display::Display;
 use super::probes::Probes;
 use super::recording::Recording;
@@ -38,11 +39,13 @@ pub(super) enum End {
 pub(super) enum Source {
     Probes(Probes),
     Replay(Replay),
+    Agents(Agents),
 }
 
 /// What came of a source.
 enum Next {
     Entry(RecordedEntry),
+    Answer(Answer),
     Over(End),
 }
 
@@ -58,6 +61,10 @@ impl Source {
                 Some(Ok(entry)) => Next::Entry(entry),
                 Some(Err(sentence)) => Next::Over(End::Unreadable(sentence)),
                 None => Next::Over(End::Reached),
+            },
+            Self::Agents(agents) => match agents.next().await {
+                Some(answer) => Next::Answer(answer),
+                None => Next::Over(End::ProbePanicked),
             },
         }
     }
@@ -90,6 +97,7 @@ impl Session {
             tokio::select! {
                 next = source.next(interrupt), if !is_over => match next {
                     Next::Entry(entry) => self.entry(entry, matches!(source, Source::Replay(_)))?,
+                    Next::Answer(answer) => self.answer(answer)?,
                     Next::Over(end) => match &mut self.display {
                         // The screen stays until a key ends it.
                         Display::Screen(screen) if screen.has_keys() && matches!(end, End::Reached) => {
@@ -123,6 +131,26 @@ impl Session {
         }
     }
 
+    fn answer(&mut self, answer: Answer) -> io::Result<()> {
+        let (agent, now) = (answer.agent, Timestamp::now());
+        match answer.records {
+            Ok(records) => {
+                for (name, events) in self.state.answered(&agent, now, records) {
+                    if self.state.targets.contains_key(&name) {
+                        self.display.events(&self.state, &name, &events)?;
+                    } else {
+                        events.iter().try_for_each(|event| self.display.event(event))?;
+                    }
+                }
+                Ok(())
+            }
+            Err(reason) => match self.state.silent(&agent, now, reason) {
+                Some(event) => self.display.event(&event),
+                None => Ok(()),
+            },
+        }
+    }
+
     fn record(&mut self, record: Arc<Record>) -> io::Result<()> {
         if let Err(sentence) = self.recording.record(&record) {
             self.display.notice(&sentence);
@@ -137,7 +165,7 @@ impl Session {
             self.display.notice(&sentence);
         }
         let event = self.state.mark(at, word);
-        self.display.mark(&event)
+        self.display.event(&event)
     }
 
     /// What the terminal sent; the reason where it ends the watch.
@@ -158,7 +186,7 @@ impl Session {
                 (Action::ProbeNow, Source::Probes(probes)) => probes.now(),
                 (Action::Clear, _) => self.state.clear(),
                 // The marks of a replay are those of the recording.
-                (Action::Mark(word), Source::Probes(_)) => marks.push(word),
+                (Action::Mark(word), Source::Probes(_) | Source::Agents(_)) => marks.push(word),
                 (Action::Suspend, _) => screen.suspend(&self.state)?,
                 (Action::None | Action::ProbeNow | Action::Mark(_), _) => {}
             }
@@ -171,7 +199,7 @@ impl Session {
     }
 
     fn is_reached(&self) -> bool {
-        if self.state.targets.len() < self.targets {
+        if self.state.targets.len() < self.targets.max(1) || !self.state.is_every_agent_heard() {
             return false;
         }
         let passes = |status| status == Status::Pass || (status == Status::Warn && !self.is_strict);
@@ -182,9 +210,10 @@ impl Session {
         })
     }
 
-    /// As the last verdicts; a target without a record is unknown, and so is nothing at all.
+    /// As the last verdicts; a target without a record and a silent agent are unknown, and so is nothing at all.
     pub(super) fn exit_code(&self) -> ExitCode {
-        let missing = self.targets.max(1).saturating_sub(self.state.targets.len());
+        let silent = self.state.agents.values().filter(|agent| !agent.is_complete()).count();
+        let missing = self.targets.max(1).saturating_sub(self.state.targets.len()) + silent;
         ExitCode::of(self.state.statuses().chain(std::iter::repeat_n(Status::Unknown, missing)), self.is_strict)
     }
 }

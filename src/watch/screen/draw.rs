@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::page::{Page, Paint, width};
+use super::table::table;
 use super::{SMALLEST, Screen};
 use crate::clock::{Seconds, Timestamp};
 use crate::diagnosis::Status;
@@ -19,6 +20,8 @@ pub(super) struct Shown<'a> {
     pub(super) state: &'a State,
     pub(super) now: Timestamp,
     pub(super) is_frozen: bool,
+    /// How many rows of a table are scrolled over.
+    pub(super) selected: usize,
 }
 
 /// From this width on, a lane has the class of its addresses and a TTL.
@@ -55,7 +58,9 @@ pub(super) fn screen(page: &mut Page<'_>, shown: &Shown<'_>) {
     let clock = if shown.is_frozen { "FROZEN " } else { "" };
     let clock = format!("{clock}{} {}Z", shown.now.date(), shown.now.time_of_day());
     let end = page.put_right(&clock, Paint::Strong);
+    let is_table = !shown.state.agents.is_empty();
     let name = match (target, names.len()) {
+        _ if is_table => format!("{} agents, {} rows", shown.state.agents.len(), names.len()),
         (None, _) => "no probe has finished yet".to_owned(),
         (Some((name, _)), 0 | 1) => name.to_owned(),
         (Some((name, _)), all) => format!("{name}  {} of {all}", selected + 1),
@@ -64,6 +69,8 @@ pub(super) fn screen(page: &mut Page<'_>, shown: &Shown<'_>) {
     page.next();
     if shown.screen.is_help {
         HELP.iter().for_each(|line| page.line(line, Paint::Plain));
+    } else if is_table {
+        table(page, shown);
     } else if let Some((name, target)) = target {
         body(page, shown, name, target);
     }
@@ -211,7 +218,12 @@ impl Columns {
     }
 }
 
-fn ttl(lane: &Lane, now: Timestamp) -> String {
+/// The letter of its last answer.
+pub(super) fn letter_of(lane: &Lane) -> String {
+    lane.answer.kind.letter().to_string()
+}
+
+pub(super) fn ttl(lane: &Lane, now: Timestamp) -> String {
     match lane.ttl {
         None => String::new(),
         Some(ttl) => match ttl.over_at() {
@@ -269,7 +281,7 @@ fn applications(page: &mut Page<'_>, target: &TargetState) {
     page.line(&text, paint);
 }
 
-fn events(page: &mut Page<'_>, state: &State, rows: u16) {
+pub(super) fn events(page: &mut Page<'_>, state: &State, rows: u16) {
     let several = state.targets.len() > 1;
     let skipped = state.events.len().saturating_sub(rows.into());
     for event in state.events.iter().skip(skipped) {

@@ -108,6 +108,11 @@ impl World {
                     self.command(&["watch", &url, "--views", "libc", "--until", "1s", "--record", &recording]),
                 );
                 run("watch, replayed".into(), self.command(&["watch", "--replay", &recording]));
+                for url in
+                    [format!("http://u:{MISPLACED}@{NAME}"), format!("http://{NAME}/?{MISPLACED}"), MISPLACED.into()]
+                {
+                    run("watch --agent, misused".into(), self.command(&["watch", "--agent", &url]));
+                }
                 for name in ["report.json", "records.ndjson", "misplaced.json", "agent.yaml"] {
                     run(format!("watch --replay {name}"), self.command(&["watch", "--replay", &file(name)]));
                 }

@@ -15,13 +15,13 @@ use redpath::watch::state::State;
 use super::{at, cutover, fixture, folded};
 use crate::output::{assert_fixture, records};
 
-const STYLE: Style = Style { color: true, width: 100, unicode: true, verbose: false };
+pub(super) const STYLE: Style = Style { color: true, width: 100, unicode: true, verbose: false };
 
 fn now() -> Timestamp {
     cutover()[6].started_at.after(Duration::from_secs(1)).expect("a time")
 }
 
-fn frame(screen: &Screen, state: &State, (columns, rows): (u16, u16)) -> Buffer {
+pub(super) fn frame(screen: &Screen, state: &State, (columns, rows): (u16, u16)) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).expect("a terminal");
     let frame = terminal.draw(|frame| screen.draw(frame.buffer_mut(), state, now())).expect("it draws");
     frame.buffer.clone()
