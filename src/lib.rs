@@ -17,6 +17,7 @@ pub mod phase;
 pub mod plan;
 pub mod printable;
 pub mod secret;
+pub mod statistics;
 pub mod suggest;
 pub mod target;
 pub mod vantage;

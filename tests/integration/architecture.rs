@@ -34,6 +34,7 @@ const LAYERS: &[Layer] = &[
             "plan",
             "printable",
             "secret",
+            "statistics",
             "suggest",
             "target",
             "vantage",

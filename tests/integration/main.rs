@@ -51,6 +51,7 @@ mod resolution;
 mod rules;
 mod schema;
 mod server;
+mod statistics;
 mod stories;
 #[path = "../support.rs"]
 mod support;
