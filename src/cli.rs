@@ -6,6 +6,7 @@ mod error;
 mod exit_code;
 mod gate;
 pub(crate) mod plans;
+mod report;
 mod watch;
 
 use std::ffi::OsString;
@@ -24,6 +25,7 @@ pub use check_args::{CheckArgs, ProbeArgs};
 pub use connections::ConnectionsArgs;
 pub use exit_code::ExitCode;
 pub use gate::{ApiArgs, GateArgs, GateCommand, GateFormat};
+pub use report::{ReportArgs, ReportFormat};
 pub use watch::{Until, WatchArgs, WatchOutput};
 
 /// Proves, from where a workload runs, that its Redis traffic takes the private path
@@ -98,6 +100,19 @@ Exit status:
   1  a line was cut, changed, doubled or moved
   2  the command line is wrong, or a file cannot be read";
 
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  redpath report evidence/*/journal --expected vantages.yaml --output html --write report.html
+  redpath report evidence/*/journal --from 2026-11-28T00:00:00Z --cutover 2026-11-28T06:00:00Z
+  redpath report evidence/*/journal --verify --prometheus https://prometheus.example
+  redpath report evidence/*/journal --write report.md --timestamp http://timestamp.example
+
+Exit status:
+  0  the report was written
+  1  with --verify: a journal is damaged, or Prometheus contradicts it
+  2  the command line is wrong, a file cannot be read, or a server does not answer
+  3  the report could not be written to standard output";
+
 const GATE_EXAMPLES: &str = "\
 Examples:
   redpath gate --prometheus https://prometheus.example --expected vantages.yaml --for 48h
@@ -168,6 +183,9 @@ pub enum Command {
     /// Answer whether every expected vantage is ready, from journals, records or metrics
     #[command(after_help = GATE_EXAMPLES)]
     Gate(Box<GateArgs>),
+    /// Write one document of what many vantages saw: for an auditor
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(Box<ReportArgs>),
     /// Verify a journal
     #[command(subcommand, arg_required_else_help = true)]
     Journal(JournalCommand),

@@ -10,9 +10,11 @@ pub mod gate;
 pub mod hardening;
 pub mod journal;
 pub mod man;
+pub mod report;
 pub mod watch;
 
 mod terminal;
+mod witness;
 
 use std::io::{self, Write};
 
@@ -28,6 +30,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Gate(args) => gate::run(*args).await,
+        Command::Report(args) => report::run(*args).await,
         Command::Journal(command) => journal::run(&command),
         Command::Completions { shell } => completions::run(shell),
         Command::Man { command } => man::run(&command),

@@ -3,7 +3,6 @@
 //! `seen` is what a source gives, files or a Prometheus API; `judge` compares it, without clock and network.
 
 pub mod condition;
-pub mod expected;
 pub mod from_files;
 pub mod from_prometheus;
 pub mod judge;

@@ -3,6 +3,7 @@
 
 pub mod connections;
 pub(crate) mod describe;
+pub mod evidence;
 pub mod gate;
 pub mod html;
 pub mod json;

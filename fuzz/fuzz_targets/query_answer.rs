@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use redpath::gate::expected::Expected;
+use redpath::evidence::expected::Expected;
 use redpath::prometheus::answer;
 use redpath_fuzz::assert_sentence;
 

@@ -1,10 +1,11 @@
 //! `redpath gate`: reads the evidence, judges it, and answers by the exit status.
 
-mod api;
+pub(super) mod api;
 mod expect;
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::time::Instant;
 
 use super::{check, print, terminal};
@@ -12,8 +13,9 @@ use crate::bounded_read::{self, FileKind};
 use crate::cli::{ExitCode, GateArgs, GateFormat, print_error};
 use crate::clock::Timestamp;
 use crate::evidence;
+use crate::evidence::expected::{self, Expected};
 use crate::gate::seen::{Seen, Window};
-use crate::gate::{Answer, Judgement, Rules, expected, expected::Expected, from_files, from_prometheus, judge};
+use crate::gate::{Answer, Judgement, Rules, from_files, from_prometheus, judge};
 use crate::output::{gate as output, junit};
 use crate::probe::budget::Interrupt;
 use crate::prometheus::Api;
@@ -46,8 +48,8 @@ async fn judge_until_ready(args: &GateArgs) -> Result<Judgement, String> {
     if args.files.is_empty() && args.prometheus.is_none() {
         return Err("nothing to judge: name files of journals and records, or give --prometheus URL".to_owned());
     }
-    let expected = read_expected(args)?;
-    let api = api::of(args).await?;
+    let expected = read_expected(args.expected.as_deref())?;
+    let api = api::of(args.prometheus.as_deref(), &args.api)?;
     let begun = Instant::now();
     loop {
         let window = Window::ending(args.at.unwrap_or_else(Timestamp::now), args.hold);
@@ -73,8 +75,12 @@ async fn seen(args: &GateArgs, api: Option<&Api>, window: Window) -> Result<Seen
     }
 }
 
-fn read_expected(args: &GateArgs) -> Result<Option<Expected>, String> {
-    let Some(path) = &args.expected else { return Ok(None) };
+/// The list of expected vantages.
+///
+/// # Errors
+/// One sentence that names the file.
+pub(super) fn read_expected(path: Option<&Path>) -> Result<Option<Expected>, String> {
+    let Some(path) = path else { return Ok(None) };
     let refuse = |why: String| format!("--expected {}: {why}", quote::path(path));
     let bytes = bounded_read::read(path, FileKind::FileOrPipe, expected::MAX_BYTES)
         .map_err(|error| refuse(error.to_string()))?;

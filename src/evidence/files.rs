@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use super::timeline::{Labels, Timelines};
 use crate::bounded_read::{self, FileKind};
-use crate::journal::line::{Entry, Line};
+use crate::clock::Timestamp;
+use crate::journal::digest::Digest;
+use crate::journal::line::{Entry, Line, Mark, Started};
 use crate::journal::read::RawLine;
 use crate::journal::verify::{Fault, FaultKind, Head, Verified};
 use crate::journal::write;
@@ -27,8 +29,11 @@ pub struct Evidence {
     pub records: usize,
 }
 
+/// The most starts of programs, and the most marks, that are kept of one journal.
+const MAX_NOTES: usize = 1000;
+
 /// A journal, as far as it could be read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct JournalRead {
     /// Its files, the oldest first.
     pub paths: Vec<PathBuf>,
@@ -40,9 +45,29 @@ pub struct JournalRead {
     pub lost: u64,
     /// How often it says that the clock was set.
     pub clock_steps: u64,
+    /// The programs that wrote it, with their starts.
+    pub starts: Vec<(Timestamp, Started)>,
+    /// The words that operators set.
+    pub marks: Vec<Mark>,
+    /// The digests of its lines but the last, by number.
+    pub digests: Vec<(u64, Digest)>,
 }
 
 impl JournalRead {
+    fn note(&mut self, line: &Line) {
+        if let Some(before) = line.number.checked_sub(1).filter(|_| line.number > 1) {
+            self.digests.push((before, line.previous));
+        }
+        match &line.entry {
+            Entry::File(start) => self.vantage = Some(start.vantage.clone()),
+            Entry::Lost { probes } => self.lost = self.lost.saturating_add(*probes),
+            Entry::ClockStep { .. } => self.clock_steps += 1,
+            Entry::Started(started) if self.starts.len() < MAX_NOTES => self.starts.push((line.at, started.clone())),
+            Entry::Mark(mark) if self.marks.len() < MAX_NOTES => self.marks.push(mark.clone()),
+            _ => {}
+        }
+    }
+
     /// The faults, without an unfinished last line: a journal that is being written may be copied within one.
     pub fn faults(&self) -> impl Iterator<Item = &Fault> {
         let last = self.paths.len().saturating_sub(1);
@@ -148,23 +173,18 @@ impl Evidence {
     }
 
     fn add_journal(&mut self, paths: Vec<PathBuf>) -> Result<(), String> {
-        let mut journal = JournalRead { paths, vantage: None, verified: Verified::default(), lost: 0, clock_steps: 0 };
+        let mut journal = JournalRead { paths, ..JournalRead::default() };
+        let mut verified = Verified::default();
         let mut reader = Reader { labels: Labels::default(), timelines: &mut self.timelines };
-        for (index, path) in journal.paths.iter().enumerate() {
+        for (index, path) in journal.paths.clone().iter().enumerate() {
             let file =
                 File::open(path).map_err(|error| format!("{}: it cannot be read: {error}", quote::path(path)))?;
-            let (vantage, lost, steps) = (&mut journal.vantage, &mut journal.lost, &mut journal.clock_steps);
-            journal.verified.file_with(index, BufReader::with_capacity(1 << 16, file), |line| match &line.entry {
-                Entry::Lost { probes } => *lost = lost.saturating_add(*probes),
-                Entry::ClockStep { .. } => *steps += 1,
-                _ => {
-                    if let Entry::File(start) = &line.entry {
-                        *vantage = Some(start.vantage.clone());
-                    }
-                    reader.line(&line);
-                }
+            verified.file_with(index, BufReader::with_capacity(1 << 16, file), |line| {
+                journal.note(&line);
+                reader.line(&line);
             });
         }
+        journal.verified = verified;
         self.journals.push(journal);
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::{Seconds, Timestamp};
 use crate::journal::line::{Histogram, Times, Unchanged};
 use crate::record::Record;
 use crate::record::standing::Standing;
@@ -35,6 +35,19 @@ pub struct Timeline {
     pub record: Option<Box<Record>>,
     /// The time between two probes, where several in a row tell it.
     pub interval: Option<Duration>,
+    /// The times of connections and of `PING`: one point a record, and one for each counted interval.
+    pub points: Vec<Point>,
+}
+
+/// The median times of some probes in a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// When the first of them began.
+    pub at: Timestamp,
+    /// TCP, in seconds.
+    pub connect: Option<f64>,
+    /// `PING`, in seconds.
+    pub ping: Option<f64>,
 }
 
 /// Probes in a row of the same standing, without a gap.
@@ -74,6 +87,11 @@ impl Timelines {
         };
         let timeline = self.timeline(vantage, &record.target.name);
         timeline.record = Some(Box::new(record.clone()));
+        timeline.points.push(Point {
+            at: record.started_at,
+            connect: times.connect_seconds.map(Seconds::as_f64),
+            ping: times.ping_seconds.map(Seconds::as_f64),
+        });
         self.add(vantage, &record.target.name, segment);
     }
 
@@ -90,6 +108,11 @@ impl Timelines {
             connect: unchanged.connect.clone(),
             ping: unchanged.ping.clone(),
         };
+        timeline.points.push(Point {
+            at: unchanged.from,
+            connect: unchanged.connect.median().map(Seconds::as_f64),
+            ping: unchanged.ping.median().map(Seconds::as_f64),
+        });
         self.add(vantage, &unchanged.target, segment);
     }
 
@@ -112,6 +135,7 @@ impl Timelines {
     pub fn sort(&mut self) {
         for timeline in self.by_vantage.values_mut().flat_map(BTreeMap::values_mut) {
             timeline.segments.sort_by_key(|segment| (segment.from, segment.to));
+            timeline.points.sort_by_key(|point| point.at);
         }
     }
 

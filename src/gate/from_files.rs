@@ -7,6 +7,7 @@ use strum::IntoEnumIterator;
 use super::condition::Condition;
 use super::seen::{Fault, Held, Seen, SeenTarget, SeenVantage, Window};
 use crate::clock::Timestamp;
+use crate::evidence::summary::found;
 use crate::evidence::timeline::{Segment, Timeline, max_gap};
 use crate::evidence::{Evidence, files::JournalRead};
 use crate::observation::Usability;
@@ -88,15 +89,6 @@ fn is_of_path(condition: Condition) -> bool {
         Condition::Application | Condition::Views | Condition::Usable | Condition::Address | Condition::Path => true,
         Condition::Heard | Condition::Gaps | Condition::Chain => false,
     }
-}
-
-/// `private 10.60.4.5`.
-pub fn found(standing: &Standing) -> String {
-    let path = match standing.path {
-        PathKind::NoAddress => "no address".to_owned(),
-        path => path.to_string(),
-    };
-    standing.address.map_or_else(|| path.clone(), |address| format!("{path} {address}"))
 }
 
 /// Whether the standing meets the condition; `None` where the probe could not tell.

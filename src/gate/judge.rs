@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::condition::Condition;
-use super::expected::{Expected, Unexpected, matches};
 use super::judgement::{Answer, Cell, GATE_SCHEMA, Judgement, Reason};
 use super::seen::{Held, Seen, SeenTarget, SeenVantage, Window};
 use crate::clock::Timestamp;
+use crate::evidence::expected::{Expected, Unexpected, matches};
 use crate::evidence::timeline::max_gap;
 use crate::record::Tool;
 

@@ -175,6 +175,23 @@ impl Histogram {
         }
     }
 
+    /// The middle of the bucket that has the median; `None` where nothing is counted.
+    pub fn median(&self) -> Option<Seconds> {
+        let all: u64 = self.middles().map(|(_, count)| count).sum();
+        let mut passed = 0;
+        self.middles()
+            .find(|(_, count)| {
+                passed += count;
+                2 * passed >= all
+            })
+            .map(|(middle, _)| middle)
+    }
+
+    /// The middle of the last bucket that is not empty.
+    pub fn longest(&self) -> Option<Seconds> {
+        self.middles().last().map(|(middle, _)| middle)
+    }
+
     /// Each bucket's middle (the geometric mean of its bounds) with its count, from the shortest.
     pub fn middles(&self) -> impl Iterator<Item = (Seconds, u64)> {
         self.0.iter().filter(|(bucket, _)| **bucket <= LAST_BUCKET).map(|(bucket, count)| {

@@ -191,7 +191,7 @@ pub fn markdown(judgement: &Judgement) -> String {
 }
 
 /// Text as Markdown that nothing in it changes.
-fn in_table(text: &str) -> String {
+pub(super) fn in_table(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in printable(text).chars() {
         if matches!(c, '\\' | '|' | '*' | '_' | '`' | '<' | '>' | '[' | ']' | '#' | '&' | '~') {

@@ -7,6 +7,7 @@ use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
+use crate::evidence::document::{EVIDENCE_SCHEMA, EvidenceReport};
 use crate::gate::{GATE_SCHEMA, Judgement};
 use crate::journal::{self, line::Line};
 use crate::printable::is_unprintable;
@@ -59,6 +60,11 @@ pub fn records(records: &[&Record]) -> serde_json::Result<String> {
 /// The JSON Schema of a line of a journal, as it is committed in `docs/schema/`.
 pub fn journal_schema() -> Schema {
     schema::<Line>(journal::SCHEMA)
+}
+
+/// The JSON Schema of the evidence of many vantages.
+pub fn evidence_schema() -> Schema {
+    schema::<EvidenceReport>(EVIDENCE_SCHEMA)
 }
 
 /// The JSON Schema of the answer of a gate.

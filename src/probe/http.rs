@@ -1,4 +1,4 @@
-//! One HTTP GET at a time, for the API of a metrics server: over verified TLS, or in plain text without a credential.
+//! One HTTP request at a time, for the API of a metrics server or a time-stamp authority: over verified TLS, or in plain text without a credential.
 //!
 //! No proxy, no redirect, no retry, a bounded answer, and errors in words of our own.
 
@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::{HeaderName, HeaderValue};
@@ -114,11 +114,32 @@ impl HttpClient {
     /// One sentence that names the server and the step that failed.
     pub async fn get(&self, url: &Url, headers: &[Header], limit: Duration) -> Result<Response, String> {
         let endpoint = endpoint(url);
-        let within = timeout(limit, self.send(url, &endpoint, headers)).await;
+        let request = request(url, &endpoint, headers, None)?;
+        self.within(url, &endpoint, request, limit).await
+    }
+
+    /// Sends a body of that media type to `url`; otherwise as `get`.
+    ///
+    /// # Errors
+    /// As for `get`.
+    pub async fn post(&self, url: &Url, media_type: &str, body: Vec<u8>, limit: Duration) -> Result<Response, String> {
+        let endpoint = endpoint(url);
+        let request = request(url, &endpoint, &[], Some((media_type, body)))?;
+        self.within(url, &endpoint, request, limit).await
+    }
+
+    async fn within(
+        &self,
+        url: &Url,
+        endpoint: &str,
+        request: hyper::Request<Full<Bytes>>,
+        limit: Duration,
+    ) -> Result<Response, String> {
+        let within = timeout(limit, self.send(url, endpoint, request)).await;
         within.unwrap_or_else(|_| Err(format!("{endpoint}: no answer within {}", humantime::format_duration(limit))))
     }
 
-    async fn send(&self, url: &Url, endpoint: &str, headers: &[Header]) -> Result<Response, String> {
+    async fn send(&self, url: &Url, endpoint: &str, request: hyper::Request<Full<Bytes>>) -> Result<Response, String> {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Err(format!("{endpoint}: it has no host"));
         };
@@ -129,10 +150,10 @@ impl HttpClient {
             .collect();
         let stream = connect(endpoint, &addresses).await?;
         match url.scheme() {
-            "http" => self.exchange(url, endpoint, headers, stream).await,
+            "http" => self.exchange(endpoint, request, stream).await,
             _ => {
                 let stream = self.handshake(endpoint, host, stream).await?;
-                self.exchange(url, endpoint, headers, stream).await
+                self.exchange(endpoint, request, stream).await
             }
         }
     }
@@ -159,16 +180,14 @@ impl HttpClient {
 
     async fn exchange(
         &self,
-        url: &Url,
         endpoint: &str,
-        headers: &[Header],
+        request: hyper::Request<Full<Bytes>>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send,
     ) -> Result<Response, String> {
         let broken = |error: hyper::Error| match error.is_parse() {
             true => format!("{endpoint}: the answer is not HTTP"),
             false => format!("{endpoint}: the connection ended before the answer did"),
         };
-        let request = request(url, endpoint, headers)?;
         let (mut sender, connection) =
             http1::Builder::new().max_buf_size(MAX_HEAD).handshake(TokioIo::new(stream)).await.map_err(broken)?;
         let response = async {
@@ -207,11 +226,17 @@ async fn connect(endpoint: &str, addresses: &[SocketAddr]) -> Result<TcpStream, 
     Err(last)
 }
 
-fn request(url: &Url, endpoint: &str, headers: &[Header]) -> Result<hyper::Request<Empty<Bytes>>, String> {
+fn request(
+    url: &Url,
+    endpoint: &str,
+    headers: &[Header],
+    body: Option<(&str, Vec<u8>)>,
+) -> Result<hyper::Request<Full<Bytes>>, String> {
     let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-    let mut builder = hyper::Request::get(target)
+    let mut builder = hyper::Request::builder()
+        .method(if body.is_some() { "POST" } else { "GET" })
+        .uri(target)
         .header("host", endpoint)
-        .header("accept", "application/json")
         .header("user-agent", concat!("redpath/", env!("CARGO_PKG_VERSION")))
         .header("connection", "close");
     for header in headers {
@@ -220,7 +245,11 @@ fn request(url: &Url, endpoint: &str, headers: &[Header]) -> Result<hyper::Reque
         value.set_sensitive(true);
         builder = builder.header(header.name.clone(), value);
     }
-    builder.body(Empty::new()).map_err(|_| format!("{endpoint}: the request cannot be built"))
+    if let Some((media_type, _)) = &body {
+        builder = builder.header("content-type", *media_type);
+    }
+    let body = body.map(|(_, body)| Bytes::from(body)).unwrap_or_default();
+    builder.body(Full::new(body)).map_err(|_| format!("{endpoint}: the request cannot be built"))
 }
 
 /// Host and port, without the default port.

@@ -1,7 +1,7 @@
 //! `redpath gate`: from journals and records, and from a query API.
 
 pub(crate) mod api;
-mod files;
+pub(crate) mod files;
 
 use std::process::{Command, Output};
 

@@ -47,6 +47,7 @@ mod paths;
 mod phase_times;
 mod posture;
 mod readme;
+mod report;
 mod resolution;
 mod rules;
 mod schema;

@@ -28,6 +28,7 @@ fn schemas_match_types() {
         ("report.v1.json", serde_json::to_value(json::report_schema()).expect("JSON")),
         ("connections.v1.json", serde_json::to_value(json::connections_schema()).expect("JSON")),
         ("event.v1.json", serde_json::to_value(redpath::watch::event::schema()).expect("JSON")),
+        ("evidence.v1.json", serde_json::to_value(json::evidence_schema()).expect("JSON")),
         ("gate.v1.json", serde_json::to_value(json::gate_schema()).expect("JSON")),
         ("journal.v1.json", serde_json::to_value(json::journal_schema()).expect("JSON")),
         ("config.json", redpath::config::schema_of_types()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hyper::header::{AUTHORIZATION, HeaderName};
 
 use crate::bounded_read::FileKind;
-use crate::cli::GateArgs;
+use crate::cli::ApiArgs;
 use crate::plan::{HAS_ENTRA, TokenSource};
 use crate::probe::http::HttpClient;
 use crate::prometheus::{Api, Credential, api};
@@ -16,9 +16,8 @@ use crate::secret::{Secret, file, quote};
 ///
 /// # Errors
 /// One sentence on what is wrong, which quotes no secret.
-pub(super) async fn of(args: &GateArgs) -> Result<Option<Api>, String> {
-    let Some(url) = &args.prometheus else { return Ok(None) };
-    let given = &args.api;
+pub(in crate::commands) fn of(url: Option<&str>, given: &ApiArgs) -> Result<Option<Api>, String> {
+    let Some(url) = url else { return Ok(None) };
     let mut client = HttpClient::new(given.ca_file.clone(), api::MAX_BODY);
     if let (Some(certificate), Some(key)) = (&given.client_certificate, &given.client_key) {
         client = client.with_certificate(certificate, key)?;

@@ -107,7 +107,7 @@ fn read<T: for<'de> Deserialize<'de>>(path: &Path, what: &str) -> Result<T, Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::expected::Expected;
+    use crate::evidence::expected::Expected;
 
     #[test]
     fn expect_list_is_read_by_gate() {

@@ -12,10 +12,10 @@ use super::{judgement, reasons};
 use crate::support::agent::Directory;
 
 /// What was asked: the query, and the head of the request.
-type Asked = Arc<Mutex<Vec<(String, String)>>>;
+pub(crate) type Asked = Arc<Mutex<Vec<(String, String)>>>;
 
 /// A server on loopback that answers each query as `answer` does: a status line's end, and a body.
-fn server(answer: impl Fn(&str) -> (&'static str, String) + Send + 'static) -> (SocketAddr, Asked) {
+pub(crate) fn server(answer: impl Fn(&str) -> (&'static str, String) + Send + 'static) -> (SocketAddr, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let asked = Asked::default();

@@ -14,12 +14,12 @@ use super::{gate, judgement, reasons};
 use crate::output::records;
 use crate::support::agent::Directory;
 
-fn at(seconds: u64) -> Timestamp {
+pub(crate) fn at(seconds: u64) -> Timestamp {
     let start = Timestamp::from_unix(1_780_000_000).expect("a time");
     start.after(Duration::from_secs(seconds)).expect("a time")
 }
 
-fn of_subnet(mut record: Record, subnet: &str) -> Record {
+pub(crate) fn of_subnet(mut record: Record, subnet: &str) -> Record {
     record.vantage.labels = [("subnet".to_owned(), subnet.to_owned())].into();
     record.vantage.subnet = Some(subnet.to_owned());
     record.vantage.hostname = format!("vm-{subnet}");
@@ -27,16 +27,16 @@ fn of_subnet(mut record: Record, subnet: &str) -> Record {
     record
 }
 
-fn private() -> Record {
+pub(crate) fn private() -> Record {
     records::healthy()
 }
 
-fn public() -> Record {
+pub(crate) fn public() -> Record {
     records::unlinked_zone()
 }
 
 /// The journal of a vantage that probes every 15 s at these moments, each with its record.
-fn journal(directory: &Path, subnet: &str, probes: impl IntoIterator<Item = (u64, Record)>) -> PathBuf {
+pub(crate) fn journal(directory: &Path, subnet: &str, probes: impl IntoIterator<Item = (u64, Record)>) -> PathBuf {
     let vantage = of_subnet(private(), subnet).vantage;
     let mut entries = vec![Entry::File(FileStart { schema: SCHEMA.to_owned(), vantage })];
     let mut collector = Collector::default();
@@ -57,7 +57,7 @@ fn journal(directory: &Path, subnet: &str, probes: impl IntoIterator<Item = (u64
     path
 }
 
-fn every_15_s(from: u64, to: u64, record: fn() -> Record) -> impl Iterator<Item = (u64, Record)> {
+pub(crate) fn every_15_s(from: u64, to: u64, record: fn() -> Record) -> impl Iterator<Item = (u64, Record)> {
     (from..=to).step_by(15).map(move |seconds| (seconds, record()))
 }
 
