@@ -45,8 +45,8 @@ fn is_private_throughout(cell: &EvidenceCell) -> bool {
 }
 
 fn is_private_since(cell: &EvidenceCell, moment: f64) -> bool {
-    let after = || cell.bands.iter().filter(|band| band.to.unix_seconds() >= moment);
-    after().all(|band| band.path == PathKind::Private || band.from.unix_seconds() < moment) && after().count() > 0
+    let after = || cell.bands.iter().filter(|band| band.to.unix_seconds() > moment);
+    after().all(|band| band.path == PathKind::Private) && after().count() > 0
 }
 
 /// How many vantages were heard.

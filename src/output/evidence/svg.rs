@@ -14,7 +14,7 @@ use crate::statistics::Summary;
 const LEFT: f64 = 230.0;
 const WIDTH: f64 = 700.0;
 const ROW: f64 = 22.0;
-const TOP: f64 = 26.0;
+const TOP: f64 = 38.0;
 
 /// The most rows of a picture.
 const MAX_ROWS: usize = 400;
@@ -50,7 +50,7 @@ pub(super) fn bands(report: &EvidenceReport) -> Markup {
             }
             @if let Some(cutover) = report.cutover {
                 line x1=(x(cutover)) x2=(x(cutover)) y1=(TOP - 6.0) y2=(height - 4.0) class="cutover" {}
-                text x=(x(cutover)) y=(TOP - 2.0) text-anchor="middle" { "cutover" }
+                text x=(x(cutover)) y=(TOP - 9.0) text-anchor="middle" { "cutover" }
             }
         }
     }
