@@ -1,4 +1,4 @@
-//! Compares a journal with what a Prometheus server saw of its head: whoever writes the journal anew cannot change that.
+//! Compares a journal with what a Prometheus server saw of its head, which a person who writes the journal anew cannot change.
 
 use std::collections::BTreeMap;
 use std::fmt;
