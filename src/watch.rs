@@ -2,6 +2,7 @@
 //!
 //! `state` is a pure function of records, so that a replay of a journal shows the same. Nothing here probes.
 
+pub mod agent;
 pub mod agents;
 pub mod event;
 pub mod lane;

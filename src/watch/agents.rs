@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::agent::Agent;
 use super::event::{Change, Event};
 use super::state::State;
 use crate::clock::Timestamp;
@@ -15,26 +16,6 @@ const MAX_RECORDS: usize = 256;
 
 /// The age from which on a record is of no present, as for `redpath gate` where the interval is not known.
 const MAX_AGE: Duration = Duration::from_secs(5 * 60);
-
-/// One agent that is asked for its records.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Agent {
-    /// The rows of its last answer, as the state names its targets.
-    pub rows: BTreeSet<String>,
-    /// Rows of earlier answers that its last one does not have, and those whose record is old.
-    pub gone: BTreeSet<String>,
-    /// Since when it has not answered, and why; absent where it did.
-    pub silent: Option<(Timestamp, String)>,
-    /// Whether it has been asked at all.
-    pub is_asked: bool,
-}
-
-impl Agent {
-    /// Whether its last answer counts, with all rows that it had before.
-    pub fn is_complete(&self) -> bool {
-        self.is_asked && self.silent.is_none() && self.gone.is_empty()
-    }
-}
 
 impl State {
     /// Expects an answer of the agent called `agent`.

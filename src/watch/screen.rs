@@ -2,6 +2,7 @@
 
 mod draw;
 mod page;
+mod parts;
 mod table;
 
 use ratatui_core::buffer::Buffer;
@@ -133,7 +134,7 @@ impl Screen {
             Some(frozen) => (&frozen.0, frozen.1, true),
             None => (state, now, false),
         };
-        let shown = draw::Shown { screen: self, state, now, is_frozen, selected: self.selected };
+        let shown = parts::Shown { screen: self, state, now, is_frozen, selected: self.selected };
         draw::screen(&mut page::Page::new(buffer, self.style), &shown);
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::agents::Agent;
+use super::agent::Agent;
 use super::event::{AnswerKind, Change, Counts, Destination, Event};
 use super::lane::{self, Lane, Letters};
 use crate::address::AddressClass;

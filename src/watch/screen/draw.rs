@@ -2,27 +2,17 @@
 
 use std::time::Duration;
 
+use super::SMALLEST;
 use super::page::{Page, Paint, width};
+use super::parts::{Shown, events, ttl};
 use super::table::table;
-use super::{SMALLEST, Screen};
-use crate::clock::{Seconds, Timestamp};
+use crate::clock::Seconds;
 use crate::diagnosis::Status;
 use crate::observation::PhaseName;
 use crate::output::describe;
 use crate::watch::event::AnswerKind;
-use crate::watch::lane::Lane;
 use crate::watch::readiness::{Decision, Readiness};
 use crate::watch::state::{State, TargetState};
-
-/// What is drawn.
-pub(super) struct Shown<'a> {
-    pub(super) screen: &'a Screen,
-    pub(super) state: &'a State,
-    pub(super) now: Timestamp,
-    pub(super) is_frozen: bool,
-    /// How many rows of a table are scrolled over.
-    pub(super) selected: usize,
-}
 
 /// From this width on, a lane has the class of its addresses and a TTL.
 const WIDE: u16 = 70;
@@ -218,21 +208,6 @@ impl Columns {
     }
 }
 
-/// The letter of its last answer.
-pub(super) fn letter_of(lane: &Lane) -> String {
-    lane.answer.kind.letter().to_string()
-}
-
-pub(super) fn ttl(lane: &Lane, now: Timestamp) -> String {
-    match lane.ttl {
-        None => String::new(),
-        Some(ttl) => match ttl.over_at() {
-            None => "fresh".to_owned(),
-            Some(at) => format!("{} s", now.until(at).unwrap_or_default().as_secs()),
-        },
-    }
-}
-
 fn expected(page: &mut Page<'_>, target: &TargetState) {
     let outages = target.outages();
     let text = format!(
@@ -279,17 +254,6 @@ fn applications(page: &mut Page<'_>, target: &TargetState) {
         Some(counts) => (format!("connections of applications: {counts}"), Paint::Plain),
     };
     page.line(&text, paint);
-}
-
-pub(super) fn events(page: &mut Page<'_>, state: &State, rows: u16) {
-    let several = state.targets.len() > 1;
-    let skipped = state.events.len().saturating_sub(rows.into());
-    for event in state.events.iter().skip(skipped) {
-        let target = event.target.as_deref().filter(|_| several).map(|target| format!(" {target}"));
-        let name = event.change.name();
-        let text = format!("{} {name:<11}{} {}", event.at.time_of_day(), target.unwrap_or_default(), event.text);
-        page.line(&text, Paint::Plain);
-    }
 }
 
 /// `43 s`, `2 min 3 s`, `3 h 4 min`.

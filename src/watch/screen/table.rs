@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::draw::{Shown, letter_of};
 use super::page::{Page, Paint, of_kind};
+use super::parts::{Shown, events, letter_of, ttl};
 use crate::diagnosis::Status;
 use crate::observation::Usability;
 use crate::observation::dns::ViewKind;
@@ -44,7 +44,7 @@ pub(super) fn table(page: &mut Page<'_>, shown: &Shown<'_>) {
         page.line(&format!("and {} more rows; tab scrolls", rows.len() - fitting), Paint::Dim);
     }
     let left = page.rows().saturating_sub(1).saturating_sub(page.row);
-    super::draw::events(page, shown.state, left);
+    events(page, shown.state, left);
 }
 
 /// The worst first, so that what holds the next step back is in sight.
@@ -117,7 +117,7 @@ fn cells(shown: &Shown<'_>, target: &TargetState, is_current: bool) -> [(String,
     };
     let system = lane(&|lane| lane.kind == ViewKind::System).or_else(|| lane(&|lane| lane.kind == ViewKind::Libc));
     let azure = lane(&|lane| lane.is_azure_dns);
-    let ttl = system.map_or_else(String::new, |lane| super::draw::ttl(lane, shown.now));
+    let left_of_ttl = system.map_or_else(String::new, |lane| ttl(lane, shown.now));
     let left = target.application().map_or_else(|| "-".to_owned(), |counts| counts.left().to_string());
     let is_left = target.application().is_some_and(|counts| counts.left() > 0);
     let since = target.since.until(shown.now).map_or_else(|| "?".to_owned(), compact);
@@ -128,7 +128,7 @@ fn cells(shown: &Shown<'_>, target: &TargetState, is_current: bool) -> [(String,
         (works.0.to_owned(), works.1),
         of_lane(system),
         of_lane(azure),
-        (ttl, Paint::Plain),
+        (left_of_ttl, Paint::Plain),
         (left, if is_left { Paint::Bad } else { Paint::Plain }),
         (since, Paint::Plain),
     ]
