@@ -1,7 +1,9 @@
 //! The command line: commands, flags and exit status. No secret is ever the value of a flag.
 
 mod check_args;
+mod clients;
 mod connections;
+mod credential_args;
 mod error;
 mod exit_code;
 mod gate;
@@ -22,7 +24,9 @@ use crate::parse;
 use crate::printable::printable;
 
 pub use check_args::{CheckArgs, ProbeArgs};
+pub use clients::ClientsArgs;
 pub use connections::ConnectionsArgs;
+pub use credential_args::CredentialArgs;
 pub use exit_code::ExitCode;
 pub use gate::{ApiArgs, GateArgs, GateCommand, GateFormat};
 pub use report::{ReportArgs, ReportFormat};
@@ -74,6 +78,17 @@ Exit status, by the last verdicts:
   1  at least one target fails
   2  the command line is wrong
   3  inconclusive: no probe of a target has finished, or no view could be queried";
+
+const CLIENTS_EXAMPLES: &str = "\
+Examples:
+  redpath clients cache1.redis.cache.windows.net --username <user> --password-file key
+  redpath clients cache1.redis.cache.windows.net --password-file key --names
+
+Exit status:
+  0  every client comes by a private link (with --expect public or any: every node gave its list)
+  1  a client has a public address at the server
+  2  the command line is wrong
+  3  inconclusive: a node gave no list, or an address does not show the path";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
@@ -172,6 +187,9 @@ pub enum Command {
     Watch(Box<WatchArgs>),
     /// List the connections that applications here have to each target, by path
     Connections(Box<ConnectionsArgs>),
+    /// List the clients of a cache by path, as its nodes see them
+    #[command(after_help = CLIENTS_EXAMPLES)]
+    Clients(Box<ClientsArgs>),
     /// Probe on a schedule, and serve metrics, status page and API
     Agent(AgentArgs),
     /// Explain a finding code, or re-diagnose a saved record

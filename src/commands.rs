@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod check;
+pub mod clients;
 pub mod completions;
 pub mod config;
 pub mod connections;
@@ -26,6 +27,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(*args).await,
         Command::Watch(args) => watch::run(*args).await,
         Command::Connections(args) => connections::run(*args).await,
+        Command::Clients(args) => clients::run(*args).await,
         Command::Agent(args) => agent::run(args).await,
         Command::Explain(args) => explain::run(&args),
         Command::Config(command) => config::run(&command),

@@ -10,6 +10,7 @@ pub mod command;
 mod application;
 mod az;
 mod client_info;
+mod clients;
 mod cluster;
 mod dns;
 mod latency;
@@ -210,6 +211,7 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
     az::apply_az_facts(&case, &mut findings);
     findings.extend(posture::public_address_finding(&case));
     findings.extend(application::diagnose(&case));
+    findings.extend(clients::diagnose(&case));
     withhold_closing_commands(&case, &mut findings);
     // That DNS has not moved is what a pre-check warns of first.
     findings.sort_by_key(|finding| (finding.severity, finding.phase, not_moved != Some(finding.code), finding.code));

@@ -5,6 +5,7 @@
 
 pub mod application;
 pub mod client_info;
+pub mod clients;
 pub mod cluster;
 pub mod dns;
 pub mod local_limit;
@@ -27,6 +28,7 @@ use crate::clock::Seconds;
 
 pub use crate::phase::{PhaseName, PhaseOutcome};
 pub use application::{ApplicationFacts, ApplicationFailure};
+pub use clients::ClientsFacts;
 pub use cluster::{ClusterFacts, ClusterFailure};
 pub use dns::{Resolution, ResolveFailure, View, ViewOutcome};
 pub use local_limit::LocalLimit;
@@ -64,6 +66,9 @@ pub struct Observation {
     /// The applications' own connections; absent where they were not listed, and where `auto` found none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<ApplicationFacts>,
+    /// The clients of the cache, as its nodes list them; absent unless `redpath clients` asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<ClientsFacts>,
 }
 
 /// A connection beside the one in use, with phases of its own.

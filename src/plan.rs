@@ -115,6 +115,15 @@ impl Plan {
     }
 }
 
+/// Whether the names of a server's clients are kept, beside their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientNames {
+    /// Numbers alone.
+    Omit,
+    /// Names, users, libraries and ages, too.
+    List,
+}
+
 /// Which addresses a name may lead to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AddressPolicy {

@@ -7,6 +7,7 @@
 pub mod application;
 mod blocking_fs;
 pub mod budget;
+mod clients;
 mod cluster;
 pub mod connection;
 mod context;
@@ -124,6 +125,7 @@ impl Prober {
             other_connections: connected.others,
             cluster: cluster_facts.flatten(),
             application: application_facts.flatten(),
+            clients: None,
             local_limit,
         }
     }

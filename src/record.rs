@@ -1,5 +1,6 @@
 //! The record: all that an output receives, and enough to be diagnosed again.
 
+pub mod clients;
 pub mod connections;
 pub mod saved;
 pub mod standing;

@@ -8,23 +8,19 @@ use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use ipnet::IpNet;
 
-use super::{ColorChoice, OutputFormat};
+use super::{ColorChoice, CredentialArgs, OutputFormat};
 use crate::expectation::{ExpectedPath, PublicAccess};
 use crate::parse;
 use crate::phase::PhaseName;
-use crate::plan::{
-    Addresses, ApplicationMode, AuthMethod, ClusterMode, PlaintextPort, PublicAddress, RequireAuth, Resolver,
-    TokenSource,
-};
+use crate::plan::{Addresses, ApplicationMode, ClusterMode, PlaintextPort, PublicAddress, RequireAuth, Resolver};
 use crate::target::HostName;
 
 const EXPECTATIONS: &str = "Expectations";
 const PROBE: &str = "Resolution and connection";
-const AUTH: &str = "Authentication";
 const OUTPUT: &str = "Output";
 
 /// What a configuration says of its targets, and no flag beside it.
-pub(super) const OF_THE_FILE: [&str; 24] = [
+pub(super) const OF_THE_FILE: [&str; 25] = [
     "expect",
     "endpoints",
     "private_ranges",
@@ -49,6 +45,7 @@ pub(super) const OF_THE_FILE: [&str; 24] = [
     "token_source",
     "client_id",
     "username",
+    "password_file",
 ];
 
 /// `redpath check`.
@@ -151,21 +148,9 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse::samples, help_heading = PROBE)]
     pub samples: u16,
 
-    /// How to authenticate [default: password if one is given, else none]
-    #[arg(long, value_enum, value_name = "none|password|entra", help_heading = AUTH)]
-    pub auth: Option<AuthMethod>,
-    /// Token source for --auth entra [default: workload_identity if AZURE_FEDERATED_TOKEN_FILE is set, else azure_cli]
-    #[arg(long, value_enum, value_name = "SOURCE", help_heading = AUTH)]
-    pub token_source: Option<TokenSource>,
-    /// Client ID of the identity that the token is for
-    #[arg(long, value_name = "ID", value_parser = parse::client_id, help_heading = AUTH)]
-    pub client_id: Option<String>,
-    /// User name [env: REDPATH_USERNAME] [default: `default`, or the object ID of the token]
-    #[arg(long, value_name = "NAME", value_parser = parse::username, help_heading = AUTH)]
-    pub username: Option<String>,
-    /// Read the password from this file [or env: REDPATH_PASSWORD, REDISCLI_AUTH]
-    #[arg(long, value_name = "FILE", value_parser = path(), conflicts_with = "config", help_heading = AUTH)]
-    pub password_file: Option<PathBuf>,
+    /// Who the probe says it is
+    #[command(flatten)]
+    pub credentials: CredentialArgs,
 
     /// Label of this vantage in the record, such as subnet=app-a (repeatable)
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = parse::label, help_heading = OUTPUT)]
@@ -173,7 +158,7 @@ pub struct ProbeArgs {
 }
 
 /// A path may be no UTF-8, as no other value may.
-fn path() -> impl TypedValueParser<Value = PathBuf> {
+pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| match path.to_str() {
         Some(text) => parse::path(text),
         None => Ok(path),

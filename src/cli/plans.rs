@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::ProbeArgs;
+use super::{CredentialArgs, ProbeArgs};
 use crate::address::ReservedUse;
 use crate::az::AzFiles;
 use crate::bounded_read::FileKind;
@@ -27,7 +27,7 @@ pub(crate) struct Plans {
     pub(crate) warnings: Vec<String>,
 }
 
-type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+pub(crate) type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// One plan per target, in the order given.
 pub(crate) fn plans(given: &[String], args: &ProbeArgs, variable: Variable<'_>) -> Result<Plans, String> {
@@ -40,7 +40,7 @@ pub(crate) fn plans(given: &[String], args: &ProbeArgs, variable: Variable<'_>) 
         ca_file::check(file, FileKind::FileOrPipe)
             .map_err(|why| format!("cannot read the certificates of --ca-file {}: {why}", quote::path(file)))?;
     }
-    let credentials = Credentials::new(args, variable)?;
+    let credentials = Credentials::new(&args.credentials, variable)?;
     let az = az_files(&args.from_az)?;
     let targets = targets(given, az.as_ref())?;
     let mut plans = Vec::with_capacity(targets.len());
@@ -92,7 +92,7 @@ pub(crate) fn plans(given: &[String], args: &ProbeArgs, variable: Variable<'_>) 
                    --password-file and REDPATH_PASSWORD keep it to yourself";
         warnings.push(why.to_owned());
     }
-    let exposed = args.password_file.as_deref().and_then(ReadableByOthers::at);
+    let exposed = args.credentials.password_file.as_deref().and_then(ReadableByOthers::at);
     warnings.extend(exposed.map(|exposed| format!("--password-file: {exposed}")));
     if plans.iter().any(|plan: &Plan| !plan.target.tls && plan.auth != Auth::None) {
         let why = "credentials go over verified TLS only: what is spoken to without TLS is probed without them";
@@ -178,8 +178,8 @@ fn posture(args: &ProbeArgs) -> PosturePlan {
 }
 
 /// Who the probes say they are, the part that is the same for every target.
-struct Credentials<'a> {
-    args: &'a ProbeArgs,
+pub(super) struct Credentials<'a> {
+    args: &'a CredentialArgs,
     file: Option<Arc<Secret>>,
     username: Option<String>,
     variable: Option<&'static str>,
@@ -187,7 +187,7 @@ struct Credentials<'a> {
 }
 
 impl<'a> Credentials<'a> {
-    fn new(args: &'a ProbeArgs, variable: Variable<'_>) -> Result<Self, String> {
+    pub(super) fn new(args: &'a CredentialArgs, variable: Variable<'_>) -> Result<Self, String> {
         let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
         let of_entra = [("--token-source", args.token_source.is_some()), ("--client-id", args.client_id.is_some())];
         if args.auth != Some(AuthMethod::Entra)
@@ -222,7 +222,7 @@ impl<'a> Credentials<'a> {
     }
 
     /// For one target, whose URL may name a user and a password.
-    fn auth(&self, url_username: Option<String>, url_password: Option<Secret>) -> Result<Auth, String> {
+    pub(super) fn auth(&self, url_username: Option<String>, url_password: Option<Secret>) -> Result<Auth, String> {
         let source = match (&self.file, url_password, self.variable) {
             (Some(secret), _, _) => Some(PasswordSource::Given(secret.clone())),
             (None, Some(secret), _) => Some(PasswordSource::Given(Arc::new(secret))),

@@ -35,7 +35,7 @@ fn cli_defaults_match_contract() {
         (Duration::from_secs(5), 1, RequireAuth::Error)
     );
     assert_eq!((args.probe.tries, check(&["cache1", "--tries", "20"]).probe.tries), (None, Some(20)));
-    assert_eq!((args.probe.addresses, args.probe.auth), (Addresses::First, None));
+    assert_eq!((args.probe.addresses, args.probe.credentials.auth), (Addresses::First, None));
     assert_eq!(args.probe.views, ["all"]);
     assert!(!args.probe.strict && !args.probe.plaintext);
 }

@@ -11,6 +11,7 @@ use crate::evidence::document::{EVIDENCE_SCHEMA, EvidenceReport};
 use crate::gate::{GATE_SCHEMA, Judgement};
 use crate::journal::{self, line::Line};
 use crate::printable::is_unprintable;
+use crate::record::clients::ClientsReport;
 use crate::record::connections::ConnectionsReport;
 use crate::record::{Record, Report};
 
@@ -43,6 +44,11 @@ pub(crate) fn compact(part: &impl Serialize) -> serde_json::Result<String> {
 /// The JSON Schema of the applications' connections.
 pub fn connections_schema() -> Schema {
     schema::<ConnectionsReport>("redpath.connections/v1")
+}
+
+/// The JSON Schema of the clients of a cache.
+pub fn clients_schema() -> Schema {
+    schema::<ClientsReport>("redpath.clients/v1")
 }
 
 /// The records in one object, `{"records": [...]}`, on a line: what the agent's API answers with.

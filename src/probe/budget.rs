@@ -87,6 +87,11 @@ impl Budget {
         self.phase.min(self.deadline.saturating_duration_since(Instant::now()))
     }
 
+    /// What is left of the probe's time.
+    pub(super) fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// The budget of the checks of posture, which start now, and whether it is the full one: less may be left of the
     /// probe's time.
     pub(super) fn posture(&self) -> (Self, bool) {

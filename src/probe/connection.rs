@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::budget::Budget;
 use super::context::ProbeContext;
-use super::redis::{self, ClusterQuery, RedisOutcome, RespConnection};
+use super::redis::{self, ClientListReply, ClusterQuery, RedisOutcome, RespConnection};
 use super::socket_timestamps::{TimestampGuard, TimestampedStream};
 use super::tcp::{self, ConnectError, TcpConnected};
 use super::tls::{self, Handshake, Tls, TlsError};
 use super::token::Tokens;
 use crate::observation::{Connection, ConnectionPhases, Phase, SkipReason, StoppedBy, TlsFacts, TlsFailure};
-use crate::plan::{ClusterMode, Plan};
+use crate::plan::{ClientNames, ClusterMode, Plan};
 
 /// Connects for every target, with what all probes share: trust anchors and tokens.
 pub struct Connector {
@@ -29,11 +29,13 @@ pub struct ConnectionOutcome {
     pub connection: Connection,
     /// The query for the nodes of the cluster; `None` where it was not sent.
     pub(super) cluster: Option<ClusterQuery>,
+    /// The clients of the server; `None` where it was not asked.
+    pub(super) clients: Option<ClientListReply>,
 }
 
 impl ConnectionOutcome {
     fn not_reached(stopped_by: StoppedBy, connection: Connection) -> Self {
-        Self { phases: ConnectionPhases::not_reached(stopped_by), connection, cluster: None }
+        Self { phases: ConnectionPhases::not_reached(stopped_by), connection, cluster: None, clients: None }
     }
 }
 
@@ -67,6 +69,7 @@ impl Connector {
             budget,
             query_cluster: false,
             query_client_info: false,
+            list_clients: None,
             detect_plain_redis: true,
         };
         self.run(&context, addresses).await
@@ -81,6 +84,7 @@ impl Connector {
             budget,
             query_cluster: false,
             query_client_info: false,
+            list_clients: None,
             detect_plain_redis: false,
         };
         self.run(&context, addresses).await
@@ -95,9 +99,29 @@ impl Connector {
             budget,
             query_cluster,
             query_client_info: true,
+            list_clients: None,
             detect_plain_redis: true,
         };
         self.run(&context, addresses).await
+    }
+
+    /// The same by a single TCP connection that also asks the server for all its clients.
+    pub(super) async fn connect_and_list_clients(
+        &self,
+        plan: &Plan,
+        address: IpAddr,
+        (names, budget): (ClientNames, &Budget),
+    ) -> ConnectionOutcome {
+        let context = ProbeContext {
+            plan,
+            tokens: &self.tokens,
+            budget,
+            query_cluster: false,
+            query_client_info: false,
+            list_clients: Some(names),
+            detect_plain_redis: false,
+        };
+        self.run(&context, &[address]).await
     }
 
     async fn run(&self, context: &ProbeContext<'_>, addresses: &[IpAddr]) -> ConnectionOutcome {
@@ -112,7 +136,7 @@ impl Connector {
                 let connection = Connection { earlier_attempts: others, ..connection(plan, failed.address.ip()) };
                 let connect = Phase::failed(failed.took_seconds, failed.failure);
                 let phases = ConnectionPhases { connect, ..ConnectionPhases::not_reached(StoppedBy::Connect) };
-                ConnectionOutcome { phases, connection, cluster: None }
+                ConnectionOutcome { phases, connection, cluster: None, clients: None }
             }
             Err(ConnectError::Interrupted(earlier_attempts)) => {
                 let connection = Connection { earlier_attempts, ..connection(plan, first) };
@@ -148,6 +172,7 @@ impl Connector {
                 ..connection(context.plan, address.ip())
             },
             cluster: redis.cluster,
+            clients: redis.clients,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::budget::Budget;
 use super::token::Tokens;
-use crate::plan::Plan;
+use crate::plan::{ClientNames, Plan};
 
 /// The plan of a probe, its time and what it may use.
 #[derive(Clone, Copy)]
@@ -17,6 +17,8 @@ pub(super) struct ProbeContext<'a> {
     pub(super) query_cluster: bool,
     /// Whether the server is asked under which address it sees the probe.
     pub(super) query_client_info: bool,
+    /// Whether the server is asked for all its clients, and for their names.
+    pub(super) list_clients: Option<ClientNames>,
     /// Whether a second connection may show plain Redis on a port that should speak TLS.
     pub(super) detect_plain_redis: bool,
 }

@@ -23,6 +23,7 @@ use super::token;
 use super::token::Tokens;
 use super::{cluster, dns, redis};
 use crate::expectation::Expectation;
+use crate::observation::clients::ClientList;
 use crate::observation::dns::{HostsEntry, View};
 use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts, TlsFacts, TlsFailure};
 use crate::observation::{ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Phase, SkipReason};
@@ -70,6 +71,11 @@ pub fn resolv_conf(file: &[u8], hostname: Option<&str>, variable: impl Fn(&str) 
     dns::fuzzing::system_resolver(file, hostname, variable)
 }
 
+/// The sums of a `CLIENT LIST` that arrives in pieces of this many bytes.
+pub fn client_list(bytes: &[u8], piece: usize) -> ClientList {
+    redis::client_list(bytes, piece)
+}
+
 /// What came of a conversation with a Redis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RedisSeen {
@@ -95,6 +101,7 @@ pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Pla
         budget: &budget,
         query_cluster: true,
         query_client_info: true,
+        list_clients: None,
         detect_plain_redis: false,
     };
     let stream = redis::RespConnection::new(stream, LastReceived::default());
@@ -113,6 +120,7 @@ pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Pla
             ..Connection::new(peer, plan.expectation.class(peer.ip()))
         },
         cluster: redis.cluster,
+        clients: redis.clients,
     };
     // Without time, no node is connected to.
     let no_time = budget.part(Duration::ZERO);

@@ -4,6 +4,7 @@
 //! A secret leaves here in one place, the `AUTH` command, and no reply that repeats it is recorded.
 
 mod client_info;
+mod client_list;
 mod close;
 mod cluster;
 mod redact;
@@ -19,6 +20,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::rustls::AlertDescription;
 use zeroize::Zeroizing;
 
+pub(super) use self::client_list::ClientListReply;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use self::client_list::fuzzing::client_list;
 pub(super) use self::cluster::{ClusterQuery, ClusterReply};
 use self::redact::Redactor;
 pub(super) use self::reply::RespConnection;
@@ -51,6 +55,8 @@ pub(super) struct RedisOutcome {
     pub(super) cluster: Option<ClusterQuery>,
     /// The address under which the server sees the probe; `None` where it was not asked.
     pub(super) server_sees: Option<ServerSees>,
+    /// All its clients; `None` where it was not asked.
+    pub(super) clients: Option<ClientListReply>,
     /// The TLS alert that came in place of the first reply: the peer has rejected the handshake.
     pub(super) tls_alert: Option<AlertDescription>,
 }
@@ -65,6 +71,7 @@ impl RedisOutcome {
             ping_facts: None,
             cluster: None,
             server_sees: None,
+            clients: None,
             tls_alert: None,
         }
     }
@@ -136,8 +143,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
         } else {
             None
         };
+        let may_list = ping.is_done() && ping_facts.as_ref().is_some_and(|facts| facts.reply != PingReply::Noauth);
+        let clients = match context.list_clients {
+            Some(names) if may_list && self.usable => {
+                let username = facts.username.as_deref().unwrap_or("default");
+                Some(client_list::query(self, context, names, username).await)
+            }
+            Some(_) | None => None,
+        };
         let auth_facts = reached.then_some(facts);
-        RedisOutcome { auth, ping, auth_facts, ping_facts, cluster, server_sees, tls_alert: self.tls_alert }
+        RedisOutcome { auth, ping, auth_facts, ping_facts, cluster, server_sees, clients, tls_alert: self.tls_alert }
     }
 
     async fn authenticate(&mut self, context: &ProbeContext<'_>, address: IpAddr) -> AuthOutcome {

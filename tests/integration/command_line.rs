@@ -124,7 +124,7 @@ fn cli_bad_input_is_one_sentence() {
         (&["check", "rediss://cache1", "--plaintext"], "--plaintext"),
         (&["check", "cache1", "--plaintext", "--ca-file", "x"], "--ca-file"),
         (&["chek", "cache1"], "did you mean check?"),
-        (&["man", "chek"], "check, watch, connections, agent"),
+        (&["man", "chek"], "check, watch, connections, clients, agent"),
         (&["completions", "tcsh"], "bash"),
         (&["agent"], "--config"),
     ] {

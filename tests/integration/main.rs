@@ -11,6 +11,7 @@ mod architecture;
 mod az;
 mod canary;
 mod client_info;
+mod clients;
 mod cluster;
 mod codes;
 mod command_line;

@@ -30,6 +30,7 @@ fn schemas_match_types() {
         ("event.v1.json", serde_json::to_value(redpath::watch::event::schema()).expect("JSON")),
         ("evidence.v1.json", serde_json::to_value(json::evidence_schema()).expect("JSON")),
         ("gate.v1.json", serde_json::to_value(json::gate_schema()).expect("JSON")),
+        ("clients.v1.json", serde_json::to_value(json::clients_schema()).expect("JSON")),
         ("journal.v1.json", serde_json::to_value(json::journal_schema()).expect("JSON")),
         ("config.json", redpath::config::schema_of_types()),
     ] {

@@ -71,7 +71,7 @@ impl AgentPlan {
             }
             urls.push((name, url));
         }
-        let authorization = match (&args.probe.username, &args.probe.password_file) {
+        let authorization = match (&args.probe.credentials.username, &args.probe.credentials.password_file) {
             (None, None) => None,
             (Some(user), Some(path)) => Some(Arc::new(basic(user, path)?)),
             _ => return Err("--agent: a user needs both --username and --password-file".to_owned()),

@@ -51,7 +51,7 @@ fn own_address(line: &str) -> Option<IpAddr> {
 }
 
 /// An address with its port: `10.3.26.6:44426`, `[fd40::1]:44426` or `fd40::1:44426`, and where it has one its zone.
-fn parse_address(text: &str) -> Option<IpAddr> {
+pub(super) fn parse_address(text: &str) -> Option<IpAddr> {
     let (address, port) = text.rsplit_once(':')?;
     port.parse::<u16>().ok()?;
     let address = address.strip_prefix('[').map_or(Some(address), |inner| inner.strip_suffix(']'))?;

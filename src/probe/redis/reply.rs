@@ -1,6 +1,7 @@
 //! Reads one Redis reply from a stream: the `redis` crate parses the bytes, and this module bounds them.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -8,7 +9,7 @@ use combine::parser::combinator::AnySendSyncPartialState;
 use combine::stream::{Decoder, PointerOffset};
 use futures_util::FutureExt;
 use redis::Value;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::probe::socket_timestamps::LastReceived;
 
@@ -17,6 +18,9 @@ pub(super) const MAX_BYTES: usize = 64 * 1024;
 
 /// How many bytes of a reply's beginning are kept for an error.
 const HEAD_BYTES: usize = 256;
+
+/// How many bytes of a streamed text are read at a time.
+const STREAMED_BYTES: usize = 16 * 1024;
 
 /// A connection on which each command is answered before the next is sent.
 pub(in crate::probe) struct RespConnection<S> {
@@ -34,6 +38,18 @@ pub(super) enum Reply {
     Answer(Value),
     /// A reply that came before the command was sent.
     Unsolicited(Value),
+}
+
+/// What came of a text that was given away piece by piece.
+pub(super) enum Streamed {
+    /// All of it was read.
+    Text,
+    /// It is longer than the limit; the rest was not read.
+    TooLong,
+    /// The reader had enough.
+    Stopped,
+    /// The reply is no text.
+    Other(Reply),
 }
 
 /// Why there is no reply.
@@ -93,6 +109,67 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RespConnection<S> {
         }
     }
 
+    /// Sends one packed command and gives the text of its reply to `take` as it arrives, at most `limit` bytes of it.
+    /// Nothing else may be sent after a text that was not read to its end.
+    pub(super) async fn call_streamed(
+        &mut self,
+        command: &[u8],
+        limit: u64,
+        mut take: impl FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Streamed, ReadError> {
+        self.bounds = Bounds::default();
+        if let Some(early) = self.read_available().await {
+            return Ok(Streamed::Other(Reply::Unsolicited(early?)));
+        }
+        self.stream.write_all(command).await.map_err(ReadError::Failed)?;
+        self.stream.flush().await.map_err(ReadError::Failed)?;
+        let mut buffer = vec![0; STREAMED_BYTES];
+        let mut head = self.decoder.buffer().to_vec();
+        let end = loop {
+            if let Some(end) = head.iter().position(|byte| *byte == b'\n') {
+                break end;
+            }
+            if head.len() > MAX_BYTES {
+                return Err(ReadError::TooLong(MAX_BYTES));
+            }
+            match self.stream.read(&mut buffer).await {
+                Ok(0) => {
+                    return Err(if head.is_empty() || begins_a_reply(&head) {
+                        ReadError::Closed
+                    } else {
+                        ReadError::NotRedis(head)
+                    });
+                }
+                Ok(length) => head.extend_from_slice(&buffer[..length]),
+                Err(error) => return Err(failed(error)),
+            }
+        };
+        let Some(length) = text_length(&head[..end]) else {
+            return match redis::parse_redis_value(&head[..=end]) {
+                Ok(value) => Ok(Streamed::Other(Reply::Answer(value))),
+                Err(_) => Err(ReadError::NotRedis(head)),
+            };
+        };
+        let mut left = length.min(limit);
+        let mut received: &[u8] = &head[end + 1..];
+        loop {
+            let part = &received[..usize::try_from(left).unwrap_or(usize::MAX).min(received.len())];
+            if take(part).is_break() {
+                return Ok(Streamed::Stopped);
+            }
+            left -= part.len() as u64;
+            if left == 0 {
+                break;
+            }
+            let read = self.stream.read(&mut buffer).await.map_err(failed)?;
+            if read == 0 {
+                return Err(ReadError::Closed);
+            }
+            received = &buffer[..read];
+        }
+        Ok(if length > limit { Streamed::TooLong } else { Streamed::Text })
+    }
+
     /// A reply that has been received before a command was sent.
     async fn read_available(&mut self) -> Option<Result<Value, ReadError>> {
         // A dropped read loses nothing: the decoder keeps the beginning of the reply.
@@ -132,6 +209,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RespConnection<S> {
     pub(super) fn stream(&mut self) -> &mut S {
         &mut self.stream
     }
+}
+
+/// The length of a text of which this is the first line, `$LENGTH`.
+fn text_length(line: &[u8]) -> Option<u64> {
+    let digits = line.strip_suffix(b"\r").unwrap_or(line).strip_prefix(b"$")?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn failed(error: io::Error) -> ReadError {
+    if error.kind() == io::ErrorKind::UnexpectedEof { ReadError::Closed } else { ReadError::Failed(error) }
 }
 
 /// Whether `bytes` begin with one of the types of RESP2 and RESP3.
@@ -179,7 +266,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<'_, S> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use tokio::io::AsyncReadExt;
 
     /// Sends `bytes`, cut there, to a connection that sends commands until it fails.
     fn run_connection(bytes: &[u8], cuts: &[usize]) -> (Vec<Reply>, ReadError) {

@@ -122,6 +122,30 @@ impl World {
                     run("watch, misused".into(), self.command(&["watch", &misuse]));
                 }
             }
+            "clients" => {
+                for format in names::<OutputFormat>() {
+                    for (name, target, flags) in [
+                        ("url", &url, vec!["--names"]),
+                        ("echoed", &echo, vec!["--password-file", &file("echoed"), "--names"]),
+                        ("wrong", &redis, vec!["--password-file", &file("wrong")]),
+                    ] {
+                        let mut command =
+                            self.command(&["clients", target, "--views", "lab", "--endpoint", "127.0.0.1"]);
+                        command.arg("--resolver").arg(format!("lab={}", self.dns.address()));
+                        command
+                            .arg("--ca-file")
+                            .arg(self.certificates.ca_file())
+                            .args(flags)
+                            .args(["--output", &format]);
+                        run(format!("clients, {name}, as {format}"), command);
+                    }
+                }
+                for misuse in
+                    [format!("rediss://u:{MISPLACED}@bad host"), format!("{NAME}:1,password={MISPLACED},ssl=x")]
+                {
+                    run("clients, misused".into(), self.command(&["clients", &misuse]));
+                }
+            }
             "connections" => {
                 for format in names::<OutputFormat>() {
                     let arguments = ["connections", &url, "--views", "libc", "--timeout", "1s", "--output", &format];

@@ -25,7 +25,22 @@ pub(super) fn fixed() -> Vec<Seed> {
     token_answer(&mut seeds);
     hosts_file(&mut seeds);
     socket_list(&mut seeds);
+    client_list(&mut seeds);
     seeds
+}
+
+/// Lists of clients as Redis 6 and 7 print them, by both spellings of a private link, and hostile ones.
+fn client_list(seeds: &mut Vec<Seed>) {
+    let seven = "id=1 addr=127.0.0.1:51188 laddr=127.0.0.1:6380 fd=8 name= age=0 idle=0 flags=N db=0 cmd=client|list user=default redir=-1 resp=2 lib-name= lib-ver=\n\
+        id=3 addr=[fd40:1481:21:dbe0:7021:300:a03:1a06]:55949 fd=9 name=web age=12 idle=3 flags=N db=0 cmd=get user=app resp=3 lib-name=redis-py lib-ver=5.0.1\n\
+        id=4 addr=20.50.7.7:40000 fd=10 name=batch age=86400 idle=0 flags=P db=0 cmd=subscribe user=app resp=2\n";
+    let six = "id=3 addr=fd40:1481:21:dbe0:7021:300:a03:1a06:44426 fd=8 name= age=3 idle=0 flags=N db=0 cmd=get\n\
+        id=4 addr=10.0.0.9:6380 fd=9 name= age=3 idle=1 flags=S db=0 cmd=replconf\n";
+    let hostile = "id=x addr=[::1:5 name=a=b addr=20.1.1.1:1\n\nid=5 addr=?:0\n addr=/run/redis.sock:0 flags=U\n\
+        addr=[fe80::1%eth0]:1 name=\u{202e}x user=\u{7}\nid=6";
+    for (name, piece, text) in [("redis_7", 0, seven), ("redis_6", 7, six), ("hostile", 1, hostile)] {
+        seeds.push(("client_list", name, [&[piece], text.as_bytes()].concat()));
+    }
 }
 
 /// A zero in front: netlink datagrams, each after its length; else `/proc/net/tcp`.

@@ -153,6 +153,7 @@ pub(crate) fn gone(plan: &Plan, seconds: i64) -> Record {
     let views = views(plan, [None; 3]);
     let failure = ResolveFailure::NoAddress { view: "libc".into(), view_outcome: ViewOutcome::NoAddress, detail: None };
     let observation = Observation {
+        clients: None,
         resolution: Resolution { views, view_in_use: Some("libc".into()), ..Default::default() },
         phases: Phases {
             resolve: Phase::failed(Duration::from_millis(3), failure),
@@ -253,6 +254,7 @@ fn connected(plan: &Plan, addresses: [&str; 3], answers: bool) -> Observation {
         phases.connect = Phase::failed(milliseconds(2_500), redpath::observation::ConnectFailure::Timeout);
     }
     Observation {
+        clients: None,
         local_limit: None,
         token: None,
         resolution: Resolution {

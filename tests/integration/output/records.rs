@@ -58,6 +58,7 @@ pub(crate) fn healthy() -> Record {
     };
     record(
         Observation {
+            clients: None,
             local_limit: None,
             token: None,
             resolution: resolution(views),
@@ -152,6 +153,7 @@ pub(crate) fn unlinked_zone() -> Record {
     };
     record(
         Observation {
+            clients: None,
             local_limit: None,
             token: None,
             resolution: resolution(views),
@@ -242,6 +244,7 @@ pub(crate) fn overridden() -> Record {
     phases.connection.ping = Phase::NotReached { stopped_by: StoppedBy::Tls };
     record(
         Observation {
+            clients: None,
             local_limit: None,
             token: None,
             resolution: resolution(vec![libc, system]),

@@ -55,6 +55,7 @@ pub(super) fn record(name: &str, note: &str) -> Record {
         ..TlsFacts::default()
     });
     let observation = Observation {
+        clients: None,
         local_limit: None,
         token: None,
         resolution: Resolution { views: vec![view], view_in_use: Some("libc".into()), ..Resolution::default() },
