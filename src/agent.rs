@@ -24,9 +24,12 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, JournalSettings};
 use crate::history::History;
+use crate::journal::digest::Digest;
+use crate::journal::line::ConfigurationRead;
 use crate::journal::recorder::Recorder;
+use crate::journal::restore::records;
 use crate::journal::write::{Appender, Limits, OpenError};
 use crate::output::metrics::Metrics;
 use crate::probe::Prober;
@@ -142,7 +145,12 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
 
     let vantage = reload::vantage(&config);
     let missing_subnet = vantage.subnet.is_none() && !config.subnet_by_node_pool.is_empty();
-    let journal = options.journal.map(|directory| journal(directory, &vantage)).transpose()?;
+    let journal_settings = match options.journal {
+        Some(directory) => Some(JournalSettings { directory, ..config.journal.clone().unwrap_or_default() }),
+        None => config.journal.clone(),
+    };
+    let journal =
+        journal_settings.as_ref().map(|settings| open_journal(settings, &vantage, file.digest())).transpose()?;
     let metrics = Arc::new(Metrics::new(&config.metrics, &vantage));
     if let Some(journal) = journal.clone() {
         metrics.journal(move || journal.status());
@@ -154,7 +162,7 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
     let new_record = Arc::new(Notify::new());
     let on_demand = OnDemand::new(Arc::clone(&prober), current.subscribe(), interrupt.clone());
     let executor = ProbeExecutor {
-        prober,
+        prober: Arc::clone(&prober),
         current: current.subscribe(),
         interrupt,
         metrics: Arc::clone(&metrics),
@@ -163,6 +171,11 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
         out_of_descriptors: AtomicBool::default(),
         new_record: Arc::clone(&new_record),
     };
+    let names: Vec<String> = config.targets.iter().map(|target| target.plan.target.name.clone()).collect();
+    history.set_targets(&names);
+    if let Some(settings) = &journal_settings {
+        restore(settings, &history, &prober);
+    }
     let mut agent = Agent::start(executor, config, current, Arc::clone(&metrics), Arc::clone(&history));
 
     let (ready, readiness) = watch::channel(true);
@@ -200,7 +213,7 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, listen, textfile, targets = agent.target_count(), "agent started");
 
-    let mut events = Events { exporter, reload_requests, file, max_files, new_record };
+    let mut events = Events { exporter, reload_requests, file, max_files, new_record, journal: journal.clone() };
     let first_signal = event_loop(&mut agent, &mut events, &mut signals, &mut systemd).await;
     ready.send_replace(false);
     systemd.stopping();
@@ -225,10 +238,26 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
 }
 
 /// Opens the journal, and starts its thread.
-fn journal(directory: PathBuf, vantage: &Vantage) -> Result<Arc<Recorder>, StartError> {
-    let opened = Appender::open(&directory, Limits::default(), vantage.clone());
-    let started = opened.and_then(|appender| Recorder::start(appender).map_err(OpenError::from));
-    started.map(Arc::new).map_err(|error| StartError::Journal(directory, error))
+fn open_journal(
+    settings: &JournalSettings,
+    vantage: &Vantage,
+    configuration: Option<Digest>,
+) -> Result<Arc<Recorder>, StartError> {
+    let limits = Limits { max_bytes: settings.max_bytes, max_age: settings.max_age };
+    let opened = Appender::open(&settings.directory, limits, vantage.clone());
+    let started = opened.and_then(|appender| Recorder::start(appender, configuration).map_err(OpenError::from));
+    started.map(Arc::new).map_err(|error| StartError::Journal(settings.directory.clone(), error))
+}
+
+/// Takes up what earlier runs wrote to the journal: the history of each target, and the addresses that views gave.
+fn restore(settings: &JournalSettings, history: &History, prober: &Prober) {
+    let restored = records(&settings.directory, |record| {
+        prober.restore_addresses(record.target.host.as_str(), &record.observation.resolution, record.started_at);
+        history.restore(Arc::new(record));
+    });
+    if let Err(error) = restored {
+        tracing::warn!(error = error.to_string(), "the history of earlier runs cannot be read from the journal");
+    }
 }
 
 /// What the event loop waits for, in addition to signals and the watchdog.
@@ -238,6 +267,7 @@ struct Events {
     file: ConfigFile,
     max_files: u64,
     new_record: Arc<Notify>,
+    journal: Option<Arc<Recorder>>,
 }
 
 /// Where the result of a requested reload is sent.
@@ -282,6 +312,9 @@ async fn event_loop(
         let loaded = events.file.load().map_err(|error| error.to_string());
         let loaded = loaded.and_then(|config| descriptors::fit(config, events.max_files));
         let result = agent.reload(trigger, loaded).await;
+        if let (Some(journal), Some(sha256)) = (&events.journal, events.file.digest()) {
+            journal.configuration(ConfigurationRead { sha256, in_force: result.is_ok() });
+        }
         events.new_record.notify_one();
         systemd.ready(&agent.status());
         if let Some(reply) = reply {

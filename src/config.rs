@@ -51,6 +51,8 @@ pub struct Config {
     pub targets: Vec<TargetConfig>,
     /// What is served over HTTP.
     pub web: WebSettings,
+    /// Where a journal is kept, if one is.
+    pub journal: Option<JournalSettings>,
     /// What the metrics look like.
     pub metrics: MetricsSettings,
     /// The most targets that are probed at the same time, at least one.
@@ -103,6 +105,23 @@ pub struct Settings {
     pub max_opened_per_minute: Option<u32>,
     /// What is looked at that should be closed.
     pub posture: PosturePlan,
+}
+
+/// Where a journal is kept, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// The directory.
+    pub directory: PathBuf,
+    /// The most bytes of all files.
+    pub max_bytes: u64,
+    /// How long a file is kept after its last line.
+    pub max_age: Duration,
+}
+
+impl Default for JournalSettings {
+    fn default() -> Self {
+        Self { directory: PathBuf::new(), max_bytes: 100 * 1024 * 1024, max_age: Duration::from_secs(30 * 24 * 3600) }
+    }
 }
 
 /// What is served over HTTP.

@@ -29,6 +29,8 @@ pub struct TargetHistory {
     pub since: Option<Timestamp>,
     /// The last changes, newest first, at most [`MAX_CHANGES`].
     pub changes: VecDeque<Change>,
+    /// The last record before a restart, which the first one of this run is compared with.
+    restored: Option<Arc<Record>>,
 }
 
 /// A change of the verdict (its status or its cause), of the usability, or of the address in use.
@@ -85,15 +87,21 @@ impl History {
     pub fn observe(&self, record: Arc<Record>) -> Option<Change> {
         let mut targets = self.write();
         let target = targets.get_mut(&record.target.name)?;
-        let change = change(target.latest.as_deref(), &record);
-        if let Some(change) = &change {
-            if change.is_of_verdict() {
-                target.since = Some(record.started_at);
-            }
-            target.remember(change.clone());
-        }
+        let before = target.latest.take().or_else(|| target.restored.take());
+        let change = target.change(before.as_deref(), &record);
         target.latest = Some(record);
         change
+    }
+
+    /// Takes in a record that was made before a restart, the oldest first. Its changes are kept; the present state
+    /// remains unknown until the next probe.
+    pub fn restore(&self, record: Arc<Record>) {
+        let mut targets = self.write();
+        if let Some(target) = targets.get_mut(&record.target.name).filter(|target| target.latest.is_none()) {
+            let before = target.restored.take();
+            target.change(before.as_deref(), &record);
+            target.restored = Some(record);
+        }
     }
 
     /// The history of one target; `None` where it is not remembered.
@@ -117,6 +125,16 @@ impl History {
 }
 
 impl TargetHistory {
+    /// What a record changes, which is kept.
+    fn change(&mut self, before: Option<&Record>, now: &Record) -> Option<Change> {
+        let change = change(before, now)?;
+        if change.is_of_verdict() {
+            self.since = Some(now.started_at);
+        }
+        self.remember(change.clone());
+        Some(change)
+    }
+
     /// Makes room by the oldest change of address, so that a name whose addresses rotate does not
     /// push the other changes out.
     fn remember(&mut self, change: Change) {
@@ -247,6 +265,22 @@ mod tests {
         assert_eq!(target.since, Timestamp::from_unix(30));
         assert_eq!(target.latest.expect("a record").started_at, Timestamp::from_unix(40).expect("a time"));
         assert_eq!(target.changes.iter().map(|change| change.at).collect::<Vec<_>>(), [change.at, first.at]);
+    }
+
+    #[test]
+    fn history_goes_on_after_restart() {
+        let history = history();
+        for (at, ip, verdict) in [(10, "20.50.1.10", NOT_SEEN), (20, "10.60.4.5", HEALTHY)] {
+            history.restore(record(at, ip, verdict));
+        }
+        let restored = history.get("sessions").expect("known");
+        assert!(restored.latest.is_none(), "what is true now is not known yet");
+        assert_eq!((restored.since, restored.changes.len()), (Timestamp::from_unix(20), 2));
+        assert_eq!(history.observe(record(100, "10.60.4.5", HEALTHY)), None, "as before the restart");
+        let target = history.get("sessions").expect("known");
+        assert_eq!((target.since, target.changes.len()), (Timestamp::from_unix(20), 2));
+        history.restore(record(50, "20.50.1.10", NOT_SEEN));
+        assert_eq!(history.get("sessions").expect("known").changes.len(), 2, "too late: a probe has ended");
     }
 
     #[test]

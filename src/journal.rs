@@ -9,6 +9,7 @@ pub mod line;
 pub mod read;
 pub mod recorder;
 pub mod recording;
+pub mod restore;
 pub mod verify;
 pub mod write;
 

@@ -18,6 +18,9 @@ use crate::target::HostName;
 
 const DNS_PORT: u16 = 53;
 
+/// How long a file of a journal may be kept.
+const JOURNAL_AGE: RangeInclusive<Duration> = Duration::from_secs(3600)..=Duration::from_secs(3652 * 24 * 3600);
+
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(300);
 const LATENCY: RangeInclusive<Duration> = Duration::from_micros(1)..=Duration::from_secs(300);
@@ -65,6 +68,31 @@ pub fn phase_latency(text: &str) -> Result<(PhaseName, Duration), String> {
 /// What would be accepted.
 pub fn certificate_warning(text: &str) -> Result<Duration, String> {
     duration(text, &CERTIFICATE_WARNING)
+}
+
+/// Reads how long a file of a journal is kept.
+///
+/// # Errors
+/// What would be accepted.
+pub fn journal_age(text: &str) -> Result<Duration, String> {
+    duration(text, &JOURNAL_AGE)
+}
+
+/// Reads how many bytes a journal may have.
+///
+/// # Errors
+/// What would be accepted.
+pub fn journal_bytes(text: &str) -> Result<u64, String> {
+    let wanted = || {
+        "not a size of a journal: a whole number of MiB, GiB or TiB from 1MiB to 1TiB is expected, such as 256MiB"
+            .to_owned()
+    };
+    let units = [("MiB", 20), ("GiB", 30), ("TiB", 40)];
+    let read = units.iter().find_map(|(unit, shift)| {
+        let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+        number.checked_mul(1 << shift)
+    });
+    read.filter(|bytes| (1 << 20..=1 << 40).contains(bytes)).ok_or_else(wanted)
 }
 
 fn duration(text: &str, bounds: &RangeInclusive<Duration>) -> Result<Duration, String> {

@@ -34,6 +34,7 @@ use self::application::{ApplicationPhase, SeenByProbe};
 use self::budget::{Budget, Interrupt};
 use self::cluster::ClusterOutcome;
 use self::connection::{ConnectionOutcome, Connector};
+use crate::clock::Timestamp;
 use crate::observation::cluster::NotTried;
 use crate::observation::{
     Connection, ConnectionPhases, LocalLimit, Observation, OtherConnection, Phases, Resolution, StoppedBy,
@@ -61,6 +62,11 @@ impl Default for Prober {
 }
 
 impl Prober {
+    /// Takes up what views gave for a name before a restart, so that a connection opened then is still named.
+    pub fn restore_addresses(&self, host: &str, resolution: &Resolution, at: Timestamp) {
+        self.application.restore_addresses(host, resolution, at);
+    }
+
     /// A prober; a process needs one. Every probe makes the checks of posture.
     pub fn new() -> Self {
         let (resolver, connector) = (Arc::new(dns::Resolver::new()), Arc::new(Connector::new()));

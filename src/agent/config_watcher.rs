@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::bounded_read::{self, FileKind, FileStamp};
 use crate::config::{self, Config, ConfigError};
+use crate::journal;
 
 /// The time from one poll to the next.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -48,6 +49,11 @@ impl ConfigFile {
         // Before the load: the next poll finds a change in between.
         self.remember_content();
         config::load(&self.path)
+    }
+
+    /// The digest of the content that was loaded last.
+    pub(super) fn digest(&self) -> Option<journal::digest::Digest> {
+        self.content.map(journal::digest::Digest::from_bytes)
     }
 
     fn remember_content(&mut self) {

@@ -144,6 +144,9 @@ impl<E: Executor> Agent<E> {
     }
 
     fn warn_about_restart(&self, new: &Config) {
+        if self.config.journal != new.journal {
+            tracing::warn!("journal has changed: it takes effect after a restart");
+        }
         let (from, to) = (self.config.web.listen, new.web.listen);
         if from != to {
             let (from, to) = (from.to_string(), to.to_string());

@@ -7,9 +7,9 @@ use ipnet::IpNet;
 use serde_json::Value as Json;
 
 use super::raw::{
-    AllViews, Off, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawFullResolver, RawLatency, RawMetrics,
-    RawPlaintextPort, RawPosture, RawProbe, RawRange, RawRequireAuth, RawResolver, RawTarget, RawTls, RawVantage,
-    RawViews, RawWeb,
+    AllViews, Off, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawFullResolver, RawJournal, RawLatency,
+    RawMetrics, RawPlaintextPort, RawPosture, RawProbe, RawRange, RawRequireAuth, RawResolver, RawTarget, RawTls,
+    RawVantage, RawViews, RawWeb,
 };
 use super::{Config, TargetConfig};
 use crate::address::display_range;
@@ -67,6 +67,11 @@ fn raw(config: &Config) -> RawConfig {
             listen: Some(config.web.listen.to_string()),
             allowed_hosts: Some(config.web.allowed_hosts.clone()),
             probe: Some(RawProbe { allowed_suffixes: Some(config.web.probe_allowed_suffixes.clone()) }),
+        }),
+        journal: config.journal.as_ref().map(|journal| RawJournal {
+            directory: file(&journal.directory),
+            max_bytes: Some(format!("{}MiB", journal.max_bytes >> 20)),
+            max_age: Some(duration(journal.max_age)),
         }),
         metrics: Some(RawMetrics {
             phase_buckets: Some(config.metrics.phase_buckets.clone()),

@@ -33,6 +33,8 @@ pub(super) struct RawConfig {
     pub(super) web: Option<RawWeb>,
     /// What the metrics look like.
     pub(super) metrics: Option<RawMetrics>,
+    /// Where the agent keeps a journal; without this key, and without `--journal`, it keeps none.
+    pub(super) journal: Option<RawJournal>,
     /// The most targets that are probed at the same time.
     #[schemars(range(min = 1, max = 1024), extend("default" = 64))]
     pub(super) max_concurrent_probes: Option<u16>,
@@ -324,6 +326,20 @@ pub(super) struct RawMetrics {
     /// Whether the durations of phases are native histograms too, for scrapers that ask for protobuf.
     #[schemars(extend("default" = false))]
     pub(super) native_histograms: Option<bool>,
+}
+
+/// Where the agent keeps a journal, and how much of it.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawJournal {
+    /// The directory, which no other redpath writes to. `--journal` outranks it.
+    pub(super) directory: String,
+    /// The most bytes of all its files, the oldest are removed first: 1MiB to 1TiB.
+    #[schemars(extend("default" = "100MiB"))]
+    pub(super) max_bytes: Option<String>,
+    /// How long a file is kept after its last line: 1h to 10 years.
+    #[schemars(extend("default" = "30days"))]
+    pub(super) max_age: Option<RawDuration>,
 }
 
 /// The views that are asked.

@@ -10,11 +10,11 @@ use ipnet::IpNet;
 use super::error::Problems;
 use super::path::Path;
 use super::raw::{
-    Off, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawMetrics, RawPlaintextPort, RawPosture, RawRange,
-    RawRequireAuth, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
+    Off, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawJournal, RawMetrics, RawPlaintextPort, RawPosture,
+    RawRange, RawRequireAuth, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
 };
 use super::values;
-use super::{Config, ConfigError, Settings, TargetConfig, WebSettings, auth, default_concurrency};
+use super::{Config, ConfigError, JournalSettings, Settings, TargetConfig, WebSettings, auth, default_concurrency};
 use crate::az::AzFiles;
 use crate::bounded_read::FileKind;
 use crate::clock::Seconds;
@@ -46,11 +46,22 @@ pub(super) fn resolve(raw: &RawConfig, mut problems: Problems<'_>) -> Result<Con
     needs_public_address(raw, &targets, &top, &mut problems);
     let web = web(raw.web.as_ref(), &top.key("web"), &mut problems);
     let metrics = metrics(raw.metrics.as_ref(), &top.key("metrics"), &mut problems);
+    let journal = raw.journal.as_ref().map(|raw| journal(raw, &top.key("journal"), &mut problems));
     let max_concurrent_probes = raw.max_concurrent_probes.map_or(default_concurrency(), usize::from);
     if !problems.is_empty() {
         return Err(problems.into_error());
     }
-    Ok(Config { labels, subnet_by_node_pool, resolvers, defaults, targets, web, metrics, max_concurrent_probes })
+    Ok(Config {
+        labels,
+        subnet_by_node_pool,
+        resolvers,
+        defaults,
+        targets,
+        web,
+        journal,
+        metrics,
+        max_concurrent_probes,
+    })
 }
 
 /// The settings that `defaults` and a target share.
@@ -393,6 +404,22 @@ fn web(raw: Option<&RawWeb>, path: &Path, problems: &mut Problems<'_>) -> WebSet
         web.probe_allowed_suffixes.extend(problems.read(&path.index(index), suffix, values::suffix));
     }
     web
+}
+
+fn journal(raw: &RawJournal, path: &Path, problems: &mut Problems<'_>) -> JournalSettings {
+    let mut settings = JournalSettings {
+        directory: problems.read(&path.key("directory"), &raw.directory, parse::path).unwrap_or_default(),
+        ..JournalSettings::default()
+    };
+    if let Some(text) = &raw.max_bytes {
+        let read = problems.read(&path.key("max_bytes"), text, parse::journal_bytes);
+        settings.max_bytes = read.unwrap_or(settings.max_bytes);
+    }
+    if let Some(raw) = &raw.max_age {
+        let read = problems.read(&path.key("max_age"), &raw.0, parse::journal_age);
+        settings.max_age = read.unwrap_or(settings.max_age);
+    }
+    settings
 }
 
 fn metrics(raw: Option<&RawMetrics>, path: &Path, problems: &mut Problems<'_>) -> MetricsSettings {

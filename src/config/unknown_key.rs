@@ -1,13 +1,10 @@
-//! What to say about a key or a word that this version does not take: it is planned, it is a known
-//! mistake, or something near it was meant. These lists live here alone.
+//! What to say about a key or a word that this version does not take: it is a known mistake, or something near it
+//! was meant. These lists live here alone.
 
 use serde_json::Value as Json;
 
 use super::path::Path;
 use crate::suggest::suggest;
-
-/// Keys of later versions, by the last keys of their path.
-const PLANNED_KEYS: &[&[&str]] = &[&["journal"]];
 
 /// Keys that would put a secret into the file.
 const SECRETS: &[&str] = &[
@@ -38,9 +35,6 @@ const COMMON_MISTAKES: &[(&[&str], &str)] = &[
 
 /// What to say about the key at the end of `path`, which `schema` does not have.
 pub(super) fn message(path: &Path, key: &str, schema: &Json) -> String {
-    if PLANNED_KEYS.iter().any(|keys| path.ends_with(keys)) {
-        return not_yet();
-    }
     if SECRETS.contains(&key.to_ascii_lowercase().as_str()) {
         return "a secret cannot stand in the configuration: give `auth.password_file` or `auth.password_env`"
             .to_owned();
@@ -57,8 +51,4 @@ pub(super) fn message(path: &Path, key: &str, schema: &Json) -> String {
         None => inside().map(|(outer, _)| format!("did you mean `{outer}.{key}`? ")).unwrap_or_default(),
     };
     format!("unknown key; {meant}known here: {}", known.join(", "))
-}
-
-fn not_yet() -> String {
-    format!("not supported by this version of redpath ({})", env!("CARGO_PKG_VERSION"))
 }

@@ -174,8 +174,17 @@ pub struct JournalEvidence {
 pub struct JournalStart {
     /// When.
     pub at: Timestamp,
-    /// The program and its version, and the digests that it wrote.
+    /// The program and its version.
     pub program: String,
+    /// The SHA-256 of the program's file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binary_sha256: Option<String>,
+    /// The SHA-256 of the configuration file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration_sha256: Option<String>,
+    /// The user that it ran as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<u32>,
 }
 
 /// A word that an operator set.

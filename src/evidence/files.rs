@@ -215,6 +215,7 @@ impl Reader<'_> {
             }
             Entry::Unchanged(unchanged) => self.timelines.add_unchanged(&self.labels, unchanged),
             Entry::Started(_)
+            | Entry::Configuration(_)
             | Entry::Mark(_)
             | Entry::Stopped {}
             | Entry::Removed { .. }

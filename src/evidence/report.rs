@@ -75,6 +75,9 @@ fn journal(read: &JournalRead) -> JournalEvidence {
     let start = |(at, started): &(Timestamp, crate::journal::line::Started)| JournalStart {
         at: *at,
         program: format!("{} {}", started.tool.name, started.tool.version),
+        binary_sha256: started.binary_sha256.map(|digest| digest.to_string()),
+        configuration_sha256: started.configuration_sha256.map(|digest| digest.to_string()),
+        user_id: started.user_id,
     };
     let head = read.head();
     JournalEvidence {

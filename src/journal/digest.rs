@@ -20,6 +20,27 @@ impl Digest {
         Self(Sha256::digest(line).into())
     }
 
+    /// Of everything that a reader gives.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn of_reader(mut reader: impl std::io::Read) -> std::io::Result<Self> {
+        let (mut hash, mut buffer) = (Sha256::new(), [0; 1 << 14]);
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(Self(hash.finalize().into())),
+                Ok(length) => hash.update(&buffer[..length]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A digest that was made before.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The first 144 bits as three numbers of 48 bits, each exact as a double.
     pub fn parts(self) -> [u64; 3] {
         let part = |at: usize| self.0[at..at + 6].iter().fold(0, |value, byte| value << 8 | u64::from(*byte));

@@ -33,6 +33,8 @@ pub enum Entry {
     File(FileStart),
     /// A program began to write.
     Started(Started),
+    /// The configuration was read again.
+    Configuration(ConfigurationRead),
     /// The program ended in order; after a kill, this line is missing.
     Stopped {},
     /// The first record of a target, or one of another standing than the one before; every record where
@@ -74,6 +76,24 @@ pub struct FileStart {
 pub struct Started {
     /// The program and its version.
     pub tool: Tool,
+    /// The SHA-256 of the program's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binary_sha256: Option<Digest>,
+    /// The SHA-256 of the configuration file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration_sha256: Option<Digest>,
+    /// The user that it runs as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<u32>,
+}
+
+/// A configuration was read while the program ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfigurationRead {
+    /// The SHA-256 of the file.
+    pub sha256: Digest,
+    /// Whether it was good, and is in force since.
+    pub in_force: bool,
 }
 
 /// A word of an operator.

@@ -1,5 +1,6 @@
 //! Writes the records of an agent to its journal, on a thread of its own: no probe waits for a disk.
 
+use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -8,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::collect::Collector;
-use super::line::{Entry, Started};
+use super::digest::Digest;
+use super::line::{ConfigurationRead, Entry, Started};
 use super::verify::Head;
 use super::write::Appender;
 use crate::lock::lock;
@@ -26,10 +28,17 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Takes records in, and writes them in the background.
 #[derive(Debug)]
 pub struct Recorder {
-    records: Mutex<Option<SyncSender<Arc<Record>>>>,
+    events: Mutex<Option<SyncSender<Event>>>,
     finished: Mutex<Receiver<()>>,
     lost: Arc<AtomicU64>,
     status: Arc<Mutex<Status>>,
+}
+
+/// What there is to write.
+#[derive(Debug)]
+enum Event {
+    Record(Arc<Record>),
+    Configuration(ConfigurationRead),
 }
 
 /// The state of a journal at one moment.
@@ -46,27 +55,36 @@ impl Recorder {
     ///
     /// # Errors
     /// There can be no further thread.
-    pub fn start(appender: Appender) -> io::Result<Self> {
-        let (records, received) = sync_channel(QUEUE);
+    pub fn start(appender: Appender, configuration: Option<Digest>) -> io::Result<Self> {
+        let (events, received) = sync_channel(QUEUE);
         let (finish, finished) = channel();
         let lost = Arc::new(AtomicU64::new(0));
         let status = Arc::new(Mutex::new(Status { head: appender.head(), write_failures: 0 }));
         let journal = Journal::new(appender, Arc::clone(&lost), Arc::clone(&status));
         thread::Builder::new().name("journal".to_owned()).spawn(move || {
-            journal.run(&received);
+            journal.run(&received, configuration);
             let _ = finish.send(()); // nothing waits where the time limit has passed
         })?;
-        Ok(Self { records: Mutex::new(Some(records)), finished: Mutex::new(finished), lost, status })
+        Ok(Self { events: Mutex::new(Some(events)), finished: Mutex::new(finished), lost, status })
     }
 
     /// Takes a record in, without waiting.
     pub fn record(&self, record: Arc<Record>) {
-        if let Some(records) = lock(&self.records).as_ref()
-            && records.try_send(record).is_err()
-        {
+        if !self.send(Event::Record(record)) {
             self.lost.fetch_add(1, Ordering::Relaxed);
             lock(&self.status).write_failures += 1;
         }
+    }
+
+    /// Notes that a configuration was read, without waiting.
+    pub fn configuration(&self, read: ConfigurationRead) {
+        if !self.send(Event::Configuration(read)) {
+            lock(&self.status).write_failures += 1;
+        }
+    }
+
+    fn send(&self, event: Event) -> bool {
+        lock(&self.events).as_ref().is_none_or(|events| events.try_send(event).is_ok())
     }
 
     /// The state after the last entry.
@@ -76,7 +94,7 @@ impl Recorder {
 
     /// Writes what is left, within a time limit. Whether it was written.
     pub fn finish(&self) -> bool {
-        drop(lock(&self.records).take());
+        drop(lock(&self.events).take());
         lock(&self.finished).recv_timeout(FINISH_TIMEOUT).is_ok()
     }
 }
@@ -97,14 +115,24 @@ impl Journal {
         Self { appender, collector: Collector::default(), lost, status, clock: Clock::now(), is_failing: false }
     }
 
-    fn run(mut self, records: &Receiver<Arc<Record>>) {
-        self.write(Entry::Started(Started { tool: Tool::this() }));
-        while let Ok(record) = records.recv() {
+    fn run(mut self, events: &Receiver<Event>, configuration: Option<Digest>) {
+        self.write(Entry::Started(Started {
+            tool: Tool::this(),
+            binary_sha256: File::open("/proc/self/exe").and_then(Digest::of_reader).ok(),
+            configuration_sha256: configuration,
+            user_id: Some(rustix::process::getuid().as_raw()),
+        }));
+        while let Ok(event) = events.recv() {
             if let Some(seconds) = self.clock.step() {
                 self.write(Entry::ClockStep { seconds });
             }
-            for entry in self.collector.add(&record) {
-                self.write(entry);
+            match event {
+                Event::Record(record) => {
+                    for entry in self.collector.add(&record) {
+                        self.write(entry);
+                    }
+                }
+                Event::Configuration(read) => self.write(Entry::Configuration(read)),
             }
         }
         for entry in self.collector.finish() {

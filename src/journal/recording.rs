@@ -36,7 +36,12 @@ impl RecordingWriter {
         let file = OpenOptions::new().mode(0o640).write(true).create_new(true).open(path)?;
         let mut writer = Self { file, head: Head { number: 0, digest: Digest::NONE }, bytes: 0 };
         writer.write(Entry::File(FileStart { schema: SCHEMA.to_owned(), vantage }))?;
-        writer.write(Entry::Started(Started { tool: Tool::this() }))?;
+        writer.write(Entry::Started(Started {
+            tool: Tool::this(),
+            binary_sha256: None,
+            configuration_sha256: None,
+            user_id: None,
+        }))?;
         Ok(writer)
     }
 
@@ -107,7 +112,7 @@ impl<R: BufRead> RecordingReader<R> {
     /// The next record or mark; a last line that is not whole is left out.
     fn read(&mut self) -> Result<Option<Recorded>, String> {
         let sentence = |error: Unreadable| error.to_string();
-        while let Some(line) = self.0.next() {
+        for line in self.0.by_ref() {
             let line = line.map_err(sentence)?;
             if !line.is_whole {
                 return Ok(None);
@@ -125,6 +130,7 @@ impl<R: BufRead> RecordingReader<R> {
                 }
                 Entry::File(_)
                 | Entry::Started(_)
+                | Entry::Configuration(_)
                 | Entry::Stopped {}
                 | Entry::Removed { .. }
                 | Entry::Lost { .. }

@@ -296,6 +296,8 @@ async fn agent_journal_survives_kills() {
                 && page.contains("\nredpath_journal_write_failures_total 0\n")
         })
         .await;
+    // The history goes on: the first verdict was that of the first run.
+    running.page_where("/", |page| page.matches("first verdict").count() == 1).await;
     let second = command().output().await.expect("it runs");
     let error = String::from_utf8_lossy(&second.stderr).into_owned();
     assert_eq!(second.status.code(), Some(2), "{error}");
@@ -311,7 +313,12 @@ async fn agent_journal_survives_kills() {
         for line in Lines::new(fs::read(file).expect("a file").as_slice()) {
             let entry = line.expect("a line").parse().expect("a line of a journal").entry;
             match &entry {
-                Entry::Started(_) => probes = 0,
+                Entry::Started(started) => {
+                    assert!(started.binary_sha256.is_some() && started.user_id.is_some());
+                    let file = Digest::of(ONE_TARGET.as_bytes());
+                    assert_eq!(started.configuration_sha256, Some(file), "the file itself, line end included");
+                    probes = 0;
+                }
                 Entry::Record(record) => {
                     assert_eq!(record.target.name, "sessions");
                     probes += 1;
@@ -324,6 +331,40 @@ async fn agent_journal_survives_kills() {
     }
     assert_eq!(last, Some(Entry::Stopped {}));
     assert!(probes >= 3, "{probes} since the last start");
+}
+
+/// The key in place of the flag, and a configuration that is read again.
+#[tokio::test]
+async fn agent_journal_of_configuration_notes_reload() {
+    let directory = Directory::new("journal-key");
+    let journal = directory.0.join("journal");
+    let text = format!("journal: {{directory: {}, max_bytes: 1MiB, max_age: 1h}}\n{ONE_TARGET}", journal.display());
+    let config = directory.file("redpath.yaml", &text);
+    let mut running = Agent::start(agent(&config)).await;
+    running.has_probed("sessions", 1).await;
+    fs::write(&config, text.replace("sessions", "carts")).expect("a file");
+    running.signal("HUP").await;
+    // The file's start, the program's, two records and the configuration.
+    let written = |page: &str| {
+        let lines = page.lines().find_map(|line| line.strip_prefix("redpath_journal_records_total "));
+        lines.is_some_and(|lines| lines.parse::<u64>().expect("a number") >= 5)
+    };
+    running.page_where("/metrics", written).await;
+    running.signal("TERM").await;
+    assert_eq!(running.ended().await.code(), Some(0));
+    let mut read = Vec::new();
+    for file in files(&journal).expect("files") {
+        for line in Lines::new(fs::read(file).expect("a file").as_slice()) {
+            if let Entry::Configuration(configuration) =
+                line.expect("a line").parse().expect("a line of a journal").entry
+            {
+                read.push(configuration);
+            }
+        }
+    }
+    let [configuration] = read.as_slice() else { panic!("{read:?}") };
+    assert!(configuration.in_force);
+    assert_eq!(configuration.sha256, Digest::of(&fs::read(&config).expect("a file")));
 }
 
 #[test]

@@ -161,6 +161,11 @@ pub(super) fn source(journal: &JournalEvidence) -> String {
     );
     if let Some(last) = journal.starts.last() {
         let _ = write!(line, "; {} starts, the last at {} of {}", journal.starts.len(), last.at, last.program);
+        for (what, digest) in [("binary", &last.binary_sha256), ("configuration", &last.configuration_sha256)] {
+            if let Some(digest) = digest {
+                let _ = write!(line, ", {what} {digest}");
+            }
+        }
     }
     if journal.lost_probes > 0 {
         let _ = write!(line, "; {} probes could not be written", journal.lost_probes);

@@ -92,6 +92,16 @@ struct EarlierList {
 }
 
 impl ApplicationPhase {
+    /// Takes up what views gave for a name before a restart.
+    pub(in crate::probe) fn restore_addresses(&self, host: &str, resolution: &Resolution, at: Timestamp) {
+        let addresses = &mut lock(&self.earlier).addresses;
+        for view in &resolution.views {
+            for ip in view.ips() {
+                addresses.restore(host, ip, GivenAddress { view: view.view.clone(), at, is_current: false });
+            }
+        }
+    }
+
     /// Lists the applications' connections, unless the plan says otherwise. Nothing, where it is left to redpath and
     /// no connection leads to an address that is known for the target.
     pub(in crate::probe) async fn run(&self, plan: &Plan, seen: &SeenByProbe<'_>, budget: &Budget) -> Option<Outcome> {
