@@ -334,11 +334,9 @@ pub(super) struct RawMetrics {
 pub(super) struct RawJournal {
     /// The directory, which no other redpath writes to. `--journal` outranks it.
     pub(super) directory: String,
-    /// The most bytes of all its files, the oldest are removed first: 1MiB to 1TiB.
-    #[schemars(extend("default" = "100MiB"))]
+    /// The most bytes of all its files, the oldest are removed first: 1MiB to 1TiB; 100MiB unless given.
     pub(super) max_bytes: Option<String>,
-    /// How long a file is kept after its last line: 1h to 10 years.
-    #[schemars(extend("default" = "30days"))]
+    /// How long a file is kept after its last line: 1h to 3652days; 30days unless given.
     pub(super) max_age: Option<RawDuration>,
 }
 
