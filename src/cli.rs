@@ -234,6 +234,8 @@ pub enum OutputFormat {
     Prometheus,
     /// Markdown, for a change record or a pull request
     Markdown,
+    /// JUnit XML, a test for each target
+    Junit,
 }
 
 /// `--color`.

@@ -1,6 +1,7 @@
 //! Outputs: pure functions of records, one file per format. None of them probes, or decides what
 //! an observation means.
 
+pub mod check;
 pub mod clients;
 pub mod connections;
 pub(crate) mod describe;

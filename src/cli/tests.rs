@@ -83,7 +83,7 @@ fn cli_mistake_is_one_sentence() {
         ),
         (
             &["check", "x", "--output", "jsn"],
-            "--output <FORMAT>: \"jsn\" is not known; did you mean json?: one of text, json, ndjson, prometheus, markdown \
+            "--output <FORMAT>: \"jsn\" is not known; did you mean json?: one of text, json, ndjson, prometheus, markdown, junit \
              is expected (see --help)",
         ),
         (&["check", "x", "--output"], "--output <FORMAT> has no value (see --help)"),

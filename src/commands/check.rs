@@ -18,6 +18,7 @@ use crate::cli::{CheckArgs, ExitCode, OutputFormat, ProbeArgs, plans, print_erro
 use crate::clock::Timestamp;
 use crate::config;
 use crate::observation::Observation;
+use crate::output;
 use crate::output::text::{self, Style};
 use crate::output::{json, markdown, prometheus};
 use crate::pipeline;
@@ -51,8 +52,12 @@ pub async fn run(args: CheckArgs) -> ExitCode {
         Ok(()) if args.output == OutputFormat::Ndjson => Ok(()), // line by line already
         Ok(()) => {
             let report = Report::new(vantage, Timestamp::now(), probed.records);
-            rendered(&report, args.output, Style { verbose: args.verbose, ..terminal::style(args.color) })
-                .and_then(|text| write_out(text.as_bytes()))
+            rendered(
+                &report,
+                (args.output, args.probe.strict),
+                Style { verbose: args.verbose, ..terminal::style(args.color) },
+            )
+            .and_then(|text| write_out(text.as_bytes()))
         }
         Err(error) => Err(error),
     };
@@ -96,8 +101,8 @@ fn configured(file: &Path, targets: &[String], args: &ProbeArgs) -> Result<(Plan
     Ok((Plans { plans, warnings: Vec::new() }, vantage))
 }
 
-/// A report in one of the formats.
-pub(super) fn rendered(report: &Report, format: OutputFormat, style: Style) -> io::Result<String> {
+/// A report in one of the formats, in which a warning may be a failure.
+pub(super) fn rendered(report: &Report, (format, is_strict): (OutputFormat, bool), style: Style) -> io::Result<String> {
     match format {
         OutputFormat::Text => Ok(text::render(report, &style)),
         OutputFormat::Json => json::report(report).map_err(io::Error::from),
@@ -106,6 +111,7 @@ pub(super) fn rendered(report: &Report, format: OutputFormat, style: Style) -> i
         }
         OutputFormat::Prometheus => Ok(prometheus::exposition_of(&report.records)),
         OutputFormat::Markdown => Ok(markdown::render(report)),
+        OutputFormat::Junit => Ok(output::check::junit(report, is_strict)),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{check, print, terminal};
 use crate::cli::{ClientsArgs, ExitCode, OutputFormat, print_error};
 use crate::diagnosis::Code;
+use crate::output::check::junit_of_clients;
 use crate::output::clients as output;
 use crate::pipeline;
 use crate::plan::{ClientNames, Plan};
@@ -53,6 +54,7 @@ fn write(report: &ClientsReport, args: &ClientsArgs) -> ExitCode {
         OutputFormat::Ndjson => output::line(report),
         OutputFormat::Prometheus => Ok(output::prometheus(report)),
         OutputFormat::Markdown => Ok(output::markdown(report)),
+        OutputFormat::Junit => Ok(junit_of_clients(report)),
     };
     match text.map(|text| print(text.as_bytes())) {
         Ok(ExitCode::Pass) => ExitCode::of([report.status], false),

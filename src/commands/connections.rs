@@ -8,6 +8,7 @@ use super::{check, print, terminal};
 use crate::cli::{ConnectionsArgs, ExitCode, OutputFormat, print_error};
 use crate::clock::Timestamp;
 use crate::observation::application::{ApplicationFacts, OpenedConnections};
+use crate::output::check::junit_of_connections;
 use crate::output::connections as output;
 use crate::plan::Plan;
 use crate::probe::Prober;
@@ -60,6 +61,7 @@ pub async fn run(args: ConnectionsArgs) -> ExitCode {
         OutputFormat::Ndjson => report.targets.iter().map(output::line).collect(),
         OutputFormat::Prometheus => Ok(output::prometheus(&report)),
         OutputFormat::Markdown => Ok(output::markdown(&report)),
+        OutputFormat::Junit => Ok(junit_of_connections(&report)),
     };
     match text.map(|text| print(text.as_bytes())) {
         Ok(ExitCode::Pass) => status,

@@ -51,7 +51,7 @@ fn document(format: OutputFormat, text: impl Fn() -> String, markdown: impl Fn()
     match format {
         OutputFormat::Text => print(text().as_bytes()),
         OutputFormat::Markdown => print(markdown().as_bytes()),
-        OutputFormat::Json | OutputFormat::Ndjson | OutputFormat::Prometheus => {
+        OutputFormat::Json | OutputFormat::Ndjson | OutputFormat::Prometheus | OutputFormat::Junit => {
             print_error("a code's page is written as text or markdown; the other formats are for a saved record");
             ExitCode::Usage
         }
@@ -89,8 +89,12 @@ fn bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
 
 /// Prints the new diagnosis as `check` prints one, and says where the verdict has changed.
 fn re_diagnose(saved: Saved, args: &ExplainArgs) -> ExitCode {
-    let written = rendered(&saved.report, args.output, Style { verbose: args.verbose, ..terminal::style(args.color) })
-        .and_then(|text| write_out(text.as_bytes()));
+    let written = rendered(
+        &saved.report,
+        (args.output, args.strict),
+        Style { verbose: args.verbose, ..terminal::style(args.color) },
+    )
+    .and_then(|text| write_out(text.as_bytes()));
     for (record, then) in saved.report.records.iter().zip(&saved.verdicts) {
         if let Some(then) = then.as_ref().filter(|then| **then != record.verdict) {
             let now = SavedVerdict::of(&record.verdict);

@@ -92,7 +92,10 @@ fn cli_bad_input_is_one_sentence() {
         (&["check", "http://cache1"], "rediss://"),
         (&["check", "cache1", "--frobnicate"], "--frobnicate is not a flag"),
         (&["check", "cache1", "--pasword-file", "x"], "did you mean --password-file?"),
-        (&["check", "cache1", "--output", "yaml"], "one of text, json, ndjson, prometheus, markdown is expected"),
+        (
+            &["check", "cache1", "--output", "yaml"],
+            "one of text, json, ndjson, prometheus, markdown, junit is expected",
+        ),
         (&["check", "cache1", "--expect", "secret"], "private, public, any"),
         (&["check", "cache1", "--endpoint", "10.60.4.300"], "10.60.4.0/24"),
         (&["check", "cache1", "--private-range", "x"], "CIDR"),

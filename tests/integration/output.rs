@@ -6,9 +6,10 @@ pub(crate) mod records;
 
 use std::path::{Path, PathBuf};
 
+use redpath::diagnosis::Status;
 use redpath::observation::LocalLimit;
 use redpath::output::text::{self, Style};
-use redpath::output::{json, markdown};
+use redpath::output::{check, json, markdown};
 use redpath::record::{Record, Report};
 
 /// Holds `rendered` to the committed file, or writes it where that is asked for.
@@ -219,4 +220,33 @@ fn without_colour(text: &str) -> String {
         rest = after.split_once('m').map(|(_, rest)| rest).expect("a colour ends in m");
     }
     out + rest
+}
+
+#[test]
+fn junit_has_a_test_for_each_target() {
+    let mut warning = records::healthy();
+    warning.verdict.status = Status::Warn;
+    let mut report = records::report(vec![records::healthy(), records::unlinked_zone(), records::no_view(), warning]);
+    report.records.iter_mut().for_each(|record| record.usable = record.observation.usable());
+    assert_fixture(&fixture("junit.xml"), &check::junit(&report, false));
+    let counts = |is_strict| check::junit(&report, is_strict).lines().nth(1).expect("a line").to_owned();
+    assert!(counts(false).contains("tests=\"4\" failures=\"1\" errors=\"1\""), "{}", counts(false));
+    assert!(counts(true).contains("tests=\"4\" failures=\"2\" errors=\"1\""), "{}", counts(true));
+}
+
+/// An XML parser reads it, hostile text included.
+#[cfg(feature = "system-tests")]
+#[test]
+fn junit_is_read_by_an_xml_parser() {
+    let all: Vec<Record> = stories().into_iter().map(|(_, record)| record).collect();
+    let tests = all.len();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("junit.xml");
+    std::fs::write(&file, check::junit(&records::report(all), true)).expect("a file");
+    let script = "import sys, xml.etree.ElementTree as tree\n\
+                  suites = tree.parse(sys.argv[1]).getroot()\n\
+                  cases = suites.findall('testsuite/testcase')\n\
+                  print(suites.tag, suites.get('tests'), len(cases), all(case.get('name') for case in cases))";
+    let output = std::process::Command::new("python3").args(["-c", script]).arg(&file).output().expect("python3 runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("testsuites {tests} {tests} True\n"), "{output:?}");
 }
