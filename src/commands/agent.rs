@@ -26,7 +26,7 @@ pub async fn run(args: AgentArgs) -> ExitCode {
 /// Prints what is wrong to standard error, or a log line in JSON.
 fn refuse(format: LogFormat, error: &str) -> ExitCode {
     match format {
-        LogFormat::Text => error.lines().for_each(print_error),
+        LogFormat::Text | LogFormat::Journal => error.lines().for_each(print_error),
         LogFormat::Json => tracing::error!(error, "the agent cannot start"),
     }
     ExitCode::Usage

@@ -3,6 +3,7 @@
 //! Input from outside is always a field: fields are quoted and their control characters escaped, so that
 //! they cannot forge a line. No function here takes a plan, which may hold a secret.
 
+mod journal;
 mod non_blocking;
 
 use std::io;
@@ -29,6 +30,9 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+    /// As text, for the journal of systemd: with the priority in front (sd-daemon(3)), without the time. It is
+    /// chosen in place of text where standard error is the journal.
+    Journal,
 }
 
 /// The minimum level of the lines that are written.
@@ -47,6 +51,7 @@ pub enum LogLevel {
 
 /// Starts the log on standard error. It never blocks: lines that are not read are lost and counted.
 pub fn start(format: LogFormat, level: LogLevel) {
+    let format = if format == LogFormat::Text && journal::is_stderr() { LogFormat::Journal } else { format };
     // The only error: a log was started before. That one stays.
     let _ = tracing::subscriber::set_global_default(subscriber(format, level, NonBlocking::new(io::stderr(), format)));
     std::panic::set_hook(Box::new(|panic| {
@@ -91,6 +96,7 @@ where
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         LogFormat::Text => Box::new(registry.with(lines)),
+        LogFormat::Journal => Box::new(registry.with(lines.event_format(journal::Lines::default()))),
         LogFormat::Json => Box::new(registry.with(lines.json().flatten_event(true))),
     }
 }

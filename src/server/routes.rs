@@ -33,10 +33,13 @@ use crate::diagnosis::Code;
 use crate::output;
 use crate::output::metrics::ExpositionFormat;
 use crate::output::prometheus::blackbox_exposition;
+use crate::output::text::Style;
 use crate::printable::printable;
-use crate::record::Record;
+use crate::record::{Record, Report};
+use crate::vantage::Vantage;
 
 const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
 /// The routes without authentication, for the probes of kubelet.
@@ -221,11 +224,17 @@ async fn status_page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) 
         Ok(only) => only,
         Err(why) => return (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
     };
-    let refreshes = !parameters(uri.query()).any(|(key, value)| key == "refresh" && value == "off");
+    let refreshes = !has(uri.query(), "refresh", "off");
     let backend = &app.backend;
     let is_one = only.is_some();
     if only.as_deref().is_some_and(|name| backend.history.get(name).is_none()) {
         return (StatusCode::NOT_FOUND, "no such target is configured: / shows all\n").into_response();
+    }
+    if has(uri.query(), "format", "text") {
+        let chosen = |name: &String| only.as_ref().is_none_or(|only| only == name);
+        let targets = backend.history.all().into_iter().filter(|(name, _)| chosen(name));
+        let records: Vec<Record> = targets.filter_map(|(_, history)| Some((*history.latest?).clone())).collect();
+        return app.single(TEXT, &headers, || as_text(&backend.vantage, records, false).into_bytes()).await;
     }
     let render = || {
         let page = StatusPage {
@@ -242,6 +251,12 @@ async fn status_page(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) 
         false => app.shared(SharedPage::Status { refreshes }, &headers, |to| to.write_all(&render())).await,
         true => app.single(HTML, &headers, render).await,
     })
+}
+
+/// The text output of `redpath check`, for a terminal whose properties are unknown.
+fn as_text(vantage: &Vantage, records: Vec<Record>, verbose: bool) -> String {
+    let style = Style { color: false, width: 100, unicode: false, verbose };
+    output::text::render(&Report::new(vantage.clone(), Timestamp::now(), records), &style)
 }
 
 async fn code_index(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
@@ -283,6 +298,14 @@ async fn probe(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Res
         Err(why) => return refused(StatusCode::BAD_REQUEST, why),
     };
     match (app.backend.probe)(name).await {
+        Ok(record) if has(uri.query(), "debug", "true") => {
+            let metrics = blackbox_exposition(&record);
+            let page = || {
+                let text = as_text(&app.backend.vantage, vec![record], true);
+                format!("Log of the probe:\n{text}\nMetrics that would have been returned:\n{metrics}").into_bytes()
+            };
+            app.single(TEXT, &headers, page).await
+        }
         Ok(record) => {
             let page = || blackbox_exposition(&record).into_bytes();
             app.single(ExpositionFormat::Text.content_type(), &headers, page).await
@@ -350,6 +373,10 @@ fn target(query: Option<&str>) -> Result<Option<String>, &'static str> {
 
 fn parameters(query: Option<&str>) -> url::form_urlencoded::Parse<'_> {
     url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+}
+
+fn has(query: Option<&str>, key: &str, value: &str) -> bool {
+    parameters(query).any(|(found_key, found)| found_key == key && found == value)
 }
 
 /// A page as a response.

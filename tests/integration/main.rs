@@ -47,6 +47,7 @@ mod package;
 mod paths;
 mod phase_times;
 mod posture;
+mod preflight;
 mod readme;
 mod report;
 mod resolution;

@@ -207,17 +207,17 @@ fn package_installs_upgrades_and_purges() {
         ("inactive".into(), "no".into())
     );
     let verify = systemd.ok("systemd-analyze verify --man=no redpath.service");
-    let unknown: Vec<&str> = verify
-        .lines()
-        .filter(|line| line.contains("redpath") && !line.contains("notify-reload") && !line.contains("ReloadSignal"))
-        .collect();
+    let unknown: Vec<&str> = verify.lines().filter(|line| line.contains("redpath")).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
 
     // Configured wrongly: the sentence is in the journal, and nothing is probed.
     systemd.write("/etc/redpath/redpath.yaml", "644", b"targets: [{hots: cache1.redis.cache.windows.net}]\n");
     systemd.fails("systemctl start redpath");
     assert!(systemd.journal().contains("did you mean `host`"), "{}", systemd.journal());
-    systemd.ok("systemctl stop redpath");
+    // Not again and again: the agent's own status is 2.
+    assert_eq!((systemd.property("Result"), systemd.property("NRestarts")), ("exit-code".into(), "0".into()));
+    assert_eq!(systemd.property("ExecMainStatus"), "2");
+    systemd.ok("systemctl stop redpath; systemctl reset-failed redpath");
 
     // Configured rightly, with a key that the service's user cannot read where it is kept.
     systemd.write("/etc/redpath/redpath.yaml", "644", cache.configuration().as_bytes());
@@ -250,6 +250,14 @@ fn package_installs_upgrades_and_purges() {
     systemd.property_where("StatusText", |text| text == "probing 2 targets");
     cache.metrics_with(&systemd, "redpath_probe_success{target=\"carts\"} 1");
     assert_eq!((systemd.property("MainPID"), systemd.property("NRestarts")), (pid.clone(), "0".into()));
+
+    // A broken file fails the reload, and nothing else happens.
+    systemd.write("/etc/redpath/redpath.yaml", "644", b"targets: [{hots: cache1.redis.cache.windows.net}]\n");
+    systemd.fails("systemctl reload redpath");
+    assert_eq!((systemd.property("MainPID"), systemd.property("ActiveState")), (pid.clone(), "active".into()));
+    systemd.write("/etc/redpath/redpath.yaml", "644", two.as_bytes());
+    systemd.ok("systemctl reload redpath");
+    systemd.property_where("StatusText", |text| text == "probing 2 targets");
 
     // Pings come; a process that stands still is ended and started again.
     let pinged = systemd.property("WatchdogTimestampMonotonic");

@@ -35,6 +35,7 @@ impl<F> NonBlocking<F> {
         let message = "log lines were lost: the reader did not take them";
         match self.format {
             LogFormat::Text => format!("{now}  WARN {message} lost={lost}\n"),
+            LogFormat::Journal => format!("<4> WARN {message} lost={lost}\n"),
             LogFormat::Json => format!(
                 "{}\n",
                 serde_json::json!({ "timestamp": now, "level": "WARN", "message": message, "lost": lost })
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn log_counts_dropped_lines() {
-        for format in [LogFormat::Text, LogFormat::Json] {
+        for format in [LogFormat::Text, LogFormat::Journal, LogFormat::Json] {
             let (mut reader, pipe) = io::pipe().expect("a pipe");
             let log = NonBlocking::new(pipe, format);
             // Beyond what a pipe holds: this returns.
@@ -128,7 +129,7 @@ mod tests {
             let [.., notice, last] = lines.as_slice() else { panic!("two lines: {text}") };
             assert_eq!(*last, "{\"message\":\"again\"}");
             match format {
-                LogFormat::Text => assert!(notice.ends_with(&format!(" lost={lost}")), "{notice}"),
+                LogFormat::Text | LogFormat::Journal => assert!(notice.ends_with(&format!(" lost={lost}")), "{notice}"),
                 LogFormat::Json => {
                     let line: serde_json::Value = serde_json::from_str(notice).expect("JSON");
                     assert_eq!((&line["level"], &line["lost"]), (&"WARN".into(), &lost.into()));

@@ -1,8 +1,11 @@
 //! What operators set: alerts by values, a check before an upgrade, a verdict in one command, a Job before a deployment.
 
+use std::path::Path;
+
 use serde_json::{Value as Json, json};
 
-use super::{CHART, LINES, ONE_TARGET, RENDERED, only, template, variant};
+use super::{CHART, LINES, ONE_TARGET, RENDERED, helm, objects, only, template, variant};
+use crate::output::assert_fixture;
 
 fn named<'o>(objects: &'o [Json], kind: &str, name: &str) -> &'o Json {
     let found = objects.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
@@ -137,4 +140,27 @@ fn helm_sidecar_preflight_is_a_hook() {
         let monitor = only(objects, "PodMonitor");
         assert_eq!(monitor["spec"]["podMetricsEndpoints"][0]["port"], "redpath");
     }
+}
+
+/// For those without Helm: what the chart renders, and a kustomization around it.
+#[test]
+fn kubernetes_manifest_is_that_of_the_chart() {
+    let arguments =
+        ["template", "redpath", CHART, "--namespace", "redpath", "--no-hooks", "-f", "kubernetes/values.yaml"];
+    let rendered = helm("4", &arguments).unwrap_or_else(|said| panic!("{said}"));
+    let text = format!(
+        "# Generated from the chart (REWRITE_FIXTURES=1 cargo test -- kubernetes_); a change belongs there.\n{rendered}"
+    );
+    assert_fixture(Path::new("kubernetes/redpath.yaml"), &text);
+    let names: Vec<String> = objects(&text).iter().map(|object| object["metadata"]["name"].to_string()).collect();
+    assert!(names.iter().all(|name| name == "\"redpath\""), "{names:?}");
+
+    let text = std::fs::read_to_string("kubernetes/kustomization.yaml").expect("it is there");
+    let kustomization: Json = serde_saphyr::from_str(&text).expect("YAML");
+    for file in kustomization["resources"].as_array().expect("files") {
+        assert!(Path::new("kubernetes").join(file.as_str().expect("a name")).exists(), "{file}");
+    }
+    let config = std::fs::read_to_string("kubernetes/config.yaml").expect("it is there");
+    redpath::config::parse(&config).unwrap_or_else(|error| panic!("{error}"));
+    assert!(rendered.contains("image: \"localhost/redpath:"), "the image that the kustomization replaces");
 }

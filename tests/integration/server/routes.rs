@@ -212,6 +212,33 @@ async fn routes_status_page_has_no_script() {
 }
 
 #[tokio::test]
+async fn routes_text_is_that_of_check() {
+    let server = Setup::default().start().await;
+    server.history.set_targets(&["sessions".into(), "carts".into()]);
+    server.history.observe(Arc::new(record("sessions", HOSTILE)));
+    server.history.observe(Arc::new(record("carts", "x")));
+    let all = get(server.address, "/?format=text").await;
+    assert_eq!((all.status, all.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+    assert!(all.text().contains("sessions") && all.text().contains("carts"), "{}", all.text());
+    assert!(all.text().contains("private_zone_not_seen") && !all.text().contains('\u{1b}'), "{}", all.text());
+    let one = get(server.address, "/?target=carts&format=text").await;
+    assert!(one.text().contains("carts") && !one.text().contains("sessions"), "{}", one.text());
+    assert_eq!(get(server.address, "/?target=nobody&format=text").await.status, 404);
+}
+
+#[tokio::test]
+async fn routes_debug_probe_has_text_and_metrics() {
+    let server = Setup::default().start().await;
+    let plain = get(server.address, "/probe?target=sessions").await;
+    let debug = get(server.address, "/probe?target=sessions&debug=true").await;
+    assert_eq!((debug.status, debug.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+    let (log, metrics) = debug.text().split_once("Metrics that would have been returned:\n").expect("both parts");
+    assert!(log.starts_with("Log of the probe:\n") && log.contains("resolve"), "{log}");
+    assert!(metrics.contains("probe_success ") && plain.text().contains("probe_success "), "{metrics}");
+    assert_eq!(get(server.address, "/probe?target=nobody&debug=true").await.status, 404);
+}
+
+#[tokio::test]
 async fn routes_findings_link_to_code_pages() {
     let server = Setup::default().start().await;
     server.history.set_targets(&["sessions".into()]);
