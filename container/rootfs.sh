@@ -70,6 +70,11 @@ printf 'root:x:0:0:root:/:/usr/sbin/nologin\nredpath:x:65532:65532:redpath:/:/us
 printf 'root:x:0:\nredpath:x:65532:\n' >"$root/etc/group"
 mkdir "$root/etc/redpath" # for redpath.yaml, which only its user can write
 
+# What distribution this is, where scanners of images look for it.
+as_packed base-files 'usr/lib/os-release' >/dev/null
+install -D -m 644 /usr/lib/os-release "$root/usr/lib/os-release"
+ln -s ../usr/lib/os-release "$root/etc/os-release"
+
 # Licences, and the packages with their versions where scanners of images look for them.
 install -D -m 644 "$project/LICENSE" "$root/usr/share/doc/redpath/copyright"
 mkdir -p "$root/var/lib/dpkg/status.d"
