@@ -12,6 +12,25 @@ param clusterName string = ''
 @description('Resource ID of the action group that is told; nobody where empty.')
 param actionGroupId string = ''
 
+@description('Put in front of docs/monitoring.md#... in the runbook_url of each alert, with its slash at the end.')
+param runbookBaseUrl string = ''
+
+@description('Labels of every alert, such as {team: \'payments\'}.')
+param alertLabels object = {}
+
+@description('Names of the alerts that are switched off.')
+param disabledAlerts array = []
+
+@description('Severity in Azure of the critical alerts, 0 to 4.')
+@minValue(0)
+@maxValue(4)
+param criticalSeverity int = 0
+
+@description('Severity in Azure of the warnings, 0 to 4.')
+@minValue(0)
+@maxValue(4)
+param warningSeverity int = 2
+
 var actions = empty(actionGroupId) ? [] : [
   {
     actionGroupId: actionGroupId
@@ -33,15 +52,15 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       {
         alert: 'RedpathPathNotPrivate'
         expression: 'count by (cluster, vnet, subnet, target) ( (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) / on (cluster, vnet, subnet, target) count by (cluster, vnet, subnet, target) ( redpath_verdict_info * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) * on (cluster, vnet, subnet, target) group_left (code, expected, address) topk by (cluster, vnet, subnet, target) (1, count by (cluster, vnet, subnet, target, code, expected, address) ( (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance, target) group_left (expected) topk by (cluster, job, instance, target) (1, redpath_target_info) * on (cluster, job, instance, target) group_left (address) topk by (cluster, job, instance, target) (1, redpath_connection_info or on (cluster, job, instance, target) redpath_verdict_info) * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )) ^ 0'
-        severity: 0
-        enabled: true
-        labels: {
+        severity: criticalSeverity
+        enabled: !contains(disabledAlerts, 'RedpathPathNotPrivate')
+        labels: union({
           severity: 'critical'
-        }
+        }, alertLabels)
         annotations: {
           summary: '{{ $labels.target }} is not on the private path{{ with $labels.subnet }} in the subnet {{ . }}{{ end }}: {{ $labels.code }}'
           description: 'At {{ $value | humanizePercentage }} of the vantages{{ with $labels.subnet }} in the subnet {{ . }}{{ end }}, the name of {{ $labels.target }} leads to an address that is neither private nor expected. Most connect to {{ $labels.address }}; expected is {{ $labels.expected }}. redpath explain {{ $labels.code }}, or /codes/{{ $labels.code }} at the agent, says what to do. RedpathVantagePathNotPrivate says for each vantage whether Redis answers there.'
-          runbook_url: 'docs/monitoring.md#redpathpathnotprivate'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathpathnotprivate'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -52,15 +71,15 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       {
         alert: 'RedpathUnusable'
         expression: 'count by (cluster, vnet, subnet, target) ( (max_over_time(redpath_usable[1m]) == 0 and redpath_usable == 0 and redpath_usable offset 1m >= 0) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) / on (cluster, vnet, subnet, target) count by (cluster, vnet, subnet, target) ( redpath_verdict_info * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) * on (cluster, vnet, subnet, target) group_left (code) topk by (cluster, vnet, subnet, target) (1, count by (cluster, vnet, subnet, target, code) ( (max_over_time(redpath_usable[1m]) == 0 and redpath_usable == 0 and redpath_usable offset 1m >= 0) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )) ^ 0'
-        severity: 0
-        enabled: true
-        labels: {
+        severity: criticalSeverity
+        enabled: !contains(disabledAlerts, 'RedpathUnusable')
+        labels: union({
           severity: 'critical'
-        }
+        }, alertLabels)
         annotations: {
           summary: '{{ $labels.target }} does not work{{ with $labels.subnet }} in the subnet {{ . }}{{ end }}: {{ $labels.code }}'
           description: 'For a minute, no probe from {{ $value | humanizePercentage }} of the vantages{{ with $labels.subnet }} in the subnet {{ . }}{{ end }} has got a reply of Redis from {{ $labels.target }}, by whatever path. redpath explain {{ $labels.code }}, or /codes/{{ $labels.code }} at the agent, says what to do. RedpathVantageUnusable says for each vantage which path worked before.'
-          runbook_url: 'docs/monitoring.md#redpathunusable'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathunusable'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -70,16 +89,16 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       }
       {
         alert: 'RedpathProbeFailing'
-        expression: 'count by (cluster, vnet, subnet, target) ( (max_over_time(redpath_probe_success[2m]) == 0 and redpath_probe_success == 0 and redpath_probe_success offset 2m >= 0 unless (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0)) * on (cluster, job, instance, target) group_left (code) label_replace( topk by (cluster, job, instance, target) (1, redpath_verdict_info{cause!~"public_access_open|plaintext_port_open|public_network_access_enabled|auth_not_enforced|not_checked"}), "code", "$1", "cause", "(.*)" ) * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) / on (cluster, vnet, subnet, target) count by (cluster, vnet, subnet, target) ( redpath_verdict_info * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) * on (cluster, vnet, subnet, target) group_left (code, expected, address) topk by (cluster, vnet, subnet, target) (1, count by (cluster, vnet, subnet, target, code, expected, address) ( (max_over_time(redpath_probe_success[2m]) == 0 and redpath_probe_success == 0 and redpath_probe_success offset 2m >= 0 unless (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0)) * on (cluster, job, instance, target) group_left (code) label_replace( topk by (cluster, job, instance, target) (1, redpath_verdict_info{cause!~"public_access_open|plaintext_port_open|public_network_access_enabled|auth_not_enforced|not_checked"}), "code", "$1", "cause", "(.*)" ) * on (cluster, job, instance, target) group_left (expected) topk by (cluster, job, instance, target) (1, redpath_target_info) * on (cluster, job, instance, target) group_left (address) topk by (cluster, job, instance, target) (1, redpath_connection_info or on (cluster, job, instance, target) redpath_verdict_info) * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )) ^ 0'
-        severity: 0
-        enabled: true
-        labels: {
+        expression: 'count by (cluster, vnet, subnet, target) ( (max_over_time(redpath_probe_success[2m]) == 0 and redpath_probe_success == 0 and redpath_probe_success offset 2m >= 0 unless (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0)) * on (cluster, job, instance, target) group_left (code) label_replace( topk by (cluster, job, instance, target) (1, redpath_verdict_info{cause!~"public_access_open|plaintext_port_open|public_network_access_enabled|auth_not_enforced|application_on_public_path|not_checked"}), "code", "$1", "cause", "(.*)" ) * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) / on (cluster, vnet, subnet, target) count by (cluster, vnet, subnet, target) ( redpath_verdict_info * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) * on (cluster, vnet, subnet, target) group_left (code, expected, address) topk by (cluster, vnet, subnet, target) (1, count by (cluster, vnet, subnet, target, code, expected, address) ( (max_over_time(redpath_probe_success[2m]) == 0 and redpath_probe_success == 0 and redpath_probe_success offset 2m >= 0 unless (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0)) * on (cluster, job, instance, target) group_left (code) label_replace( topk by (cluster, job, instance, target) (1, redpath_verdict_info{cause!~"public_access_open|plaintext_port_open|public_network_access_enabled|auth_not_enforced|application_on_public_path|not_checked"}), "code", "$1", "cause", "(.*)" ) * on (cluster, job, instance, target) group_left (expected) topk by (cluster, job, instance, target) (1, redpath_target_info) * on (cluster, job, instance, target) group_left (address) topk by (cluster, job, instance, target) (1, redpath_connection_info or on (cluster, job, instance, target) redpath_verdict_info) * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )) ^ 0'
+        severity: criticalSeverity
+        enabled: !contains(disabledAlerts, 'RedpathProbeFailing')
+        labels: union({
           severity: 'critical'
-        }
+        }, alertLabels)
         annotations: {
           summary: '{{ $labels.target }} fails{{ with $labels.subnet }} in the subnet {{ . }}{{ end }}: {{ $labels.code }}'
           description: 'For two minutes, no probe of {{ $labels.target }} from {{ $value | humanizePercentage }} of the vantages{{ with $labels.subnet }} in the subnet {{ . }}{{ end }} has passed. The cause at most of them is {{ $labels.code }}. {{ with $labels.address }}They connect to {{ . }}{{ else }}They have no address{{ end }}; expected is {{ $labels.expected }}. redpath explain {{ $labels.code }}, or /codes/{{ $labels.code }} at the agent, says what to do.'
-          runbook_url: 'docs/monitoring.md#redpathprobefailing'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathprobefailing'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -90,15 +109,35 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       {
         alert: 'RedpathPublicAccessOpen'
         expression: 'count by (cluster, vnet, subnet, target, code) ( redpath_finding_active{code="public_access_open",severity="error"} * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) / on (cluster, vnet, subnet, target) group_left () count by (cluster, vnet, subnet, target) ( redpath_verdict_info * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )'
-        severity: 0
-        enabled: true
-        labels: {
+        severity: criticalSeverity
+        enabled: !contains(disabledAlerts, 'RedpathPublicAccessOpen')
+        labels: union({
           severity: 'critical'
-        }
+        }, alertLabels)
         annotations: {
           summary: 'The public address of {{ $labels.target }} is open{{ with $labels.subnet }}, as seen from the subnet {{ . }}{{ end }}'
           description: 'TLS and Redis answered {{ $value | humanizePercentage }} of the vantages{{ with $labels.subnet }} in the subnet {{ . }}{{ end }} at the public address of {{ $labels.target }}, which its configuration expects to be closed.'
-          runbook_url: 'docs/monitoring.md#redpathpublicaccessopen'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathpublicaccessopen'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathApplicationOnPublicPath'
+        expression: 'count by (cluster, vnet, subnet, target, code) ( redpath_finding_active{code="application_on_public_path",severity="error"} * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) / on (cluster, vnet, subnet, target) group_left () count by (cluster, vnet, subnet, target) ( redpath_verdict_info * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )'
+        for: 'PT5M'
+        severity: criticalSeverity
+        enabled: !contains(disabledAlerts, 'RedpathApplicationOnPublicPath')
+        labels: union({
+          severity: 'critical'
+        }, alertLabels)
+        annotations: {
+          summary: 'Applications use the public path to {{ $labels.target }}{{ with $labels.subnet }} in the subnet {{ . }}{{ end }}'
+          description: 'For five minutes, {{ $value | humanizePercentage }} of the vantages{{ with $labels.subnet }} in the subnet {{ . }}{{ end }} have had connections of applications to a public address of {{ $labels.target }}. They end when public access is disabled. redpath connections at the vantage names the programs.'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathapplicationonpublicpath'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -110,15 +149,15 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'RedpathSubnetSilent'
         expression: 'group without (job, instance, hostname, node, pod_name, pod_namespace, pod, namespace, container, endpoint, service) (last_over_time(redpath_vantage_info[6h])) unless group without (job, instance, hostname, node, pod_name, pod_namespace, pod, namespace, container, endpoint, service) (redpath_vantage_info)'
         for: 'PT5M'
-        severity: 0
-        enabled: true
-        labels: {
+        severity: criticalSeverity
+        enabled: !contains(disabledAlerts, 'RedpathSubnetSilent')
+        labels: union({
           severity: 'critical'
-        }
+        }, alertLabels)
         annotations: {
           summary: 'No vantage reports{{ with $labels.subnet }} from the subnet {{ . }}{{ end }}'
           description: 'At least one agent with these labels reported within the last six hours, and for five minutes none has{{ with $labels.vnet }} (vnet {{ . }}){{ end }}. The state of the path from there is unknown.'
-          runbook_url: 'docs/monitoring.md#redpathsubnetsilent'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathsubnetsilent'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -130,15 +169,15 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'RedpathAbsent'
         expression: 'group by (cluster, job) (last_over_time(redpath_build_info[6h])) unless group by (cluster, job) (redpath_build_info)'
         for: 'PT5M'
-        severity: 0
-        enabled: true
-        labels: {
+        severity: criticalSeverity
+        enabled: !contains(disabledAlerts, 'RedpathAbsent')
+        labels: union({
           severity: 'critical'
-        }
+        }, alertLabels)
         annotations: {
           summary: 'No agent of the job {{ $labels.job }} reports'
           description: 'At least one redpath agent of the job {{ $labels.job }}{{ with $labels.cluster }} in the cluster {{ . }}{{ end }} reported within the last six hours, and for five minutes none has: the release was removed, its pods are down, or Prometheus no longer scrapes them.'
-          runbook_url: 'docs/monitoring.md#redpathabsent'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathabsent'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -149,15 +188,15 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       {
         alert: 'RedpathVantagePathNotPrivate'
         expression: '(((redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) + redpath_usable) or ((redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0) - 1)) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance, target) group_left (expected) topk by (cluster, job, instance, target) (1, redpath_target_info) * on (cluster, job, instance, target) group_left (address) topk by (cluster, job, instance, target) (1, redpath_connection_info or on (cluster, job, instance, target) redpath_verdict_info) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info))'
-        severity: 2
-        enabled: true
-        labels: {
+        severity: warningSeverity
+        enabled: !contains(disabledAlerts, 'RedpathVantagePathNotPrivate')
+        labels: union({
           severity: 'warning'
-        }
+        }, alertLabels)
         annotations: {
           summary: '{{ $labels.target }} is not on the private path: {{ $labels.code }} ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
           description: 'The name of {{ $labels.target }} leads there to {{ $labels.address }}, which is neither private nor expected ({{ $labels.expected }}). {{ if eq $value 1.0 }}Redis answers at that address: traffic takes this path now, and stops when public access is closed.{{ else if eq $value 0.0 }}Redis does not answer at that address: clients that are led there are down now.{{ else }}Whether Redis answers at that address is unknown.{{ end }} redpath explain {{ $labels.code }}, or /codes/{{ $labels.code }} at the agent, says what to do.'
-          runbook_url: 'docs/monitoring.md#redpathvantagepathnotprivate'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathvantagepathnotprivate'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -168,15 +207,15 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       {
         alert: 'RedpathVantageUnusable'
         expression: '(((max_over_time(redpath_usable[1m]) == 0 and redpath_usable == 0 and redpath_usable offset 1m >= 0) + last_over_time((redpath_path_private and redpath_usable == 1)[1d:5m])) or ((max_over_time(redpath_usable[1m]) == 0 and redpath_usable == 0 and redpath_usable offset 1m >= 0) - 1)) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info))'
-        severity: 2
-        enabled: true
-        labels: {
+        severity: warningSeverity
+        enabled: !contains(disabledAlerts, 'RedpathVantageUnusable')
+        labels: union({
           severity: 'warning'
-        }
+        }, alertLabels)
         annotations: {
           summary: '{{ $labels.target }} {{ if eq $value 0.0 }}was working over the public path and has stopped{{ else if eq $value 1.0 }}was working over the private path and has stopped{{ else }}does not work and did not in the last day{{ end }}: {{ $labels.code }} ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
           description: 'For a minute no probe from {{ $labels.instance }} has got a reply of Redis from {{ $labels.target }}, by whatever path. {{ if eq $value 0.0 }}It worked before over an address that is not private: public access was probably closed while this vantage still depended on it.{{ else if eq $value 1.0 }}It worked before over the private path, so something on that path or the server itself has changed.{{ else }}It has not worked from there in the last day: a rule, a route or an approval may be missing from the beginning.{{ end }} redpath explain {{ $labels.code }}, or /codes/{{ $labels.code }} at the agent, says what to do.'
-          runbook_url: 'docs/monitoring.md#redpathvantageunusable'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathvantageunusable'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -186,16 +225,16 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       }
       {
         alert: 'RedpathVantageProbeFailing'
-        expression: '(max_over_time(redpath_probe_success[2m]) == 0 and redpath_probe_success == 0 and redpath_probe_success offset 2m >= 0 unless (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0)) * on (cluster, job, instance, target) group_left (code) label_replace( topk by (cluster, job, instance, target) (1, redpath_verdict_info{cause!~"public_access_open|plaintext_port_open|public_network_access_enabled|auth_not_enforced|not_checked"}), "code", "$1", "cause", "(.*)" ) * on (cluster, job, instance, target) group_left (expected) topk by (cluster, job, instance, target) (1, redpath_target_info) * on (cluster, job, instance, target) group_left (address) topk by (cluster, job, instance, target) (1, redpath_connection_info or on (cluster, job, instance, target) redpath_verdict_info) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info))'
-        severity: 2
-        enabled: true
-        labels: {
+        expression: '(max_over_time(redpath_probe_success[2m]) == 0 and redpath_probe_success == 0 and redpath_probe_success offset 2m >= 0 unless (redpath_path_private == 0 and redpath_address_expected == 0 and ignoring (phase, outcome) redpath_phase_outcome{phase="connect",outcome="not_reached"} == 0)) * on (cluster, job, instance, target) group_left (code) label_replace( topk by (cluster, job, instance, target) (1, redpath_verdict_info{cause!~"public_access_open|plaintext_port_open|public_network_access_enabled|auth_not_enforced|application_on_public_path|not_checked"}), "code", "$1", "cause", "(.*)" ) * on (cluster, job, instance, target) group_left (expected) topk by (cluster, job, instance, target) (1, redpath_target_info) * on (cluster, job, instance, target) group_left (address) topk by (cluster, job, instance, target) (1, redpath_connection_info or on (cluster, job, instance, target) redpath_verdict_info) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info))'
+        severity: warningSeverity
+        enabled: !contains(disabledAlerts, 'RedpathVantageProbeFailing')
+        labels: union({
           severity: 'warning'
-        }
+        }, alertLabels)
         annotations: {
           summary: '{{ $labels.target }} fails: {{ $labels.code }} ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
           description: 'For two minutes no probe of {{ $labels.target }} from {{ $labels.instance }} has passed. {{ with $labels.address }}It connects to {{ . }}{{ else }}It has no address{{ end }}; expected is {{ $labels.expected }}. redpath explain {{ $labels.code }}, or /codes/{{ $labels.code }} at the agent, says what to do.'
-          runbook_url: 'docs/monitoring.md#redpathvantageprobefailing'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathvantageprobefailing'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -207,15 +246,15 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'RedpathPosture'
         expression: 'group by (cluster, vnet, subnet, target, code) ( redpath_finding_active{code=~"plaintext_port_open|public_network_access_enabled|auth_not_enforced",severity="error"} * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) or redpath_finding_active{code="not_checked"} * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )'
         for: 'PT5M'
-        severity: 2
-        enabled: true
-        labels: {
+        severity: warningSeverity
+        enabled: !contains(disabledAlerts, 'RedpathPosture')
+        labels: union({
           severity: 'warning'
-        }
+        }, alertLabels)
         annotations: {
           summary: '{{ $labels.target }}: {{ $labels.code }}{{ with $labels.subnet }}, as seen from the subnet {{ . }}{{ end }}'
           description: 'For five minutes a check of {{ $labels.target }} beside its path has had the finding {{ $labels.code }}. redpath explain {{ $labels.code }}, or /codes/{{ $labels.code }} at the agent, says what to do.'
-          runbook_url: 'docs/monitoring.md#redpathposture'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathposture'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -227,15 +266,35 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'RedpathViewDisagreement'
         expression: 'redpath_resolver_agreement * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) == 0'
         for: 'PT5M'
-        severity: 2
-        enabled: true
-        labels: {
+        severity: warningSeverity
+        enabled: !contains(disabledAlerts, 'RedpathViewDisagreement')
+        labels: union({
           severity: 'warning'
-        }
+        }, alertLabels)
         annotations: {
           summary: 'Resolvers disagree about {{ $labels.target }} ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
           description: 'For five minutes, name servers that should give the same addresses for {{ $labels.target }} have not. Programs get the one or the other: a stale forwarder, a zone that only one of them sees, or a local override.'
-          runbook_url: 'docs/monitoring.md#redpathviewdisagreement'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathviewdisagreement'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathServerSeesOtherPath'
+        expression: 'redpath_finding_active{code="server_sees_other_path",severity="warning"} * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info))'
+        for: 'PT5M'
+        severity: warningSeverity
+        enabled: !contains(disabledAlerts, 'RedpathServerSeesOtherPath')
+        labels: union({
+          severity: 'warning'
+        }, alertLabels)
+        annotations: {
+          summary: 'The server of {{ $labels.target }} sees another path ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
+          description: 'For five minutes, the address under which the server of {{ $labels.target }} sees the probes of {{ $labels.instance }} has contradicted the address connected to. Something between, such as a proxy, may forward to the public endpoint. redpath explain server_sees_other_path, or /codes/server_sees_other_path at the agent, says what to do.'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathserverseesotherpath'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -247,15 +306,15 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'RedpathVantageSilent'
         expression: '(up == 0) + on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, last_over_time(redpath_vantage_info[1d])) or on (cluster, job, instance) group by (cluster, job, instance) (last_over_time(redpath_build_info[1d])))'
         for: 'PT2M'
-        severity: 2
-        enabled: true
-        labels: {
+        severity: warningSeverity
+        enabled: !contains(disabledAlerts, 'RedpathVantageSilent')
+        labels: union({
           severity: 'warning'
-        }
+        }, alertLabels)
         annotations: {
           summary: 'The vantage {{ $labels.instance }} cannot be scraped{{ with $labels.node }} (node {{ . }}){{ end }}'
           description: 'Prometheus has not reached the agent at {{ $labels.instance }} (job {{ $labels.job }}) for two minutes. The state of the path from there is unknown.'
-          runbook_url: 'docs/monitoring.md#redpathvantagesilent'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathvantagesilent'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -267,15 +326,15 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'RedpathProbesStopped'
         expression: '(time() - redpath_last_probe_timestamp_seconds) / on (cluster, job, instance, target) group_left () clamp_min( redpath_probe_interval_seconds or on (cluster, job, instance, target) redpath_last_probe_timestamp_seconds * 0 + 100, 60 ) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > 3'
         for: 'PT1M'
-        severity: 2
-        enabled: true
-        labels: {
+        severity: warningSeverity
+        enabled: !contains(disabledAlerts, 'RedpathProbesStopped')
+        labels: union({
           severity: 'warning'
-        }
+        }, alertLabels)
         annotations: {
           summary: '{{ $labels.target }} is no longer probed ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
           description: 'The last probe of {{ $labels.target }} at {{ $labels.instance }} began {{ printf "%.1f" $value }} of its intervals ago (of a minute at least). Its metrics are as old.'
-          runbook_url: 'docs/monitoring.md#redpathprobesstopped'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathprobesstopped'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -286,15 +345,15 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       {
         alert: 'RedpathVerdictFlapping'
         expression: 'changes(redpath_verdict_since_timestamp_seconds[30m]) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) >= 4'
-        severity: 2
-        enabled: true
-        labels: {
+        severity: warningSeverity
+        enabled: !contains(disabledAlerts, 'RedpathVerdictFlapping')
+        labels: union({
           severity: 'warning'
-        }
+        }, alertLabels)
         annotations: {
           summary: 'The verdict of {{ $labels.target }} flaps ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
           description: 'The verdict of {{ $labels.target }} at {{ $labels.instance }} changed {{ $value }} times within 30 minutes, and has the cause {{ $labels.code }} now: a server whose answers change, a path that fails at times, or a latency close to a timeout.'
-          runbook_url: 'docs/monitoring.md#redpathverdictflapping'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathverdictflapping'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -306,16 +365,16 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'RedpathCertificateExpiring'
         expression: '(redpath_tls_certificate_not_after_timestamp_seconds - time()) / 86400 * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) < 14'
         for: 'PT10M'
-        severity: 2
-        enabled: true
-        labels: {
+        severity: warningSeverity
+        enabled: !contains(disabledAlerts, 'RedpathCertificateExpiring')
+        labels: union({
           severity: 'warning'
           code: 'tls_certificate_expiring'
-        }
+        }, alertLabels)
         annotations: {
           summary: 'The certificate of {{ $labels.target }} expires soon ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
           description: 'The certificate that the server of {{ $labels.target }} shows at {{ $labels.instance }} expires {{ printf "%.1f" $value }} days from now; clients refuse it from then on.'
-          runbook_url: 'docs/monitoring.md#redpathcertificateexpiring'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathcertificateexpiring'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -327,16 +386,16 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'RedpathLatencyOverBudget'
         expression: 'count_over_time(redpath_finding_active{code="latency_over_budget"}[10m]) / ignoring (code, severity) count_over_time(redpath_probe_success[10m]) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > 0.5'
         for: 'PT5M'
-        severity: 2
-        enabled: true
-        labels: {
+        severity: warningSeverity
+        enabled: !contains(disabledAlerts, 'RedpathLatencyOverBudget')
+        labels: union({
           severity: 'warning'
           code: 'latency_over_budget'
-        }
+        }, alertLabels)
         annotations: {
           summary: '{{ $labels.target }} is slower than its budget ({{ with $labels.subnet }}subnet {{ . }}, {{ end }}{{ with $labels.node }}node {{ . }}, {{ end }}vantage {{ $labels.instance }})'
           description: '{{ $value | humanizePercentage }} of the probes of {{ $labels.target }} in the last ten minutes at {{ $labels.instance }} were over the latency that its configuration allows.'
-          runbook_url: 'docs/monitoring.md#redpathlatencyoverbudget'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathlatencyoverbudget'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -344,19 +403,35 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         }
         actions: actions
       }
+    ]
+  }
+}
+
+resource agent 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
+  name: 'redpath.agent'
+  location: location
+  properties: {
+    description: 'redpath: the group redpath.agent of its rules'
+    scopes: [
+      azureMonitorWorkspaceId
+    ]
+    clusterName: empty(clusterName) ? null : clusterName
+    enabled: true
+    interval: 'PT1M'
+    rules: [
       {
         alert: 'RedpathScheduleLag'
         expression: 'redpath_schedule_lag_seconds * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > 5'
         for: 'PT5M'
-        severity: 2
-        enabled: true
-        labels: {
+        severity: warningSeverity
+        enabled: !contains(disabledAlerts, 'RedpathScheduleLag')
+        labels: union({
           severity: 'warning'
-        }
+        }, alertLabels)
         annotations: {
           summary: 'The agent {{ $labels.instance }} probes late{{ with $labels.node }} (node {{ . }}){{ end }}'
           description: 'For five minutes probes at {{ $labels.instance }} have begun up to {{ $value | humanizeDuration }} after they were due. The agent lacks CPU time or has too many targets for max_concurrent_probes: its durations and failures may be its own.'
-          runbook_url: 'docs/monitoring.md#redpathschedulelag'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathschedulelag'
         }
         resolveConfiguration: {
           autoResolved: true
@@ -368,15 +443,34 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
         alert: 'RedpathAgentNotReloading'
         expression: 'redpath_config_last_reload_successful * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) == 0'
         for: 'PT5M'
-        severity: 2
-        enabled: true
-        labels: {
+        severity: warningSeverity
+        enabled: !contains(disabledAlerts, 'RedpathAgentNotReloading')
+        labels: union({
           severity: 'warning'
-        }
+        }, alertLabels)
         annotations: {
           summary: 'The agent {{ $labels.instance }} refuses its configuration{{ with $labels.node }} (node {{ . }}){{ end }}'
           description: 'The configuration that the agent at {{ $labels.instance }} last read is wrong; the one before is still in force. Its log says what is wrong, and so does redpath config check.'
-          runbook_url: 'docs/monitoring.md#redpathagentnotreloading'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathagentnotreloading'
+        }
+        resolveConfiguration: {
+          autoResolved: true
+          timeToResolve: 'PT2M'
+        }
+        actions: actions
+      }
+      {
+        alert: 'RedpathJournalWriteFailures'
+        expression: 'increase(redpath_journal_write_failures_total[15m]) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > 0'
+        severity: warningSeverity
+        enabled: !contains(disabledAlerts, 'RedpathJournalWriteFailures')
+        labels: union({
+          severity: 'warning'
+        }, alertLabels)
+        annotations: {
+          summary: 'The agent {{ $labels.instance }} cannot write its journal{{ with $labels.node }} (node {{ . }}){{ end }}'
+          description: 'Within 15 minutes the agent at {{ $labels.instance }} could not write about {{ printf "%.0f" $value }} entries or records to its journal, such as with a full disk. What it did not write is missing from the evidence. Its log has the error.'
+          runbook_url: '${runbookBaseUrl}docs/monitoring.md#redpathjournalwritefailures'
         }
         resolveConfiguration: {
           autoResolved: true

@@ -17,9 +17,9 @@ fn helm_alerts_follow_values() {
     for (line, _, objects) in RENDERED.iter().filter(|(_, variant, _)| variant == "redpath/operators") {
         let groups = only(objects, "PrometheusRule")["spec"]["groups"].as_array().expect("groups").clone();
         let names: Vec<&str> = groups.iter().filter_map(|group| group["name"].as_str()).collect();
-        assert_eq!(names, ["redpath.alerts", "redpath.additional"], "Helm {line}");
-        let rules = groups[0]["rules"].as_array().expect("rules");
-        let alert = |name: &str| rules.iter().find(|rule| rule["alert"] == name);
+        assert_eq!(names, ["redpath.alerts", "redpath.agent", "redpath.additional"], "Helm {line}");
+        let rules: Vec<_> = groups[..2].iter().filter_map(|group| group["rules"].as_array()).flatten().collect();
+        let alert = |name: &str| rules.iter().copied().find(|rule| rule["alert"] == name);
         assert_eq!(alert("RedpathVerdictFlapping"), None);
         let lag = alert("RedpathScheduleLag").expect("the alert");
         assert!(lag["expr"].as_str().is_some_and(|expr| expr.trim_end().ends_with("> 2.5")), "{lag}");
@@ -30,7 +30,7 @@ fn helm_alerts_follow_values() {
         let expiring = alert("RedpathCertificateExpiring").expect("the alert");
         let labels = json!({"severity": "warning", "team": "payments", "code": "tls_certificate_expiring"});
         assert_eq!(expiring["labels"], labels);
-        assert_eq!(groups[1]["rules"][0]["alert"], "CacheIsRed");
+        assert_eq!(groups[2]["rules"][0]["alert"], "CacheIsRed");
     }
 }
 

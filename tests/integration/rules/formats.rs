@@ -14,25 +14,75 @@ const AZURE_INTERVAL: &str = "PT1M";
 const AZURE_RESOLVES_AFTER: &str = "PT2M";
 
 /// What stands in Bicep where the ARM template has an expression.
-const EXPRESSIONS: [(&str, &str); 4] = [
+const EXPRESSIONS: [(&str, &str); 6] = [
     ("[parameters('location')]", "location"),
     ("[parameters('azureMonitorWorkspaceId')]", "azureMonitorWorkspaceId"),
     ("[if(empty(parameters('clusterName')), null(), parameters('clusterName'))]", CLUSTER_IN_BICEP),
     ("[variables('actions')]", "actions"),
+    ("[parameters('criticalSeverity')]", "criticalSeverity"),
+    ("[parameters('warningSeverity')]", "warningSeverity"),
 ];
 const CLUSTER_IN_BICEP: &str = "empty(clusterName) ? null : clusterName";
 
-/// Name, description and default of the parameters; without a default they are required.
-const PARAMETERS: [(&str, &str, Option<&str>); 4] = [
-    ("location", "Where the rule groups live: the location of the workspace.", Some("[resourceGroup().location]")),
-    ("azureMonitorWorkspaceId", "Resource ID of the Azure Monitor workspace that has the metrics.", None),
-    (
-        "clusterName",
-        "Name of the AKS cluster whose metrics alone are looked at; all of the workspace where empty.",
-        Some(""),
-    ),
-    ("actionGroupId", "Resource ID of the action group that is told; nobody where empty.", Some("")),
-];
+/// What stands around the text of an alert's own in an expression of ARM.
+const ENABLED: [&str; 2] = ["[not(contains(parameters('disabledAlerts'), '", "'))]"];
+const RUNBOOK: [&str; 2] = ["[concat(parameters('runbookBaseUrl'), '", "')]"];
+const LABELS: [&str; 2] = ["[union(createObject('", "'), parameters('alertLabels'))]"];
+
+struct Parameter {
+    name: &'static str,
+    kind: &'static str,
+    description: &'static str,
+    /// In the ARM template and in Bicep; a parameter without one is required.
+    default: Option<(Value, &'static str)>,
+}
+
+fn parameters() -> [Parameter; 9] {
+    let parameter = |name, kind, default, description| Parameter { name, kind, description, default };
+    let text = || Some((json!(""), "''"));
+    let location = Some((json!("[resourceGroup().location]"), "resourceGroup().location"));
+    [
+        parameter("location", "string", location, "Where the rule groups live: the location of the workspace."),
+        parameter(
+            "azureMonitorWorkspaceId",
+            "string",
+            None,
+            "Resource ID of the Azure Monitor workspace that has the metrics.",
+        ),
+        parameter(
+            "clusterName",
+            "string",
+            text(),
+            "Name of the AKS cluster whose metrics alone are looked at; all of the workspace where empty.",
+        ),
+        parameter(
+            "actionGroupId",
+            "string",
+            text(),
+            "Resource ID of the action group that is told; nobody where empty.",
+        ),
+        parameter(
+            "runbookBaseUrl",
+            "string",
+            text(),
+            "Put in front of docs/monitoring.md#... in the runbook_url of each alert, with its slash at the end.",
+        ),
+        parameter(
+            "alertLabels",
+            "object",
+            Some((json!({}), "{}")),
+            "Labels of every alert, such as {team: 'payments'}.",
+        ),
+        parameter("disabledAlerts", "array", Some((json!([]), "[]")), "Names of the alerts that are switched off."),
+        parameter(
+            "criticalSeverity",
+            "int",
+            Some((json!(0), "0")),
+            "Severity in Azure of the critical alerts, 0 to 4.",
+        ),
+        parameter("warningSeverity", "int", Some((json!(2), "2")), "Severity in Azure of the warnings, 0 to 4."),
+    ]
+}
 
 /// The custom resource: the source itself, two columns further in.
 pub(super) fn prometheus_rule(source: &str) -> String {
@@ -50,13 +100,16 @@ pub(super) fn prometheus_rule(source: &str) -> String {
 
 /// The ARM template.
 pub(super) fn arm(source: &Value) -> Value {
-    let parameter = |(name, description, default): (&str, &str, Option<&str>)| {
-        let mut parameter = json!({"type": "string"});
-        if let Some(default) = default {
-            parameter["defaultValue"] = default.into();
+    let parameter = |parameter: Parameter| {
+        let mut made = json!({"type": parameter.kind});
+        if let Some((default, _)) = parameter.default {
+            made["defaultValue"] = default;
         }
-        parameter["metadata"] = json!({"description": description});
-        (name.to_owned(), parameter)
+        if parameter.kind == "int" {
+            (made["minValue"], made["maxValue"]) = (json!(0), json!(4));
+        }
+        made["metadata"] = json!({"description": parameter.description});
+        (parameter.name.to_owned(), made)
     };
     let actions = "[if(empty(parameters('actionGroupId')), createArray(), \
                    createArray(createObject('actionGroupId', parameters('actionGroupId'))))]";
@@ -64,7 +117,7 @@ pub(super) fn arm(source: &Value) -> Value {
         "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
         "contentVersion": "1.0.0.0",
         "metadata": {"description": GENERATED},
-        "parameters": PARAMETERS.into_iter().map(parameter).collect::<Map<_, _>>(),
+        "parameters": parameters().into_iter().map(parameter).collect::<Map<_, _>>(),
         "variables": {"actions": actions},
         "resources": list(source, "groups").iter().map(group).collect::<Vec<_>>(),
     })
@@ -94,8 +147,8 @@ fn rule(rule: &Value) -> Value {
         return json!({"record": rule["record"], "expression": expression, "enabled": true});
     };
     let severity = match rule["labels"]["severity"].as_str() {
-        Some("critical") => 0,
-        Some("warning") => 2,
+        Some("critical") => EXPRESSIONS[4].0,
+        Some("warning") => EXPRESSIONS[5].0,
         other => panic!("{alert}: {other:?} is no severity that Azure's are known for"),
     };
     let mut made = json!({"alert": alert, "expression": expression});
@@ -103,12 +156,43 @@ fn rule(rule: &Value) -> Value {
         made["for"] = iso_8601(wait).into();
     }
     made["severity"] = severity.into();
-    made["enabled"] = true.into();
-    made["labels"] = rule["labels"].clone();
+    made["enabled"] = around(&ENABLED, alert).into();
+    let labels = rule["labels"].as_object().expect("labels").iter();
+    let labels: Vec<&str> = labels.flat_map(|(name, value)| [name, value.as_str().expect("text")]).collect();
+    made["labels"] = around(&LABELS, &labels.join("', '")).into();
     made["annotations"] = rule["annotations"].clone();
+    made["annotations"]["runbook_url"] =
+        around(&RUNBOOK, rule["annotations"]["runbook_url"].as_str().expect("text")).into();
     made["resolveConfiguration"] = json!({"autoResolved": true, "timeToResolve": AZURE_RESOLVES_AFTER});
     made["actions"] = EXPRESSIONS[3].0.into();
     made
+}
+
+fn around(expression: &[&str; 2], text: &str) -> String {
+    assert!(!text.replace("', '", "").contains('\''), "{text:?} ends the text of an expression");
+    format!("{}{text}{}", expression[0], expression[1])
+}
+
+fn within<'t>(expression: &[&str; 2], text: &'t str) -> Option<&'t str> {
+    text.strip_prefix(expression[0])?.strip_suffix(expression[1])
+}
+
+/// The labels of an expression: names and values in turn.
+fn labels_of(text: &str) -> Option<Map<String, Value>> {
+    let words: Vec<&str> = within(&LABELS, text)?.split("', '").collect();
+    Some(words.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].into())).collect())
+}
+
+/// What a text of the template is with the parameters' defaults.
+fn with_defaults(value: &Value) -> Value {
+    match value {
+        Value::String(text) => labels_of(text)
+            .map(Value::Object)
+            .or_else(|| Some(within(&RUNBOOK, text)?.into()))
+            .unwrap_or_else(|| value.clone()),
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), with_defaults(value))).collect(),
+        other => other.clone(),
+    }
 }
 
 /// The rules of an ARM template, as Prometheus reads them.
@@ -125,7 +209,7 @@ pub(super) fn from_arm(template: &Value) -> Value {
         }
         for same in ["labels", "annotations"] {
             if let Some(value) = rule.get(same) {
-                made.insert(same.to_owned(), value.clone());
+                made.insert(same.to_owned(), with_defaults(value));
             }
         }
         Value::Object(made)
@@ -137,20 +221,17 @@ pub(super) fn from_arm(template: &Value) -> Value {
 /// The same as Bicep.
 pub(super) fn bicep(template: &Value) -> String {
     let mut text = format!("// {GENERATED}\n");
-    for (name, description, default) in PARAMETERS {
-        let default = match default {
-            None => String::new(),
-            Some("[resourceGroup().location]") => " = resourceGroup().location".to_owned(),
-            Some(default) => format!(" = {}", quoted(default)),
-        };
-        let _ = write!(text, "\n@description({})\nparam {name} string{default}\n", quoted(description));
+    for Parameter { name, kind, description, default } in parameters() {
+        let default = default.map(|(_, default)| format!(" = {default}")).unwrap_or_default();
+        let range = if kind == "int" { "@minValue(0)\n@maxValue(4)\n" } else { "" };
+        let _ = write!(text, "\n@description({})\n{range}param {name} {kind}{default}\n", quoted(description));
     }
     text += "\nvar actions = empty(actionGroupId) ? [] : [\n  {\n    actionGroupId: actionGroupId\n  }\n]\n";
     for resource in list(template, "resources") {
         let member = |name: &str| resource[name].as_str().expect("text");
         let mut body = resource.as_object().expect("a resource").clone();
         body.retain(|name, _| name != "type" && name != "apiVersion");
-        let symbol = member("name").replace("redpath.", "");
+        let symbol = member("name").replace("redpath.", "").replace('.', "_");
         let kind = quoted(&format!("{}@{}", member("type"), member("apiVersion")));
         let _ = writeln!(text, "\nresource {symbol} {kind} = {}", in_bicep(&Value::Object(body), 0));
     }
@@ -160,10 +241,18 @@ pub(super) fn bicep(template: &Value) -> String {
 fn in_bicep(value: &Value, depth: usize) -> String {
     let (inner, outer) = ("  ".repeat(depth + 1), "  ".repeat(depth));
     match value {
-        Value::String(text) => EXPRESSIONS
-            .iter()
-            .find(|(arm, _)| arm == text)
-            .map_or_else(|| quoted(text), |(_, bicep)| (*bicep).to_owned()),
+        Value::String(text) => {
+            if let Some(alert) = within(&ENABLED, text) {
+                format!("!contains(disabledAlerts, {})", quoted(alert))
+            } else if let Some(url) = within(&RUNBOOK, text) {
+                format!("'${{runbookBaseUrl}}{url}'")
+            } else if let Some(labels) = labels_of(text) {
+                format!("union({}, alertLabels)", in_bicep(&Value::Object(labels), depth))
+            } else {
+                let known = EXPRESSIONS.iter().find(|(arm, _)| arm == text);
+                known.map_or_else(|| quoted(text), |(_, bicep)| (*bicep).to_owned())
+            }
+        }
         Value::Array(items) => {
             let items: String = items.iter().map(|item| format!("{inner}{}\n", in_bicep(item, depth + 1))).collect();
             format!("[\n{items}{outer}]")
