@@ -23,7 +23,7 @@ metadata:
     {{- merge (dict "helm.sh/hook-weight" "-1") $hook | toYaml | nindent 4 }}
 {{ ternary "stringData" "data" (eq $values.configFrom.kind "Secret") }}:
   {{ $values.configFrom.key }}: |
-    {{- toYaml $values.config | nindent 4 }}
+    {{- include "redpath-sidecar.config" (dict "values" $values "application" "auto") | nindent 4 }}
 ---
 {{ end -}}
 {{- end -}}
@@ -80,8 +80,8 @@ spec:
           {{- end }}
           volumeMounts:
             - {name: config, mountPath: /etc/redpath, readOnly: true}
-            {{- range $values.secretMounts }}
-            - {name: {{ printf "secret-%s" .name | quote }}, mountPath: {{ .mountPath | quote }}, readOnly: true}
+            {{- with include "redpath-sidecar.fileMounts" (dict "values" $values "prefix" "secret") | trim }}
+            {{- . | nindent 12 }}
             {{- end }}
       volumes:
         - name: config
@@ -94,15 +94,8 @@ spec:
             name: {{ $config }}
           {{- end }}
             items: [{key: {{ $values.configFrom.key | quote }}, path: redpath.yaml}]
-        {{- range $values.secretMounts }}
-        - name: {{ printf "secret-%s" .name | quote }}
-          secret:
-            secretName: {{ .name }}
-            defaultMode: {{ $values.secretMode }}
-            {{- with .items }}
-            items:
-              {{- toYaml . | nindent 14 }}
-            {{- end }}
+        {{- with include "redpath-sidecar.fileVolumes" (dict "values" $values "prefix" "secret") | trim }}
+        {{- . | nindent 8 }}
         {{- end }}
 {{- end -}}
 

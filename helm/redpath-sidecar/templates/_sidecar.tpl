@@ -42,25 +42,19 @@ _preflight.tpl has objects of their own: a Job before a deployment, a PodMonitor
 - name: {{ $values.name }}-web
   secret: {secretName: {{ . }}, defaultMode: {{ $values.secretMode }}}
 {{- end }}
-{{- range $values.secretMounts }}
-- name: {{ printf "%s-%s" $values.name .name | quote }}
-  secret:
-    secretName: {{ .name }}
-    defaultMode: {{ $values.secretMode }}
-    {{- with .items }}
-    items:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-    {{- if .optional }}
-    optional: true
-    {{- end }}
+{{- with include "redpath-sidecar.fileVolumes" (dict "values" $values "prefix" $values.name) | trim }}
+{{ . }}
+{{- end }}
+{{- if $values.journal.enabled }}
+- name: {{ $values.name }}-journal
+  {{- toYaml ($values.journal.volume | default (dict "emptyDir" (dict "sizeLimit" $values.journal.sizeLimit))) | nindent 2 }}
 {{- end }}
 {{- end -}}
 
 {{- define "redpath-sidecar.annotations" -}}
 {{- $values := index .Values "redpath-sidecar" -}}
 {{- if and $values.rolloutOnConfigChange $values.config -}}
-checksum/{{ $values.name }}: {{ toYaml $values.config | sha256sum }}
+checksum/{{ $values.name }}: {{ include "redpath-sidecar.config" (dict "values" $values "application" "on") | sha256sum }}
 {{- end -}}
 {{- end -}}
 
@@ -78,7 +72,7 @@ metadata:
     app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ ternary "stringData" "data" (eq $values.configFrom.kind "Secret") }}:
   {{ $values.configFrom.key }}: |
-    {{- toYaml $values.config | nindent 4 }}
+    {{- include "redpath-sidecar.config" (dict "values" $values "application" "on") | nindent 4 }}
 {{- end -}}
 {{- end -}}
 
@@ -89,6 +83,11 @@ metadata:
 {{- fail "both redpath-sidecar.config and redpath-sidecar.configFrom.existing are given: one of them is expected" -}}
 {{- else if not (or $targets $values.configFrom.existing) -}}
 {{- fail "there is nothing to probe: redpath-sidecar.config.targets with at least one host, or redpath-sidecar.configFrom.existing, is expected" -}}
+{{- end -}}
+{{- if and $values.configFrom.existing (or $values.ca.existingSecret $values.ca.existingConfigMap $values.credential.existingSecret) -}}
+{{- fail "redpath-sidecar.ca and credential go into config, and redpath-sidecar.configFrom.existing is given: secretMounts mounts a Secret for it" -}}
+{{- else if and $values.ca.existingSecret $values.ca.existingConfigMap -}}
+{{- fail "both redpath-sidecar.ca.existingSecret and existingConfigMap are given: one of them is expected" -}}
 {{- end -}}
 {{- $values.configFrom.existing | default (printf "%s-%s" .Release.Name $values.name | trunc 63 | trimSuffix "-") -}}
 {{- end -}}
@@ -114,6 +113,9 @@ args:
   - --log-level={{ $values.log.level }}
   {{- if $values.web.existingSecret }}
   - {{ printf "--web-config-file=/etc/redpath-web/%s" $values.web.key | quote }}
+  {{- end }}
+  {{- if $values.journal.enabled }}
+  - --journal=/var/lib/redpath/journal
   {{- end }}
   {{- range $values.extraArgs }}
   - {{ . | quote }}
@@ -159,8 +161,11 @@ volumeMounts:
   {{- if $values.web.existingSecret }}
   - {name: {{ $values.name }}-web, mountPath: /etc/redpath-web, readOnly: true}
   {{- end }}
-  {{- range $values.secretMounts }}
-  - {name: {{ printf "%s-%s" $values.name .name | quote }}, mountPath: {{ .mountPath | quote }}, readOnly: true}
+  {{- with include "redpath-sidecar.fileMounts" (dict "values" $values "prefix" $values.name) | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- if $values.journal.enabled }}
+  - {name: {{ $values.name }}-journal, mountPath: /var/lib/redpath}
   {{- end }}
   {{- with $values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}

@@ -63,6 +63,15 @@ metadata:
 {{- else if and (not .Values.configFrom.existing) (not (dig "targets" list (.Values.config | default dict))) -}}
 {{- fail "there is nothing to probe: config.targets with at least one host, or configFrom.existing, is expected" -}}
 {{- end -}}
+{{- if and .Values.configFrom.existing (or .Values.ca.existingSecret .Values.ca.existingConfigMap .Values.credential.existingSecret) -}}
+{{- fail "ca and credential go into config, and configFrom.existing is given: secretMounts mounts a Secret for it" -}}
+{{- end -}}
+{{- if and .Values.ca.existingSecret .Values.ca.existingConfigMap -}}
+{{- fail "both ca.existingSecret and ca.existingConfigMap are given: one of them is expected" -}}
+{{- end -}}
+{{- if and .Values.journal.enabled .Values.journal.volume.persistentVolumeClaim (or (eq .Values.kind "DaemonSet") (gt (int .Values.replicaCount) 1)) -}}
+{{- fail "journal.volume is one persistentVolumeClaim for several pods, and a journal has one writer: kind: Deployment with replicaCount: 1, or another volume, is expected" -}}
+{{- end -}}
 {{- if and .Values.podDisruptionBudget.enabled (ne .Values.kind "Deployment") -}}
 {{- fail "podDisruptionBudget is for kind: Deployment: a drain leaves the pods of a DaemonSet" -}}
 {{- end -}}
@@ -105,7 +114,66 @@ metadata:
 
 {{/* The configuration file. */}}
 {{- define "redpath.config" -}}
-{{- toYaml .Values.config -}}
+{{- include "redpath.withFiles" (dict "values" .Values "config" .Values.config) -}}
+{{- end -}}
+
+{{/* The configuration with the paths of the files that the chart mounts; what the configuration itself says outranks them. */}}
+{{- define "redpath.withFiles" -}}
+{{- $defaults := dict -}}
+{{- if or .values.ca.existingSecret .values.ca.existingConfigMap -}}
+{{- $_ := set $defaults "tls" (dict "ca_file" (printf "/run/secrets/redpath-ca/%s" .values.ca.key)) -}}
+{{- end -}}
+{{- if .values.credential.existingSecret -}}
+{{- $auth := dict "method" "password" "password_file" (printf "/run/secrets/redpath-credential/%s" .values.credential.key) -}}
+{{- with .values.credential.username }}{{ $_ := set $auth "username" . }}{{ end -}}
+{{- $own := dig "defaults" "auth" dict (.config | default dict) -}}
+{{- if not $own }}{{ $_ := set $defaults "auth" $auth }}{{ end -}}
+{{- end -}}
+{{- if $defaults -}}
+{{- toYaml (merge (deepCopy .config) (dict "defaults" $defaults)) -}}
+{{- else -}}
+{{- toYaml .config -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The mounts of `ca`, `credential`, `secretMounts` and `journal`, and their volumes. Each takes the values. */}}
+{{- define "redpath.fileMounts" -}}
+{{- if or .ca.existingSecret .ca.existingConfigMap }}
+- {name: redpath-ca, mountPath: /run/secrets/redpath-ca, readOnly: true}
+{{- end }}
+{{- if .credential.existingSecret }}
+- {name: redpath-credential, mountPath: /run/secrets/redpath-credential, readOnly: true}
+{{- end }}
+{{- range .secretMounts }}
+- {name: {{ printf "secret-%s" .name | quote }}, mountPath: {{ .mountPath | quote }}, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "redpath.fileVolumes" -}}
+{{- if .ca.existingConfigMap }}
+- name: redpath-ca
+  configMap: {name: {{ .ca.existingConfigMap }}, items: [{key: {{ .ca.key | quote }}, path: {{ .ca.key | quote }}}]}
+{{- else if .ca.existingSecret }}
+- name: redpath-ca
+  secret: {secretName: {{ .ca.existingSecret }}, defaultMode: 288, items: [{key: {{ .ca.key | quote }}, path: {{ .ca.key | quote }}}]}
+{{- end }}
+{{- with .credential.existingSecret }}
+- name: redpath-credential
+  secret: {secretName: {{ . }}, defaultMode: 288, items: [{key: {{ $.credential.key | quote }}, path: {{ $.credential.key | quote }}}]}
+{{- end }}
+{{- range .secretMounts }}
+- name: {{ printf "secret-%s" .name | quote }}
+  secret:
+    secretName: {{ .name }}
+    defaultMode: 288
+    {{- with .items }}
+    items:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- if .optional }}
+    optional: true
+    {{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* The name of the ConfigMap or Secret that holds it. */}}

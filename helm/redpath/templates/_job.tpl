@@ -56,8 +56,8 @@ containers:
     {{- end }}
     volumeMounts:
       - {name: config, mountPath: /etc/redpath, readOnly: true}
-      {{- range $values.secretMounts }}
-      - {name: {{ printf "secret-%s" .name | quote }}, mountPath: {{ .mountPath | quote }}, readOnly: true}
+      {{- with include "redpath.fileMounts" $values | trim }}
+      {{- . | nindent 6 }}
       {{- end }}
       {{- with $values.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
@@ -73,18 +73,8 @@ volumes:
       name: {{ .config }}
     {{- end }}
       items: [{key: {{ $values.configFrom.key | quote }}, path: redpath.yaml}]
-  {{- range $values.secretMounts }}
-  - name: {{ printf "secret-%s" .name | quote }}
-    secret:
-      secretName: {{ .name }}
-      defaultMode: 288
-      {{- with .items }}
-      items:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- if .optional }}
-      optional: true
-      {{- end }}
+  {{- with include "redpath.fileVolumes" $values | trim }}
+  {{- . | nindent 2 }}
   {{- end }}
   {{- with $values.extraVolumes }}
   {{- toYaml . | nindent 2 }}

@@ -67,6 +67,9 @@ spec:
         {{- if .Values.web.existingSecret }}
         - {{ printf "--web-config-file=/etc/redpath-web/%s" .Values.web.key | quote }}
         {{- end }}
+        {{- if .Values.journal.enabled }}
+        - --journal=/var/lib/redpath/journal
+        {{- end }}
         {{- range .Values.extraArgs }}
         - {{ . | quote }}
         {{- end }}
@@ -110,8 +113,11 @@ spec:
         {{- if .Values.web.existingSecret }}
         - {name: web, mountPath: /etc/redpath-web, readOnly: true}
         {{- end }}
-        {{- range .Values.secretMounts }}
-        - {name: {{ printf "secret-%s" .name | quote }}, mountPath: {{ .mountPath | quote }}, readOnly: true}
+        {{- with include "redpath.fileMounts" .Values | trim }}
+        {{- . | nindent 8 }}
+        {{- end }}
+        {{- if .Values.journal.enabled }}
+        - {name: journal, mountPath: /var/lib/redpath}
         {{- end }}
         {{- with .Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
@@ -135,18 +141,12 @@ spec:
     - name: web
       secret: {secretName: {{ . }}, defaultMode: 288}
     {{- end }}
-    {{- range .Values.secretMounts }}
-    - name: {{ printf "secret-%s" .name | quote }}
-      secret:
-        secretName: {{ .name }}
-        defaultMode: 288
-        {{- with .items }}
-        items:
-          {{- toYaml . | nindent 10 }}
-        {{- end }}
-        {{- if .optional }}
-        optional: true
-        {{- end }}
+    {{- with include "redpath.fileVolumes" .Values | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
+    {{- if .Values.journal.enabled }}
+    - name: journal
+      {{- toYaml (.Values.journal.volume | default (dict "emptyDir" (dict "sizeLimit" .Values.journal.sizeLimit))) | nindent 6 }}
     {{- end }}
     {{- with .Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
