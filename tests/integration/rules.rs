@@ -1,6 +1,7 @@
 //! The rules under `monitoring/`: what promtool says of them, each alert's own tests and what those are worth,
 //! the forms generated from them, and their documentation.
 
+mod azure;
 mod formats;
 
 use std::collections::{BTreeMap, BTreeSet};

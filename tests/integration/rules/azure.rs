@@ -1,0 +1,131 @@
+//! The files for Azure Monitor's managed Prometheus: scraping, and the limits of its query language, which every
+//! shipped query keeps.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::formats::list;
+use super::{MOST_IN_A_GROUP, folder, source};
+use crate::support::agent::Directory;
+
+/// The days that a query may cover, and the minutes between two evaluations of a group.
+const MOST_DAYS: u64 = 32;
+const EVALUATION_MINUTES: std::ops::RangeInclusive<u64> = 1..=15;
+
+fn yaml(file: &str) -> Value {
+    let text = std::fs::read_to_string(folder().join("azure").join(file)).expect("it is there");
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// Every query that redpath ships: the rules' and the dashboard's.
+fn queries() -> Vec<String> {
+    let source = source();
+    let rules = list(&source, "groups").iter().flat_map(|group| list(group, "rules"));
+    let mut queries: Vec<String> = rules.map(|rule| rule["expr"].as_str().expect("a query").to_owned()).collect();
+    let text = std::fs::read_to_string(folder().join("dashboard/redpath.json")).expect("it is there");
+    let dashboard: Value = serde_json::from_str(&text).expect("JSON");
+    for panel in list(&dashboard, "panels") {
+        let targets = panel["targets"].as_array().into_iter().flatten();
+        queries.extend(targets.map(|target| target["expr"].as_str().expect("a query").to_owned()));
+    }
+    queries
+}
+
+/// The query without what is between quotes.
+fn without_texts(query: &str) -> String {
+    query.split('"').step_by(2).collect::<Vec<_>>().join("\"\"")
+}
+
+/// The days of a duration such as `30d`; what is shorter than a day is none.
+fn days(duration: &str) -> u64 {
+    let digits: String = duration.chars().take_while(char::is_ascii_digit).collect();
+    match (digits.parse::<u64>(), &duration[digits.len()..]) {
+        (Ok(days), "d") => days,
+        (Ok(weeks), "w") => weeks * 7,
+        (Ok(years), "y") => years * 365,
+        _ => 0,
+    }
+}
+
+/// What breaks a limit of the service.
+fn broken(query: &str) -> Option<&'static str> {
+    let bare = without_texts(query);
+    let nameless = bare
+        .match_indices('{')
+        .any(|(at, _)| !bare[..at].trim_end().ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':'));
+    if nameless || bare.contains("__name__") {
+        return Some("a selector without the name of a metric");
+    }
+    let durations = |begin: &'static str| {
+        bare.split(begin).skip(1).map(|rest| {
+            let word: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+            days(&word)
+        })
+    };
+    let longest = durations("[").max().unwrap_or(0) + durations(" offset ").max().unwrap_or(0);
+    (longest > MOST_DAYS).then_some("more than 32 days")
+}
+
+#[test]
+fn azure_query_limits_are_kept() {
+    let queries = queries();
+    assert!(queries.len() > 60, "{}", queries.len());
+    for query in &queries {
+        assert_eq!(broken(query), None, "{query}");
+        let upper = query.split(|c: char| !c.is_alphanumeric() && c != '_').find(|word| {
+            word.starts_with(|c: char| c.is_ascii_lowercase()) && word.contains(|c: char| c.is_ascii_uppercase())
+        });
+        assert_eq!(upper, None, "a label in upper case: {query}");
+    }
+    for (query, what) in [
+        ("sum({job=\"redpath\"})", "a selector without the name of a metric"),
+        ("{__name__=~\"redpath_.*\"}", "a selector without the name of a metric"),
+        ("avg_over_time(up[33d])", "more than 32 days"),
+        ("avg_over_time(up[30d] offset 7d)", "more than 32 days"),
+        ("avg_over_time(up[5w])", "more than 32 days"),
+    ] {
+        assert_eq!(broken(query), Some(what), "{query}");
+    }
+    for group in list(&source(), "groups") {
+        assert!(list(group, "rules").len() <= MOST_IN_A_GROUP, "{}", group["name"]);
+        if let Some(interval) = group["interval"].as_str() {
+            let minutes = interval.strip_suffix('m').and_then(|minutes| minutes.parse().ok());
+            assert!(minutes.is_some_and(|minutes| EVALUATION_MINUTES.contains(&minutes)), "{interval}");
+        }
+    }
+}
+
+#[test]
+fn azure_podmonitor_has_labels_and_limits() {
+    let monitor = yaml("podmonitor.yaml");
+    assert_eq!(
+        (&monitor["apiVersion"], &monitor["kind"]),
+        (&json!("azmonitoring.coreos.com/v1"), &json!("PodMonitor"))
+    );
+    let spec = &monitor["spec"];
+    assert_eq!(spec["selector"]["matchLabels"], json!({"app.kubernetes.io/name": "redpath"}));
+    assert_eq!(spec["podMetricsEndpoints"][0]["port"], "http");
+    let limits = ["labelLimit", "labelNameLengthLimit", "labelValueLengthLimit"].map(|limit| spec[limit].as_u64());
+    assert_eq!(limits, [Some(63), Some(511), Some(1023)]);
+}
+
+/// The ConfigMap of the add-on, whose scrape job Prometheus reads.
+#[cfg(feature = "system-tests")]
+#[test]
+fn azure_scrape_job_passes_promtool() {
+    let map = yaml("ama-metrics-prometheus-config.yaml");
+    let metadata = json!({"name": "ama-metrics-prometheus-config", "namespace": "kube-system"});
+    assert_eq!((&map["kind"], &map["metadata"]), (&json!("ConfigMap"), &metadata));
+    let text = map["data"]["prometheus-config"].as_str().expect("the job");
+    let directory = Directory::new("azure-scrape");
+    let file = directory.file("prometheus.yaml", text);
+    let output = Command::new("promtool").args(["check", "config"]).arg(&file).output().expect("promtool runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+    let job: Value = serde_saphyr::from_str(text).expect("YAML");
+    let job = &job["scrape_configs"][0];
+    let limits =
+        ["label_limit", "label_name_length_limit", "label_value_length_limit"].map(|limit| job[limit].as_u64());
+    assert_eq!(limits, [Some(63), Some(511), Some(1023)]);
+    assert_eq!(job["relabel_configs"][0]["regex"], "redpath;(http|redpath)");
+}
