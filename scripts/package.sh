@@ -24,7 +24,9 @@ rm -rf "$files" && mkdir -p "$files/man" "$files/completions"
 
 page() { "$redpath" man "$@" | gzip -9n > "$files/man/$(IFS=-; echo "redpath${*:+-$*}").1.gz"; }
 page
-for command in check agent explain config completions man; do page "$command"; done
+for command in check watch connections agent explain config gate healthcheck journal completions man; do page "$command"; done
+page gate expect
+page journal verify
 for command in check print schema from-az; do page config "$command"; done
 "$redpath" completions bash > "$files/completions/redpath"
 "$redpath" completions zsh > "$files/completions/_redpath"

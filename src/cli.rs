@@ -7,6 +7,7 @@ mod credential_args;
 mod error;
 mod exit_code;
 mod gate;
+mod healthcheck;
 pub(crate) mod plans;
 mod report;
 mod watch;
@@ -29,6 +30,7 @@ pub use connections::ConnectionsArgs;
 pub use credential_args::CredentialArgs;
 pub use exit_code::ExitCode;
 pub use gate::{ApiArgs, GateArgs, GateCommand, GateFormat};
+pub use healthcheck::HealthcheckArgs;
 pub use report::{ReportArgs, ReportFormat};
 pub use watch::{Until, WatchArgs, WatchOutput};
 
@@ -204,6 +206,8 @@ pub enum Command {
     /// Write one document of what many vantages saw: for an auditor
     #[command(after_help = REPORT_EXAMPLES)]
     Report(Box<ReportArgs>),
+    /// Ask an agent whether it is ready, where no other program can
+    Healthcheck(HealthcheckArgs),
     /// Verify a journal
     #[command(subcommand, arg_required_else_help = true)]
     Journal(JournalCommand),

@@ -9,6 +9,7 @@ pub mod connections;
 pub mod explain;
 pub mod gate;
 pub mod hardening;
+pub mod healthcheck;
 pub mod journal;
 pub mod man;
 pub mod report;
@@ -33,6 +34,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Gate(args) => gate::run(*args).await,
         Command::Report(args) => report::run(*args).await,
+        Command::Healthcheck(args) => healthcheck::run(args).await,
         Command::Journal(command) => journal::run(&command),
         Command::Completions { shell } => completions::run(shell),
         Command::Man { command } => man::run(&command),

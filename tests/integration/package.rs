@@ -186,6 +186,38 @@ impl Cache {
     }
 }
 
+#[test]
+fn package_has_manual_page_of_each_command() {
+    fn all(command: &clap::Command, name: &str, found: &mut Vec<String>) {
+        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+            let name = format!("{name}-{}", inner.get_name());
+            all(inner, &name, found);
+            found.push(name);
+        }
+    }
+    let mut names = Vec::new();
+    all(&<redpath::cli::Cli as clap::CommandFactory>::command(), "redpath", &mut names);
+    for kind in ["deb", "rpm"] {
+        let list = std::fs::read_to_string(root().join(format!("tests/fixtures/package/{kind}.txt"))).unwrap();
+        for name in &names {
+            assert!(list.contains(&format!("/usr/share/man/man1/{name}.1")), "{kind}: no manual page {name}");
+        }
+    }
+}
+
+/// The newest version of glibc whose symbols the binary needs is the one that the documentation states.
+#[test]
+fn package_glibc_version_is_documented() {
+    let binary = std::fs::read(release::binary()).unwrap();
+    let versions = binary.windows(16).filter_map(|window| {
+        let digits = window.strip_prefix(b"GLIBC_2.")?.split(|byte| !byte.is_ascii_digit()).next()?;
+        std::str::from_utf8(digits).ok()?.parse::<u32>().ok()
+    });
+    let needed = versions.max().expect("symbols with versions");
+    let docs = std::fs::read_to_string(root().join("docs/systemd.md")).unwrap();
+    assert!(docs.contains(&format!("needs glibc 2.{needed} or later")), "the binary needs glibc 2.{needed}");
+}
+
 const DROP_IN: &str =
     "[Service]\nLoadCredential=sessions:/etc/redpath/sessions.key\nWatchdogSec=4s\nRestartSec=100ms\n";
 
@@ -240,7 +272,11 @@ fn package_installs_upgrades_and_purges() {
     {
         assert_eq!(field(name), value, "{name}");
     }
-    assert_eq!(systemd.ok("stat -c %a /var/lib/private/redpath").trim(), "700");
+    // The journal is its own, and whole.
+    assert_eq!(systemd.ok("stat -c %a /var/lib/private/redpath").trim(), "750");
+    let files = systemd.ok("stat -c %a /var/lib/redpath/journal/journal-*.ndjson");
+    assert!(!files.is_empty() && files.lines().all(|mode| mode == "640"), "{files}");
+    systemd.ok("redpath journal verify /var/lib/redpath/journal");
 
     // Reloaded, and the same process.
     let two = cache.configuration()

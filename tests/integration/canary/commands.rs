@@ -201,6 +201,13 @@ impl World {
                     self.command(&["journal", "verify", &format!("password={MISPLACED}")]),
                 );
             }
+            "healthcheck" => {
+                let user = format!("http://probe:{MISPLACED}@127.0.0.1:9/-/ready");
+                let query = format!("http://127.0.0.1:9/-/ready?password={MISPLACED}");
+                for url in ["http://127.0.0.1:9/-/ready", MISPLACED, &user, &query] {
+                    run("healthcheck".into(), self.command(&["healthcheck", url]));
+                }
+            }
             "completions" => {
                 for shell in names::<clap_complete::Shell>() {
                     run(format!("completions {shell}"), self.command(&["completions", &shell]));

@@ -119,7 +119,11 @@ fn azure_scrape_job_passes_promtool() {
     assert_eq!((&map["kind"], &map["metadata"]), (&json!("ConfigMap"), &metadata));
     let text = map["data"]["prometheus-config"].as_str().expect("the job");
     let directory = Directory::new("azure-scrape");
-    let file = directory.file("prometheus.yaml", text);
+    // Debian's promtool knows no Kubernetes: the rest of the job is checked with a target of its own.
+    let discovery = "kubernetes_sd_configs: [{role: pod}]";
+    assert!(text.contains(discovery), "{text}");
+    let file =
+        directory.file("prometheus.yaml", &text.replace(discovery, "static_configs: [{targets: ['10.10.1.4:9736']}]"));
     let output = Command::new("promtool").args(["check", "config"]).arg(&file).output().expect("promtool runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
     let job: Value = serde_saphyr::from_str(text).expect("YAML");
