@@ -5,6 +5,7 @@ mod bounds;
 mod client;
 mod cross_site;
 mod harness;
+mod healthcheck;
 mod page;
 mod routes;
 mod tls;
