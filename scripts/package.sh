@@ -24,7 +24,7 @@ rm -rf "$files" && mkdir -p "$files/man" "$files/completions"
 
 page() { "$redpath" man "$@" | gzip -9n > "$files/man/$(IFS=-; echo "redpath${*:+-$*}").1.gz"; }
 page
-for command in check watch connections agent explain config gate healthcheck journal completions man; do page "$command"; done
+for command in check watch connections clients agent explain config gate report healthcheck journal completions man; do page "$command"; done
 page gate expect
 page journal verify
 for command in check print schema from-az; do page config "$command"; done

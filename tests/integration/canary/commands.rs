@@ -201,6 +201,31 @@ impl World {
                     self.command(&["journal", "verify", &format!("password={MISPLACED}")]),
                 );
             }
+            "gate expect" => {
+                for name in ["show.json", "keys.json", "misplaced.json", "agent.yaml"] {
+                    for flag in ["--from-nodes", "--from-subnets"] {
+                        run(format!("gate expect {name}"), self.command(&["gate", "expect", flag, &file(name)]));
+                    }
+                    run(
+                        format!("gate {name}"),
+                        self.command(&["gate", "--expected", &file(name), &file("records.ndjson")]),
+                    );
+                }
+                let url = format!("https://probe:{MISPLACED}@127.0.0.1:9/");
+                run(
+                    "gate, misused".into(),
+                    self.command(&["gate", "--expected", &file("agent.yaml"), "--prometheus", &url]),
+                );
+            }
+            "report" => {
+                for name in ["report.json", "records.ndjson", "misplaced.json", "agent.yaml"] {
+                    run(format!("report {name}"), self.command(&["report", &file(name)]));
+                    run(
+                        format!("report --az {name}"),
+                        self.command(&["report", &file("records.ndjson"), "--az", &file(name)]),
+                    );
+                }
+            }
             "healthcheck" => {
                 let user = format!("http://probe:{MISPLACED}@127.0.0.1:9/-/ready");
                 let query = format!("http://127.0.0.1:9/-/ready?password={MISPLACED}");
