@@ -71,6 +71,8 @@ pub struct Lane {
     pub first_expected: Option<Timestamp>,
     /// How often its answers changed between expected and not expected.
     pub flips: u32,
+    /// Whether it was asked in the last probe: a name server that resolv.conf no longer has is not.
+    pub is_asked: bool,
     /// Whether the last answer with addresses was as expected.
     was_expected: Option<bool>,
 }
@@ -111,6 +113,7 @@ impl Lane {
             begun: record.started_at,
             first_expected: None,
             flips: 0,
+            is_asked: true,
             was_expected: None,
         };
         lane.add(record, view);
@@ -120,6 +123,7 @@ impl Lane {
     /// Takes the next answer in. The answer before, where it differs.
     pub(super) fn add(&mut self, record: &Record, view: &View) -> Option<Answer> {
         let answer = answer(view);
+        self.is_asked = true;
         self.letters.push(answer.kind);
         self.mark = describe::answer_mark(record, view);
         let expected = match self.mark {
@@ -149,6 +153,7 @@ impl Lane {
 
     /// The view was not asked.
     pub(super) fn skip(&mut self) {
+        self.is_asked = false;
         self.letters.push(AnswerKind::NotReached);
     }
 

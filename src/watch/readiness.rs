@@ -67,7 +67,7 @@ impl Readiness {
             (true, false) => Decision::Unknown,
             (false, _) => Decision::NoGo,
         };
-        let ttls = target.lanes.iter().filter(|lane| lane.is_wrong()).filter_map(|lane| lane.ttl);
+        let ttls = target.lanes.iter().filter(|lane| lane.is_asked && lane.is_wrong()).filter_map(|lane| lane.ttl);
         let earliest = ttls.filter_map(super::lane::Ttl::over_at).max();
         wrong.extend(unknown);
         Self { decision, holds: wrong, earliest }
@@ -89,10 +89,10 @@ impl Readiness {
     }
 }
 
-/// The views that `selects` is true for, those of one answer together: `libc, hub: 20.50.1.10 public`.
+/// The views of the last probe that `selects` is true for, those of one answer together: `libc, hub: 20.50.1.10 public`.
 fn by_answer(target: &TargetState, selects: impl Fn(&Lane) -> bool) -> Vec<String> {
     let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for lane in target.lanes.iter().filter(|lane| selects(lane)) {
+    for lane in target.lanes.iter().filter(|lane| lane.is_asked && selects(lane)) {
         names.entry(&lane.answer.text).or_default().push(&lane.view);
     }
     names.into_iter().map(|(answer, names)| format!("{}: {answer}", names.join(", "))).collect()

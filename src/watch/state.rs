@@ -281,7 +281,8 @@ impl TargetState {
     pub fn is_as_expected(&self) -> bool {
         let record = &self.latest;
         let connection = record.observation.connection.as_ref();
-        let answers = self.lanes.iter().all(|lane| lane.is_right() || lane.is_public_resolver() || lane.automatic);
+        let mut asked = self.lanes.iter().filter(|lane| lane.is_asked);
+        let answers = asked.all(|lane| lane.is_right() || lane.is_public_resolver() || lane.automatic);
         answers && connection.is_some_and(|connection| record.expectation.allows(connection.address.ip()))
     }
 

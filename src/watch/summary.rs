@@ -120,7 +120,13 @@ fn of_lane(target: &TargetState, lane: &Lane) -> String {
         0 => String::new(),
         flips => format!(", {}", count(flips.into(), "flip")),
     };
-    let now = if lane.is_right() { String::new() } else { format!("; now {}", lane.answer.text) };
+    let now = if !lane.is_asked {
+        "; no longer asked".to_owned()
+    } else if lane.is_right() {
+        String::new()
+    } else {
+        format!("; now {}", lane.answer.text)
+    };
     match lane.first_expected {
         None => format!("never {expected}: {}", lane.answer.text),
         Some(at) if at == lane.begun => format!("{expected} from the start{flips}{now}"),

@@ -174,6 +174,22 @@ fn readiness_silent_view_is_unknown() {
     assert_eq!((readiness.decision, readiness.holds.len()), (Decision::Unknown, 1), "{:?}", readiness.holds);
 }
 
+/// A name server that was removed from resolv.conf holds nothing back.
+#[test]
+fn readiness_view_that_is_gone_counts_not() {
+    let mut before = without_hub(records::unlinked_zone());
+    for view in &mut before.observation.resolution.views {
+        if view.view.starts_with("system:") {
+            view.view = "system:10.10.0.99".into();
+        }
+    }
+    let (state, _) = folded(&[at(before, 0), at(without_hub(records::healthy()), 1)]);
+    let target = target(&state);
+    assert_eq!(Readiness::of(target).decision, Decision::Go, "{:?}", Readiness::of(target).holds);
+    assert!(target.is_as_expected());
+    assert!(summary::text(&state, &NARROW).contains("system:10.10.0.99: never private: 20.50.1.10 public"));
+}
+
 /// A TTL that does not count down is no bound: the server answers without a cache.
 #[test]
 fn readiness_steady_ttl_is_no_bound() {
