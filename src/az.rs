@@ -5,6 +5,7 @@
 //! the reader. What a fact means is the diagnosis' to say.
 
 mod classify;
+pub mod client_log;
 mod read;
 mod select;
 mod tree;

@@ -25,7 +25,7 @@ use crate::parse;
 use crate::printable::printable;
 
 pub use check_args::{CheckArgs, ProbeArgs};
-pub use clients::ClientsArgs;
+pub use clients::{ClientsArgs, UntilClients};
 pub use connections::ConnectionsArgs;
 pub use credential_args::CredentialArgs;
 pub use exit_code::ExitCode;
@@ -85,6 +85,8 @@ const CLIENTS_EXAMPLES: &str = "\
 Examples:
   redpath clients cache1.redis.cache.windows.net --username <user> --password-file key
   redpath clients cache1.redis.cache.windows.net --password-file key --names
+  redpath clients cache1.redis.cache.windows.net --password-file key --watch --until private
+  redpath clients cache1.redis.cache.windows.net --from-az rows.json   # see docs/clients.md
 
 Exit status:
   0  every client comes by a private link (with --expect public or any: every node gave its list)

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
 use super::check_args::path;
@@ -30,6 +30,19 @@ pub struct ClientsArgs {
     /// Print the clients' names, users, libraries and ages, too
     #[arg(long)]
     pub names: bool,
+
+    /// Repeat until every client comes by a private link, with the sums on standard error
+    #[arg(long, conflicts_with = "from_az")]
+    pub watch: bool,
+    /// What ends --watch [default: private, no client is left that does not come by a private link]
+    #[arg(long, value_enum, value_name = "private", requires = "watch")]
+    pub until: Option<UntilClients>,
+    /// Time between the lists of --watch
+    #[arg(long, value_name = "TIME", default_value = "10s", requires = "watch", value_parser = interval)]
+    pub interval: Duration,
+    /// Rows of the tables REDConnectionEvents or ConnectedClientList instead of the server, as `az monitor log-analytics query` prints them (put after the target)
+    #[arg(long, value_name = "FILE", num_args = 1.., value_parser = path())]
+    pub from_az: Vec<PathBuf>,
 
     /// Expected path of the clients, and kind of address of the server
     #[arg(long, value_enum, value_name = "private|public|any", default_value_t, help_heading = EXPECTATIONS)]
@@ -78,6 +91,20 @@ pub struct ClientsArgs {
     pub color: ColorChoice,
 }
 
+/// `--until` of `redpath clients --watch`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UntilClients {
+    /// Every client comes by a private link
+    Private,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(interval) if (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&interval) => Ok(interval),
+        _ => Err("a time of 1s to 1h is expected, such as 10s".to_owned()),
+    }
+}
+
 /// A plan, and what the operator should know beforehand.
 pub(crate) struct ClientsPlan {
     pub(crate) plan: Plan,
@@ -88,6 +115,11 @@ pub(crate) struct ClientsPlan {
 impl ClientsArgs {
     /// The plan of the probe that finds the nodes.
     pub(crate) fn plan(&self, variable: Variable<'_>) -> Result<ClientsPlan, String> {
+        if self.watch && self.expect != ExpectedPath::Private {
+            return Err(
+                "--watch repeats until every client comes by a private link: --expect private is needed".to_owned()
+            );
+        }
         let mut resolvers = self.resolvers.clone();
         parse::distinct_names(&resolvers).map_err(|(_, why)| format!("--resolver: {why}"))?;
         let views = parse::views(&self.views, &mut resolvers)

@@ -1,8 +1,17 @@
 //! `redpath clients`: which path every client of a cache takes, as its nodes list them.
 
+mod from_az;
+mod progress;
+
+use std::time::Duration;
+
+use self::progress::Progress;
 use super::{check, print, terminal};
 use crate::cli::{ClientsArgs, ExitCode, OutputFormat, print_error};
-use crate::diagnosis::Code;
+use crate::clock::Timestamp;
+use crate::diagnosis::{Code, Status};
+use crate::observation::Observation;
+use crate::observation::clients::ClientsFacts;
 use crate::output::check::junit_of_clients;
 use crate::output::clients as output;
 use crate::pipeline;
@@ -30,16 +39,70 @@ pub async fn run(args: ClientsArgs) -> ExitCode {
         print_error(&format!("cannot listen for signals: {error}"));
         return ExitCode::Unknown;
     }
+    if !args.from_az.is_empty() {
+        return match from_az::facts(&args.from_az, &planned.plan.expectation) {
+            Ok(clients) => {
+                let vantage = Vantage::here(Default::default(), &Default::default());
+                let Plan { target, expectation, .. } = planned.plan;
+                let now = Timestamp::now();
+                let record = Record::new(now, Duration::ZERO, target, vantage, expectation, Observation::default());
+                write(&report_of(record, clients), &args)
+            }
+            Err(sentence) => {
+                print_error(&sentence);
+                ExitCode::Usage
+            }
+        };
+    }
     let prober = Prober::new();
-    let report = report(&prober, &planned.plan, planned.names, &interrupt).await;
+    let asker = Asker { prober: &prober, plan: &planned.plan, names: planned.names, interrupt: &interrupt };
+    let report = if args.watch { asker.watch(args.interval).await } else { asker.report().await };
     write(&report, &args)
 }
 
-/// Probes the cache, and asks each node that was reached.
-async fn report(prober: &Prober, plan: &Plan, names: ClientNames, interrupt: &Interrupt) -> ClientsReport {
-    let vantage = Vantage::here(Default::default(), &Default::default());
-    let record = pipeline::run(prober, plan, &vantage, interrupt).await;
-    let clients = prober.list_clients(plan, &record.observation, (names, interrupt)).await;
+/// What each list needs.
+struct Asker<'a> {
+    prober: &'a Prober,
+    plan: &'a Plan,
+    names: ClientNames,
+    interrupt: &'a Interrupt,
+}
+
+impl Asker<'_> {
+    /// Probes the cache, and asks each node that was reached.
+    async fn report(&self) -> ClientsReport {
+        let vantage = Vantage::here(Default::default(), &Default::default());
+        let record = pipeline::run(self.prober, self.plan, &vantage, self.interrupt).await;
+        let clients = self.prober.list_clients(self.plan, &record.observation, (self.names, self.interrupt)).await;
+        report_of(record, clients)
+    }
+
+    /// Repeats until every client comes by a private link; the last report where it is interrupted before.
+    async fn watch(&self, interval: Duration) -> ClientsReport {
+        let mut progress = Progress::default();
+        let mut report = self.report().await;
+        loop {
+            progress.show(&report);
+            if report.status == Status::Pass {
+                break;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                () = self.interrupt.raised() => break,
+            }
+            let next = self.report().await;
+            if self.interrupt.is_raised() {
+                break; // an interrupted list says less than the one before
+            }
+            report = next;
+        }
+        progress.end();
+        report
+    }
+}
+
+/// The report of these clients, diagnosed with the record of the probe.
+fn report_of(record: Record, clients: ClientsFacts) -> ClientsReport {
     let Record { started_at, took_seconds, target, vantage, expectation, mut observation, .. } = record;
     observation.clients = Some(clients.clone());
     let record = Record::new(started_at, took_seconds, target, vantage, expectation, observation);

@@ -1,7 +1,7 @@
 //! The clients of a cache as its nodes list them (`CLIENT LIST`): counts by path and network, names only on request.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -10,7 +10,7 @@ use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 
 use super::redis::RedisFailure;
 use crate::address::AddressClass;
-use crate::clock::Seconds;
+use crate::clock::{Seconds, Timestamp};
 
 /// The clients of every node that is expected.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -80,6 +80,13 @@ pub enum ClientListFailure {
         /// The most clients that are read.
         limit: u64,
     },
+    /// The list is of Azure's connection log: it is late, and an old connection has no line.
+    Log {
+        /// How many rows were read.
+        rows: usize,
+        /// When the newest row was written; absent where no row has a time that can be read.
+        newest: Option<Timestamp>,
+    },
     /// The command was interrupted.
     Interrupted,
 }
@@ -99,6 +106,14 @@ impl fmt::Display for ClientListFailure {
             }
             Self::TooManyClients { limit } => {
                 write!(f, "the list has more than {limit} clients: the counts are lower bounds")
+            }
+            Self::Log { rows, newest } => {
+                write!(f, "{rows} rows of the log, ")?;
+                match newest {
+                    Some(newest) => write!(f, "the newest of {newest}")?,
+                    None => f.write_str("without a time")?,
+                }
+                f.write_str(": it is up to 90 minutes late, and an old connection has no row, so it cannot show that no client is left")
             }
             Self::Interrupted => f.write_str("interrupted"),
         }
@@ -272,6 +287,16 @@ impl ClientsFacts {
     pub fn lists(&self) -> impl Iterator<Item = &ClientList> {
         self.nodes.iter().filter_map(|node| node.list.as_ref())
     }
+}
+
+/// The /24 of an IPv4 address, the /64 of an IPv6 one; none of 0.0.0.0.
+pub fn network_of(address: IpAddr) -> Option<IpNet> {
+    let prefix = match address {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => return None, // a private link without an embedded address
+        IpAddr::V4(_) => 24,
+        IpAddr::V6(_) => 64,
+    };
+    IpNet::new(address, prefix).ok().map(|network| network.trunc())
 }
 
 fn is_zero<N: PartialEq + Default>(count: &N) -> bool {

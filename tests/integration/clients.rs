@@ -179,3 +179,58 @@ async fn clients_beyond_the_bound_are_unknown() {
     let (status, document) = json(&many, &[]).await;
     assert_eq!((status, &document["clients"]["nodes"][0]["failure"]["kind"]), (Some(3), &"too_many_clients".into()));
 }
+
+#[tokio::test]
+async fn clients_watch_ends_when_none_is_left() {
+    let public = "id=10 addr=20.50.7.7:40001 name=batch age=3600 idle=0 flags=N cmd=get user=app\n";
+    let (before, after) = (bulk(&format!("{OWN}{PRIVATE}{public}")), bulk(&format!("{OWN}{PRIVATE}")));
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let script = move |event: Event<'_>| {
+        let Event::Command { words, .. } = event else { return Answer::Send(Vec::new()) };
+        let words: Vec<String> = words.iter().map(|word| word.to_ascii_uppercase()).collect();
+        match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["QUIT"] => Answer::SendAndClose(b"+OK\r\n".to_vec()),
+            ["PING"] => Answer::line("+PONG"),
+            ["CLIENT", "ID"] => Answer::line(":7"),
+            ["CLIENT", "LIST"] => {
+                let first = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+                Answer::Send(if first { before.clone() } else { after.clone() })
+            }
+            _ => Answer::line("-ERR unknown command"),
+        }
+    };
+    let server = FakeRedis::start(SocketAddr::new(HERE, 0), None, script).expect("a free port");
+    let output = redpath(&server, &["--watch", "--until", "private", "--interval", "1s"]).await;
+    let progress = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{progress}");
+    assert!(progress.contains("fail: clients: 1 by a public address, 2 by a private link"), "{progress}");
+    assert!(progress.contains("pass: clients: 2 by a private link"), "{progress}");
+    assert!(text(&output).starts_with("PASS"), "{}", text(&output));
+}
+
+/// The exit status and the document for rows of a connection log.
+async fn from_az(rows: &str) -> (Option<i32>, String) {
+    let folder = crate::support::certificates::Directory::new("client-log");
+    let file = folder.path().join("rows.json");
+    std::fs::write(&file, rows).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redpath"));
+    command.args(["clients", "cache1.redis.cache.windows.net", "--output", "json", "--from-az"]).arg(&file);
+    let output = command.output().await.expect("it starts");
+    (output.status.code(), text(&output) + &String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test]
+async fn clients_of_log_never_pass() {
+    let private = r#"{"ClientIp": "10.3.26.6", "PrivateLinkIPv6": "fd40::a03:1a06", "EventType": "new_conn", "TimeGenerated": "2026-11-18T09:00:00Z"}"#;
+    let public = r#"{"ip": "20.50.7.7", "privateLinkIpv6": "", "count": "3", "TimeGenerated": "2026-11-18T09:01:00Z"}"#;
+    let (status, document) = from_az(&format!("[{private}]")).await;
+    assert_eq!(status, Some(3), "{document}");
+    assert!(document.contains("up to 90 minutes late") && document.contains("2026-11-18T09:00:00"), "{document}");
+    let (status, document) = from_az(&format!("[{private}, {public}]")).await;
+    assert_eq!(status, Some(1), "{document}");
+    let document: Value = serde_json::from_str(&document).expect("a document");
+    assert_valid("clients.v1.json", &document);
+    assert_eq!((&document["totals"]["public"], &document["totals"]["private_link"]), (&3.into(), &1.into()));
+    let (status, error) = from_az("[{\"a\": 1}]").await;
+    assert!(status == Some(2) && error.contains("--from-az") && error.contains("row 1"), "{error}");
+}

@@ -38,6 +38,11 @@ fn client_list(seeds: &mut Vec<Seed>) {
         id=4 addr=10.0.0.9:6380 fd=9 name= age=3 idle=1 flags=S db=0 cmd=replconf\n";
     let hostile = "id=x addr=[::1:5 name=a=b addr=20.1.1.1:1\n\nid=5 addr=?:0\n addr=/run/redis.sock:0 flags=U\n\
         addr=[fe80::1%eth0]:1 name=\u{202e}x user=\u{7}\nid=6";
+    let events = r#"[{"ClientIp": "10.3.26.6", "PrivateLinkIPv6": "fd40::a03:1a06", "EventType": "new_conn", "TimeGenerated": "2026-11-18T09:00:00Z"}]"#;
+    let polled = r#"[{"ip": "[::ffff:20.50.7.7]:4", "privateLinkIpv6": null, "count": "3"}, {"ip": "?", "count": 2}]"#;
+    for (name, text) in [("events", events), ("polled", polled)] {
+        seeds.push(("client_log", name, text.as_bytes().to_vec()));
+    }
     for (name, piece, text) in [("redis_7", 0, seven), ("redis_6", 7, six), ("hostile", 1, hostile)] {
         seeds.push(("client_list", name, [&[piece], text.as_bytes()].concat()));
     }

@@ -1,7 +1,7 @@
 //! Sums a `CLIENT LIST` as its bytes arrive: memory is bounded by the number of networks and names, never by the list.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::address::AddressClass;
 use crate::clock::Seconds;
 use crate::expectation::Expectation;
 use crate::observation::client_info::{ServerSees, Via};
-use crate::observation::clients::{ClientList, ClientNetwork, ClientPath, FurtherClients, NamedClients};
+use crate::observation::clients::{ClientList, ClientNetwork, ClientPath, FurtherClients, NamedClients, network_of};
 use crate::plan::ClientNames;
 use crate::printable::excerpt;
 
@@ -215,20 +215,10 @@ impl<'a> ClientCounter<'a> {
 fn group(address: Option<IpAddr>, expectation: &Expectation) -> Group {
     let Some(address) = address else { return (ClientPath::Unknown, None, None) };
     let sees = ServerSees::at(address);
-    let network = network(sees.client_address.map_or(address, IpAddr::V4));
+    let network = network_of(sees.client_address.map_or(address, IpAddr::V4));
     match sees.via {
         Via::PrivateLink => (ClientPath::PrivateLink, None, network),
         Via::Address => (ClientPath::Address, Some(expectation.class(address)), network),
         Via::Unknown => (ClientPath::Unknown, None, None),
     }
-}
-
-/// The /24 of an IPv4 address, the /64 of an IPv6 one.
-fn network(address: IpAddr) -> Option<IpNet> {
-    let prefix = match address {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => return None, // a private link without an embedded address
-        IpAddr::V4(_) => 24,
-        IpAddr::V6(_) => 64,
-    };
-    IpNet::new(address, prefix).ok().map(|network| network.trunc())
 }
