@@ -35,10 +35,7 @@ impl AddressHistory {
             given.is_current &= is_silent(&given.view);
         }
         known.extend(current(resolution, now));
-        while known.len() > MAX_ADDRESSES {
-            let oldest = known.iter().min_by_key(|(_, given)| given.at).map(|(ip, _)| *ip);
-            oldest.and_then(|ip| known.remove(&ip));
-        }
+        drop_oldest(known);
         known.clone()
     }
 
@@ -51,10 +48,21 @@ impl AddressHistory {
 
     /// Takes up an address from a journal.
     pub fn restore(&mut self, host: &str, ip: IpAddr, given: GivenAddress) {
-        let known = self.0.entry(host.to_owned()).or_default();
-        if known.len() < MAX_ADDRESSES && known.get(&ip).is_none_or(|present| present.at < given.at) {
-            known.insert(ip, GivenAddress { is_current: false, ..given });
+        if self.0.len() >= MAX_NAMES && !self.0.contains_key(host) {
+            return;
         }
+        let known = self.0.entry(host.to_owned()).or_default();
+        if known.get(&ip).is_none_or(|present| present.at < given.at) {
+            known.insert(ip, GivenAddress { is_current: false, ..given });
+            drop_oldest(known);
+        }
+    }
+}
+
+fn drop_oldest(known: &mut BTreeMap<IpAddr, GivenAddress>) {
+    while known.len() > MAX_ADDRESSES {
+        let oldest = known.iter().min_by_key(|(_, given)| given.at).map(|(ip, _)| *ip);
+        oldest.and_then(|ip| known.remove(&ip));
     }
 }
 
