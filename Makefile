@@ -3,7 +3,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test lint deny fuzz sbom image deb rpm release bench soak ci
+.PHONY: help demo test lint deny fuzz sbom image deb rpm release bench rehearsal soak ci
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -52,6 +52,12 @@ bench: ## measure redpath next to blackbox_exporter and redis-cli (installs them
 	cargo build --locked --release --bin redpath
 	cargo build --locked --package redpath-bench
 	@echo; $(BUILT)/debug/redpath-bench $(BUILT)/release/redpath $(OTHER)
+
+rehearsal: ## a cutover of six subnets from beginning to end, in network namespaces (as root; some two minutes), as Markdown
+	@scripts/toolchain.sh >&2
+	@scripts/test-packages.sh >&2
+	cargo build --locked --release --bin redpath
+	@scripts/rehearsal.sh $(BUILT)/release/redpath
 
 soak: ## 500 targets for MINUTES (30), servers that come and go, a changing configuration, 64 clients; ends with figures
 	@scripts/toolchain.sh

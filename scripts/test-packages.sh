@@ -14,6 +14,7 @@ need ip iproute2                  # namespaces of the tests' own
 need nft nftables                 # silence in those namespaces
 need socat socat                  # lends the metadata service its address in a namespace
 need openssl openssl              # a TLS server of the old versions
+need ssh-keygen openssh-client   # signs a report
 need nft nftables                 # blocks the port of a cluster's node
 need prometheus prometheus        # scrapes the agent
 need systemd-analyze systemd      # runs the Debian package's unit, and judges it

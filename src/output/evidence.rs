@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{gate, json};
-use crate::clock::Seconds;
+use crate::clock::{Seconds, Timestamp};
 use crate::evidence::document::{EvidenceCell, EvidenceReport, JournalEvidence};
 use crate::record::standing::PathKind;
 use crate::statistics::{Comparison, Estimate};
@@ -24,29 +24,31 @@ pub fn json(report: &EvidenceReport) -> serde_json::Result<String> {
     json::document(report)
 }
 
-/// The first sentence: how many vantages and targets were on the private path throughout.
+/// The first sentence: since when every vantage is on the private path, or how many are not.
 fn headline(report: &EvidenceReport) -> String {
+    let all = report.cells.len();
     let always = report.cells.iter().filter(|cell| is_private_throughout(cell)).count();
-    let mut line = format!(
-        "{always} of {} vantages and targets were on the private path with every probe from {} to {}",
-        report.cells.len(),
-        report.from,
-        report.to
-    );
-    if let Some(cutover) = report.cutover {
-        let after = report.cells.iter().filter(|cell| is_private_since(cell, cutover.unix_seconds())).count();
-        line.push_str(&format!("; {after} of {} since {cutover}", report.cells.len()));
-    }
-    line
+    let since: Vec<Timestamp> = report.cells.iter().filter_map(private_since).collect();
+    let begin = match (since.len(), since.iter().max()) {
+        (_, _) if always == all => format!("all {all} vantages and targets were on the private path with every probe"),
+        (private, Some(last)) if private == all => {
+            format!("all {all} vantages and targets are on the private path since {last}")
+        }
+        (private, _) => {
+            format!("{} of {all} vantages and targets are not on the private path at the end", all - private)
+        }
+    };
+    format!("{begin}; {always} of {all} were with every probe from {} to {}", report.from, report.to)
 }
 
 fn is_private_throughout(cell: &EvidenceCell) -> bool {
     cell.seconds_on_path.keys().all(|path| *path == PathKind::Private) && cell.probes > 0
 }
 
-fn is_private_since(cell: &EvidenceCell, moment: f64) -> bool {
-    let after = || cell.bands.iter().filter(|band| band.to.unix_seconds() > moment);
-    after().all(|band| band.path == PathKind::Private) && after().count() > 0
+/// When the last stretch began in which every probe found the private path; `None` where the last probe did not.
+fn private_since(cell: &EvidenceCell) -> Option<Timestamp> {
+    let last = cell.bands.iter().rev().take_while(|band| band.path == PathKind::Private);
+    last.last().map(|band| band.from)
 }
 
 /// How many vantages were heard.
