@@ -152,17 +152,21 @@ fn container_check_sees_pod_network() {
     let world = World::new();
     let bundle = Image::shared().bundle();
     let folder = world.configuration();
-    let check = |flags: &[&str]| {
+    let seen = |flags: &[&str]| {
         // As `kubectl debug` gives it: without a path, in place of the entry point.
         let command =
             [&["redpath", "check", NAME, "--ca-file", "/etc/redpath/ca.pem", "--output", "json"], flags].concat();
         let output = bundle.run(&world.namespace, folder.path(), Some(&command));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {output:?}"));
-        let record = report["records"][0].clone();
+        (output.status.code(), report["records"][0].clone())
+    };
+    let record = |flags: &[&str]| seen(flags).1;
+    let check = |flags: &[&str]| {
+        let (code, record) = seen(flags);
         let views = record["resolution"]["views"].as_array().unwrap().clone();
         assert_eq!(views[0]["view"], "libc");
-        (output.status.code(), record["verdict"]["cause"].as_str().unwrap().to_owned(), views[0].clone())
+        (code, record["verdict"]["cause"].as_str().unwrap().to_owned(), views[0].clone())
     };
     let address = |view: &Value, address: &str| view.to_string().contains(&format!("\"{address}\""));
 
@@ -170,6 +174,9 @@ fn container_check_sees_pod_network() {
     let (code, cause, libc) = check(&["--endpoint", PRIVATE]);
     assert_eq!((code, cause.as_str()), (Some(0), "healthy"));
     assert!(address(&libc, PRIVATE), "{libc:#}");
+    // What the sidecar asks for is allowed by the filter of system calls: the list of sockets, by netlink.
+    let application = record(&["--endpoint", PRIVATE, "--application", "on"])["application"].clone();
+    assert_eq!(application["source"], "netlink", "{application:#}");
     world.namespace.resolv_conf(&format!("nameserver {UNLINKED}\n"));
     let (code, cause, libc) = check(&["--resolver", &format!("hub={LINKED}")]);
     assert_eq!((code, cause.as_str()), (Some(1), "resolver_disagreement"));

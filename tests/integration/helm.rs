@@ -3,6 +3,7 @@
 //! Helm and the validator come from `scripts/helm-tools.sh`. No cluster is asked: `helm template` renders.
 
 mod documentation;
+mod files;
 mod network_policy;
 mod operators;
 mod rendered;

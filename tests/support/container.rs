@@ -1,5 +1,6 @@
 //! The container image, built as `make image` builds it, and containers of it under a real runtime, confined as a
-//! restricted pod is: an id of its own, no capability, nothing to write to. Needs root, buildah, umoci and runc.
+//! restricted pod is: an id of its own, no capability, nothing to write to, the usual filter of system calls. Needs
+//! root, buildah, umoci and runc.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -63,6 +64,30 @@ impl Image {
     }
 }
 
+/// The filter of system calls that `RuntimeDefault` stands for, as a runtime specification: the profile of Debian's
+/// containers-common, for a process without capabilities.
+fn runtime_default() -> Value {
+    const PROFILE: &str = "/usr/share/containers/seccomp.json";
+    let text = std::fs::read_to_string(PROFILE)
+        .unwrap_or_else(|error| panic!("{PROFILE}: {error}: apt-get install golang-github-containers-common"));
+    let profile: Value = serde_json::from_str(&text).expect("JSON");
+    let architecture = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
+    let applies = |rule: &&Value| {
+        let arches = rule["includes"]["arches"].as_array();
+        rule["includes"]["caps"].is_null() && arches.is_none_or(|arches| arches.iter().any(|arch| arch == architecture))
+    };
+    let rule = |rule: &Value| {
+        let kept = ["names", "action", "args", "errnoRet"].into_iter().filter(|key| !rule[key].is_null());
+        kept.map(|key| (key.to_owned(), rule[key].clone())).collect::<serde_json::Map<_, _>>()
+    };
+    let rules = profile["syscalls"].as_array().expect("rules").iter();
+    json!({
+        "defaultAction": profile["defaultAction"],
+        "defaultErrnoRet": profile["defaultErrnoRet"],
+        "syscalls": rules.filter(applies).map(rule).collect::<Vec<_>>(),
+    })
+}
+
 /// An unpacked image.
 pub(crate) struct Bundle {
     directory: Directory,
@@ -102,6 +127,7 @@ impl Bundle {
         mounts.push(bind(folder.to_owned(), "/etc/redpath"));
         let linux = configuration["linux"].as_object_mut().expect("linux");
         linux.remove("resources");
+        linux.insert("seccomp".to_owned(), runtime_default());
         let namespaces = linux["namespaces"].as_array_mut().expect("namespaces");
         namespaces.retain(|namespace| namespace["type"] != "network" && namespace["type"] != "cgroup");
         namespaces.push(json!({"type": "network", "path": namespace.handle()}));

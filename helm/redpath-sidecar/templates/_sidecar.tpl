@@ -84,6 +84,9 @@ metadata:
 {{- else if not (or $targets $values.configFrom.existing) -}}
 {{- fail "there is nothing to probe: redpath-sidecar.config.targets with at least one host, or redpath-sidecar.configFrom.existing, is expected" -}}
 {{- end -}}
+{{- if and (has $values.listen.address (list "127.0.0.1" "[::1]")) $values.web.existingSecret $values.web.tls -}}
+{{- fail "redpath-sidecar.listen.address is a loopback address and web.tls is set: what asks there is in the pod, and redpath healthcheck asks without TLS" -}}
+{{- end -}}
 {{- if and $values.configFrom.existing (or $values.ca.existingSecret $values.ca.existingConfigMap $values.credential.existingSecret) -}}
 {{- fail "redpath-sidecar.ca and credential go into config, and redpath-sidecar.configFrom.existing is given: secretMounts mounts a Secret for it" -}}
 {{- else if and $values.ca.existingSecret $values.ca.existingConfigMap -}}
@@ -97,6 +100,15 @@ metadata:
 {{- $version := (index .Subcharts "redpath-sidecar").Chart.AppVersion -}}
 {{- with dig "imageRegistry" "" (.Values.global | default dict) | default $image.registry }}{{ . }}/{{ end }}{{ $image.repository }}
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default $version }}{{ end -}}
+{{- end -}}
+
+{{/* How the kubelet asks for a path: by HTTP, or in the container where only the pod itself reaches the agent. */}}
+{{- define "redpath-sidecar.asks" -}}
+{{- if has .values.listen.address (list "127.0.0.1" "[::1]") -}}
+exec: {command: [/usr/bin/redpath, healthcheck, {{ printf "http://%s:%v%s" .values.listen.address .values.listen.port .path | quote }}]}
+{{- else -}}
+httpGet: {path: {{ .path }}, port: {{ .values.listen.port }}, scheme: {{ .scheme }}}
+{{- end -}}
 {{- end -}}
 
 {{/* The container without its name: the same in both forms. */}}
@@ -138,13 +150,13 @@ ports:
   - {name: {{ $values.name }}, containerPort: {{ $values.listen.port }}, protocol: TCP}
 {{- $scheme := ternary "HTTPS" "HTTP" (and (ne $values.web.existingSecret "") $values.web.tls) }}
 livenessProbe:
-  httpGet: {path: /-/healthy, port: {{ $values.listen.port }}, scheme: {{ $scheme }}}
+  {{- include "redpath-sidecar.asks" (dict "values" $values "path" "/-/healthy" "scheme" $scheme) | nindent 2 }}
   {{- with $values.livenessProbe }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- with $values.readinessProbe }}
 readinessProbe:
-  httpGet: {path: /-/ready, port: {{ $values.listen.port }}, scheme: {{ $scheme }}}
+  {{- include "redpath-sidecar.asks" (dict "values" $values "path" "/-/ready" "scheme" $scheme) | nindent 2 }}
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $values.resources }}

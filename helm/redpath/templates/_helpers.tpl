@@ -66,6 +66,9 @@ metadata:
 {{- if and .Values.configFrom.existing (or .Values.ca.existingSecret .Values.ca.existingConfigMap .Values.credential.existingSecret) -}}
 {{- fail "ca and credential go into config, and configFrom.existing is given: secretMounts mounts a Secret for it" -}}
 {{- end -}}
+{{- if and (has .Values.listen.address (list "127.0.0.1" "[::1]")) .Values.web.existingSecret .Values.web.tls -}}
+{{- fail "listen.address is a loopback address and web.tls is set: what asks there is in the pod, and redpath healthcheck asks without TLS" -}}
+{{- end -}}
 {{- if and .Values.ca.existingSecret .Values.ca.existingConfigMap -}}
 {{- fail "both ca.existingSecret and ca.existingConfigMap are given: one of them is expected" -}}
 {{- end -}}

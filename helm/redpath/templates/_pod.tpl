@@ -90,12 +90,12 @@ spec:
       ports:
         - {name: http, containerPort: {{ .Values.listen.port }}, protocol: TCP}
       livenessProbe:
-        httpGet: {path: /-/healthy, port: http, scheme: {{ include "redpath.scheme" . | upper }}}
+        {{- include "redpath.asks" (dict "values" .Values "path" "/-/healthy") | nindent 8 }}
         {{- with .Values.livenessProbe }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
       readinessProbe:
-        httpGet: {path: /-/ready, port: http, scheme: {{ include "redpath.scheme" . | upper }}}
+        {{- include "redpath.asks" (dict "values" .Values "path" "/-/ready") | nindent 8 }}
         {{- with .Values.readinessProbe }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -170,6 +170,15 @@ spec:
     - {{ toYaml (merge (deepCopy .) (ternary dict $own (hasKey . "labelSelector"))) | nindent 6 | trim }}
     {{- end }}
   {{- end }}
+{{- end -}}
+
+{{/* How the kubelet asks for a path: by HTTP, or in the container where only the pod itself reaches the agent. */}}
+{{- define "redpath.asks" -}}
+{{- if has .values.listen.address (list "127.0.0.1" "[::1]") -}}
+exec: {command: [/usr/bin/redpath, healthcheck, {{ printf "http://%s:%v%s" .values.listen.address .values.listen.port .path | quote }}]}
+{{- else -}}
+httpGet: {path: {{ .path }}, port: http, scheme: {{ include "redpath.scheme" (dict "Values" .values) | upper }}}
+{{- end -}}
 {{- end -}}
 
 {{- define "redpath.scheme" -}}
