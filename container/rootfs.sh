@@ -39,6 +39,7 @@ library() { # PACKAGE PATTERN-OF-NAME
 }
 library libc6 'ld-linux[^/]*'
 library libc6 'libc\.so\.6'
+library libc6 'libm\.so\.6'
 library libgcc-s1 'libgcc_s\.so\.1'
 loader=$(cd "$root/usr/lib/$triplet" && echo ld-linux*)
 ln -s usr/lib "$root/lib"
