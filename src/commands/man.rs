@@ -56,6 +56,6 @@ mod tests {
     #[test]
     fn man_unknown_command_lists_known() {
         let error = text(&["chek"]).expect_err("no such command");
-        assert!(error.contains("\"chek\"") && error.contains("check, watch, connections, agent"), "{error}");
+        assert!(error.contains("\"chek\"") && error.contains("check, watch, connections, clients, agent"), "{error}");
     }
 }
