@@ -48,8 +48,8 @@ pub fn cell(vantage: &Labels, target: &str, timeline: &Timeline, period: Period)
         since: changes.last().map_or(first.from, |change| change.at),
         first: first.from.max(period.from),
         last: last.to.min(period.to),
-        probes: segments.iter().map(|segment| segment.probes).sum(),
-        unusable: segments.iter().filter(|segment| is_unusable(segment)).map(|segment| segment.probes).sum(),
+        probes: total(segments.iter().copied()),
+        unusable: total(segments.iter().copied().filter(|segment| is_unusable(segment))),
         unusable_seconds: times.unusable.into(),
         silent_seconds: period.from.until(period.to).unwrap_or_default().saturating_sub(times.known()).into(),
         seconds_on_path: times.on_path.iter().map(|(path, time)| (*path, Seconds(*time))).collect(),
@@ -63,6 +63,11 @@ pub fn cell(vantage: &Labels, target: &str, timeline: &Timeline, period: Period)
         connect: points(|point| point.connect),
         ping: points(|point| point.ping),
     })
+}
+
+/// How many probes they have; the counts are from outside.
+fn total<'s>(segments: impl Iterator<Item = &'s Segment>) -> u64 {
+    segments.fold(0, |sum, segment| segment.probes.saturating_add(sum))
 }
 
 /// `private 10.60.4.5`.

@@ -269,8 +269,10 @@ impl Judging<'_> {
     }
 
     fn is_heard(&self, seen: &SeenTarget) -> bool {
-        let limit =
-            self.rules.max_age.unwrap_or_else(|| seen.interval.map_or(DEFAULT_MAX_AGE, |interval| interval * 2));
+        let limit = self
+            .rules
+            .max_age
+            .unwrap_or_else(|| seen.interval.map_or(DEFAULT_MAX_AGE, |interval| interval.saturating_mul(2)));
         seen.last.is_some_and(|last| last.until(self.rules.window.to).is_none_or(|age| age <= limit))
     }
 

@@ -197,11 +197,11 @@ impl Histogram {
 
     /// The middle of the bucket that has the median; `None` where nothing is counted.
     pub fn median(&self) -> Option<Seconds> {
-        let all: u64 = self.middles().map(|(_, count)| count).sum();
-        let mut passed = 0;
+        let all: u128 = self.middles().map(|(_, count)| u128::from(count)).sum();
+        let mut passed: u128 = 0;
         self.middles()
             .find(|(_, count)| {
-                passed += count;
+                passed += u128::from(*count);
                 2 * passed >= all
             })
             .map(|(middle, _)| middle)
@@ -272,6 +272,9 @@ mod tests {
             histogram.add(Seconds(duration));
         }
         assert_eq!(histogram.0, BTreeMap::from([(0, 1), (LAST_BUCKET, 1)]));
+        let full: Histogram =
+            serde_json::from_str("{\"1\":18446744073709551615,\"2\":18446744073709551615}").expect("JSON");
+        assert!(full.median().is_some(), "counts from outside do not overflow");
         let foreign: Histogram = serde_json::from_str("{\"65535\":3}").expect("JSON");
         assert_eq!(foreign.middles().count(), 0);
     }
