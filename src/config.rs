@@ -1,6 +1,6 @@
 //! The agent's configuration: a YAML file in, a [`Config`] that cannot be wrong out.
 //!
-//! `document` reads YAML into a tree with lines, `shape` holds the tree against the JSON Schema of
+//! `yaml` reads YAML into a tree with lines, `schema_check` holds the tree against the JSON Schema of
 //! `raw` (keys, types, ranges), `resolve` gives the values their meaning, `print` is the way back.
 //! No secret ever stands in the file: it names where one comes from. Nothing here touches the network;
 //! beside the configuration itself only the files of `az` that it names are read.

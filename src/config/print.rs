@@ -7,26 +7,31 @@ use ipnet::IpNet;
 use serde_json::Value as Json;
 
 use super::raw::{
-    AllViews, Off, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawFullResolver, RawJournal, RawLatency,
-    RawMetrics, RawPlaintextPort, RawPosture, RawProbe, RawRange, RawRequireAuth, RawResolver, RawTarget, RawTls,
+    AllViews, Off, RawAuth, RawConfig, RawDuration, RawExpect, RawFullResolver, RawJournal, RawLatency, RawMetrics,
+    RawPlaintextPort, RawPosture, RawProbe, RawRange, RawRequireAuth, RawResolver, RawSettings, RawTarget, RawTls,
     RawVantage, RawViews, RawWeb,
 };
 use super::{Config, TargetConfig};
 use crate::address::display_range;
 use crate::expectation::{Expectation, PublicAccess};
 use crate::phase::PhaseName;
-use crate::plan::{Auth, AuthMethod, EntraAuth, PasswordSource, PosturePlan, PublicAddress, Resolver, ViewSelection};
+use crate::plan::{
+    Auth, AuthMethod, EntraAuth, PasswordSource, Plan, PosturePlan, PublicAddress, Resolver, ViewSelection,
+};
+use crate::target::HostName;
 
 pub(super) fn to_yaml(config: &Config) -> Result<String, String> {
     let unable = |error: &dyn std::fmt::Display| format!("the configuration cannot be written as YAML: {error}");
-    let mut tree = serde_json::to_value(raw(config)).map_err(|error| unable(&error))?;
+    let mut tree = serde_json::to_value(raw(config)?).map_err(|error| unable(&error))?;
     drop_absent(&mut tree);
     serde_saphyr::to_string(&tree).map_err(|error| unable(&error))
 }
 
-fn raw(config: &Config) -> RawConfig {
+fn raw(config: &Config) -> Result<RawConfig, String> {
     let defaults = &config.defaults;
-    RawConfig {
+    // A plan has a host; `defaults` has none, and nothing of it is written.
+    let any_host = HostName::parse("defaults.invalid")?;
+    Ok(RawConfig {
         vantage: Some(RawVantage {
             labels: Some(config.labels.clone()),
             subnet_by_node_pool: Some(config.subnet_by_node_pool.clone()),
@@ -42,25 +47,13 @@ fn raw(config: &Config) -> RawConfig {
                 .collect(),
         ),
         private_ranges: Some(ranges(&defaults.expectation.private_ranges)),
-        defaults: Some(RawDefaults {
-            interval: Some(duration(defaults.interval)),
-            timeout: Some(duration(defaults.timeout)),
-            tries: defaults.tries,
-            samples: Some(defaults.samples),
-            views: Some(views(&defaults.views)),
-            addresses: Some(defaults.addresses),
-            azure_dns: Some(defaults.azure_dns),
-            expect: Some(expect(&defaults.expectation)),
-            auth: auth(&defaults.auth),
+        defaults: Some(RawSettings {
             tls: Some(RawTls {
                 plaintext: Some(defaults.plaintext),
                 ca_file: defaults.ca_file.as_deref().map(file),
                 server_name: defaults.server_name.clone().map(String::from),
             }),
-            posture: Some(posture(&defaults.expectation, defaults.posture, &config.resolvers)),
-            cluster: Some(defaults.cluster),
-            application: Some(defaults.application),
-            max_opened_per_minute: defaults.max_opened_per_minute,
+            ..settings(&defaults.plan(any_host, None, &config.resolvers), defaults.interval)
         }),
         targets: config.targets.iter().map(target).collect(),
         web: Some(RawWeb {
@@ -80,7 +73,7 @@ fn raw(config: &Config) -> RawConfig {
             native_histograms: Some(config.metrics.native_histograms),
         }),
         max_concurrent_probes: u16::try_from(config.max_concurrent_probes).ok(),
-    }
+    })
 }
 
 fn target(config: &TargetConfig) -> RawTarget {
@@ -90,7 +83,14 @@ fn target(config: &TargetConfig) -> RawTarget {
         host: plan.target.host.clone().into(),
         port: Some(plan.target.port),
         connect: plan.connect.map(|ip| ip.to_string()),
-        interval: Some(duration(config.interval)),
+        expect_from: Some(config.expect_from.iter().map(|path| file(path)).collect()),
+        settings: settings(plan, config.interval),
+    }
+}
+
+fn settings(plan: &Plan, interval: Duration) -> RawSettings {
+    RawSettings {
+        interval: Some(duration(interval)),
         timeout: Some(duration(plan.timeout)),
         tries: plan.tries,
         samples: Some(plan.samples),
@@ -98,7 +98,6 @@ fn target(config: &TargetConfig) -> RawTarget {
         addresses: Some(plan.addresses),
         azure_dns: Some(plan.azure_dns),
         expect: Some(expect(&plan.expectation)),
-        expect_from: Some(config.expect_from.iter().map(|path| file(path)).collect()),
         auth: auth(&plan.auth),
         tls: Some(if plan.target.tls {
             RawTls {

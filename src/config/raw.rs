@@ -25,7 +25,7 @@ pub(super) struct RawConfig {
     #[schemars(length(max = 1000))]
     pub(super) private_ranges: Option<Vec<RawRange>>,
     /// What holds for every target that does not say otherwise.
-    pub(super) defaults: Option<RawDefaults>,
+    pub(super) defaults: Option<RawSettings>,
     /// What is probed.
     #[schemars(length(min = 1, max = 10_000))]
     pub(super) targets: Vec<RawTarget>,
@@ -74,10 +74,10 @@ pub(super) struct RawFullResolver {
     pub(super) address: String,
 }
 
-/// What holds for every target that does not say otherwise.
+/// The keys that `defaults` and a target share. In a target, a key that is not given is that of `defaults`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawDefaults {
+#[schemars(deny_unknown_fields)] // the schema refuses them: serde cannot in a part that is flattened
+pub(super) struct RawSettings {
     /// The time from the beginning of one probe to the beginning of the next: 100ms to 1day.
     #[schemars(extend("default" = "15s"))]
     pub(super) interval: Option<RawDuration>,
@@ -98,13 +98,13 @@ pub(super) struct RawDefaults {
     /// Whether Azure's own resolver (168.63.129.16) is asked without being configured, where the name of an Azure service leads to an address that is not expected.
     #[schemars(extend("default" = "auto"))]
     pub(super) azure_dns: Option<AzureDns>,
-    /// What is expected.
+    /// What is expected. In a target, each key that is not given is that of `defaults`.
     pub(super) expect: Option<RawExpect>,
-    /// Who the probe says it is.
+    /// Who the probe says it is. In a target, it replaces the whole of `defaults.auth`.
     pub(super) auth: Option<RawAuth>,
-    /// How TLS is spoken, and whether.
+    /// How TLS is spoken, and whether. In a target, each key that is not given is that of `defaults`.
     pub(super) tls: Option<RawTls>,
-    /// What is held against the server's settings.
+    /// What is held against the server's settings. In a target, each key that is not given is that of `defaults`.
     pub(super) posture: Option<RawPosture>,
     /// Whether the nodes that a cluster announces are connected to.
     #[schemars(extend("default" = "auto"))]
@@ -119,7 +119,7 @@ pub(super) struct RawDefaults {
 
 /// What is probed.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct RawTarget {
     /// The name in metrics, reports and logs; the host name unless given. Unique.
     #[schemars(length(min = 1, max = 128))]
@@ -133,40 +133,11 @@ pub(super) struct RawTarget {
     /// An IP address to connect to in place of what was resolved, with the host name kept for TLS.
     #[schemars(extend("examples" = ["10.60.4.5"]))]
     pub(super) connect: Option<String>,
-    /// The time from the beginning of one probe to the beginning of the next: 100ms to 1day.
-    pub(super) interval: Option<RawDuration>,
-    /// The limit of a whole probe: 100ms to 5m, and at most the interval.
-    pub(super) timeout: Option<RawDuration>,
-    /// How often each view is asked, one try after the other.
-    #[schemars(range(min = 1, max = 20))]
-    pub(super) tries: Option<u8>,
-    /// How many PINGs a probe sends.
-    #[schemars(range(min = 1, max = 1000))]
-    pub(super) samples: Option<u16>,
-    /// The views that are asked.
-    pub(super) views: Option<RawViews>,
-    /// Which of the resolved addresses are connected to.
-    pub(super) addresses: Option<Addresses>,
-    /// Whether Azure's own resolver (168.63.129.16) is asked without being configured, where the name of an Azure service leads to an address that is not expected.
-    pub(super) azure_dns: Option<AzureDns>,
-    /// What is expected. Each key that is not given is that of `defaults`.
-    pub(super) expect: Option<RawExpect>,
     /// Files of JSON that `az` printed: they set what is not given here, and name causes. Read when this file is.
     #[schemars(length(max = 100), extend("examples" = ["az/cache1.json"]))]
     pub(super) expect_from: Option<Vec<String>>,
-    /// Who the probe says it is. Replaces the whole of `defaults.auth`.
-    pub(super) auth: Option<RawAuth>,
-    /// How TLS is spoken, and whether. Each key that is not given is that of `defaults`.
-    pub(super) tls: Option<RawTls>,
-    /// What is held against the server's settings. Each key that is not given is that of `defaults`.
-    pub(super) posture: Option<RawPosture>,
-    /// Whether the nodes that a cluster announces are connected to.
-    pub(super) cluster: Option<ClusterMode>,
-    /// Whether the applications' own connections are listed, as the kernel of this network namespace has them.
-    pub(super) application: Option<ApplicationMode>,
-    /// More connections of applications opened in a minute than this are worth a warning.
-    #[schemars(range(min = 1))]
-    pub(super) max_opened_per_minute: Option<u32>,
+    #[serde(flatten)]
+    pub(super) settings: RawSettings,
 }
 
 /// What is expected of a target.

@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use super::error::Problems;
 use super::path::Path;
 use super::raw::{
-    Off, RawAuth, RawConfig, RawDefaults, RawDuration, RawExpect, RawJournal, RawMetrics, RawPlaintextPort, RawPosture,
-    RawRange, RawRequireAuth, RawResolver, RawTarget, RawTls, RawViews, RawWeb,
+    Off, RawConfig, RawDuration, RawExpect, RawJournal, RawMetrics, RawPlaintextPort, RawPosture, RawRange,
+    RawRequireAuth, RawResolver, RawSettings, RawTarget, RawTls, RawViews, RawWeb,
 };
 use super::values;
 use super::{Config, ConfigError, JournalSettings, Settings, TargetConfig, WebSettings, auth, default_concurrency};
@@ -22,7 +22,7 @@ use crate::expectation::{Expectation, PublicAccess};
 use crate::metrics_settings::MetricsSettings;
 use crate::parse;
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, ApplicationMode, Auth, AzureDns, ClusterMode, Plan, Resolver, ViewSelection};
+use crate::plan::{Auth, Plan, Resolver, ViewSelection};
 
 /// Gives the values their meaning.
 pub(super) fn resolve(raw: &RawConfig, mut problems: Problems<'_>) -> Result<Config, ConfigError> {
@@ -39,7 +39,7 @@ pub(super) fn resolve(raw: &RawConfig, mut problems: Problems<'_>) -> Result<Con
         ..Settings::default()
     };
     let defaults = match &raw.defaults {
-        Some(defaults) => Layer::from(defaults).over(&built_in, &resolvers, &top.key("defaults"), &mut problems),
+        Some(defaults) => defaults.over(&built_in, &resolvers, &top.key("defaults"), &mut problems),
         None => built_in,
     };
     let targets = targets(&raw.targets, &defaults, &resolvers, &top.key("targets"), &mut problems);
@@ -64,60 +64,14 @@ pub(super) fn resolve(raw: &RawConfig, mut problems: Problems<'_>) -> Result<Con
     })
 }
 
-/// The settings that `defaults` and a target share.
-struct Layer<'a> {
-    interval: Option<&'a RawDuration>,
-    timeout: Option<&'a RawDuration>,
-    tries: Option<u8>,
-    samples: Option<u16>,
-    views: Option<&'a RawViews>,
-    azure_dns: Option<AzureDns>,
-    addresses: Option<Addresses>,
-    expect: Option<&'a RawExpect>,
-    auth: Option<&'a RawAuth>,
-    tls: Option<&'a RawTls>,
-    posture: Option<&'a RawPosture>,
-    cluster: Option<ClusterMode>,
-    application: Option<ApplicationMode>,
-    max_opened_per_minute: Option<u32>,
-}
-
-/// `$raw` is `RawDefaults` or `RawTarget`: serde cannot both flatten a shared part and refuse unknown keys.
-macro_rules! layer_of {
-    ($raw:ty) => {
-        impl<'a> From<&'a $raw> for Layer<'a> {
-            fn from(raw: &'a $raw) -> Self {
-                Self {
-                    interval: raw.interval.as_ref(),
-                    timeout: raw.timeout.as_ref(),
-                    tries: raw.tries,
-                    samples: raw.samples,
-                    views: raw.views.as_ref(),
-                    azure_dns: raw.azure_dns,
-                    addresses: raw.addresses,
-                    expect: raw.expect.as_ref(),
-                    auth: raw.auth.as_ref(),
-                    tls: raw.tls.as_ref(),
-                    posture: raw.posture.as_ref(),
-                    cluster: raw.cluster,
-                    application: raw.application,
-                    max_opened_per_minute: raw.max_opened_per_minute,
-                }
-            }
-        }
-    };
-}
-layer_of!(RawDefaults);
-layer_of!(RawTarget);
-
-impl Layer<'_> {
-    /// The settings of `base`, with whatever this layer says in their place.
+impl RawSettings {
+    /// The settings of `base`, with whatever is given here in their place.
     fn over(&self, base: &Settings, resolvers: &[Resolver], path: &Path, problems: &mut Problems<'_>) -> Settings {
         let mut settings = base.clone();
         self.times(&mut settings, path, problems);
         settings.tries = self.tries.or(base.tries);
         settings.samples = self.samples.unwrap_or(base.samples);
-        if let Some(views) = self.views {
+        if let Some(views) = &self.views {
             settings.views = self::views(views, resolvers, &path.key("views"), problems);
         }
         settings.azure_dns = self.azure_dns.unwrap_or(base.azure_dns);
@@ -125,16 +79,16 @@ impl Layer<'_> {
         settings.cluster = self.cluster.unwrap_or(base.cluster);
         settings.application = self.application.unwrap_or(base.application);
         settings.max_opened_per_minute = self.max_opened_per_minute.or(base.max_opened_per_minute);
-        if let Some(expect) = self.expect {
+        if let Some(expect) = &self.expect {
             expectation(expect, &mut settings.expectation, &path.key("expect"), problems);
         }
-        if let Some(posture) = self.posture {
+        if let Some(posture) = &self.posture {
             self::posture(posture, &mut settings, &path.key("posture"), problems);
         }
-        if let Some(auth) = self.auth {
+        if let Some(auth) = &self.auth {
             settings.auth = auth::resolve(auth, &path.key("auth"), problems).unwrap_or(Auth::None);
         }
-        if let Some(tls) = self.tls {
+        if let Some(tls) = &self.tls {
             self::tls(tls, &mut settings, &path.key("tls"), problems);
         }
         settings
@@ -143,11 +97,11 @@ impl Layer<'_> {
     /// A probe never overlaps the next one of its target. A timeout that was not given here gives
     /// way to a shorter interval; one that was is held to it.
     fn times(&self, settings: &mut Settings, path: &Path, problems: &mut Problems<'_>) {
-        let mut read = |raw: Option<&RawDuration>, key: &str, bounds: fn(&str) -> Result<Duration, String>| {
-            raw.and_then(|raw| problems.read(&path.key(key), &raw.0, bounds))
+        let mut read = |raw: &Option<RawDuration>, key: &str, bounds: fn(&str) -> Result<Duration, String>| {
+            raw.as_ref().and_then(|raw| problems.read(&path.key(key), &raw.0, bounds))
         };
-        let interval = read(self.interval, "interval", parse::interval);
-        let timeout = read(self.timeout, "timeout", parse::timeout);
+        let interval = read(&self.interval, "interval", parse::interval);
+        let timeout = read(&self.timeout, "timeout", parse::timeout);
         settings.interval = interval.unwrap_or(settings.interval);
         match timeout {
             Some(timeout) if timeout > settings.interval => {
@@ -322,12 +276,12 @@ fn needs_public_address(raw: &RawConfig, targets: &[TargetConfig], top: &Path, p
     };
     let key = |path: Path| path.key("posture").key("public_access");
     for (index, target) in raw.targets.iter().enumerate() {
-        if says_closed(&target.posture) && lacks(&target.host) {
+        if says_closed(&target.settings.posture) && lacks(&target.host) {
             problems.add(&key(top.key("targets").index(index)), WHY);
         }
     }
     let defaults = raw.defaults.as_ref().is_some_and(|defaults| says_closed(&defaults.posture));
-    if defaults && raw.targets.iter().any(|target| !says_closed(&target.posture) && lacks(&target.host)) {
+    if defaults && raw.targets.iter().any(|target| !says_closed(&target.settings.posture) && lacks(&target.host)) {
         problems.add(&key(top.key("defaults")), WHY);
     }
 }
@@ -344,7 +298,7 @@ fn targets(
     let mut az = AzReader::default();
     for (index, raw) in raw.iter().enumerate() {
         let path = path.index(index);
-        let settings = Layer::from(raw).over(defaults, resolvers, &path, problems);
+        let settings = raw.settings.over(defaults, resolvers, &path, problems);
         let connect = raw.connect.as_ref().and_then(|text| problems.read(&path.key("connect"), text, parse::server_ip));
         let name = raw.name.as_ref().map(|name| problems.read(&path.key("name"), name, values::display_name));
         let Some(host) = problems.read(&path.key("host"), &raw.host, values::host) else { continue };
