@@ -2,13 +2,13 @@
 
 mod application;
 mod client_info;
+mod cluster;
 mod posture;
 
 use strum::IntoEnumIterator;
 
 use crate::clock::{Seconds, Timestamp};
 use crate::diagnosis::Status;
-use crate::observation::cluster::{ClusterFacts, ClusterNode, NodeRole, NodeState};
 use crate::observation::dns::{RepeatGroup, Resolution, ResolvedAddress, View, ViewKind, ViewOutcome};
 use crate::observation::redis::{PingFacts, PingReply};
 use crate::observation::tls::{CertificateFacts, TlsFacts};
@@ -16,9 +16,8 @@ use crate::observation::{Connection, ConnectionPhases, Phase, PhaseName, Phases,
 use crate::record::Record;
 use crate::target::Target;
 
-pub(crate) use application::application;
-pub(crate) use client_info::{is_seen_by_private_link, server_sees};
-pub(crate) use posture::{local_limit, posture, precheck};
+pub(crate) use client_info::is_seen_by_private_link;
+pub(crate) use posture::{local_limit, precheck};
 
 /// The verdict's first word.
 pub(crate) fn status(status: Status) -> &'static str {
@@ -55,6 +54,31 @@ pub(crate) fn usability(record: &Record) -> Option<&'static str> {
         Usability::No => Some("does not work"),
         Usability::Unknown => None,
     }
+}
+
+/// What was observed beside path, views and phases, under one heading.
+pub(crate) struct Section {
+    pub(crate) heading: &'static str,
+    /// The heading in the text output, at most seven letters.
+    pub(crate) label: &'static str,
+    /// One sentence each, at least one.
+    pub(crate) lines: Vec<String>,
+}
+
+/// The sections of a record, in the order in which every output shows them.
+pub(crate) fn sections(record: &Record) -> Vec<Section> {
+    let observation = &record.observation;
+    let sections = [
+        ("Server", "server", observation.connection.as_ref().and_then(client_info::server_sees).into_iter().collect()),
+        ("Cluster", "cluster", observation.cluster.as_ref().map(cluster::cluster).unwrap_or_default()),
+        ("Posture", "posture", posture::posture(record)),
+        ("Application", "app", application::application(record)),
+    ];
+    sections
+        .into_iter()
+        .filter(|(.., lines): &(_, _, Vec<String>)| !lines.is_empty())
+        .map(|(heading, label, lines)| Section { heading, label, lines })
+        .collect()
 }
 
 /// How a view's answer compares with the expectation.
@@ -211,66 +235,6 @@ fn ping(facts: &PingFacts) -> String {
     }
     let PingFacts { samples, min_seconds, median_seconds, max_seconds, .. } = facts;
     format!("{reply} {samples}x: min {min_seconds}, median {median_seconds}, max {max_seconds}")
-}
-
-/// A cluster in one line: `3 nodes, 3 reachable, all slots covered`; `None` where none was announced.
-pub(crate) fn cluster(facts: &ClusterFacts) -> Option<String> {
-    facts.command?;
-    let all = facts.nodes.len() + facts.nodes_omitted as usize;
-    let mut parts = vec![if all == 1 { "1 node".to_owned() } else { format!("{all} nodes") }];
-    for state in NodeState::iter() {
-        let count = facts.in_state(state).count();
-        let words = match state {
-            NodeState::Reachable => "reachable",
-            NodeState::Unreachable => "unreachable",
-            NodeState::UnexpectedAddress => "at an unexpected address",
-            NodeState::NotTried => "not tried",
-        };
-        if count > 0 || state == NodeState::Reachable {
-            parts.push(format!("{count} {words}"));
-        }
-    }
-    parts.extend(match facts.slots_uncovered {
-        Some(0) => Some("all slots covered".to_owned()),
-        Some(missing) => Some(format!("{missing} slots uncovered")),
-        None => Some("slots unknown".to_owned()),
-    });
-    Some(parts.join(", "))
-}
-
-/// The nodes of a cluster that are not reachable, a line each, the first ones.
-pub(crate) fn cluster_nodes(facts: &ClusterFacts) -> Vec<String> {
-    const SHOWN: usize = 8;
-    let others: Vec<_> = facts.nodes.iter().filter(|node| node.state != NodeState::Reachable).collect();
-    let mut lines: Vec<String> = others.iter().take(SHOWN).map(|node| cluster_node(node)).collect();
-    if others.len() > SHOWN {
-        lines.push(format!("and {} more", others.len() - SHOWN));
-    }
-    lines
-}
-
-fn cluster_node(node: &ClusterNode) -> String {
-    const RANGES: usize = 4;
-    let role = match node.role {
-        NodeRole::Master => "master",
-        NodeRole::Replica => "replica",
-        NodeRole::Unknown => "node",
-    };
-    let mut ranges: Vec<String> = node.slots.iter().take(RANGES).map(ToString::to_string).collect();
-    if node.slots.len() > RANGES {
-        ranges.push("...".to_owned());
-    }
-    let slots = if ranges.is_empty() { "no slots".to_owned() } else { format!("slots {}", ranges.join(" ")) };
-    let address = node.address.map_or_else(|| node.announced.clone(), |address| address.to_string());
-    let outcome = match (node.state, &node.phases, node.not_tried) {
-        (NodeState::Reachable, ..) => "reachable".to_owned(),
-        (NodeState::Unreachable, Some(phases), _) => phase_list(phases),
-        (NodeState::Unreachable, None, _) => "unreachable".to_owned(),
-        (NodeState::UnexpectedAddress, ..) => "not the expected address, nothing was sent".to_owned(),
-        (NodeState::NotTried, _, Some(reason)) => format!("not tried: {reason}"),
-        (NodeState::NotTried, _, None) => "not tried".to_owned(),
-    };
-    format!("{address} {role}, {slots}: {outcome}")
 }
 
 /// A connection's phases in a row: `connect 40.1 ms, tls 82.0 ms, ping 40.2 ms`.

@@ -105,7 +105,7 @@ fn phases(out: &mut String, record: &Record) {
     }
 }
 
-/// Expectation, connections, TLS, cluster and posture, as a list.
+/// Expectation, connections, TLS and the sections, as a list.
 fn facts(out: &mut String, record: &Record) {
     out.push('\n');
     out.push_str(&format!("- Expected: {}\n", escaped(&record.expectation.path_and_endpoints())));
@@ -123,22 +123,10 @@ fn facts(out: &mut String, record: &Record) {
             out.push_str(&format!("- TLS: {}\n", escaped(&tls)));
         }
     }
-    if let Some(line) = record.observation.connection.as_ref().and_then(describe::server_sees) {
-        out.push_str(&format!("- Server: {}\n", escaped(&line)));
-    }
-    if let Some((facts, summary)) =
-        record.observation.cluster.as_ref().and_then(|facts| describe::cluster(facts).map(|summary| (facts, summary)))
-    {
-        out.push_str(&format!("- Cluster: {}\n", escaped(&summary)));
-        for node in describe::cluster_nodes(facts) {
-            out.push_str(&format!("  - {}\n", escaped(&node)));
+    for section in describe::sections(record) {
+        for line in &section.lines {
+            out.push_str(&format!("- {}: {}\n", section.heading, escaped(line)));
         }
-    }
-    for line in describe::posture(record) {
-        out.push_str(&format!("- Posture: {}\n", escaped(&line)));
-    }
-    for line in describe::application(record) {
-        out.push_str(&format!("- Application: {}\n", escaped(&line)));
     }
 }
 

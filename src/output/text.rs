@@ -7,7 +7,7 @@ mod style;
 
 use super::describe::{self, Agreement, AnswerMark, PhaseState};
 use crate::diagnosis::{Code, CommandKind, Finding, Severity, Status};
-use crate::observation::{ClusterFacts, Connection, PhaseName, PhaseOutcome, TlsFacts};
+use crate::observation::{Connection, PhaseName, PhaseOutcome, TlsFacts};
 use crate::record::{Record, Report};
 
 pub(crate) use path::chain_lines;
@@ -148,18 +148,10 @@ impl Page<'_> {
         {
             self.block("tls", wrap(&tls, self.room(), self.style));
         }
-        if let Some(line) = connection.and_then(describe::server_sees) {
-            self.block("server", wrap(&line, self.room(), self.style));
+        for section in describe::sections(record) {
+            let lines = section.lines.iter().flat_map(|line| wrap(line, self.room(), self.style));
+            self.block(section.label, lines.collect());
         }
-        if let Some(facts) = &record.observation.cluster {
-            self.block("cluster", self.cluster(facts));
-        }
-        let posture: Vec<_> =
-            describe::posture(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect();
-        self.block("posture", posture);
-        let application: Vec<_> =
-            describe::application(record).iter().flat_map(|line| wrap(line, self.room(), self.style)).collect();
-        self.block("application", application);
         // That authentication is enforced is what every healthy probe finds.
         let is_shown = |finding: &&Finding| self.style.verbose || finding.code != Code::AuthEnforced;
         let notes = record.findings.iter().filter(|finding| finding.severity == Severity::Info).filter(is_shown);
@@ -300,13 +292,6 @@ impl Page<'_> {
         }
         lines.extend(shared.map(|(_, words)| self.style.paint(Paint::Dim, &words)));
         lines
-    }
-
-    /// A line for all of it, and one for each node that is not reachable.
-    fn cluster(&self, facts: &ClusterFacts) -> Vec<String> {
-        let Some(summary) = describe::cluster(facts) else { return Vec::new() };
-        let lines = std::iter::once(summary).chain(describe::cluster_nodes(facts));
-        lines.flat_map(|line| wrap(&line, self.room(), self.style)).collect()
     }
 
     fn finding(&mut self, finding: &Finding) {

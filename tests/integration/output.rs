@@ -43,6 +43,7 @@ fn stories() -> Vec<(&'static str, Record)> {
         ("no_view", records::no_view()),
         ("hostile", records::hostile()),
         ("cluster", records::cluster()),
+        ("application", records::application()),
     ]
 }
 

@@ -4,7 +4,7 @@ use crate::observation::application::{ApplicationPath, ApplicationPeer};
 use crate::record::Record;
 
 /// One line for each path that a connection takes, the worst first.
-pub(crate) fn application(record: &Record) -> Vec<String> {
+pub(super) fn application(record: &Record) -> Vec<String> {
     let Some(facts) = &record.observation.application else { return Vec::new() };
     let mut lines: Vec<String> = ApplicationPath::ALL
         .into_iter()

@@ -5,7 +5,7 @@ use crate::observation::RedisFailure;
 use crate::observation::client_info::Via;
 
 /// `sees fd40:…a03:1a06, a private link from 10.3.26.6`; `None` where the server was not asked.
-pub(crate) fn server_sees(connection: &Connection) -> Option<String> {
+pub(super) fn server_sees(connection: &Connection) -> Option<String> {
     let seen = connection.server_sees.as_ref()?;
     let mut line = match (seen.via, seen.address, &seen.failure) {
         (Via::PrivateLink, Some(address), _) => format!("sees {address}, a private link"),

@@ -6,7 +6,7 @@ use crate::observation::{Connection, OpenState};
 use crate::record::Record;
 
 /// One line per check that was made, in plain words.
-pub(crate) fn posture(record: &Record) -> Vec<String> {
+pub(super) fn posture(record: &Record) -> Vec<String> {
     let Some(posture) = &record.observation.phases.posture else { return Vec::new() };
     let facts = &posture.facts;
     let auth = facts.auth_check.as_ref().map(|attempt| match facts.auth_enforced {

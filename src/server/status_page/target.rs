@@ -67,16 +67,9 @@ impl StatusPage<'_> {
                 (path::chain(record))
                 (path::views(record))
                 (phases(record))
-                @if let Some(line) = record.observation.connection.as_ref().and_then(describe::server_sees) {
-                    (list("Server", std::iter::once(line)))
+                @for section in describe::sections(record) {
+                    section { h3 { (section.heading) } ul { @for line in section.lines { li { (line) } } } }
                 }
-                @if let Some(facts) = &record.observation.cluster {
-                    @if let Some(summary) = describe::cluster(facts) {
-                        (list("Cluster", std::iter::once(summary).chain(describe::cluster_nodes(facts))))
-                    }
-                }
-                (list("Posture", describe::posture(record).into_iter()))
-                (list("Application", describe::application(record).into_iter()))
                 (self.changes(history))
             }
         }
@@ -205,15 +198,6 @@ fn bar(start: Duration, took: Duration, total: Duration) -> Markup {
     html! {
         svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" {
             rect x=(format!("{x:.1}")) width=(format!("{width:.1}")) height="1" {}
-        }
-    }
-}
-
-fn list(heading: &str, lines: impl Iterator<Item = String>) -> Markup {
-    let mut lines = lines.peekable();
-    html! {
-        @if lines.peek().is_some() {
-            section { h3 { (heading) } ul { @for line in lines { li { (line) } } } }
         }
     }
 }

@@ -7,6 +7,7 @@ use redpath::address::AddressClass;
 use redpath::clock::{Seconds, Timestamp};
 use redpath::diagnosis::{Cause, Code, Finding, Severity, Status, Verdict};
 use redpath::expectation::Expectation;
+use redpath::observation::application::{ApplicationFacts, ApplicationPath, ApplicationPeer, SocketSource};
 use redpath::observation::cluster::{
     ClusterCommand, ClusterNode, NodeHealth, NodeRole, NodeState, NotTried, SlotRange,
 };
@@ -110,6 +111,38 @@ pub(crate) fn cluster() -> Record {
     });
     let failure = ClusterFailure::Nodes { unreachable: 1, unexpected_address: 1 };
     record.observation.phases.cluster = Some(Phase::failed(Duration::from_millis(2_491), failure));
+    let diagnosis =
+        redpath::diagnosis::diagnose(&record.target, &record.expectation, &record.observation, record.started_at);
+    Record { findings: diagnosis.findings, verdict: diagnosis.verdict, ..record }
+}
+
+/// DNS is right, and the application's own connections are still on the public path.
+pub(crate) fn application() -> Record {
+    let mut record = healthy();
+    let peer = |path, address: &str, established| ApplicationPeer {
+        path,
+        address: address.parse().expect("an address"),
+        class: if path == ApplicationPath::Public { AddressClass::Public } else { AddressClass::Private },
+        view: Some("libc".into()),
+        given_at: Some(record.started_at),
+        label: None,
+        established,
+        connecting: 0,
+        unanswered: 0,
+        closing: 0,
+        longest_idle_seconds: None,
+        median_round_trip_seconds: None,
+        worst_round_trip_seconds: None,
+    };
+    record.observation.application = Some(ApplicationFacts {
+        source: SocketSource::Netlink,
+        netlink_error: None,
+        truncated: false,
+        peers: vec![peer(ApplicationPath::Public, "20.50.1.10", 3), peer(ApplicationPath::Expected, "10.60.4.5", 2)],
+        omitted_peers: 0,
+        opened: None,
+        opened_last_minute: None,
+    });
     let diagnosis =
         redpath::diagnosis::diagnose(&record.target, &record.expectation, &record.observation, record.started_at);
     Record { findings: diagnosis.findings, verdict: diagnosis.verdict, ..record }
