@@ -82,7 +82,7 @@ impl AgentPlan {
                 return Err(format!("--agent: {name}: a password is sent over https alone"));
             }
         }
-        let client = HttpClient::new(args.probe.ca_file.clone(), MAX_BODY);
+        let client = HttpClient::new(args.probe.connection.ca_file.clone(), MAX_BODY);
         Ok(Self { urls, client, authorization, interval: args.interval })
     }
 
@@ -134,13 +134,20 @@ async fn ask(plan: &AgentPlan, url: &Url) -> Result<Vec<Record>, String> {
     let headers: Vec<Header> = plan.authorization.iter().map(header).collect();
     let response = plan.client.get(url, &headers, LIMIT).await?;
     match response.status {
-        200 if &*response.body == b"{\"records\":[]}" => Ok(Vec::new()),
-        // Findings and verdicts are made anew of what was measured, so that an answer cannot bring commands of its own.
-        200 => saved::read(&response.body).map(|saved| saved.report.records).map_err(|why| why.to_string()),
+        200 => records(&response.body),
         401 => Err("HTTP 401: it wants --username and --password-file".to_owned()),
         404 => Err("HTTP 404: it is no redpath agent".to_owned()),
         status => Err(format!("HTTP {status}")),
     }
+}
+
+/// The records of an answer: none where the agent has just started.
+fn records(body: &[u8]) -> Result<Vec<Record>, String> {
+    if body.trim_ascii() == br#"{"records":[]}"# {
+        return Ok(Vec::new());
+    }
+    // Findings and verdicts are made anew of what was measured, so that an answer cannot bring commands of its own.
+    saved::read(body).map(|saved| saved.report.records).map_err(|why| why.to_string())
 }
 
 /// The records' address of the agent at `text`, which may hold a secret and is not quoted.
@@ -170,4 +177,16 @@ fn basic(user: &str, path: &Path) -> Result<Secret, String> {
         .map_err(|why| format!("--password-file {}: {why}", quote::path_of_secret(path)))?;
     let pair = zeroize::Zeroizing::new(format!("{user}:{}", password.expose()));
     Ok(Secret::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agent_without_a_record_is_not_silent() {
+        let answer = crate::output::json::records(&[]).expect("JSON");
+        assert_eq!(records(answer.as_bytes()), Ok(Vec::new()));
+        assert!(records(b"<html>").is_err());
+    }
 }

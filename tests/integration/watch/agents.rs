@@ -119,6 +119,7 @@ async fn agent_records_are_watched() {
     std::fs::write(&config, flip.configuration()).expect("a file");
     let agent = Agent::start(agent(&config)).await;
     let url = format!("http://{}", agent.listen);
+    agent.page_with("/api/v1/records", "private_zone_not_seen").await;
 
     let output = watch(&[&url, "--interval", "200ms", "--until", "1s", "--output", "ndjson"]);
     let text = String::from_utf8(output.stdout).expect("UTF-8");
