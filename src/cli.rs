@@ -2,12 +2,14 @@
 
 mod check_args;
 mod clients;
+mod connection_args;
 mod connections;
 mod credential_args;
 mod error;
 mod exit_code;
 mod gate;
 mod healthcheck;
+mod path_args;
 pub(crate) mod plans;
 mod report;
 mod watch;
@@ -26,11 +28,13 @@ use crate::printable::printable;
 
 pub use check_args::{CheckArgs, ProbeArgs};
 pub use clients::{ClientsArgs, UntilClients};
+pub use connection_args::ConnectionArgs;
 pub use connections::ConnectionsArgs;
 pub use credential_args::CredentialArgs;
 pub use exit_code::ExitCode;
 pub use gate::{ApiArgs, GateArgs, GateCommand, GateFormat};
 pub use healthcheck::HealthcheckArgs;
+pub use path_args::PathArgs;
 pub use report::{ReportArgs, ReportFormat};
 pub use watch::{Until, WatchArgs, WatchOutput};
 
@@ -43,6 +47,11 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// The headings of the flags.
+const EXPECTATIONS: &str = "Expectations";
+const PROBE: &str = "Resolution and connection";
+const OUTPUT: &str = "Output";
 
 const EXIT_CODES: &str = "\
 Exit status:

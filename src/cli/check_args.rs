@@ -1,23 +1,16 @@
 //! The flags of `redpath check`, and those of every command that probes.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use ipnet::IpNet;
 
-use super::{ColorChoice, CredentialArgs, OutputFormat};
-use crate::expectation::{ExpectedPath, PublicAccess};
+use super::{ColorChoice, ConnectionArgs, CredentialArgs, EXPECTATIONS, OUTPUT, OutputFormat, PROBE, PathArgs};
+use crate::expectation::PublicAccess;
 use crate::parse;
 use crate::phase::PhaseName;
-use crate::plan::{Addresses, ApplicationMode, ClusterMode, PlaintextPort, PublicAddress, RequireAuth, Resolver};
-use crate::target::HostName;
-
-const EXPECTATIONS: &str = "Expectations";
-const PROBE: &str = "Resolution and connection";
-const OUTPUT: &str = "Output";
+use crate::plan::{Addresses, ApplicationMode, ClusterMode, PlaintextPort, PublicAddress, RequireAuth};
 
 /// What a configuration says of its targets, and no flag beside it.
 pub(super) const OF_THE_FILE: [&str; 25] = [
@@ -77,15 +70,9 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "FILE", value_parser = path(), conflicts_with_all = OF_THE_FILE)]
     pub config: Option<PathBuf>,
 
-    /// Expected kind of address
-    #[arg(long, value_enum, value_name = "private|public|any", default_value_t, help_heading = EXPECTATIONS)]
-    pub expect: ExpectedPath,
-    /// Expected private endpoint address or range (repeatable)
-    #[arg(long = "endpoint", value_name = "IP|CIDR", value_parser = parse::range, help_heading = EXPECTATIONS)]
-    pub endpoints: Vec<IpNet>,
-    /// Treat this range as private (repeatable)
-    #[arg(long = "private-range", value_name = "IP|CIDR", value_parser = parse::range, help_heading = EXPECTATIONS)]
-    pub private_ranges: Vec<IpNet>,
+    /// The path that is expected.
+    #[command(flatten)]
+    pub path: PathArgs,
     /// JSON files from `az`: fill in expectations and name causes (put after the targets)
     #[arg(long, value_name = "FILE", num_args = 1.., value_parser = path(), help_heading = EXPECTATIONS)]
     pub from_az: Vec<PathBuf>,
@@ -108,36 +95,21 @@ pub struct ProbeArgs {
     #[arg(long, help_heading = EXPECTATIONS)]
     pub strict: bool,
 
-    /// Additional DNS server to query, `azure` for 168.63.129.16 (repeatable)
-    #[arg(long = "resolver", value_name = "[NAME=]ADDRESS[:PORT]", value_parser = parse::resolver, help_heading = PROBE)]
-    pub resolvers: Vec<Resolver>,
-    /// Views to query: libc, system, system:ADDRESS, a resolver's name, or all
-    #[arg(long, value_name = "VIEW,...", value_delimiter = ',', default_value = "all", help_heading = PROBE)]
-    pub views: Vec<String>,
     /// Do not ask Azure's own resolver (168.63.129.16) where an Azure name leads to an unexpected address
     #[arg(long, help_heading = PROBE)]
     pub no_azure_dns: bool,
-    /// Connect to this address instead of the resolved one (the name stays for SNI)
-    #[arg(long, value_name = "ADDRESS", value_parser = parse::server_ip, help_heading = PROBE)]
-    pub connect: Option<IpAddr>,
+    /// The connection.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
     /// Addresses to connect to
     #[arg(long, value_enum, value_name = "first|all", default_value_t, help_heading = PROBE)]
     pub addresses: Addresses,
-    /// Trust only the CAs in this PEM file
-    #[arg(long, value_name = "FILE", value_parser = path(), help_heading = PROBE)]
-    pub ca_file: Option<PathBuf>,
-    /// Name for SNI and the certificate [default: the host name]
-    #[arg(long, value_name = "NAME", value_parser = parse::server_name, help_heading = PROBE)]
-    pub server_name: Option<HostName>,
     /// Connect to the nodes that a cluster announces
     #[arg(long, value_enum, value_name = "auto|off", default_value_t, help_heading = PROBE)]
     pub cluster: ClusterMode,
     /// List the applications' own connections in this network namespace
     #[arg(long, value_enum, value_name = "auto|on|off", default_value_t, help_heading = PROBE)]
     pub application: ApplicationMode,
-    /// Disable TLS
-    #[arg(long, conflicts_with_all = ["ca_file", "server_name"], help_heading = PROBE)]
-    pub plaintext: bool,
     /// Timeout of the whole probe, per target
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse::timeout, help_heading = PROBE)]
     pub timeout: Duration,

@@ -1,25 +1,16 @@
 //! `redpath clients`: its arguments, and the plan that leads to the nodes.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use ipnet::IpNet;
 
 use super::check_args::path;
 use super::plans::{Credentials, Variable};
-use super::{ColorChoice, CredentialArgs, OutputFormat};
-use crate::bounded_read::FileKind;
-use crate::expectation::{Expectation, ExpectedPath};
+use super::{ColorChoice, ConnectionArgs, CredentialArgs, OUTPUT, OutputFormat, PROBE, PathArgs};
+use crate::expectation::ExpectedPath;
 use crate::parse;
-use crate::plan::{ApplicationMode, Auth, ClientNames, ClusterMode, Plan, PosturePlan, Resolver, ca_file};
-use crate::secret::permissions::ReadableByOthers;
-use crate::secret::quote::{self, quoted};
-use crate::target::{HostName, Target, TargetArgument};
-
-const EXPECTATIONS: &str = "Expectations";
-const PROBE: &str = "Resolution and connection";
+use crate::plan::{ApplicationMode, Auth, ClientNames, ClusterMode, Plan, PosturePlan};
 
 /// `redpath clients`.
 #[derive(Args)]
@@ -44,37 +35,15 @@ pub struct ClientsArgs {
     #[arg(long, value_name = "FILE", num_args = 1.., value_parser = path())]
     pub from_az: Vec<PathBuf>,
 
-    /// Expected path of the clients, and kind of address of the server
-    #[arg(long, value_enum, value_name = "private|public|any", default_value_t, help_heading = EXPECTATIONS)]
-    pub expect: ExpectedPath,
-    /// Expected private endpoint address or range (repeatable)
-    #[arg(long = "endpoint", value_name = "IP|CIDR", value_parser = parse::range, help_heading = EXPECTATIONS)]
-    pub endpoints: Vec<IpNet>,
-    /// Treat this range as private (repeatable)
-    #[arg(long = "private-range", value_name = "IP|CIDR", value_parser = parse::range, help_heading = EXPECTATIONS)]
-    pub private_ranges: Vec<IpNet>,
-
-    /// Additional DNS server to query, `azure` for 168.63.129.16 (repeatable)
-    #[arg(long = "resolver", value_name = "[NAME=]ADDRESS[:PORT]", value_parser = parse::resolver, help_heading = PROBE)]
-    pub resolvers: Vec<Resolver>,
-    /// Views to query: libc, system, system:ADDRESS, a resolver's name, or all
-    #[arg(long, value_name = "VIEW,...", value_delimiter = ',', default_value = "all", help_heading = PROBE)]
-    pub views: Vec<String>,
-    /// Connect to this address instead of the resolved one (the name stays for SNI)
-    #[arg(long, value_name = "ADDRESS", value_parser = parse::server_ip, help_heading = PROBE)]
-    pub connect: Option<IpAddr>,
-    /// Trust only the CAs in this PEM file
-    #[arg(long, value_name = "FILE", value_parser = path(), help_heading = PROBE)]
-    pub ca_file: Option<PathBuf>,
-    /// Name for SNI and the certificate [default: the host name]
-    #[arg(long, value_name = "NAME", value_parser = parse::server_name, help_heading = PROBE)]
-    pub server_name: Option<HostName>,
+    /// The path that is expected, of the clients and of the server.
+    #[command(flatten)]
+    pub path: PathArgs,
+    /// The connection.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
     /// Query the nodes that a cluster announces, too
     #[arg(long, value_enum, value_name = "auto|off", default_value_t, help_heading = PROBE)]
     pub cluster: ClusterMode,
-    /// Disable TLS
-    #[arg(long, conflicts_with_all = ["ca_file", "server_name"], help_heading = PROBE)]
-    pub plaintext: bool,
     /// Timeout of the probe that finds the nodes, and again of each node
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse::timeout, help_heading = PROBE)]
     pub timeout: Duration,
@@ -84,10 +53,10 @@ pub struct ClientsArgs {
     pub credentials: CredentialArgs,
 
     /// Output format
-    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t, help_heading = "Output")]
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t, help_heading = OUTPUT)]
     pub output: OutputFormat,
     /// Colour the text
-    #[arg(long, value_enum, value_name = "auto|always|never", default_value_t, help_heading = "Output")]
+    #[arg(long, value_enum, value_name = "auto|always|never", default_value_t, help_heading = OUTPUT)]
     pub color: ColorChoice,
 }
 
@@ -115,55 +84,27 @@ pub(crate) struct ClientsPlan {
 impl ClientsArgs {
     /// The plan of the probe that finds the nodes.
     pub(crate) fn plan(&self, variable: Variable<'_>) -> Result<ClientsPlan, String> {
-        if self.watch && self.expect != ExpectedPath::Private {
+        if self.watch && self.path.expect != ExpectedPath::Private {
             return Err(
                 "--watch repeats until every client comes by a private link: --expect private is needed".to_owned()
             );
         }
-        let mut resolvers = self.resolvers.clone();
-        parse::distinct_names(&resolvers).map_err(|(_, why)| format!("--resolver: {why}"))?;
-        let views = parse::views(&self.views, &mut resolvers)
-            .map_err(|(position, why)| format!("--views: {} is {why}", quoted(&self.views[position])))?;
-        if let Some(file) = &self.ca_file {
-            ca_file::check(file, FileKind::FileOrPipe)
-                .map_err(|why| format!("cannot read the certificates of --ca-file {}: {why}", quote::path(file)))?;
-        }
+        let (resolvers, views) = self.path.resolvers_and_views()?;
+        self.connection.check_ca_file()?;
         let credentials = Credentials::new(&self.credentials, variable)?;
-        let argument =
-            TargetArgument::parse(&self.target).map_err(|why| format!("{} is {why}", quoted(&self.target)))?;
-        if argument.tls == Some(true) && self.plaintext {
-            return Err(format!("rediss:// or ssl=True asks for TLS for {}, and --plaintext for none", argument.host));
-        }
-        let mut warnings: Vec<String> = argument.remark.into_iter().collect();
-        if argument.password.is_some() {
-            warnings.push("a password in a URL or a connection string can be seen by others on this machine; --password-file and REDPATH_PASSWORD keep it to yourself".to_owned());
-        }
-        let exposed = self.credentials.password_file.as_deref().and_then(ReadableByOthers::at);
-        warnings.extend(exposed.map(|exposed| format!("--password-file: {exposed}")));
+        let (argument, target) = self.connection.target(&self.target)?;
+        let mut warnings: Vec<String> = self.path.warnings().chain(argument.remark).collect();
+        let is_password_visible = argument.password.is_some();
         let auth = credentials.auth(argument.username, argument.password)?;
-        let mut target = Target::new(argument.host, argument.port, argument.tls.unwrap_or(!self.plaintext));
-        if !target.tls && auth != Auth::None {
-            warnings.push(
-                "credentials go over verified TLS only: what is spoken to without TLS is probed without them"
-                    .to_owned(),
-            );
-        }
-        if let Some(name) = &self.server_name {
-            target.server_name = name.clone();
-        }
+        warnings.extend(credentials.warnings(is_password_visible, !target.tls && auth != Auth::None));
         let plan = Plan {
-            expectation: Expectation {
-                path: self.expect,
-                endpoints: self.endpoints.clone(),
-                private_ranges: self.private_ranges.clone(),
-                ..Expectation::default()
-            },
+            expectation: self.path.expectation(),
             resolvers,
             views,
-            connect: self.connect,
+            connect: self.connection.connect,
             timeout: self.timeout,
             auth,
-            ca_file: self.ca_file.clone(),
+            ca_file: self.connection.ca_file.clone(),
             cluster: self.cluster,
             application: ApplicationMode::Off,
             posture: PosturePlan { skip_auth_check: true, ..PosturePlan::default() },

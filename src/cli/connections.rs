@@ -4,12 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Args;
-use ipnet::IpNet;
 
-use super::{ColorChoice, OutputFormat};
-use crate::expectation::{Expectation, ExpectedPath};
+use super::{ColorChoice, OutputFormat, PathArgs};
 use crate::parse;
-use crate::plan::{Plan, Resolver};
+use crate::plan::Plan;
 use crate::secret::quote::quoted;
 use crate::target::{Target, TargetArgument};
 
@@ -19,21 +17,9 @@ pub struct ConnectionsArgs {
     /// HOST, HOST:PORT, or a redis:// (plain) or rediss:// (TLS) URL
     #[arg(value_name = "TARGET", required = true)]
     pub targets: Vec<String>,
-    /// Expected kind of address
-    #[arg(long, value_enum, value_name = "private|public|any", default_value_t)]
-    pub expect: ExpectedPath,
-    /// Expected private endpoint address or range (repeatable)
-    #[arg(long = "endpoint", value_name = "IP|CIDR", value_parser = parse::range)]
-    pub endpoints: Vec<IpNet>,
-    /// Treat this range as private (repeatable)
-    #[arg(long = "private-range", value_name = "CIDR", value_parser = parse::range)]
-    pub private_ranges: Vec<IpNet>,
-    /// Additional DNS server to query, whose answers name addresses as well (repeatable)
-    #[arg(long = "resolver", value_name = "[NAME=]ADDRESS[:PORT]", value_parser = parse::resolver)]
-    pub resolvers: Vec<Resolver>,
-    /// Views to query: libc, system, system:ADDRESS, a resolver's name, or all
-    #[arg(long, value_name = "VIEW,...", value_delimiter = ',', default_value = "all")]
-    pub views: Vec<String>,
+    /// The path that is expected, and the views whose answers name addresses.
+    #[command(flatten)]
+    pub path: PathArgs,
     /// Call an address by a label (repeatable)
     #[arg(long = "address", value_name = "IP=LABEL", value_parser = address_label)]
     pub labels: Vec<(IpAddr, String)>,
@@ -57,23 +43,14 @@ impl ConnectionsArgs {
     /// # Errors
     /// One sentence on what is wrong, which quotes no secret.
     pub fn plans(&self) -> Result<Vec<Plan>, String> {
-        let mut resolvers = self.resolvers.clone();
-        parse::distinct_names(&resolvers).map_err(|(_, why)| format!("--resolver: {why}"))?;
-        let views = parse::views(&self.views, &mut resolvers)
-            .map_err(|(position, why)| format!("--views: {} is {why}", quoted(&self.views[position])))?;
+        let (resolvers, views) = self.path.resolvers_and_views()?;
         self.targets
             .iter()
             .map(|text| {
                 let argument = TargetArgument::parse(text).map_err(|why| format!("{} is {why}", quoted(text)))?;
                 let target = Target::new(argument.host, argument.port, argument.tls.unwrap_or(true));
-                let expectation = Expectation {
-                    path: self.expect,
-                    endpoints: self.endpoints.clone(),
-                    private_ranges: self.private_ranges.clone(),
-                    ..Expectation::default()
-                };
                 Ok(Plan {
-                    expectation,
+                    expectation: self.path.expectation(),
                     resolvers: resolvers.clone(),
                     views: views.clone(),
                     timeout: self.timeout,

@@ -6,20 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{CredentialArgs, ProbeArgs};
-use crate::address::ReservedUse;
 use crate::az::AzFiles;
 use crate::bounded_read::FileKind;
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, PublicAccess};
-use crate::parse;
 use crate::plan::{
     Auth, AuthMethod, AzureDns, EntraAuth, HAS_ENTRA, PasswordSource, PlaintextPort, Plan, PosturePlan, RequireAuth,
-    TokenSource, ca_file,
+    TokenSource,
 };
 use crate::secret::permissions::ReadableByOthers;
-use crate::secret::quote::{self, quoted};
+use crate::secret::quote;
 use crate::secret::{self, PASSWORD_VARIABLES, Secret};
-use crate::target::{Target, TargetArgument};
 
 /// What is to be probed, and what the operator should know beforehand.
 pub(crate) struct Plans {
@@ -31,54 +28,35 @@ pub(crate) type Variable<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// One plan per target, in the order given.
 pub(crate) fn plans(given: &[String], args: &ProbeArgs, variable: Variable<'_>) -> Result<Plans, String> {
-    let mut resolvers = args.resolvers.clone();
-    parse::distinct_names(&resolvers).map_err(|(_, why)| format!("--resolver: {why}"))?;
-    let views = parse::views(&args.views, &mut resolvers)
-        .map_err(|(position, why)| format!("--views: {} is {why}", quoted(&args.views[position])))?;
+    let (resolvers, views) = args.path.resolvers_and_views()?;
     let expectation = expectation(args)?;
-    if let Some(file) = &args.ca_file {
-        ca_file::check(file, FileKind::FileOrPipe)
-            .map_err(|why| format!("cannot read the certificates of --ca-file {}: {why}", quote::path(file)))?;
-    }
+    args.connection.check_ca_file()?;
     let credentials = Credentials::new(&args.credentials, variable)?;
     let az = az_files(&args.from_az)?;
     let targets = targets(given, az.as_ref())?;
     let mut plans = Vec::with_capacity(targets.len());
-    let remarks = args.private_ranges.iter().filter_map(ReservedUse::remark);
-    let mut warnings: Vec<String> = remarks.map(|remark| format!("--private-range: {remark}")).collect();
+    let mut warnings: Vec<String> = args.path.warnings().collect();
     let mut is_password_visible = false;
     for text in &targets {
-        let argument = TargetArgument::parse(text).map_err(|why| format!("{} is {why}", quoted(text)))?;
-        let tls = match (argument.tls, args.plaintext) {
-            (Some(true), true) => {
-                let host = argument.host;
-                return Err(format!("rediss:// or ssl=True asks for TLS for {host}, and --plaintext for none"));
-            }
-            (Some(tls), _) => tls,
-            (None, plaintext) => !plaintext,
-        };
+        let (argument, mut target) = args.connection.target(text)?;
         is_password_visible |= argument.password.is_some();
         warnings.extend(argument.remark);
-        let mut target = Target::new(argument.host, argument.port, tls);
         let mut expectation = expectation.clone();
         if let Some(az) = &az {
             az.expect(&mut target, argument.port.is_some(), &mut expectation);
-        }
-        if let Some(name) = &args.server_name {
-            target.server_name = name.clone();
         }
         let plan = Plan {
             expectation,
             resolvers: resolvers.clone(),
             views: views.clone(),
             azure_dns: if args.no_azure_dns { AzureDns::Off } else { AzureDns::Auto },
-            connect: args.connect,
+            connect: args.connection.connect,
             addresses: args.addresses,
             timeout: args.timeout,
             tries: args.tries,
             samples: args.samples,
             auth: credentials.auth(argument.username, argument.password)?,
-            ca_file: args.ca_file.clone(),
+            ca_file: args.connection.ca_file.clone(),
             cluster: args.cluster,
             application: args.application,
             posture: posture(args),
@@ -87,17 +65,8 @@ pub(crate) fn plans(given: &[String], args: &ProbeArgs, variable: Variable<'_>) 
         needs_public_address(&plan)?;
         plans.push(plan);
     }
-    if is_password_visible {
-        let why = "a password in a URL or a connection string can be seen by others on this machine (process list, shell history); \
-                   --password-file and REDPATH_PASSWORD keep it to yourself";
-        warnings.push(why.to_owned());
-    }
-    let exposed = args.credentials.password_file.as_deref().and_then(ReadableByOthers::at);
-    warnings.extend(exposed.map(|exposed| format!("--password-file: {exposed}")));
-    if plans.iter().any(|plan: &Plan| !plan.target.tls && plan.auth != Auth::None) {
-        let why = "credentials go over verified TLS only: what is spoken to without TLS is probed without them";
-        warnings.push(why.to_owned());
-    }
+    let is_withheld = plans.iter().any(|plan: &Plan| !plan.target.tls && plan.auth != Auth::None);
+    warnings.extend(credentials.warnings(is_password_visible, is_withheld));
     Ok(Plans { plans, warnings })
 }
 
@@ -141,9 +110,6 @@ fn expectation(args: &ProbeArgs) -> Result<Expectation, String> {
         }
     }
     Ok(Expectation {
-        path: args.expect,
-        endpoints: args.endpoints.clone(),
-        private_ranges: args.private_ranges.clone(),
         require_auth: args.require_auth == RequireAuth::Error,
         public_access: match (args.public_access, args.public_address) {
             (Some(expected), _) => expected,
@@ -151,7 +117,7 @@ fn expectation(args: &ProbeArgs) -> Result<Expectation, String> {
             (None, None) => PublicAccess::Ignore,
         },
         latency,
-        ..Expectation::default()
+        ..args.path.expectation()
     })
 }
 
@@ -219,6 +185,24 @@ impl<'a> Credentials<'a> {
             is_in_a_pod_with_identity: is_set("AZURE_FEDERATED_TOKEN_FILE"),
             variable: PASSWORD_VARIABLES.into_iter().find(|name| is_set(name)),
         })
+    }
+
+    /// What the operator should know: a password of a TARGET is visible, a file is readable by others, credentials
+    /// are withheld where a target is without TLS.
+    pub(super) fn warnings(&self, is_password_visible: bool, is_withheld: bool) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if is_password_visible {
+            let why = "a password in a URL or a connection string can be seen by others on this machine (process list, shell history); \
+                       --password-file and REDPATH_PASSWORD keep it to yourself";
+            warnings.push(why.to_owned());
+        }
+        let exposed = self.args.password_file.as_deref().and_then(ReadableByOthers::at);
+        warnings.extend(exposed.map(|exposed| format!("--password-file: {exposed}")));
+        if is_withheld {
+            let why = "credentials go over verified TLS only: what is spoken to without TLS is probed without them";
+            warnings.push(why.to_owned());
+        }
+        warnings
     }
 
     /// For one target, whose URL may name a user and a password.

@@ -27,7 +27,7 @@ fn cli_declaration_is_consistent() {
 fn cli_defaults_match_contract() {
     let args = check(&["cache1"]);
     assert_eq!(
-        (args.probe.expect, args.output, args.color),
+        (args.probe.path.expect, args.output, args.color),
         (ExpectedPath::Private, OutputFormat::Text, ColorChoice::Auto)
     );
     assert_eq!(
@@ -36,8 +36,8 @@ fn cli_defaults_match_contract() {
     );
     assert_eq!((args.probe.tries, check(&["cache1", "--tries", "20"]).probe.tries), (None, Some(20)));
     assert_eq!((args.probe.addresses, args.probe.credentials.auth), (Addresses::First, None));
-    assert_eq!(args.probe.views, ["all"]);
-    assert!(!args.probe.strict && !args.probe.plaintext);
+    assert_eq!(args.probe.path.views, ["all"]);
+    assert!(!args.probe.strict && !args.probe.connection.plaintext);
 }
 
 #[test]
@@ -61,8 +61,8 @@ fn cli_flags_parse_and_repeat() {
         "1000",
     ]);
     assert_eq!(args.targets, ["cache1", "cache2"]);
-    assert_eq!((args.probe.endpoints.len(), args.probe.resolvers.len(), args.probe.samples), (2, 1, 1000));
-    assert_eq!(args.probe.views, ["libc", "hub"]);
+    assert_eq!((args.probe.path.endpoints.len(), args.probe.path.resolvers.len(), args.probe.samples), (2, 1, 1000));
+    assert_eq!(args.probe.path.views, ["libc", "hub"]);
     assert_eq!(args.probe.latency, [(PhaseName::Ping, Duration::from_millis(5))]);
     assert_eq!(args.probe.require_auth, RequireAuth::Remark);
 }
