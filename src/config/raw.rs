@@ -16,31 +16,31 @@ use crate::plan::{Addresses, ApplicationMode, AuthMethod, AzureDns, ClusterMode,
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawConfig {
-    /// Where this agent looks from.
+    /// The vantage of this agent.
     pub(super) vantage: Option<RawVantage>,
-    /// Resolvers that are asked beside the system's own, each a view of its own. `azure` is short for `{name: azure, address: 168.63.129.16}`, an address alone is its own name.
+    /// DNS servers to query beside the system's, each a view of its own. `azure` is short for `{name: azure, address: 168.63.129.16}`, an address alone is its own name.
     #[schemars(length(max = 32))]
     pub(super) resolvers: Option<Vec<RawResolver>>,
-    /// Addresses and CIDR ranges that are private here whatever the registries say.
+    /// Addresses and CIDR ranges to treat as private, beside those of RFC 1918 and RFC 4193.
     #[schemars(length(max = 1000))]
     pub(super) private_ranges: Option<Vec<RawRange>>,
-    /// What holds for every target that does not say otherwise.
+    /// Settings of every target that does not set them itself.
     pub(super) defaults: Option<RawSettings>,
-    /// What is probed.
+    /// The targets to probe.
     #[schemars(length(min = 1, max = 10_000))]
     pub(super) targets: Vec<RawTarget>,
-    /// What is served over HTTP.
+    /// The HTTP server.
     pub(super) web: Option<RawWeb>,
-    /// What the metrics look like.
+    /// The metrics.
     pub(super) metrics: Option<RawMetrics>,
-    /// Where the agent keeps a journal; without this key, and without `--journal`, it keeps none.
+    /// The journal. None is written without this key and without `--journal`.
     pub(super) journal: Option<RawJournal>,
-    /// The most targets that are probed at the same time.
+    /// Maximum number of concurrent probes.
     #[schemars(range(min = 1, max = 1024), extend("default" = 64))]
     pub(super) max_concurrent_probes: Option<u16>,
 }
 
-/// Where this agent looks from.
+/// The vantage of this agent.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawVantage {
@@ -58,7 +58,7 @@ pub(super) struct RawVantage {
 pub(super) enum RawResolver {
     /// `azure`, `ADDRESS[:PORT]` or `NAME=ADDRESS[:PORT]`, as `--resolver` takes it.
     Text(#[schemars(extend("examples" = ["azure", "10.10.0.53"]))] String),
-    /// One with its address.
+    /// With its address.
     Full(RawFullResolver),
 }
 
@@ -83,41 +83,41 @@ pub(super) struct RawSettings {
     pub(super) interval: Option<RawDuration>,
     /// The limit of a whole probe: 100ms to 5m, and at most the interval. 5s unless given, or the interval where that is shorter.
     pub(super) timeout: Option<RawDuration>,
-    /// How often each view is asked, one try after the other; a server that changes its mind shows in no single answer. Unless given, once, and the C library and the system's name servers twice more where the views disagree.
+    /// Number of queries per view, one after the other, to find a server whose answers change: 1 unless given, and 3 for the C library and the system's name servers if the views disagree.
     #[schemars(range(min = 1, max = 20))]
     pub(super) tries: Option<u8>,
-    /// How many PINGs a probe sends.
+    /// Number of PINGs per probe.
     #[schemars(range(min = 1, max = 1000), extend("default" = 1))]
     pub(super) samples: Option<u16>,
-    /// The views that are asked.
+    /// The views to query.
     #[schemars(extend("default" = "all"))]
     pub(super) views: Option<RawViews>,
-    /// Which of the resolved addresses are connected to.
+    /// The resolved addresses to connect to.
     #[schemars(extend("default" = "first"))]
     pub(super) addresses: Option<Addresses>,
-    /// Whether Azure's own resolver (168.63.129.16) is asked without being configured, where the name of an Azure service leads to an address that is not expected.
+    /// Whether to query Azure's own resolver (168.63.129.16) without being configured, if the name of an Azure service leads to an address that is not expected.
     #[schemars(extend("default" = "auto"))]
     pub(super) azure_dns: Option<AzureDns>,
-    /// What is expected. In a target, each key that is not given is that of `defaults`.
+    /// Expectations. In a target, each key that is not given is that of `defaults`.
     pub(super) expect: Option<RawExpect>,
-    /// Who the probe says it is. In a target, it replaces the whole of `defaults.auth`.
+    /// Authentication. In a target, it replaces the whole of `defaults.auth`.
     pub(super) auth: Option<RawAuth>,
-    /// How TLS is spoken, and whether. In a target, each key that is not given is that of `defaults`.
+    /// TLS to Redis. In a target, each key that is not given is that of `defaults`.
     pub(super) tls: Option<RawTls>,
-    /// What is held against the server's settings. In a target, each key that is not given is that of `defaults`.
+    /// Checks of the server's settings. In a target, each key that is not given is that of `defaults`.
     pub(super) posture: Option<RawPosture>,
-    /// Whether the nodes that a cluster announces are connected to.
+    /// Whether to connect to the nodes that a cluster announces.
     #[schemars(extend("default" = "auto"))]
     pub(super) cluster: Option<ClusterMode>,
-    /// Whether the applications' own connections are listed, as the kernel of this network namespace has them.
+    /// Whether to list the applications' own connections in this network namespace.
     #[schemars(extend("default" = "auto"))]
     pub(super) application: Option<ApplicationMode>,
-    /// More connections of applications opened in a minute than this are worth a warning; no limit unless given.
+    /// Warn if applications open more connections a minute; no limit unless given.
     #[schemars(range(min = 1))]
     pub(super) max_opened_per_minute: Option<u32>,
 }
 
-/// What is probed.
+/// A target.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct RawTarget {
@@ -140,24 +140,24 @@ pub(super) struct RawTarget {
     pub(super) settings: RawSettings,
 }
 
-/// What is expected of a target.
+/// Expectations of a target.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawExpect {
-    /// The kind of path.
+    /// The expected kind of address.
     #[schemars(extend("default" = "private"))]
     pub(super) path: Option<ExpectedPath>,
-    /// The addresses or CIDR ranges that the name must lead to; any of the path's kind where the list is empty.
+    /// The expected addresses or CIDR ranges; if the list is empty, any address of the expected kind.
     #[schemars(length(max = 100))]
     pub(super) endpoints: Option<Vec<RawRange>>,
-    /// The longest that each phase may take before it is worth a warning: 1us to 5m.
+    /// Warn if a phase takes longer: 1us to 5m.
     pub(super) latency: Option<RawLatency>,
-    /// A certificate that expires sooner than this is worth a warning: 0s to 3650days.
+    /// Warn if the certificate expires sooner: 0s to 3650days.
     #[schemars(extend("default" = "14days"))]
     pub(super) certificate_warning: Option<RawDuration>,
 }
 
-/// The longest that each phase may take.
+/// The latency budget of each phase.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLatency {
@@ -173,7 +173,7 @@ pub(super) struct RawLatency {
     pub(super) ping: Option<RawDuration>,
 }
 
-/// Who the probe says it is. A secret never stands in the file.
+/// Authentication. The file never contains a secret.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawAuth {
@@ -189,18 +189,18 @@ pub(super) struct RawAuth {
     /// The environment variable that holds the password. For `method: password`.
     #[schemars(length(min = 1, max = 256))]
     pub(super) password_env: Option<String>,
-    /// Who hands the token out. For `method: entra`, which wants it.
+    /// Token source. Required for `method: entra`.
     pub(super) source: Option<TokenSource>,
     /// The client ID of the identity; that of `AZURE_CLIENT_ID` (`workload_identity`) or the system-assigned one (`managed_identity`) unless given. For `method: entra`.
     #[schemars(length(min = 1, max = 64))]
     pub(super) client_id: Option<String>,
 }
 
-/// How TLS is spoken, and whether.
+/// TLS to Redis.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTls {
-    /// Whether Redis is spoken without TLS.
+    /// Disable TLS.
     #[schemars(extend("default" = false))]
     pub(super) plaintext: Option<bool>,
     /// The file with the certificates to trust, PEM; the platform's unless given.
@@ -211,7 +211,7 @@ pub(super) struct RawTls {
     pub(super) server_name: Option<String>,
 }
 
-/// What is held against the server's settings.
+/// Checks of the server's settings.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPosture {
@@ -231,7 +231,7 @@ pub(super) struct RawPosture {
     pub(super) interval: Option<RawDuration>,
 }
 
-/// What a server is that answers without credentials.
+/// Severity of a server that answers without credentials.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum RawRequireAuth {
@@ -258,7 +258,7 @@ pub(super) enum Off {
     Off,
 }
 
-/// What is served over HTTP.
+/// The HTTP server.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawWeb {
@@ -281,7 +281,7 @@ pub(super) struct RawProbe {
     pub(super) allowed_suffixes: Option<Vec<String>>,
 }
 
-/// What the metrics look like.
+/// The metrics.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawMetrics {
@@ -311,7 +311,7 @@ pub(super) struct RawJournal {
     pub(super) max_age: Option<RawDuration>,
 }
 
-/// The views that are asked.
+/// The views to query.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum RawViews {
