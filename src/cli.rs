@@ -99,7 +99,8 @@ Examples:
 
 Exit status:
   0  every client comes by a private link (with --expect public or any: every node gave its list)
-  1  a client has a public address at the server
+  1  a client does not come by a private link: its address at the server is public, or private IPv4 where
+     the same node shows other clients by a private link
   2  the command line is wrong
   3  inconclusive: a node gave no list, or an address does not show the path";
 

@@ -1,30 +1,33 @@
-//! The clients of the cache against the path that is expected. Only a public address at the server decides: a plain
-//! private one may be a proxy of the service or another kind of front.
+//! The clients of the cache against the path that is expected. A public address at the server decides, and so does a
+//! plain private one where the same node shows other clients by a private link. Otherwise a private address may be a
+//! proxy of the service or another kind of front.
 
 use super::{Code, Context, Finding, Severity};
 use crate::expectation::ExpectedPath;
 use crate::observation::clients::ClientPath;
 
-/// The finding, where clients have a public address at the server.
+/// The finding, where clients do not come by a private link.
 pub(super) fn diagnose(case: &Context<'_>) -> Option<Finding> {
     let facts = case.observation.clients.as_ref()?;
-    let public = facts.public();
     let severity = match case.expectation.path {
         ExpectedPath::Private => Severity::Error,
         ExpectedPath::Any => Severity::Info,
         ExpectedPath::Public => return None,
     };
-    if public == 0 {
+    let public = facts.public();
+    let plain = facts.not_by_private_link().saturating_sub(public);
+    let of_public = (public > 0).then(|| format!("{} a public address at the server", have(public)));
+    let of_plain = (plain > 0)
+        .then(|| format!("{} a plain private address at a node that shows others by a private link", have(plain)));
+    let parts: Vec<String> = of_public.into_iter().chain(of_plain).collect();
+    if parts.is_empty() {
         return None;
     }
     let private = facts.count(ClientPath::PrivateLink);
-    let summary = match public {
-        1 => "1 client has a public address at the server, not one of a private link".to_owned(),
-        _ => format!("{public} clients have a public address at the server, not one of a private link"),
-    };
+    let summary = format!("{}: not a private link", parts.join(", and "));
     let complete = if facts.is_complete() { "" } else { " Not every node gave its whole list: there may be more." };
     let detail = format!(
-        "Behind a private endpoint the server sees a client as fd40:, with its IPv4 address at the end; {private} are seen so. A client keeps its connection when DNS changes: these were opened by the public address, or are clients whose DNS still gives it.{complete}"
+        "Behind a private endpoint the server sees a client as fd40:, with its IPv4 address at the end; {private} are seen so. A client keeps its connection when DNS changes: these were opened by another path, or are clients whose DNS still gives it.{complete}"
     );
     let (host, port) = (&case.target.host, case.target.port);
     let tls = if case.target.tls { " --tls" } else { "" };
@@ -35,4 +38,9 @@ pub(super) fn diagnose(case: &Context<'_>) -> Option<Finding> {
             format!("redis-cli{tls} -h {host} -p {port} --user <user> --askpass client list"),
         ]);
     Some(finding)
+}
+
+/// `1 client has`, `2 clients have`.
+fn have(clients: usize) -> String {
+    if clients == 1 { "1 client has".to_owned() } else { format!("{clients} clients have") }
 }

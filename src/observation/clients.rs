@@ -253,6 +253,21 @@ impl ClientList {
         };
         self.groups().filter(is_public).map(|group| group.2).sum()
     }
+
+    /// How many clients have a plain private IPv4 address at a server that shows others by a private link: such a
+    /// server shows a private link as `fd40:`, so that these do not come by one. Whether IPv6 addresses of another
+    /// prefix are private links, too, is unknown, and loopback addresses are the service's own.
+    pub fn plain_beside_private_link(&self) -> usize {
+        if self.count(ClientPath::PrivateLink) == 0 {
+            return 0;
+        }
+        let is_plain = |network: &&ClientNetwork| {
+            network.path == ClientPath::Address
+                && matches!(network.class, Some(AddressClass::Private | AddressClass::Shared))
+                && matches!(network.network, Some(IpNet::V4(_)))
+        };
+        self.networks.iter().filter(is_plain).map(|network| network.clients).sum()
+    }
 }
 
 impl ClientsFacts {
@@ -265,6 +280,13 @@ impl ClientsFacts {
     /// connection, one is left out for each node.
     pub fn public(&self) -> usize {
         self.lists().map(|list| list.public().saturating_sub(usize::from(!list.own_found))).sum()
+    }
+
+    /// How many clients do not come by a private link, for certain: those with a public address, and those with a
+    /// plain private one beside clients of a private link. One is left out as in [`ClientsFacts::public`].
+    pub fn not_by_private_link(&self) -> usize {
+        let of_list = |list: &ClientList| list.public() + list.plain_beside_private_link();
+        self.lists().map(|list| of_list(list).saturating_sub(usize::from(!list.own_found))).sum()
     }
 
     /// Whether every client of every node comes by a private link.

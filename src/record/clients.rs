@@ -7,7 +7,7 @@ use super::Tool;
 use crate::clock::Timestamp;
 use crate::diagnosis::{Finding, Status};
 use crate::expectation::{Expectation, ExpectedPath};
-use crate::observation::clients::{ClientPath, ClientsFacts};
+use crate::observation::clients::{ClientList, ClientPath, ClientsFacts};
 use crate::target::Target;
 use crate::vantage::Vantage;
 
@@ -30,7 +30,8 @@ pub struct ClientsReport {
     pub target: Target,
     /// The path that is expected of its clients.
     pub expected: ExpectedPath,
-    /// Fail where a client has a public address and private ones are expected; pass where every node gave its whole
+    /// Fail where private ones are expected and a client has a public address, or a plain private one at a node that
+    /// shows others by a private link; pass where every node gave its whole
     /// list and nothing contradicts; else unknown.
     pub status: Status,
     /// The sums over all nodes.
@@ -53,6 +54,9 @@ pub struct ClientTotals {
     pub address: usize,
     /// Of these, with a public address.
     pub public: usize,
+    /// Of these, with a private IPv4 address at a node that shows other clients by a private link.
+    #[serde(default)]
+    pub plain_beside_private_link: usize,
     /// Without an address.
     pub unknown: usize,
     /// redpath's own connections, which are in none of the others.
@@ -66,6 +70,7 @@ impl ClientTotals {
             private_link: facts.count(ClientPath::PrivateLink),
             address: facts.count(ClientPath::Address),
             public: facts.public(),
+            plain_beside_private_link: facts.lists().map(ClientList::plain_beside_private_link).sum(),
             unknown: facts.count(ClientPath::Unknown),
             own: facts.count(ClientPath::Own),
         }
@@ -110,7 +115,7 @@ impl ClientsReport {
 
 /// The status, and why it is unknown.
 fn status(expected: ExpectedPath, clients: &ClientsFacts) -> (Status, Vec<String>) {
-    if expected == ExpectedPath::Private && clients.public() > 0 {
+    if expected == ExpectedPath::Private && clients.not_by_private_link() > 0 {
         return (Status::Fail, Vec::new());
     }
     let mut reasons: Vec<String> =
@@ -125,7 +130,7 @@ fn status(expected: ExpectedPath, clients: &ClientsFacts) -> (Status, Vec<String
         let (address, unknown) = (clients.count(ClientPath::Address), clients.count(ClientPath::Unknown));
         if address > 0 {
             reasons.push(format!(
-                "{address} clients have a plain address that is not public: it may be a proxy, and which path they take is unknown"
+                "{address} clients have a plain address that is not public, and no client of their node is shown by a private link: it may be a proxy, and which path they take is unknown"
             ));
         }
         if unknown > 0 {
@@ -139,14 +144,14 @@ fn status(expected: ExpectedPath, clients: &ClientsFacts) -> (Status, Vec<String
 mod tests {
     use super::*;
     use crate::address::AddressClass;
-    use crate::observation::clients::{ClientList, ClientListFailure, ClientNetwork, NodeClients};
+    use crate::observation::clients::{ClientListFailure, ClientNetwork, NodeClients};
 
     fn list(groups: &[(ClientPath, Option<AddressClass>, usize)], own_found: bool) -> NodeClients {
         let networks = groups
             .iter()
             .map(|(path, class, clients)| ClientNetwork {
                 path: *path,
-                network: None,
+                network: class.map(|_| "10.3.26.0/24".parse().expect("a network")),
                 class: *class,
                 clients: *clients,
             })
@@ -167,7 +172,12 @@ mod tests {
         assert_eq!(of(vec![list(&[private], true)]), Status::Pass);
         assert_eq!(of(vec![list(&[private, public], true)]), Status::Fail);
         assert_eq!(of(vec![list(&[private, public], false)]), Status::Unknown, "it may be redpath itself");
-        assert_eq!(of(vec![list(&[private, plain], true)]), Status::Unknown, "it may be a proxy");
+        assert_eq!(of(vec![list(&[plain], true)]), Status::Unknown, "it may be a proxy");
+        assert_eq!(of(vec![list(&[private, plain], true)]), Status::Fail, "the node shows private links otherwise");
+        assert_eq!(of(vec![list(&[private, plain], false)]), Status::Unknown, "it may be redpath itself");
+        assert_eq!(of(vec![list(&[private], true), list(&[plain], true)]), Status::Unknown, "another node");
+        let loopback = (ClientPath::Address, Some(AddressClass::Loopback), 1);
+        assert_eq!(of(vec![list(&[private, loopback], true)]), Status::Unknown, "it may be the service's own");
         assert_eq!(of(vec![list(&[private, (ClientPath::Unknown, None, 1)], true)]), Status::Unknown);
         assert_eq!(of(Vec::new()), Status::Unknown, "nothing was checked");
         let refused = NodeClients::failed("b".to_owned(), None, ClientListFailure::NoCredentials);

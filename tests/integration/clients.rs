@@ -1,5 +1,6 @@
 //! `redpath clients`: the clients of a cache by path, by scripted and by real servers.
 
+mod nodes;
 #[cfg(feature = "system-tests")]
 mod servers;
 
@@ -103,12 +104,28 @@ async fn clients_with_public_address_fail() {
 }
 
 #[tokio::test]
+async fn clients_plain_beside_private_link_fail() {
+    let plain = "id=10 addr=10.3.26.6:40001 name= age=3 idle=1 flags=N cmd=get user=app\n";
+    let server = server(":7", bulk(&format!("{OWN}{PRIVATE}{plain}")));
+    let (status, document) = json(&server, &[]).await;
+    assert_eq!((status, &document["totals"]["plain_beside_private_link"]), (Some(1), &1.into()), "{document:#}");
+    let finding = &document["findings"][0];
+    assert_eq!((&finding["code"], &finding["severity"]), (&"public_clients_present".into(), &"error".into()));
+    let summary = finding["summary"].as_str().expect("a sentence");
+    assert!(summary.starts_with("1 client has a plain private address at a node that shows others"), "{summary}");
+    let (status, document) = json(&server, &["--expect", "any"]).await;
+    assert_eq!((status, &document["findings"][0]["severity"]), (Some(0), &"info".into()));
+}
+
+#[tokio::test]
 async fn clients_that_decide_nothing_are_unknown() {
     let plain = "id=10 addr=10.3.26.6:40001 name= age=3 idle=1 flags=N cmd=get user=app\n";
+    let other_prefix = "id=10 addr=[fd00::7]:40001 name= age=3 idle=1 flags=N cmd=get user=app\n";
     let nameless = "id=10 addr=?:0 flags=N\n";
     let long = "id=10 ".to_owned() + &"x".repeat(20_000) + "\n";
     for (list, says) in [
-        (bulk(&format!("{OWN}{PRIVATE}{plain}")), "may be a proxy"),
+        (bulk(&format!("{OWN}{plain}")), "may be a proxy"),
+        (bulk(&format!("{OWN}{PRIVATE}{other_prefix}")), "may be a proxy"),
         (bulk(&format!("{OWN}{nameless}")), "no address in the list"),
         (bulk(&format!("{OWN}{long}")), "no address in the list"),
         (

@@ -26,6 +26,9 @@ const MAX_LINE: usize = 16 * 1024;
 /// The most networks in the result; the clients of the others are summed.
 const MAX_NETWORKS: usize = 256;
 
+/// The most networks that are kept while a list is read.
+const MAX_GROUPS: usize = 4096;
+
 /// The most combinations of name, user and library in the result.
 const MAX_NAMES: usize = 1000;
 
@@ -50,6 +53,8 @@ pub(in crate::probe) struct ClientCounter<'a> {
     replication: usize,
     own_found: bool,
     groups: HashMap<Group, usize>,
+    /// The clients of networks for which there is no more room, by path and class.
+    beyond: HashMap<(ClientPath, Option<AddressClass>), usize>,
     /// Lines that may be redpath's own connection, where it has no id.
     own_candidates: Vec<(Group, Option<Name>)>,
     named: HashMap<Name, Ages>,
@@ -81,6 +86,7 @@ impl<'a> ClientCounter<'a> {
             replication: 0,
             own_found: false,
             groups: HashMap::new(),
+            beyond: HashMap::new(),
             own_candidates: Vec::new(),
             named: HashMap::new(),
             names_omitted: 0,
@@ -124,7 +130,11 @@ impl<'a> ClientCounter<'a> {
             return;
         }
         let group = group(line.address, self.expectation);
-        *self.groups.entry(group).or_default() += 1;
+        if self.groups.len() < MAX_GROUPS || self.groups.contains_key(&group) {
+            *self.groups.entry(group).or_default() += 1;
+        } else {
+            *self.beyond.entry((group.0, group.1)).or_default() += 1;
+        }
         let name = match self.names {
             ClientNames::Omit => None,
             ClientNames::List => self.count_name(group.0, &line),
@@ -164,7 +174,10 @@ impl<'a> ClientCounter<'a> {
         groups.sort_by(|(one, ones), (other, others)| others.cmp(ones).then(one.cmp(other)));
         let rest = groups.split_off(groups.len().min(MAX_NETWORKS));
         let mut further: Vec<FurtherClients> = Vec::new();
-        for ((path, class, _), clients) in rest {
+        let beyond = self.beyond.into_iter().filter(|(_, clients)| *clients > 0);
+        for ((path, class), clients) in
+            rest.into_iter().map(|((path, class, _), clients)| ((path, class), clients)).chain(beyond)
+        {
             match further.iter_mut().find(|known| known.path == path && known.class == class) {
                 Some(known) => known.clients += clients,
                 None => further.push(FurtherClients { path, class, clients }),
@@ -201,7 +214,8 @@ impl<'a> ClientCounter<'a> {
     /// Without an id, the only client that runs `CLIENT LIST` at this moment is redpath.
     fn leave_out_own(&mut self) {
         if let [(group, name)] = &self.own_candidates[..] {
-            if let Some(clients) = self.groups.get_mut(group) {
+            let counted = self.groups.get_mut(group).or_else(|| self.beyond.get_mut(&(group.0, group.1)));
+            if let Some(clients) = counted {
                 *clients -= 1;
             }
             if let Some(ages) = name.as_ref().and_then(|name| self.named.get_mut(name)) {
@@ -220,5 +234,35 @@ fn group(address: Option<IpAddr>, expectation: &Expectation) -> Group {
         Via::PrivateLink => (ClientPath::PrivateLink, None, network),
         Via::Address => (ClientPath::Address, Some(expectation.class(address)), network),
         Via::Unknown => (ClientPath::Unknown, None, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The counter after a list of clients that have a network and a name each of their own.
+    fn counted<'a>(clients: u32, expectation: &'a Expectation, redactor: &'a Redactor) -> ClientCounter<'a> {
+        let mut counter = ClientCounter::new(expectation, ClientNames::List, redactor, Some(1));
+        for number in 0..clients {
+            let [_, b, c, d] = number.to_be_bytes();
+            let line = format!("id={} addr=[fd40::{b:02x}{c:02x}:{d:02x}01]:4000 name=n{number} user=u\n", number + 2);
+            assert!(counter.push(line.as_bytes()).is_continue());
+        }
+        counter
+    }
+
+    #[test]
+    fn client_list_memory_is_bounded() {
+        let (expectation, redactor) = (Expectation::default(), Redactor::default());
+        for clients in [10_000_u32, 100_000] {
+            let counter = counted(clients, &expectation, &redactor);
+            assert_eq!((counter.groups.len(), counter.named.len()), (MAX_GROUPS, MAX_NAMES), "{clients}");
+            assert!(counter.beyond.len() <= 2 && counter.own_candidates.len() <= 2, "{clients}");
+            assert!(counter.line.capacity() <= 2 * MAX_LINE, "{clients}");
+            let list = counter.finish(true);
+            assert_eq!((list.networks.len(), list.names.len()), (MAX_NETWORKS, MAX_NAMES));
+            assert_eq!((list.count(ClientPath::PrivateLink), list.further.len()), (clients as usize, 1));
+        }
     }
 }
