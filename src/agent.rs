@@ -176,6 +176,7 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
     if let Some(settings) = &journal_settings {
         restore(settings, &history, &prober);
     }
+    let in_force = current.subscribe();
     let mut agent = Agent::start(executor, config, current, Arc::clone(&metrics), Arc::clone(&history));
 
     let (ready, readiness) = watch::channel(true);
@@ -213,7 +214,9 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, listen, textfile, targets = agent.target_count(), "agent started");
 
-    let mut events = Events { exporter, reload_requests, file, max_files, new_record, journal: journal.clone() };
+    let journal_of_events = journal.clone();
+    let mut events =
+        Events { exporter, reload_requests, file, max_files, new_record, journal: journal_of_events, prober, in_force };
     let first_signal = event_loop(&mut agent, &mut events, &mut signals, &mut systemd).await;
     ready.send_replace(false);
     systemd.stopping();
@@ -268,6 +271,16 @@ struct Events {
     max_files: u64,
     new_record: Arc<Notify>,
     journal: Option<Arc<Recorder>>,
+    prober: Arc<Prober>,
+    in_force: watch::Receiver<Arc<RunningConfig>>,
+}
+
+impl Events {
+    /// Closes the held connections of targets that a reload removed or changed.
+    fn close_held_connections(&self) {
+        let running = Arc::clone(&self.in_force.borrow());
+        self.prober.hold_only(|plan| running.config.targets.iter().any(|target| target.plan == *plan));
+    }
 }
 
 /// Where the result of a requested reload is sent.
@@ -312,6 +325,7 @@ async fn event_loop(
         let loaded = events.file.load().map_err(|error| error.to_string());
         let loaded = loaded.and_then(|config| descriptors::fit(config, events.max_files));
         let result = agent.reload(trigger, loaded).await;
+        events.close_held_connections();
         if let (Some(journal), Some(sha256)) = (&events.journal, events.file.digest()) {
             journal.configuration(ConfigurationRead { sha256, in_force: result.is_ok() });
         }

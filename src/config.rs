@@ -103,6 +103,8 @@ pub struct Settings {
     pub application: ApplicationMode,
     /// The most connections of applications opened in a minute without a warning; `None` for no limit.
     pub max_opened_per_minute: Option<u32>,
+    /// Whether a connection to the target is held open from probe to probe.
+    pub held_connection: bool,
     /// What is looked at that should be closed.
     pub posture: PosturePlan,
 }
@@ -193,6 +195,7 @@ impl Config {
         plan.reach = AddressPolicy::NoInternal;
         plan.cluster = ClusterMode::Off;
         plan.application = ApplicationMode::Off;
+        plan.held_connection = false;
         plan.posture = PosturePlan::default();
         plan.expectation.public_access = PublicAccess::Ignore;
         plan
@@ -224,6 +227,7 @@ impl Settings {
             cluster: self.cluster,
             application: self.application,
             max_opened_per_minute: self.max_opened_per_minute,
+            held_connection: self.held_connection,
             posture: self.posture,
             ..Plan::new(target)
         }
@@ -248,6 +252,7 @@ impl Default for Settings {
             cluster: ClusterMode::default(),
             application: ApplicationMode::default(),
             max_opened_per_minute: None,
+            held_connection: false,
             posture: PosturePlan::default(),
         }
     }

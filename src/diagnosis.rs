@@ -13,6 +13,7 @@ mod client_info;
 mod clients;
 mod cluster;
 mod dns;
+mod held;
 mod latency;
 mod pod;
 mod posture;
@@ -212,6 +213,7 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
     findings.extend(posture::public_address_finding(&case));
     findings.extend(application::diagnose(&case));
     findings.extend(clients::diagnose(&case));
+    findings.extend(held::diagnose(&case));
     withhold_closing_commands(&case, &mut findings);
     // That DNS has not moved is what a pre-check warns of first.
     findings.sort_by_key(|finding| (finding.severity, finding.phase, not_moved != Some(finding.code), finding.code));

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::diagnosis::Verdict;
 use crate::observation::{Connection, Usability};
 use crate::record::Record;
+use crate::record::held::HeldChange;
 
 /// The maximum number of changes stored for one target.
 pub const MAX_CHANGES: usize = 20;
@@ -33,7 +34,8 @@ pub struct TargetHistory {
     restored: Option<Arc<Record>>,
 }
 
-/// A change of the verdict (its status or its cause), of the usability, or of the address in use.
+/// A change of the verdict (its status or its cause), of the usability, of the address in use, or of the held
+/// connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// When the record was begun that shows it.
@@ -46,6 +48,8 @@ pub struct Change {
     pub usable_from: Option<Usability>,
     /// Whether it can be used since.
     pub usable: Usability,
+    /// What changed of the held connection; the summary has it, too.
+    pub held_connection: Option<HeldChange>,
     /// One sentence: `pass (healthy) -> fail (private_zone_not_seen): 20.50.1.10 public`.
     pub summary: String,
 }
@@ -63,7 +67,7 @@ impl Change {
 
     /// Whether only the address changed.
     pub fn is_of_address_alone(&self) -> bool {
-        !self.is_of_verdict() && !self.is_of_usability()
+        !self.is_of_verdict() && !self.is_of_usability() && self.held_connection.is_none()
     }
 }
 
@@ -150,7 +154,8 @@ impl TargetHistory {
 fn change(before: Option<&Record>, now: &Record) -> Option<Change> {
     let to = &now.verdict;
     let state = state(now);
-    let summary = match before {
+    let held_connection = before.and_then(|before| HeldChange::between(before, now));
+    let mut summary = match before {
         None => format!("first verdict: {}{state}", verdict(to)),
         Some(before) if before.verdict != *to => format!("{} -> {}{state}", verdict(&before.verdict), verdict(to)),
         Some(before) if before.usable.value != now.usable.value => {
@@ -161,15 +166,20 @@ fn change(before: Option<&Record>, now: &Record) -> Option<Change> {
                 let path = |record| path(record).unwrap_or_default();
                 format!("{}, path changed: {} -> {}", verdict(to), path(before), path(now))
             }
+            (Some(_) | None, Some(_) | None) if held_connection.is_some() => verdict(to),
             (Some(_) | None, Some(_) | None) => return None,
         },
     };
+    if let Some(change) = &held_connection {
+        summary = format!("{summary}; {}", change.as_str());
+    }
     Some(Change {
         at: now.started_at,
         from: before.map(|before| before.verdict.clone()),
         to: to.clone(),
         usable_from: before.map(|before| before.usable.value),
         usable: now.usable.value,
+        held_connection,
         summary,
     })
 }

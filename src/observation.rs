@@ -8,6 +8,7 @@ pub mod client_info;
 pub mod clients;
 pub mod cluster;
 pub mod dns;
+pub mod held;
 pub mod local_limit;
 pub mod posture;
 pub mod redis;
@@ -31,6 +32,7 @@ pub use application::{ApplicationFacts, ApplicationFailure};
 pub use clients::ClientsFacts;
 pub use cluster::{ClusterFacts, ClusterFailure};
 pub use dns::{Resolution, ResolveFailure, View, ViewOutcome};
+pub use held::{HeldConnectionFacts, HeldEndKind, HeldState};
 pub use local_limit::LocalLimit;
 pub use posture::{Attempt, AttemptOutcome, OpenState, Posture, PostureFailure, PosturePhase};
 pub use redis::{PingFacts, RedisFailure};
@@ -66,6 +68,9 @@ pub struct Observation {
     /// The applications' own connections; absent where they were not listed, and where `auto` found none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<ApplicationFacts>,
+    /// The connection that is held open; absent where the plan has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_connection: Option<HeldConnectionFacts>,
     /// The clients of the cache, as its nodes list them; absent unless `redpath clients` asked for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<ClientsFacts>,

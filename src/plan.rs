@@ -58,6 +58,8 @@ pub struct Plan {
     pub application: ApplicationMode,
     /// More connections of applications opened in a minute than this are worth a warning; `None` for no limit.
     pub max_opened_per_minute: Option<u32>,
+    /// Whether a connection to the target is held open from probe to probe.
+    pub held_connection: bool,
     /// What is looked at that should be closed.
     pub posture: PosturePlan,
 }
@@ -82,6 +84,7 @@ impl Plan {
             cluster: ClusterMode::default(),
             application: ApplicationMode::default(),
             max_opened_per_minute: None,
+            held_connection: false,
             posture: PosturePlan::default(),
         }
     }

@@ -15,6 +15,7 @@ mod credential;
 mod dns;
 #[cfg(any(test, feature = "fuzzing"))] // in the tests so that it is compiled with every check
 pub mod fuzzing;
+mod held;
 pub mod http;
 mod posture;
 mod redis;
@@ -34,6 +35,7 @@ use self::application::{ApplicationPhase, SeenByProbe};
 use self::budget::{Budget, Interrupt};
 use self::cluster::ClusterOutcome;
 use self::connection::{ConnectionOutcome, Connector};
+use self::held::{FoundByProbe, HeldConnections};
 use crate::clock::Timestamp;
 use crate::observation::cluster::NotTried;
 use crate::observation::{
@@ -53,6 +55,8 @@ pub struct Prober {
     last_posture: Option<posture::LastResults>,
     /// The application phase, with what earlier probes found.
     application: Arc<ApplicationPhase>,
+    /// The connections that are held open from probe to probe; absent where probes do not repeat.
+    held: Option<HeldConnections>,
 }
 
 impl Default for Prober {
@@ -70,12 +74,21 @@ impl Prober {
     /// A prober; a process needs one. Every probe makes the checks of posture.
     pub fn new() -> Self {
         let (resolver, connector) = (Arc::new(dns::Resolver::new()), Arc::new(Connector::new()));
-        Self { resolver, connector, origin: dns::Origin::Schedule, last_posture: None, application: Arc::default() }
+        let (origin, application) = (dns::Origin::Schedule, Arc::default());
+        Self { resolver, connector, origin, last_posture: None, application, held: None }
     }
 
     /// A prober whose probes repeat, so that the checks of posture have an interval of their own.
     pub fn for_schedule() -> Self {
-        Self { last_posture: Some(posture::LastResults::default()), ..Self::new() }
+        let (last_posture, held) = (Some(posture::LastResults::default()), Some(HeldConnections::default()));
+        Self { last_posture, held, ..Self::new() }
+    }
+
+    /// Closes the held connections of all plans but these.
+    pub fn hold_only(&self, keep: impl Fn(&Plan) -> bool) {
+        if let Some(held) = &self.held {
+            held.retain(keep);
+        }
     }
 
     /// The same for one probe on demand: its calls of the C library hold `permit` until they return, and it
@@ -83,13 +96,17 @@ impl Prober {
     pub fn on_demand(&self, permit: OwnedSemaphorePermit) -> Self {
         let (resolver, connector) = (Arc::clone(&self.resolver), Arc::clone(&self.connector));
         let origin = dns::Origin::OnDemand(Arc::new(permit));
-        Self { resolver, connector, origin, last_posture: None, application: Arc::default() }
+        Self { resolver, connector, origin, last_posture: None, application: Arc::default(), held: None }
     }
 
     /// Probes once. All views are queried concurrently, and the connection starts as soon as the view in use has
     /// answered: another, silent resolver delays nothing, unless credentials wait for it.
     pub async fn probe(&self, plan: &Plan, interrupt: &Interrupt) -> Observation {
         let budget = Budget::new(plan.timeout, interrupt.clone());
+        let held = self.held.as_ref().filter(|_| plan.held_connection);
+        if let Some(held) = held {
+            held.ping(&self.connector, plan, interrupt);
+        }
         let (addresses, resolving) = self.resolver.resolve(plan, &self.origin, &budget);
         let resolve_and_connect = async {
             if !withhold::waits_for_resolvers(plan) {
@@ -118,6 +135,12 @@ impl Prober {
         let nodes = connected.cluster.as_ref().and_then(|cluster| cluster.facts.as_ref());
         let seen = SeenByProbe { resolution: &resolution, cluster: nodes };
         let (application, application_facts) = self.application.run(plan, &seen, &budget).await.unzip();
+        let found = FoundByProbe {
+            resolution: &resolution,
+            phases: &connected.phases,
+            connection: connected.connection.as_ref(),
+        };
+        let held_connection = held.and_then(|held| held.after_probe(plan, &found));
         let overloaded = budget.is_overloaded().then_some(LocalLimit::Overloaded);
         let local_limit = local_limit.or_else(|| connected.local_limit()).or(overloaded);
         let (cluster, cluster_facts) = connected.cluster.map(|cluster| (cluster.phase, cluster.facts)).unzip();
@@ -131,6 +154,7 @@ impl Prober {
             other_connections: connected.others,
             cluster: cluster_facts.flatten(),
             application: application_facts.flatten(),
+            held_connection,
             clients: None,
             local_limit,
         }

@@ -2,6 +2,7 @@
 
 pub mod clients;
 pub mod connections;
+pub mod held;
 pub mod saved;
 pub mod standing;
 

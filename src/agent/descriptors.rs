@@ -33,7 +33,8 @@ pub(super) fn raise_limit() -> u64 {
 /// A sentence with the numbers, if `max_concurrent_probes` is configured and does not fit.
 pub(super) fn fit(mut config: Config, limit: u64) -> Result<Config, String> {
     let Limits { connections, health_connections, .. } = Limits::default();
-    let reserved = BASE + u64::try_from(connections + health_connections).unwrap_or(u64::MAX);
+    let held = config.targets.iter().filter(|target| target.plan.held_connection).count();
+    let reserved = BASE + u64::try_from(connections + health_connections + held).unwrap_or(u64::MAX);
     // A and AAAA of each resolver; resolv.conf names at most three.
     let per_probe = PER_PROBE + 2 * (3 + u64::try_from(config.resolvers.len()).unwrap_or(u64::MAX));
     let probes = u64::try_from(config.max_concurrent_probes).unwrap_or(u64::MAX);
@@ -69,6 +70,8 @@ mod tests {
         assert_eq!(concurrent("", 256), Ok(5));
         assert_eq!(concurrent("", 16), Ok(1));
         assert_eq!(concurrent("max_concurrent_probes: 100", u64::MAX), Ok(100));
+        let held = concurrent("defaults: {held_connection: true}", 256);
+        assert_eq!(held, Ok(5), "one more is reserved");
         let error = concurrent("max_concurrent_probes: 100", 1024).expect_err("it does not fit");
         for part in ["max_concurrent_probes: 100 probes", "need 1576", "limit is 1024", "at most 60"] {
             assert!(error.contains(part), "{part}: {error}");

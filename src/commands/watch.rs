@@ -111,7 +111,8 @@ fn set_up(args: &WatchArgs, interrupt: &Interrupt) -> Result<SetUp, String> {
         let source = Planned::Agents(AgentPlan::new(args)?);
         return Ok(SetUp { source, recording: Recording::none(), names: Vec::new() });
     }
-    let (plans, vantage) = check::planned(&args.targets, &args.probe)?;
+    let (mut plans, vantage) = check::planned(&args.targets, &args.probe)?;
+    plans.plans.iter_mut().for_each(|plan| plan.held_connection = true);
     for warning in &plans.warnings {
         print_error(&format!("warning: {warning}"));
     }

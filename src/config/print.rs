@@ -112,6 +112,7 @@ fn settings(plan: &Plan, interval: Duration) -> RawSettings {
         cluster: Some(plan.cluster),
         application: Some(plan.application),
         max_opened_per_minute: plan.max_opened_per_minute,
+        held_connection: Some(plan.held_connection),
     }
 }
 

@@ -115,6 +115,9 @@ pub(super) struct RawSettings {
     /// Warn if applications open more connections a minute; no limit unless given.
     #[schemars(range(min = 1))]
     pub(super) max_opened_per_minute: Option<u32>,
+    /// Whether one connection to the target is held open, with a PING at each probe.
+    #[schemars(extend("default" = false))]
+    pub(super) held_connection: Option<bool>,
 }
 
 /// A target.

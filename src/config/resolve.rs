@@ -79,6 +79,7 @@ impl RawSettings {
         settings.cluster = self.cluster.unwrap_or(base.cluster);
         settings.application = self.application.unwrap_or(base.application);
         settings.max_opened_per_minute = self.max_opened_per_minute.or(base.max_opened_per_minute);
+        settings.held_connection = self.held_connection.unwrap_or(base.held_connection);
         if let Some(expect) = &self.expect {
             expectation(expect, &mut settings.expectation, &path.key("expect"), problems);
         }

@@ -222,6 +222,8 @@ codes! {
     ApplicationCannotConnect "application_cannot_connect" Application "an application gets no answer to its SYN";
     /// An application opens more connections than allowed.
     ConnectionStorm "connection_storm" Application "an application opens many connections";
+    /// The connection that is held open was lost.
+    HeldConnectionLost "held_connection_lost" Application "the held connection was lost";
     /// Clients of the cache have a public address at the server.
     PublicClientsPresent "public_clients_present" Application "clients do not come by the private link";
     /// No connection of an application is found.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::line::{Entry, Histogram, Times, Unchanged};
 use crate::clock::{Seconds, Timestamp};
 use crate::record::Record;
+use crate::record::held::HeldStanding;
 use crate::record::standing::Standing;
 
 /// The longest time from the first to the last probe of an interval, and so the most that a kill loses.
@@ -22,6 +23,7 @@ pub struct Collector {
 #[derive(Debug)]
 struct TargetState {
     standing: Standing,
+    held: Option<HeldStanding>,
     open: Option<Unchanged>,
 }
 
@@ -71,11 +73,11 @@ impl Collector {
 
 impl TargetState {
     fn of(record: &Record) -> Self {
-        Self { standing: Standing::of(record), open: None }
+        Self { standing: Standing::of(record), held: HeldStanding::of(record), open: None }
     }
 
     fn is_of(&self, record: &Record) -> bool {
-        self.standing == Standing::of(record)
+        self.standing == Standing::of(record) && self.held == HeldStanding::of(record)
     }
 }
 

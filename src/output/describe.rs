@@ -3,6 +3,7 @@
 mod application;
 mod client_info;
 mod cluster;
+mod held;
 mod posture;
 
 use strum::IntoEnumIterator;
@@ -17,6 +18,7 @@ use crate::record::Record;
 use crate::target::Target;
 
 pub(crate) use client_info::is_seen_by_private_link;
+pub(crate) use held::{held_connection, is_held_connection_noteworthy};
 pub(crate) use posture::{local_limit, precheck};
 
 /// The verdict's first word.
@@ -73,6 +75,7 @@ pub(crate) fn sections(record: &Record) -> Vec<Section> {
         ("Cluster", "cluster", observation.cluster.as_ref().map(cluster::cluster).unwrap_or_default()),
         ("Posture", "posture", posture::posture(record)),
         ("Application", "app", application::application(record)),
+        ("Held connection", "held", held_connection(record).into_iter().collect()),
     ];
     sections
         .into_iter()

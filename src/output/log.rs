@@ -19,6 +19,7 @@ use crate::diagnosis::Status;
 use crate::history::Change;
 use crate::observation::Usability;
 use crate::record::Record;
+use crate::record::held::HeldChange;
 
 use non_blocking::NonBlocking;
 
@@ -61,7 +62,7 @@ pub fn start(format: LogFormat, level: LogLevel) {
     }));
 }
 
-/// Logs a change of verdict or of usability, found by `record`.
+/// Logs a change of verdict, of usability or of the held connection, found by `record`.
 pub fn change(record: &Record, change: &Change) {
     let target = record.target.name.as_str();
     let from = change.from.as_ref().map(|verdict| verdict.status.as_str());
@@ -71,8 +72,13 @@ pub fn change(record: &Record, change: &Change) {
     let (address, summary) = (address.as_deref(), change.summary.as_str());
     let failed = change.is_of_verdict() && change.to.status == Status::Fail;
     let stopped = change.is_of_usability() && change.usable == Usability::No;
-    let message = if change.is_of_verdict() { "verdict changed" } else { "usability changed" };
-    if failed || stopped {
+    let lost = matches!(change.held_connection, Some(HeldChange::Lost(_)));
+    let message = match (change.is_of_verdict(), change.is_of_usability()) {
+        (true, _) => "verdict changed",
+        (false, true) => "usability changed",
+        (false, false) => "held connection changed",
+    };
+    if failed || stopped || lost {
         tracing::warn!(target, from, to, cause, usable_from, usable, address, summary, "{message}");
     } else {
         tracing::info!(target, from, to, cause, usable_from, usable, address, summary, "{message}");
@@ -170,6 +176,7 @@ pub(crate) mod tests {
             to: record.verdict.clone(),
             usable_from: Some(Usability::Yes),
             usable: Usability::Yes,
+            held_connection: None,
             summary: summary.to_owned(),
         }
     }

@@ -66,6 +66,11 @@ impl Budget {
         }
     }
 
+    /// The same limits from now on.
+    pub(super) fn again(&self) -> Self {
+        Self::new(self.deadline.duration_since(self.begun), self.interrupt.clone())
+    }
+
     /// When the probe started.
     pub(super) fn begun(&self) -> Instant {
         self.begun

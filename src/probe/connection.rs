@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::budget::Budget;
 use super::context::ProbeContext;
 use super::redis::{self, ClientListReply, ClusterQuery, RedisOutcome, RespConnection};
-use super::socket_timestamps::{TimestampGuard, TimestampedStream};
+use super::socket_timestamps::{LastReceived, SessionStream, TimestampGuard, TimestampedStream};
 use super::tcp::{self, ConnectError, TcpConnected};
 use super::tls::{self, Handshake, Tls, TlsError};
 use super::token::Tokens;
@@ -31,6 +31,16 @@ pub struct ConnectionOutcome {
     pub(super) cluster: Option<ClusterQuery>,
     /// The clients of the server; `None` where it was not asked.
     pub(super) clients: Option<ClientListReply>,
+}
+
+/// A connection whose peer is verified, where the target is with TLS.
+pub(super) struct OpenedConnection {
+    /// The peer.
+    pub(super) peer: SocketAddr,
+    /// The stream.
+    pub(super) stream: Box<dyn SessionStream>,
+    /// When its last bytes were received.
+    pub(super) last_received: LastReceived,
 }
 
 impl ConnectionOutcome {
@@ -63,44 +73,23 @@ impl Connector {
     /// Credentials are sent over this one connection alone, after the certificate was verified, and only
     /// where the address meets the plan's expectation; otherwise the probe goes on without.
     pub async fn connect(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> ConnectionOutcome {
-        let context = ProbeContext {
-            plan,
-            tokens: &self.tokens,
-            budget,
-            query_cluster: false,
-            query_client_info: false,
-            list_clients: None,
-            detect_plain_redis: true,
-        };
+        let context = ProbeContext { detect_plain_redis: true, ..self.context(plan, budget) };
         self.run(&context, addresses).await
     }
 
     /// The same by a single TCP connection: a port that does not speak TLS is not tried again without.
     pub(super) async fn connect_once(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> ConnectionOutcome {
-        let tokens = &self.tokens;
-        let context = ProbeContext {
-            plan,
-            tokens,
-            budget,
-            query_cluster: false,
-            query_client_info: false,
-            list_clients: None,
-            detect_plain_redis: false,
-        };
-        self.run(&context, addresses).await
+        self.run(&self.context(plan, budget), addresses).await
     }
 
     /// The same for the connection in use, which is also queried for the nodes of the cluster, if the plan says so.
     pub(super) async fn connect_in_use(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> ConnectionOutcome {
         let query_cluster = plan.cluster == ClusterMode::Auto;
         let context = ProbeContext {
-            plan,
-            tokens: &self.tokens,
-            budget,
             query_cluster,
             query_client_info: true,
-            list_clients: None,
             detect_plain_redis: true,
+            ..self.context(plan, budget)
         };
         self.run(&context, addresses).await
     }
@@ -112,16 +101,51 @@ impl Connector {
         address: IpAddr,
         (names, budget): (ClientNames, &Budget),
     ) -> ConnectionOutcome {
-        let context = ProbeContext {
+        let context = ProbeContext { list_clients: Some(names), ..self.context(plan, budget) };
+        self.run(&context, &[address]).await
+    }
+
+    /// Opens a connection to `address` and verifies the peer, and leaves the session to the caller.
+    ///
+    /// # Errors
+    /// Why there is none, in words; `None` where the interrupt or a limit of this machine stopped it.
+    pub(super) async fn open(
+        &self,
+        plan: &Plan,
+        address: IpAddr,
+        budget: &Budget,
+    ) -> Result<OpenedConnection, Option<String>> {
+        let connected = match tcp::open(plan, &[address], budget).await {
+            Ok(connected) => connected,
+            Err(ConnectError::Failed(failed, _)) => return Err(Some(failed.failure.to_string())),
+            Err(ConnectError::Interrupted(_) | ConnectError::LocalLimit(_)) => return Err(None),
+        };
+        let (peer, stream) = (connected.address, TimestampedStream::new(connected.stream));
+        let last_received = stream.last_received();
+        if !plan.target.tls {
+            return Ok(OpenedConnection { peer, stream: Box::new(stream), last_received });
+        }
+        let reason = |error| match error {
+            TlsError::Failed(failure) => Some(failure.to_string()),
+            TlsError::LocalLimit | TlsError::Interrupted => None,
+        };
+        let anchors = self.tls.trust_anchors(plan.ca_file.as_deref(), budget).await.map_err(reason)?;
+        let handshake = anchors.handshake(&plan.target.server_name, stream, budget).await;
+        let stream = Box::new(handshake.result.map_err(reason)?);
+        Ok(OpenedConnection { peer, stream, last_received })
+    }
+
+    /// What a session with this plan shares.
+    pub(super) fn context<'a>(&'a self, plan: &'a Plan, budget: &'a Budget) -> ProbeContext<'a> {
+        ProbeContext {
             plan,
             tokens: &self.tokens,
             budget,
             query_cluster: false,
             query_client_info: false,
-            list_clients: Some(names),
+            list_clients: None,
             detect_plain_redis: false,
-        };
-        self.run(&context, &[address]).await
+        }
     }
 
     async fn run(&self, context: &ProbeContext<'_>, addresses: &[IpAddr]) -> ConnectionOutcome {
@@ -156,7 +180,8 @@ impl Connector {
             self.over_tls(context, tcp, address).await
         } else {
             let last_received = tcp.last_received();
-            let stream = RespConnection::new(&mut tcp, last_received);
+            let stream: &mut dyn SessionStream = &mut tcp;
+            let stream = RespConnection::new(stream, last_received);
             let redis = redis::run_session(stream, context, address.ip()).await;
             TlsOutcome { phase: Phase::Skipped { reason: SkipReason::Plaintext }, facts: None, redis }
         };
@@ -202,7 +227,8 @@ impl Connector {
             Err(TlsError::LocalLimit) => return TlsOutcome::not_reached(StoppedBy::LocalLimit, Some(facts)),
             Err(TlsError::Interrupted) => return TlsOutcome::not_reached(StoppedBy::Interrupt, Some(facts)),
         };
-        let session = RespConnection::new(&mut stream, last_received);
+        let session: &mut dyn SessionStream = &mut stream;
+        let session = RespConnection::new(session, last_received);
         let redis = redis::run_session(session, context, address.ip()).await;
         match redis.tls_alert {
             Some(alert) => TlsOutcome::failed(Some(facts), begun.elapsed(), tls::late_alert(&stream, alert)),

@@ -7,6 +7,7 @@ mod client_info;
 mod client_list;
 mod close;
 mod cluster;
+mod held;
 mod redact;
 mod reply;
 
@@ -24,6 +25,7 @@ pub(super) use self::client_list::ClientListReply;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) use self::client_list::fuzzing::client_list;
 pub(super) use self::cluster::{ClusterQuery, ClusterReply};
+pub(super) use self::held::{HeldSession, SessionEnd};
 use self::redact::Redactor;
 pub(super) use self::reply::RespConnection;
 use self::reply::{ReadError, Reply};

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
 use crate::observation::tls::TcpCounters;
 
 use uapi::{MsghdrMut, OwnedFd, c};
@@ -153,11 +155,36 @@ pub(super) fn counters(socket: &impl AsRawFd) -> Option<TcpCounters> {
     })
 }
 
+/// What was sent on a connection and is not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(unreachable_pub, reason = "the fuzz targets have streams of their own")]
+pub struct Unacknowledged {
+    /// How many segments.
+    pub segments: u32,
+    /// How often the first of them was sent again.
+    pub retransmits: u8,
+}
+
+/// What is not acknowledged on a connection (linux/tcp.h, `struct tcp_info`).
+pub(super) fn unacknowledged(socket: &impl AsRawFd) -> Option<Unacknowledged> {
+    /// The place of `tcpi_unacked`; `tcpi_retransmits` is the third byte.
+    const UNACKED: usize = 24 / 4;
+    let mut words = [0_u32; UNACKED + 1];
+    let known = uapi::getsockopt(socket.as_raw_fd(), c::IPPROTO_TCP, c::TCP_INFO, &mut words).ok()?;
+    let [_state, _congestion, retransmits, _probes] = words[0].to_ne_bytes();
+    (known == size_of_val(&words)).then_some(Unacknowledged { segments: words[UNACKED], retransmits })
+}
+
 /// A stream whose counters can be asked for.
 #[allow(unreachable_pub, reason = "the fuzz targets have streams of their own")]
 pub trait CountersOfStream {
     /// What the kernel counted; `None` for what is no TCP connection.
     fn counters(&self) -> Option<TcpCounters> {
+        None
+    }
+
+    /// What is not acknowledged; `None` for what is no TCP connection.
+    fn unacknowledged(&self) -> Option<Unacknowledged> {
         None
     }
 }
@@ -167,6 +194,12 @@ impl CountersOfStream for tokio::net::TcpStream {
         counters(self)
     }
 }
+
+/// A stream that a session of Redis runs over, whatever is between: one type, so that the session is compiled once.
+#[allow(unreachable_pub, reason = "the fuzz targets have streams of their own")]
+pub trait SessionStream: AsyncRead + AsyncWrite + CountersOfStream + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + CountersOfStream + Unpin + Send> SessionStream for S {}
 
 #[cfg(any(test, feature = "fuzzing"))]
 impl CountersOfStream for tokio::io::DuplexStream {}

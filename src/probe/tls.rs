@@ -32,7 +32,7 @@ use self::recorder::RecordingStream;
 pub(super) use self::trust_store::TrustAnchors;
 use self::trust_store::TrustStores;
 use super::budget::{Budget, StopReason};
-use super::socket_timestamps::CountersOfStream;
+use super::socket_timestamps::{CountersOfStream, Unacknowledged};
 use crate::lock::lock;
 #[cfg(any(test, feature = "fuzzing"))]
 use crate::observation::tls::{CertificateChecks, CertificateFacts, IntermediateFacts};
@@ -41,6 +41,12 @@ use crate::target::HostName;
 
 /// A verified stream.
 pub(super) type Stream<S> = TlsStream<RecordingStream<S>>;
+
+impl<S: CountersOfStream> CountersOfStream for Stream<S> {
+    fn unacknowledged(&self) -> Option<Unacknowledged> {
+        self.get_ref().0.inner().unacknowledged()
+    }
+}
 
 /// The most bytes that are recorded of what is not TLS.
 const MAX_EXCERPT: usize = 32;

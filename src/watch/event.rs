@@ -1,7 +1,7 @@
 //! The events of the live view: recorded once, and shown as lines, as JSON and on the screen.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use crate::clock::{Seconds, Timestamp};
 use crate::diagnosis::Verdict;
 use crate::observation::Usability;
 use crate::observation::application::{ApplicationFacts, ApplicationPath};
+use crate::observation::held::HeldEnd;
 use crate::output::json;
 
 /// The schema of an event, as it stands in its field `schema`.
@@ -87,6 +88,18 @@ pub enum Change {
         /// Since; absent where none are listed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<Counts>,
+    },
+    /// The held connection was opened or lost, or DNS gives another path than it has.
+    Held {
+        /// The address of the open connection; absent where it is closed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<SocketAddr>,
+        /// How the last one was lost, where it was since the record before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lost: Option<HeldEnd>,
+        /// The address that DNS gives now, where it is on another path than the open connection.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dns_address: Option<IpAddr>,
     },
     /// A word that the operator set.
     Mark {
@@ -253,6 +266,7 @@ impl Change {
             Self::View { view, from: Some(from), to } => format!("{view}: {} -> {}", from.text, to.text),
             Self::View { view, from: None, to } => format!("{view}: {}", to.text),
             Self::Application { from, to } => format!("{} -> {}", counts(*from), counts(*to)),
+            Self::Held { address, lost, dns_address } => held(*address, lost.as_ref(), *dns_address),
             Self::Mark { word } => word.clone(),
             Self::Silent { reason } => reason.clone(),
             Self::Heard {} => "answers again".to_owned(),
@@ -272,6 +286,15 @@ fn works(usability: Usability) -> &'static str {
         Usability::No => "does not work",
         Usability::Unknown => "unknown whether it works",
     }
+}
+
+fn held(address: Option<SocketAddr>, lost: Option<&HeldEnd>, dns_address: Option<IpAddr>) -> String {
+    let now = match (address, dns_address) {
+        (Some(address), Some(given)) => Some(format!("open to {address}, while DNS gives {given}")),
+        (Some(address), None) => Some(format!("open to {address}")),
+        (None, _) => lost.is_none().then(|| "closed".to_owned()),
+    };
+    lost.map(ToString::to_string).into_iter().chain(now).collect::<Vec<_>>().join("; ")
 }
 
 fn counts(counts: Option<Counts>) -> String {

@@ -11,9 +11,11 @@ use super::lane::{self, Lane, Letters};
 use crate::address::AddressClass;
 use crate::clock::{Seconds, Timestamp};
 use crate::diagnosis::Status;
+use crate::observation::held::HeldEnd;
 use crate::observation::{PhaseName, PhaseOutcome, Usability, ViewOutcome};
 use crate::output::describe;
 use crate::record::Record;
+use crate::record::held::{HeldStanding, other_path};
 
 /// The most events that are kept.
 pub const MAX_EVENTS: usize = 1000;
@@ -175,6 +177,7 @@ impl TargetState {
         let mut changes = vec![Change::Start { verdict: record.verdict.clone(), connection: destination(record) }];
         changes.extend(target.add_views(record));
         changes.extend(target.application_change(None, record));
+        changes.extend(held_change(None, record));
         target.count(record);
         (target, changes)
     }
@@ -198,6 +201,7 @@ impl TargetState {
             changes.push(Change::Address { from, to });
         }
         changes.extend(self.application_change(Some(&before), record));
+        changes.extend(held_change(Some(&before), record));
         self.count(record);
         changes
     }
@@ -336,6 +340,20 @@ impl PhaseTimes {
         sorted.sort_unstable();
         sorted.get(sorted.len().checked_sub(1)? / 2).copied()
     }
+}
+
+fn held_change(before: Option<&Record>, record: &Record) -> Option<Change> {
+    if before.and_then(HeldStanding::of) == HeldStanding::of(record) {
+        return None;
+    }
+    let facts = record.observation.held_connection.as_ref()?;
+    let ended = |record: &Record| record.observation.held_connection.as_ref().and_then(|facts| facts.ended.clone());
+    let at = |end: Option<HeldEnd>| end.map(|end| end.at);
+    let lost = facts.ended.clone().filter(|end| at(before.and_then(ended)) != Some(end.at));
+    let address = facts.open().map(|held| held.address);
+    let is_news = lost.is_some() || address.is_some() || before.is_some_and(|before| HeldStanding::is_open(before));
+    let dns_address = other_path(record).map(|(_, given)| given);
+    is_news.then_some(Change::Held { address, lost, dns_address })
 }
 
 fn counts(record: &Record) -> Option<Counts> {

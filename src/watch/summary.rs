@@ -60,6 +60,9 @@ pub fn text(state: &State, style: &Style) -> String {
         row(&mut out, "service", &of_outages(target.outages()), style);
         row(&mut out, "worst", &worst(target), style);
         row(&mut out, "applications", &applications(target), style);
+        if let Some(line) = describe::held_connection(&target.latest) {
+            row(&mut out, "held", &line, style);
+        }
         let next = if is_current { Readiness::of(target).line() } else { SILENT.to_owned() };
         row(&mut out, "next step", &next, style);
         let _ = writeln!(out, "  {:<LABEL$}{}", "next command", style.clean(&next_command(target)));
@@ -213,11 +216,7 @@ fn count(number: u64, noun: &str) -> String {
 }
 
 fn time(duration: Duration) -> String {
-    match duration.as_secs() {
-        0..120 => Seconds(duration).to_string(),
-        seconds @ 120..7200 => format!("{} min {} s", seconds / 60, seconds % 60),
-        seconds => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-    }
+    Seconds(duration).in_words()
 }
 
 fn moment(at: Timestamp) -> String {

@@ -32,6 +32,7 @@ mod faults;
 mod fuzz;
 mod gate;
 mod hardening;
+mod held;
 #[cfg(feature = "system-tests")]
 mod helm;
 mod hostile;

@@ -188,6 +188,12 @@ families! {
     APPLICATION_IDLE Gauge "redpath_application_idle_seconds" ["target" "path"]
         Record(application::idle)
         "The longest time without a byte on a connection of an application.";
+    HELD_AGE Gauge "redpath_held_connection_age_seconds" ["target"]
+        Record(gauges::held_connection_age)
+        "How long the held connection had been open at the end of the last probe; absent where it was closed.";
+    HELD_LOSSES Counter "redpath_held_connection_losses_total" ["target"]
+        Target(TargetSeries::held_connection_losses)
+        "Held connections that were lost.";
     PUBLIC_ACCESS_OPEN Gauge "redpath_public_access_open" ["target"]
         Record(gauges::public_access_open)
         "Whether TLS and Redis answered the last probe at the public address.";

@@ -9,7 +9,7 @@ use crate::address::AddressClass;
 use crate::diagnosis::Status;
 use crate::observation::client_info::Via;
 use crate::observation::cluster::NodeState;
-use crate::observation::{OpenState, TlsFacts, Usability, View};
+use crate::observation::{HeldConnectionFacts, OpenState, TlsFacts, Usability, View};
 use crate::record::Record;
 use crate::record::standing::views_agree;
 
@@ -123,6 +123,11 @@ pub(crate) fn server_sees(record: &Record) -> Vec<Sample<'_>> {
         return Vec::new();
     };
     Via::iter().map(|via| Sample::flag(via == seen.via).with("via", via.as_str())).collect()
+}
+
+pub(crate) fn held_connection_age(record: &Record) -> Vec<Sample<'_>> {
+    let open = record.observation.held_connection.as_ref().and_then(HeldConnectionFacts::open);
+    open.map(|held| Sample::new(held.age_seconds.as_f64())).into_iter().collect()
 }
 
 /// Absent where the view in use gave no final answer.

@@ -39,6 +39,7 @@ pub(crate) struct TargetSeries {
     failures_by_cause: BTreeMap<Cause, u64>,
     probe_duration: Histogram,
     application_opened: u64,
+    held_losses: u64,
     phases: BTreeMap<PhaseName, PhaseSeries>,
     answers: BTreeMap<String, Answers>,
     verdict: Option<(Verdict, Timestamp)>,
@@ -95,6 +96,7 @@ impl TargetSeries {
             failures_by_cause: BTreeMap::new(),
             probe_duration: Histogram::new(PROBE_BUCKETS),
             application_opened: 0,
+            held_losses: 0,
             phases: planned_phases(plan).map(|name| (name, PhaseSeries::new(settings))).collect(),
             answers: planned_views(plan).map(|view| (view.to_owned(), Answers::default())).collect(),
             verdict: None,
@@ -128,6 +130,8 @@ impl TargetSeries {
         self.probe_duration.observe(record.took_seconds.as_f64());
         let opened = record.observation.application.as_ref().and_then(|facts| facts.opened);
         self.application_opened += opened.map_or(0, |opened| u64::from(opened.count));
+        let losses = record.observation.held_connection.as_ref().map_or(0, |facts| facts.losses);
+        self.held_losses = self.held_losses.max(losses);
         if !gauges::is_success(record) {
             self.failures += 1;
             *self.failures_by_cause.entry(record.verdict.cause).or_default() += 1;
@@ -194,6 +198,12 @@ impl TargetSeries {
         let is_on = self.plan.application == ApplicationMode::On;
         let count = Some(self.application_opened).filter(|count| is_on || *count > 0);
         count.map(Sample::count).into_iter().collect()
+    }
+
+    /// From the start where a connection is held.
+    pub(crate) fn held_connection_losses(&self) -> Vec<Sample<'_>> {
+        let is_shown = self.plan.held_connection || self.held_losses > 0;
+        is_shown.then(|| Sample::count(self.held_losses)).into_iter().collect()
     }
 
     pub(crate) fn failures(&self) -> Vec<Sample<'_>> {

@@ -170,6 +170,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RespConnection<S> {
         Ok(if length > limit { Streamed::TooLong } else { Streamed::Text })
     }
 
+    /// Waits for what the peer sends without a command, or for the end of the stream. A dropped wait loses nothing.
+    pub(super) async fn unsolicited(&mut self) -> Result<Value, ReadError> {
+        self.bounds = Bounds::default();
+        self.read().await
+    }
+
     /// A reply that has been received before a command was sent.
     async fn read_available(&mut self) -> Option<Result<Value, ReadError>> {
         // A dropped read loses nothing: the decoder keeps the beginning of the reply.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::{CountersOfStream, LastReceived, counters, enable_timestamps, receive};
+use super::{CountersOfStream, LastReceived, Unacknowledged, counters, enable_timestamps, receive, unacknowledged};
 use crate::observation::tls::TcpCounters;
 
 /// A stream with the time of the last bytes received.
@@ -32,6 +32,10 @@ impl TimestampedStream {
 impl CountersOfStream for TimestampedStream {
     fn counters(&self) -> Option<TcpCounters> {
         counters(&self.tcp)
+    }
+
+    fn unacknowledged(&self) -> Option<Unacknowledged> {
+        unacknowledged(&self.tcp)
     }
 }
 

@@ -99,6 +99,12 @@ fn body(page: &mut Page<'_>, shown: &Shown<'_>, name: &str, target: &TargetState
     if left(page) >= 4 {
         applications(page, target);
     }
+    if left(page) >= 4
+        && let Some(line) = describe::held_connection(&target.latest)
+    {
+        let paint = if describe::is_held_connection_noteworthy(&target.latest) { Paint::Strong } else { Paint::Plain };
+        page.line(&format!("held connection: {line}"), paint);
+    }
     events(page, shown.state, left(page));
 }
 

@@ -7,13 +7,13 @@ use redpath::address::parse_range;
 use redpath::clock::Timestamp;
 use redpath::diagnosis::{Cause, Code, Finding, Severity, Status, Verdict};
 use redpath::expectation::Expectation;
-use redpath::observation::ApplicationFacts;
 use redpath::observation::client_info::ServerSees;
 use redpath::observation::cluster::{ClusterCommand, ClusterNode, NodeRole, NodeState};
 use redpath::observation::dns::{ChainRecord, ResolvedAddress, ViewKind};
 use redpath::observation::posture::PublicEndpoint;
 use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tls::CertificateFacts;
+use redpath::observation::{ApplicationFacts, HeldConnectionFacts};
 use redpath::observation::{
     Attempt, AttemptOutcome, ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, Phase, Phases,
     Posture, PosturePhase, Resolution, ResolveFailure, SkipReason, StoppedBy, TlsFacts, View, ViewOutcome,
@@ -94,9 +94,23 @@ pub(crate) fn cluster(plan: &Plan, seconds: i64) -> Record {
     });
     observation.application = Some(application());
     observation.phases.application = Some(Phase::done(Duration::from_millis(1)));
+    observation.held_connection = Some(held_connection());
     let failure = ClusterFailure::Nodes { unreachable: 1, unexpected_address: 0 };
     observation.phases.cluster = Some(Phase::failed(Duration::from_millis(2_500), failure));
     record(plan, seconds, observation, vec![finding(Code::ClusterNodeUnreachable, Severity::Error)])
+}
+
+/// A connection that was opened again after a loss.
+fn held_connection() -> HeldConnectionFacts {
+    let ended = serde_json::json!({
+        "address": "20.50.1.10:6380", "class": "public", "at": "2026-11-18T09:10:00Z", "ago_seconds": 130.0,
+        "age_seconds": 723.0, "how": "rst", "reason": "it was reset (RST)"
+    });
+    let facts = serde_json::json!({
+        "state": "open", "address": "10.60.4.5:6380", "class": "private", "path": "expected", "in_dns_answer": true,
+        "opened_at": "2026-11-18T09:10:05Z", "age_seconds": 125.0, "losses": 1, "ended": ended
+    });
+    serde_json::from_value(facts).expect("held connection")
 }
 
 /// Three connections of the application on the private path, and one on the public one.
@@ -267,6 +281,7 @@ fn connected(plan: &Plan, addresses: [&str; 3], answers: bool) -> Observation {
         other_connections: Vec::new(),
         cluster: None,
         application: None,
+        held_connection: None,
     }
 }
 

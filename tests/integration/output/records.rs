@@ -68,6 +68,7 @@ pub(crate) fn healthy() -> Record {
             other_connections: Vec::new(),
             cluster: None,
             application: None,
+            held_connection: None,
         },
         vec![finding],
         Status::Pass,
@@ -195,6 +196,7 @@ pub(crate) fn unlinked_zone() -> Record {
             other_connections: Vec::new(),
             cluster: None,
             application: None,
+            held_connection: None,
         },
         vec![finding],
         Status::Fail,
@@ -286,6 +288,7 @@ pub(crate) fn overridden() -> Record {
             other_connections: Vec::new(),
             cluster: None,
             application: None,
+            held_connection: None,
         },
         vec![
             finding(Code::TlsNameMismatch, Severity::Error, "the certificate is for another name"),

@@ -71,6 +71,7 @@ pub(super) fn record(name: &str, note: &str) -> Record {
         other_connections: Vec::new(),
         cluster: None,
         application: None,
+        held_connection: None,
     };
     let mut record = Record::new(
         Timestamp::now(),

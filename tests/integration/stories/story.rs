@@ -17,9 +17,9 @@ use redpath::observation::tls::{
     CertificateChecks, CertificateFacts, IntermediateFacts, TcpCounters, TlsFacts, TrustSource,
 };
 use redpath::observation::{
-    ApplicationFacts, ClientsFacts, ClusterFacts, Connection, ConnectionPhases, LocalLimit, Observation,
-    OtherConnection, Phase, Phases, Posture, PosturePhase, SkipReason, StoppedBy, TokenFacts, TokenFailure, View,
-    ViewOutcome,
+    ApplicationFacts, ClientsFacts, ClusterFacts, Connection, ConnectionPhases, HeldConnectionFacts, LocalLimit,
+    Observation, OtherConnection, Phase, Phases, Posture, PosturePhase, SkipReason, StoppedBy, TokenFacts,
+    TokenFailure, View, ViewOutcome,
 };
 use redpath::phase::PhaseName;
 use redpath::target::{HostName, Target};
@@ -89,6 +89,8 @@ struct File {
     cluster: Option<ClusterFacts>,
     /// The applications' own connections, in the shape of a record.
     application: Option<ApplicationFacts>,
+    /// The connection that is held open, in the shape of a record.
+    held_connection: Option<HeldConnectionFacts>,
     /// The clients of the cache, in the shape of a record.
     clients: Option<ClientsFacts>,
     /// The limit of this machine that stopped a part of the probe, in the shape of a record.
@@ -459,6 +461,7 @@ fn observation(
         other_connections,
         cluster: file.cluster.clone(),
         application: file.application.clone(),
+        held_connection: file.held_connection.clone(),
         clients: file.clients.clone(),
     })
 }
