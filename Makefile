@@ -41,10 +41,9 @@ sbom: ## target/release/redpath.cdx.json: what the binary is made of, CycloneDX 
 	@scripts/toolchain.sh
 	scripts/sbom.sh
 
-image: ## the container image as an OCI archive, without daemon or base image (installs buildah)
+image: ## the container image as an OCI archive, without daemon or base image (installs buildah; ARCH=arm64 or amd64 cross-compiles)
 	@scripts/toolchain.sh
-	cargo build --locked --release --bin redpath
-	@container/image.sh $(BUILT)/release/redpath $(BUILT)/image
+	@binary=$$(scripts/release-binary.sh $(ARCH)) && container/image.sh "$$binary" $(BUILT)/image $(ARCH)
 
 bench: ## measure redpath next to blackbox_exporter and redis-cli (installs them; some ten minutes)
 	@scripts/toolchain.sh

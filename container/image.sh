@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
-# image.sh BINARY FOLDER: builds the image around BINARY, without a daemon, a base image or a network, and leaves it in
-# FOLDER as an OCI archive, with its digest and the sizes in files beside it. `make image` calls it.
+# image.sh BINARY FOLDER [ARCHITECTURE]: builds the image around BINARY, without a daemon or a base image, and leaves it
+# in FOLDER as an OCI archive, with its digest and the sizes in files beside it. `make image` calls it. For another
+# architecture than this machine's, Debian's packages of that one are downloaded; else there is no network.
 # The same binary, packages and commit give the same digest.
 set -euo pipefail
 umask 022
 cd "$(dirname "$0")/.."
 binary=$1
+here=$(dpkg --print-architecture)
+architecture=${3:-$here}
 mkdir -p "$2"
 folder=$(cd "$2" && pwd)
 
 missing=()
 command -v buildah >/dev/null || missing+=(buildah)
 [ -d /usr/share/ca-certificates/mozilla ] || missing+=(ca-certificates)
+command -v readelf >/dev/null || missing+=(binutils)
 [ ${#missing[@]} -eq 0 ] || scripts/apt-install.sh "${missing[@]}" >&2
 
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
@@ -29,14 +33,16 @@ work=$folder/work
 rm -rf "$work"
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/empty"
-container/rootfs.sh "$binary" "$work/context/rootfs"
-archive=$folder/redpath-$version.oci.tar
+container/rootfs.sh "$binary" "$work/context/rootfs" "$architecture"
+suffix=
+[ "$architecture" = "$here" ] || suffix=-$architecture
+archive=$folder/redpath-$version$suffix.oci.tar
 rm -f "$archive"
 buildah() { command buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"; }
 build() {
   buildah bud --quiet --isolation chroot --format oci --identity-label=false --timestamp "$SOURCE_DATE_EPOCH" \
-    --build-context "rootfs=$work/context" --file container/Containerfile "${labels[@]}" --tag "localhost/redpath:$version" "$work/empty"
-  buildah push --quiet --digestfile "$folder/digest" "localhost/redpath:$version" "oci-archive:$archive:localhost/redpath:$version"
+    --build-context "rootfs=$work/context" --platform "linux/$architecture" --file container/Containerfile "${labels[@]}" --tag "localhost/redpath:$version" "$work/empty"
+  buildah push --quiet --digestfile "$folder/digest$suffix" "localhost/redpath:$version" "oci-archive:$archive:localhost/redpath:$version"
 }
 build >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 
@@ -46,7 +52,7 @@ certificates=$(bytes "$work/context/rootfs/etc/ssl")
 megabytes() { awk -v bytes="$1" 'BEGIN { printf "%.2f MB", bytes / 1e6 }'; }
 cat <<END
 image     $archive
-digest    $(cat "$folder/digest")
+digest    $(cat "$folder/digest$suffix")
 unpacked  $(megabytes $((all - certificates))) without the CA certificates, which are $(megabytes "$certificates") more
 binary    $(megabytes "$(stat --format %s "$binary")")
 run       podman load --input $archive

@@ -11,13 +11,10 @@ version=${2:-$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)}
 exec 8>"$target/package.lock" # two at a time would write the same files
 flock 8
 
-# Called by a test, cargo would take these for a change too: ring's build script looks at them.
-while read -r variable; do unset "$variable"; done < <(compgen -e | grep -E '^CARGO_(PKG|MANIFEST)_' || true)
-cargo build --locked --release --quiet --bin redpath >&2
+redpath=$(scripts/release-binary.sh)
 # Not before: a build script that compiles C takes a new date for a change, and all of it would be built again.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.lock)
 export SOURCE_DATE_EPOCH
-redpath=$target/release/redpath
 mkdir -p "$target/packages"
 files=target/package # where Cargo.toml names them
 rm -rf "$files" && mkdir -p "$files/man" "$files/completions"

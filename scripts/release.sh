@@ -9,9 +9,9 @@ dist=$target/dist
 rm -rf "$dist" && mkdir -p "$dist"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 
-cargo build --locked --release --quiet --bin redpath
+binary=$(scripts/release-binary.sh)
 for kind in deb rpm; do cp "$(scripts/package.sh "$kind" | tail -1)" "$dist/"; done
-container/image.sh "$target/release/redpath" "$target/image"
+container/image.sh "$binary" "$target/image"
 cp "$target/image/redpath-$version.oci.tar" "$dist/"
 scripts/sbom.sh
 cp "$target/release/redpath.cdx.json" "$dist/redpath-$version.cdx.json"

@@ -24,6 +24,10 @@ need promtool prometheus          # judges the /metrics page
 need buildah buildah              # builds the image, without a daemon
 need umoci umoci                  # unpacks it into a bundle
 need runc runc                    # runs the bundle
+need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu # a program for the root file system of the other architecture
+[ -d /usr/aarch64-linux-gnu/lib ] || missing+=(libc6-dev-arm64-cross)
+need qemu-aarch64-static qemu-user-static # runs it
+need readelf binutils             # reads the sections of the binary
 need chromium chromium            # shows the status page
 need tmux tmux                    # the terminal of the live view
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv) # scripts/helm-tools.sh installs from PyPI
