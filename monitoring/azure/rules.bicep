@@ -18,6 +18,12 @@ param runbookBaseUrl string = ''
 @description('Labels of every alert, such as {team: \'payments\'}.')
 param alertLabels object = {}
 
+@description('Numbers that end the expressions of alerts, as texts, such as {RedpathScheduleLag: \'2\'}.')
+param alertThresholds object = {}
+
+@description('The for of alerts that have one, such as {RedpathProbeFailing: \'PT10M\'}.')
+param alertWaits object = {}
+
 @description('Names of the alerts that are switched off.')
 param disabledAlerts array = []
 
@@ -36,6 +42,30 @@ var actions = empty(actionGroupId) ? [] : [
     actionGroupId: actionGroupId
   }
 ]
+
+var thresholds = union({
+  RedpathProbesStopped: '3'
+  RedpathVerdictFlapping: '4'
+  RedpathCertificateExpiring: '14'
+  RedpathLatencyOverBudget: '0.5'
+  RedpathScheduleLag: '5'
+  RedpathJournalWriteFailures: '0'
+}, alertThresholds)
+
+var waits = union({
+  RedpathApplicationOnPublicPath: 'PT5M'
+  RedpathSubnetSilent: 'PT5M'
+  RedpathAbsent: 'PT5M'
+  RedpathPosture: 'PT5M'
+  RedpathViewDisagreement: 'PT5M'
+  RedpathServerSeesOtherPath: 'PT5M'
+  RedpathVantageSilent: 'PT2M'
+  RedpathProbesStopped: 'PT1M'
+  RedpathCertificateExpiring: 'PT10M'
+  RedpathLatencyOverBudget: 'PT5M'
+  RedpathScheduleLag: 'PT5M'
+  RedpathAgentNotReloading: 'PT5M'
+}, alertWaits)
 
 resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
   name: 'redpath.alerts'
@@ -128,7 +158,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       {
         alert: 'RedpathApplicationOnPublicPath'
         expression: 'count by (cluster, vnet, subnet, target, code) ( redpath_finding_active{code="application_on_public_path",severity="error"} * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) ) / on (cluster, vnet, subnet, target) group_left () count by (cluster, vnet, subnet, target) ( redpath_verdict_info * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )'
-        for: 'PT5M'
+        for: waits.RedpathApplicationOnPublicPath
         severity: criticalSeverity
         enabled: !contains(disabledAlerts, 'RedpathApplicationOnPublicPath')
         labels: union({
@@ -148,7 +178,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       {
         alert: 'RedpathSubnetSilent'
         expression: 'group without (job, instance, hostname, node, pod_name, pod_namespace, pod, namespace, container, endpoint, service) (last_over_time(redpath_vantage_info[6h])) unless group without (job, instance, hostname, node, pod_name, pod_namespace, pod, namespace, container, endpoint, service) (redpath_vantage_info)'
-        for: 'PT5M'
+        for: waits.RedpathSubnetSilent
         severity: criticalSeverity
         enabled: !contains(disabledAlerts, 'RedpathSubnetSilent')
         labels: union({
@@ -168,7 +198,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       {
         alert: 'RedpathAbsent'
         expression: 'group by (cluster, job) (last_over_time(redpath_build_info[6h])) unless group by (cluster, job) (redpath_build_info)'
-        for: 'PT5M'
+        for: waits.RedpathAbsent
         severity: criticalSeverity
         enabled: !contains(disabledAlerts, 'RedpathAbsent')
         labels: union({
@@ -245,7 +275,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       {
         alert: 'RedpathPosture'
         expression: 'group by (cluster, vnet, subnet, target, code) ( redpath_finding_active{code=~"plaintext_port_open|public_network_access_enabled|auth_not_enforced",severity="error"} * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) or redpath_finding_active{code="not_checked"} * on (cluster, job, instance) group_left (vnet, subnet) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) )'
-        for: 'PT5M'
+        for: waits.RedpathPosture
         severity: warningSeverity
         enabled: !contains(disabledAlerts, 'RedpathPosture')
         labels: union({
@@ -265,7 +295,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       {
         alert: 'RedpathViewDisagreement'
         expression: 'redpath_resolver_agreement * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) == 0'
-        for: 'PT5M'
+        for: waits.RedpathViewDisagreement
         severity: warningSeverity
         enabled: !contains(disabledAlerts, 'RedpathViewDisagreement')
         labels: union({
@@ -285,7 +315,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       {
         alert: 'RedpathServerSeesOtherPath'
         expression: 'redpath_finding_active{code="server_sees_other_path",severity="warning"} * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info))'
-        for: 'PT5M'
+        for: waits.RedpathServerSeesOtherPath
         severity: warningSeverity
         enabled: !contains(disabledAlerts, 'RedpathServerSeesOtherPath')
         labels: union({
@@ -305,7 +335,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       {
         alert: 'RedpathVantageSilent'
         expression: '(up == 0) + on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, last_over_time(redpath_vantage_info[1d])) or on (cluster, job, instance) group by (cluster, job, instance) (last_over_time(redpath_build_info[1d])))'
-        for: 'PT2M'
+        for: waits.RedpathVantageSilent
         severity: warningSeverity
         enabled: !contains(disabledAlerts, 'RedpathVantageSilent')
         labels: union({
@@ -324,8 +354,8 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       }
       {
         alert: 'RedpathProbesStopped'
-        expression: '(time() - redpath_last_probe_timestamp_seconds) / on (cluster, job, instance, target) group_left () clamp_min( redpath_probe_interval_seconds or on (cluster, job, instance, target) redpath_last_probe_timestamp_seconds * 0 + 100, 60 ) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > 3'
-        for: 'PT1M'
+        expression: '(time() - redpath_last_probe_timestamp_seconds) / on (cluster, job, instance, target) group_left () clamp_min( redpath_probe_interval_seconds or on (cluster, job, instance, target) redpath_last_probe_timestamp_seconds * 0 + 100, 60 ) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > ${thresholds.RedpathProbesStopped}'
+        for: waits.RedpathProbesStopped
         severity: warningSeverity
         enabled: !contains(disabledAlerts, 'RedpathProbesStopped')
         labels: union({
@@ -344,7 +374,7 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       }
       {
         alert: 'RedpathVerdictFlapping'
-        expression: 'changes(redpath_verdict_since_timestamp_seconds[30m]) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) >= 4'
+        expression: 'changes(redpath_verdict_since_timestamp_seconds[30m]) * on (cluster, job, instance, target) group_left (code) label_replace(topk by (cluster, job, instance, target) (1, redpath_verdict_info), "code", "$1", "cause", "(.*)") * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) >= ${thresholds.RedpathVerdictFlapping}'
         severity: warningSeverity
         enabled: !contains(disabledAlerts, 'RedpathVerdictFlapping')
         labels: union({
@@ -363,8 +393,8 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       }
       {
         alert: 'RedpathCertificateExpiring'
-        expression: '(redpath_tls_certificate_not_after_timestamp_seconds - time()) / 86400 * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) < 14'
-        for: 'PT10M'
+        expression: '(redpath_tls_certificate_not_after_timestamp_seconds - time()) / 86400 * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) < ${thresholds.RedpathCertificateExpiring}'
+        for: waits.RedpathCertificateExpiring
         severity: warningSeverity
         enabled: !contains(disabledAlerts, 'RedpathCertificateExpiring')
         labels: union({
@@ -384,8 +414,8 @@ resource alerts 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       }
       {
         alert: 'RedpathLatencyOverBudget'
-        expression: 'count_over_time(redpath_finding_active{code="latency_over_budget"}[10m]) / ignoring (code, severity) count_over_time(redpath_probe_success[10m]) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > 0.5'
-        for: 'PT5M'
+        expression: 'count_over_time(redpath_finding_active{code="latency_over_budget"}[10m]) / ignoring (code, severity) count_over_time(redpath_probe_success[10m]) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > ${thresholds.RedpathLatencyOverBudget}'
+        for: waits.RedpathLatencyOverBudget
         severity: warningSeverity
         enabled: !contains(disabledAlerts, 'RedpathLatencyOverBudget')
         labels: union({
@@ -421,8 +451,8 @@ resource agent 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
     rules: [
       {
         alert: 'RedpathScheduleLag'
-        expression: 'redpath_schedule_lag_seconds * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > 5'
-        for: 'PT5M'
+        expression: 'redpath_schedule_lag_seconds * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > ${thresholds.RedpathScheduleLag}'
+        for: waits.RedpathScheduleLag
         severity: warningSeverity
         enabled: !contains(disabledAlerts, 'RedpathScheduleLag')
         labels: union({
@@ -442,7 +472,7 @@ resource agent 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       {
         alert: 'RedpathAgentNotReloading'
         expression: 'redpath_config_last_reload_successful * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) == 0'
-        for: 'PT5M'
+        for: waits.RedpathAgentNotReloading
         severity: warningSeverity
         enabled: !contains(disabledAlerts, 'RedpathAgentNotReloading')
         labels: union({
@@ -461,7 +491,7 @@ resource agent 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = {
       }
       {
         alert: 'RedpathJournalWriteFailures'
-        expression: 'increase(redpath_journal_write_failures_total[15m]) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > 0'
+        expression: 'increase(redpath_journal_write_failures_total[15m]) * on (cluster, job, instance) group_left (vnet, subnet, node, hostname) (topk by (cluster, job, instance) (1, redpath_vantage_info) or on (cluster, job, instance) group by (cluster, job, instance) (redpath_target_info)) > ${thresholds.RedpathJournalWriteFailures}'
         severity: warningSeverity
         enabled: !contains(disabledAlerts, 'RedpathJournalWriteFailures')
         labels: union({

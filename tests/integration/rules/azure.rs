@@ -1,6 +1,7 @@
 //! The files for Azure Monitor's managed Prometheus: scraping, and the limits of its query language, which every
 //! shipped query keeps.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -132,4 +133,66 @@ fn azure_scrape_job_passes_promtool() {
         ["label_limit", "label_name_length_limit", "label_value_length_limit"].map(|limit| job[limit].as_u64());
     assert_eq!(limits, [Some(63), Some(511), Some(1023)]);
     assert_eq!(job["relabel_configs"][0]["regex"], "redpath;(http|redpath)");
+}
+
+/// The words of Bicep outside of its texts, and those that a text interpolates. Fails where a text or a bracket does
+/// not end.
+fn bicep_words(text: &str) -> BTreeSet<String> {
+    let (mut words, mut open, mut word) = (BTreeSet::new(), Vec::new(), String::new());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let in_text = open.last() == Some(&'\'');
+        if !in_text && (c.is_alphanumeric() || c == '_' || c == '.' && !word.is_empty()) {
+            word.push(c);
+            continue;
+        }
+        if !word.is_empty() && c != ':' {
+            words.insert(word.split('.').next().expect("a word").to_owned());
+        }
+        word.clear();
+        match c {
+            '\\' if in_text => drop(chars.next()),
+            '$' if in_text && chars.peek() == Some(&'{') => {
+                chars.next();
+                open.push('{');
+            }
+            '\'' if in_text => drop(open.pop()),
+            '\n' if in_text => panic!("a text does not end on its line"),
+            _ if in_text => {}
+            '/' if chars.peek() == Some(&'/') => while chars.next_if(|c| *c != '\n').is_some() {},
+            '\'' | '{' | '[' | '(' => open.push(c),
+            '}' => assert_eq!(open.pop(), Some('{'), "{c}"),
+            ']' => assert_eq!(open.pop(), Some('['), "{c}"),
+            ')' => assert_eq!(open.pop(), Some('('), "{c}"),
+            _ => {}
+        }
+    }
+    assert!(open.is_empty(), "open at the end: {open:?}");
+    words
+}
+
+/// No compiler of Bicep is among Debian's packages: its brackets, its texts and its names are looked at here.
+#[test]
+fn azure_bicep_names_are_declared() {
+    let text = std::fs::read_to_string(folder().join("azure/rules.bicep")).expect("it is there");
+    let declared: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| ["param ", "var ", "resource "].iter().find_map(|kind| line.strip_prefix(kind)))
+        .filter_map(|rest| rest.split(' ').next())
+        .collect();
+    let of_bicep = "param var resource string object array int true false null union empty contains resourceGroup \
+                    description minValue maxValue";
+    let of_bicep: BTreeSet<&str> = of_bicep.split_whitespace().collect();
+    let unknown: Vec<String> = bicep_words(&text)
+        .into_iter()
+        .filter(|word| !declared.contains(word.as_str()) && !of_bicep.contains(word.as_str()))
+        .filter(|word| !word.bytes().all(|byte| byte.is_ascii_digit()))
+        .collect();
+    assert_eq!(unknown, Vec::<String>::new(), "neither declared nor a word of Bicep");
+    for parameter in ["alertThresholds", "alertWaits", "alertLabels", "disabledAlerts"] {
+        assert!(text.matches(parameter).count() > 1, "{parameter} is not used");
+    }
+    for expression in ["parameters(", "variables(", "concat(", "createObject("] {
+        assert!(!text.contains(expression), "{expression} is of ARM templates");
+    }
 }

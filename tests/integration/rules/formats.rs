@@ -28,6 +28,12 @@ const CLUSTER_IN_BICEP: &str = "empty(clusterName) ? null : clusterName";
 const ENABLED: [&str; 2] = ["[not(contains(parameters('disabledAlerts'), '", "'))]"];
 const RUNBOOK: [&str; 2] = ["[concat(parameters('runbookBaseUrl'), '", "')]"];
 const LABELS: [&str; 2] = ["[union(createObject('", "'), parameters('alertLabels'))]"];
+const THRESHOLD: [&str; 3] = ["[concat('", "', variables('thresholds').", ")]"];
+const WAIT: [&str; 2] = ["[variables('waits').", "]"];
+
+/// What differs of single alerts, by their names: the variable of the template, and the parameter that outranks its
+/// defaults.
+const BY_ALERT: [(&str, &str); 2] = [("thresholds", "alertThresholds"), ("waits", "alertWaits")];
 
 struct Parameter {
     name: &'static str,
@@ -37,7 +43,7 @@ struct Parameter {
     default: Option<(Value, &'static str)>,
 }
 
-fn parameters() -> [Parameter; 9] {
+fn parameters() -> [Parameter; 11] {
     let parameter = |name, kind, default, description| Parameter { name, kind, description, default };
     let text = || Some((json!(""), "''"));
     let location = Some((json!("[resourceGroup().location]"), "resourceGroup().location"));
@@ -72,6 +78,18 @@ fn parameters() -> [Parameter; 9] {
             "object",
             Some((json!({}), "{}")),
             "Labels of every alert, such as {team: 'payments'}.",
+        ),
+        parameter(
+            "alertThresholds",
+            "object",
+            Some((json!({}), "{}")),
+            "Numbers that end the expressions of alerts, as texts, such as {RedpathScheduleLag: '2'}.",
+        ),
+        parameter(
+            "alertWaits",
+            "object",
+            Some((json!({}), "{}")),
+            "The for of alerts that have one, such as {RedpathProbeFailing: 'PT10M'}.",
         ),
         parameter("disabledAlerts", "array", Some((json!([]), "[]")), "Names of the alerts that are switched off."),
         parameter(
@@ -118,9 +136,51 @@ pub(super) fn arm(source: &Value) -> Value {
         "contentVersion": "1.0.0.0",
         "metadata": {"description": GENERATED},
         "parameters": parameters().into_iter().map(parameter).collect::<Map<_, _>>(),
-        "variables": {"actions": actions},
+        "variables": variables(source, actions),
         "resources": list(source, "groups").iter().map(group).collect::<Vec<_>>(),
     })
+}
+
+fn variables(source: &Value, actions: &str) -> Value {
+    let defaults = [defaults(source, |rule| Some(threshold(rule)?.1)), defaults(source, wait)];
+    let mut variables = json!({"actions": actions});
+    for ((name, parameter), defaults) in BY_ALERT.iter().zip(defaults) {
+        let words: Vec<String> = defaults.into_iter().flat_map(|(alert, value)| [alert, value]).collect();
+        variables[*name] = format!("[union(createObject('{}'), parameters('{parameter}'))]", words.join("', '")).into();
+    }
+    variables
+}
+
+/// A value of each alert that has one.
+fn defaults(source: &Value, value: impl Fn(&Value) -> Option<String>) -> Vec<(String, String)> {
+    let rules = list(source, "groups").iter().flat_map(|group| list(group, "rules"));
+    rules.filter_map(|rule| Some((rule["alert"].as_str()?.to_owned(), value(rule)?))).collect()
+}
+
+/// The defaults of a variable of the template.
+fn defaults_of(template: &Value, name: &str) -> Map<String, Value> {
+    let text = template["variables"][name].as_str().expect("an expression");
+    let text = text.strip_prefix("[union(createObject('").and_then(|text| text.split_once("'), parameters('"));
+    let words: Vec<&str> = text.expect("a union").0.split("', '").collect();
+    words.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].into())).collect()
+}
+
+/// The expression on one line.
+fn expression(rule: &Value) -> String {
+    rule["expr"].as_str().expect("an expression").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The expression up to its threshold, and that number, where it ends with a comparison.
+fn threshold(rule: &Value) -> Option<(String, String)> {
+    let expression = expression(rule);
+    let (before, number) = expression.rsplit_once(' ')?;
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let compares = [" >", " <", " >=", " <="].iter().any(|sign| before.ends_with(sign));
+    (is_number && compares).then(|| (format!("{before} "), number.to_owned()))
+}
+
+fn wait(rule: &Value) -> Option<String> {
+    Some(iso_8601(rule["for"].as_str()?))
 }
 
 fn group(group: &Value) -> Value {
@@ -142,9 +202,12 @@ fn group(group: &Value) -> Value {
 }
 
 fn rule(rule: &Value) -> Value {
-    let expression = rule["expr"].as_str().expect("an expression").split_whitespace().collect::<Vec<_>>().join(" ");
     let Some(alert) = rule["alert"].as_str() else {
-        return json!({"record": rule["record"], "expression": expression, "enabled": true});
+        return json!({"record": rule["record"], "expression": expression(rule), "enabled": true});
+    };
+    let expression = match threshold(rule) {
+        Some((before, _)) => [THRESHOLD[0], &before.replace('\'', "''"), THRESHOLD[1], alert, THRESHOLD[2]].concat(),
+        None => expression(rule),
     };
     let severity = match rule["labels"]["severity"].as_str() {
         Some("critical") => EXPRESSIONS[4].0,
@@ -152,8 +215,8 @@ fn rule(rule: &Value) -> Value {
         other => panic!("{alert}: {other:?} is no severity that Azure's are known for"),
     };
     let mut made = json!({"alert": alert, "expression": expression});
-    if let Some(wait) = rule["for"].as_str() {
-        made["for"] = iso_8601(wait).into();
+    if wait(rule).is_some() {
+        made["for"] = around(&WAIT, alert).into();
     }
     made["severity"] = severity.into();
     made["enabled"] = around(&ENABLED, alert).into();
@@ -177,6 +240,13 @@ fn within<'t>(expression: &[&str; 2], text: &'t str) -> Option<&'t str> {
     text.strip_prefix(expression[0])?.strip_suffix(expression[1])
 }
 
+/// The text before a threshold, and the name of the alert.
+fn threshold_of(text: &str) -> Option<(String, &str)> {
+    let text = text.strip_prefix(THRESHOLD[0])?.strip_suffix(THRESHOLD[2])?;
+    let (before, alert) = text.split_once(THRESHOLD[1])?;
+    Some((before.replace("''", "'"), alert))
+}
+
 /// The labels of an expression: names and values in turn.
 fn labels_of(text: &str) -> Option<Map<String, Value>> {
     let words: Vec<&str> = within(&LABELS, text)?.split("', '").collect();
@@ -197,14 +267,20 @@ fn with_defaults(value: &Value) -> Value {
 
 /// The rules of an ARM template, as Prometheus reads them.
 pub(super) fn from_arm(template: &Value) -> Value {
+    let [thresholds, waits] = BY_ALERT.map(|(variable, _)| defaults_of(template, variable));
     let rule = |rule: &Value| {
         let mut made = Map::new();
-        for (theirs, ours) in [("alert", "alert"), ("record", "record"), ("expression", "expr")] {
-            if let Some(value) = rule.get(theirs) {
-                made.insert(ours.to_owned(), value.clone());
+        for same in ["alert", "record"] {
+            if let Some(value) = rule.get(same) {
+                made.insert(same.to_owned(), value.clone());
             }
         }
-        if let Some(wait) = rule["for"].as_str() {
+        let text = rule["expression"].as_str().expect("an expression");
+        let expression = threshold_of(text)
+            .map(|(before, alert)| format!("{before}{}", thresholds[alert].as_str().expect("a number")));
+        made.insert("expr".to_owned(), expression.unwrap_or_else(|| text.to_owned()).into());
+        if let Some(text) = rule["for"].as_str() {
+            let wait = waits[within(&WAIT, text).expect("a variable")].as_str().expect("a duration");
             made.insert("for".to_owned(), wait.replace("PT", "").to_lowercase().into());
         }
         for same in ["labels", "annotations"] {
@@ -227,6 +303,10 @@ pub(super) fn bicep(template: &Value) -> String {
         let _ = write!(text, "\n@description({})\n{range}param {name} {kind}{default}\n", quoted(description));
     }
     text += "\nvar actions = empty(actionGroupId) ? [] : [\n  {\n    actionGroupId: actionGroupId\n  }\n]\n";
+    for (variable, parameter) in BY_ALERT {
+        let defaults = in_bicep(&Value::Object(defaults_of(template, variable)), 0);
+        let _ = write!(text, "\nvar {variable} = union({defaults}, {parameter})\n");
+    }
     for resource in list(template, "resources") {
         let member = |name: &str| resource[name].as_str().expect("text");
         let mut body = resource.as_object().expect("a resource").clone();
@@ -246,6 +326,10 @@ fn in_bicep(value: &Value, depth: usize) -> String {
                 format!("!contains(disabledAlerts, {})", quoted(alert))
             } else if let Some(url) = within(&RUNBOOK, text) {
                 format!("'${{runbookBaseUrl}}{url}'")
+            } else if let Some(alert) = within(&WAIT, text) {
+                format!("waits.{alert}")
+            } else if let Some((before, alert)) = threshold_of(text) {
+                format!("{}${{thresholds.{alert}}}'", quoted(&before).trim_end_matches('\''))
             } else if let Some(labels) = labels_of(text) {
                 format!("union({}, alertLabels)", in_bicep(&Value::Object(labels), depth))
             } else {
