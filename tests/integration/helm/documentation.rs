@@ -96,6 +96,52 @@ fn helm_charts_have_project_version() {
     }
 }
 
+/// What registries show of a chart: the same addresses as the program's, and no link that leads out of the package.
+#[test]
+fn helm_charts_name_their_project() {
+    let manifest: toml::Table = std::fs::read_to_string("Cargo.toml").expect("it is there").parse().expect("TOML");
+    let address = |key: &str| manifest["package"][key].as_str().expect("an address");
+    for chart in ["redpath", "redpath-sidecar"] {
+        let text = std::fs::read_to_string(format!("helm/{chart}/Chart.yaml")).expect("the chart");
+        let found: Json = serde_saphyr::from_str(&text).expect("YAML");
+        assert_eq!(
+            (&found["home"], &found["sources"][0]),
+            (&address("homepage").into(), &address("repository").into())
+        );
+        assert!(found["icon"].as_str().is_some_and(|icon| icon.starts_with("data:image/svg+xml;base64,")), "{chart}");
+        assert!(found["maintainers"][0]["name"].is_string() && found["keywords"].is_array(), "{chart}");
+        assert_eq!(found["annotations"]["artifacthub.io/license"], "Apache-2.0");
+        let links = found["annotations"]["artifacthub.io/links"].as_str().expect("links");
+        assert!(links.contains(address("documentation")), "{links}");
+        let readme = std::fs::read_to_string(format!("helm/{chart}/README.md")).expect("the README");
+        assert!(!readme.contains("](../"), "{chart}: a link leads out of the package");
+        assert!(Path::new(&format!("helm/{chart}/LICENSE")).exists());
+        let schema = std::fs::read_to_string(format!("helm/{chart}/values.schema.json")).expect("the schema");
+        let schema: Json = serde_json::from_str(&schema).expect("JSON");
+        let mut without = Vec::new();
+        keys_without_description(&schema, chart, &mut without);
+        assert_eq!(without, Vec::<String>::new());
+    }
+}
+
+fn keys_without_description(schema: &Json, path: &str, without: &mut Vec<String>) {
+    for (key, of_key) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{key}");
+        if of_key["description"].is_null() && of_key["$ref"].is_null() {
+            without.push(path.clone());
+        }
+        keys_without_description(of_key, &path, without);
+    }
+    for member in ["items", "additionalProperties"] {
+        keys_without_description(&schema[member], &format!("{path}[]"), without);
+    }
+    for definitions in ["$defs", "definitions"] {
+        for (name, definition) in schema[definitions].as_object().into_iter().flatten() {
+            keys_without_description(definition, &format!("{path}#{name}"), without);
+        }
+    }
+}
+
 /// The page of the documentation is typed in: its files are written, its commands run, what they print is what it shows.
 #[test]
 fn helm_documentation_shows_real_output() {
