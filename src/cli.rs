@@ -9,6 +9,7 @@ mod error;
 mod exit_code;
 mod gate;
 mod healthcheck;
+mod journal;
 mod path_args;
 pub(crate) mod plans;
 mod report;
@@ -34,6 +35,7 @@ pub use credential_args::CredentialArgs;
 pub use exit_code::ExitCode;
 pub use gate::{ApiArgs, GateArgs, GateCommand, GateFormat};
 pub use healthcheck::HealthcheckArgs;
+pub use journal::{JournalCommand, JournalVerifyArgs};
 pub use path_args::PathArgs;
 pub use report::{ReportArgs, ReportFormat};
 pub use watch::{Until, WatchArgs, WatchOutput};
@@ -119,16 +121,6 @@ Exit status, for a file as for check:
   2  no such code or file, or a file that is no record
   3  inconclusive";
 
-const JOURNAL_VERIFY_EXAMPLES: &str = "\
-Examples:
-  redpath journal verify journal/
-  redpath journal verify journal-*.ndjson
-
-Exit status:
-  0  each line is as it was written, from the first to the last that are there
-  1  a line was cut, changed, doubled or moved
-  2  the command line is wrong, or a file cannot be read";
-
 const REPORT_EXAMPLES: &str = "\
 Examples:
   redpath report evidence/*/journal --expected vantages.yaml --output html --write report.html
@@ -140,7 +132,7 @@ Exit status:
   0  the report was written
   1  with --verify: a journal is damaged, or Prometheus contradicts it
   2  the command line is wrong, a file cannot be read, or a server does not answer
-  3  the report could not be written to standard output";
+  3  the report could not be written to standard output, or with --verify: Prometheus has no head of a journal";
 
 const GATE_EXAMPLES: &str = "\
 Examples:
@@ -330,18 +322,6 @@ pub enum ConfigCommand {
     /// Write the targets of a configuration from JSON files of `az`
     FromAz {
         /// The files, in any order
-        #[arg(value_name = "FILE", required = true)]
-        files: Vec<PathBuf>,
-    },
-}
-
-/// `redpath journal`.
-#[derive(Subcommand)]
-pub enum JournalCommand {
-    /// Name each line that was cut, changed, doubled or moved
-    #[command(after_help = JOURNAL_VERIFY_EXAMPLES)]
-    Verify {
-        /// The files of one journal, the oldest first, or its directory
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },

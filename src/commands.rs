@@ -35,7 +35,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Gate(args) => gate::run(*args).await,
         Command::Report(args) => report::run(*args).await,
         Command::Healthcheck(args) => healthcheck::run(args).await,
-        Command::Journal(command) => journal::run(&command),
+        Command::Journal(command) => journal::run(command).await,
         Command::Completions { shell } => completions::run(shell),
         Command::Man { command } => man::run(&command),
     }

@@ -2,6 +2,8 @@
 //!
 //! Memory is limited by the number of configured targets. A change is a difference between two records.
 
+mod path_times;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -11,6 +13,9 @@ use crate::diagnosis::Verdict;
 use crate::observation::{Connection, Usability};
 use crate::record::Record;
 use crate::record::held::HeldChange;
+use path_times::PathTimes;
+
+pub use path_times::PathChange;
 
 /// The maximum number of changes stored for one target.
 pub const MAX_CHANGES: usize = 20;
@@ -32,6 +37,7 @@ pub struct TargetHistory {
     pub changes: VecDeque<Change>,
     /// The last record before a restart, which the first one of this run is compared with.
     restored: Option<Arc<Record>>,
+    path_times: PathTimes,
 }
 
 /// A change of the verdict (its status or its cause), of the usability, of the address in use, or of the held
@@ -93,6 +99,7 @@ impl History {
         let target = targets.get_mut(&record.target.name)?;
         let before = target.latest.take().or_else(|| target.restored.take());
         let change = target.change(before.as_deref(), &record);
+        target.path_times.add(&record);
         target.latest = Some(record);
         change
     }
@@ -129,6 +136,11 @@ impl History {
 }
 
 impl TargetHistory {
+    /// The last change of the path since the start, with what it changed.
+    pub fn path_change(&self) -> Option<PathChange> {
+        self.path_times.change()
+    }
+
     /// What a record changes, which is kept.
     fn change(&mut self, before: Option<&Record>, now: &Record) -> Option<Change> {
         let change = change(before, now)?;

@@ -3,6 +3,7 @@
 //! `docs/journal.md` has the format. `line` has its types, `write` appends to a directory, `recording` writes one file, `read` reads a file
 //! line by line, and `verify` compares the digests. The chain finds damage; it is no proof of authorship.
 
+pub mod clock_state;
 pub mod collect;
 pub mod digest;
 pub mod line;

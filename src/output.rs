@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod clients;
+pub(crate) mod compared;
 pub mod connections;
 pub(crate) mod describe;
 pub mod evidence;
@@ -12,6 +13,7 @@ pub mod json;
 pub mod junit;
 pub mod log;
 pub mod markdown;
+mod markdown_text;
 pub mod metrics;
 pub mod prometheus;
 pub mod text;

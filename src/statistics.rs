@@ -3,6 +3,8 @@
 //! Medians have 95 % intervals by order statistics (Conover, Practical Nonparametric Statistics, 3.2); the shift is
 //! that of Hodges and Lehmann, with the interval of the rank-sum test by the normal approximation (ibid., 5.4).
 
+pub mod before_after;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 

@@ -61,6 +61,9 @@ pub struct CheckArgs {
     /// Print everything that was seen, also where all is well
     #[arg(long, short, help_heading = OUTPUT)]
     pub verbose: bool,
+    /// Append the records to the journal of this directory, which no other redpath writes to meanwhile
+    #[arg(long, value_name = "DIRECTORY", value_parser = path(), help_heading = OUTPUT)]
+    pub journal: Option<PathBuf>,
 }
 
 /// The flags of every command that probes: what is expected, how it looks, and who it is.

@@ -1,16 +1,18 @@
 //! `redpath check`: probes each target once, all at the same time, and writes the result.
 
+mod journal;
 mod progress;
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
+use self::journal::CheckJournal;
 use self::progress::Progress;
 use super::{terminal, write_out};
 use crate::cli::plans::Plans;
@@ -41,12 +43,24 @@ pub async fn run(args: CheckArgs) -> ExitCode {
     for warning in &plans.warnings {
         print_error(&format!("warning: {warning}"));
     }
+    let open = |directory: &PathBuf| CheckJournal::open(directory, args.probe.config.as_deref(), &vantage);
+    let journal = match args.journal.as_ref().map(open).transpose() {
+        Ok(journal) => journal,
+        Err(sentence) => {
+            print_error(&sentence);
+            return ExitCode::Usage;
+        }
+    };
     let (handle, interrupt) = Interrupt::new();
     if let Err(error) = interrupt_on_signals(handle) {
         print_error(&format!("cannot listen for signals: {error}"));
         return ExitCode::Unknown;
     }
     let probed = probe_all(plans.plans, &vantage, &interrupt, args.output).await;
+    let kept = journal.map_or(Ok(()), |journal| journal.finish(&probed.records));
+    if let Err(error) = &kept {
+        print_error(&format!("the journal cannot be written: {error}"));
+    }
     let statuses: Vec<_> = probed.records.iter().map(|record| record.verdict.status).collect();
     let written = match probed.written {
         Ok(()) if args.output == OutputFormat::Ndjson => Ok(()), // line by line already
@@ -61,12 +75,13 @@ pub async fn run(args: CheckArgs) -> ExitCode {
         }
         Err(error) => Err(error),
     };
-    match (written, ExitCode::of(statuses, args.probe.strict)) {
-        (Ok(()), exit_code) => exit_code,
-        (Err(error), exit_code) => {
-            print_error(&format!("cannot write the output: {error}"));
-            if exit_code == ExitCode::Fail { ExitCode::Fail } else { ExitCode::Unknown }
-        }
+    if let Err(error) = &written {
+        print_error(&format!("cannot write the output: {error}"));
+    }
+    match ExitCode::of(statuses, args.probe.strict) {
+        ExitCode::Fail => ExitCode::Fail,
+        _ if written.is_err() || kept.is_err() => ExitCode::Unknown,
+        exit_code => exit_code,
     }
 }
 

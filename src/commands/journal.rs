@@ -1,43 +1,65 @@
 //! `redpath journal verify`: reads the chain of a journal, and names each line that is not as it was written.
 
 use std::fmt::Write;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use super::print;
-use crate::cli::{ExitCode, JournalCommand, print_error};
+use super::{gate, print, witness};
+use crate::cli::{ExitCode, JournalCommand, JournalVerifyArgs, print_error};
+use crate::evidence::files::JournalRead;
+use crate::evidence::witness::Witness;
 use crate::journal::verify::Verified;
 use crate::journal::write;
+use crate::prometheus::Api;
 use crate::secret::quote;
 
 /// Runs a command of `redpath journal`.
-pub fn run(command: &JournalCommand) -> ExitCode {
-    let JournalCommand::Verify { files } = command;
+pub async fn run(command: JournalCommand) -> ExitCode {
+    let JournalCommand::Verify(args) = command;
+    verify(&args).await.unwrap_or_else(|sentence| {
+        print_error(&sentence);
+        ExitCode::Usage
+    })
+}
+
+async fn verify(args: &JournalVerifyArgs) -> Result<ExitCode, String> {
+    let api = gate::api::of(args.prometheus.as_deref(), &args.api)?;
     let mut paths = Vec::new();
-    for path in files {
-        match files_of(path) {
-            Ok(found) => paths.extend(found),
-            Err(why) => {
-                print_error(&format!("{}: {why}", quote::path(path)));
-                return ExitCode::Usage;
-            }
+    for path in &args.files {
+        paths.extend(files_of(path).map_err(|why| format!("{}: {why}", quote::path(path)))?);
+    }
+    let journal = JournalRead::of_files(paths)?;
+    let mut out = text(&journal.verified, &journal.paths);
+    let mut status = if journal.verified.is_whole() { ExitCode::Pass } else { ExitCode::Fail };
+    if let Some(api) = &api {
+        let (sentence, said) = match witnessed(&journal, api).await {
+            Ok(witness) => (witness.to_string(), status_of(&witness)),
+            Err(why) => (why, ExitCode::Unknown),
+        };
+        let _ = writeln!(out, "{}", crate::printable::printable(&sentence));
+        if journal.digests_left_out > 0 {
+            let _ = writeln!(out, "the {} oldest lines were not compared", journal.digests_left_out);
+        }
+        if status == ExitCode::Pass {
+            status = said;
         }
     }
-    let mut verified = Verified::default();
-    for (index, path) in paths.iter().enumerate() {
-        match File::open(path) {
-            Ok(file) => verified.file(index, BufReader::new(file)),
-            Err(error) => {
-                print_error(&format!("{}: it cannot be read: {error}", quote::path(path)));
-                return ExitCode::Usage;
-            }
-        }
-    }
-    let status = if verified.is_whole() { ExitCode::Pass } else { ExitCode::Fail };
-    match print(text(&verified, &paths).as_bytes()) {
+    Ok(match print(out.as_bytes()) {
         ExitCode::Pass => status,
         other => other,
+    })
+}
+
+/// What Prometheus says of the journal, asked about the time in which it was written.
+async fn witnessed(journal: &JournalRead, api: &Api) -> Result<Witness, String> {
+    let Some((from, to)) = journal.written else { return Ok(Witness::Silent) };
+    Ok(witness::of(journal, &witness::heads(api, from, to).await?))
+}
+
+fn status_of(witness: &Witness) -> ExitCode {
+    match witness {
+        Witness::Confirms { .. } => ExitCode::Pass,
+        Witness::Differs(_) | Witness::Missing { .. } => ExitCode::Fail,
+        Witness::Silent => ExitCode::Unknown,
     }
 }
 

@@ -10,7 +10,8 @@ use crate::cli::{ExitCode, ReportArgs, ReportFormat, print_error};
 use crate::clock::Timestamp;
 use crate::evidence::document::EvidenceReport;
 use crate::evidence::report::{self, Scope};
-use crate::evidence::{self, Evidence};
+use crate::evidence::witness::Witness;
+use crate::evidence::{self, Digests, Evidence};
 use crate::output::evidence as output;
 use crate::secret::quote;
 
@@ -33,17 +34,17 @@ async fn written(args: &ReportArgs) -> Result<ExitCode, String> {
         cutover: args.cutover,
         expected: gate::read_expected(args.expected.as_deref())?,
     };
-    let evidence = evidence::read_files(&args.files)?;
+    let digests = if api.is_some() { Digests::Keep } else { Digests::Drop };
+    let evidence = evidence::read_files(&args.files, digests)?;
     let az = args.az.iter().map(|path| az::read(path)).collect::<Result<_, _>>()?;
     let report = report::report(&evidence, &scope, az, Timestamp::now());
     let mut report = report.ok_or("no probe of these files lies in the period")?;
-    let mut is_contradicted = false;
+    let mut said = Vec::new();
     if let Some(api) = &api {
         let heads = witness::heads(api, report.from, report.to).await?;
-        is_contradicted = add_witness(&mut report, &evidence, &heads);
+        said = add_witness(&mut report, &evidence, &heads);
     }
-    let is_damaged = report.journals.iter().any(|journal| !journal.is_whole);
-    let status = if args.verify && (is_damaged || is_contradicted) { ExitCode::Fail } else { ExitCode::Pass };
+    let status = if args.verify { verified(&report, &said) } else { ExitCode::Pass };
     let text = match args.output {
         ReportFormat::Markdown => output::markdown(&report),
         ReportFormat::Html => output::html(&report),
@@ -64,15 +65,25 @@ async fn written(args: &ReportArgs) -> Result<ExitCode, String> {
     })
 }
 
-/// What the witness says of each journal; whether it contradicts one.
-fn add_witness(report: &mut EvidenceReport, evidence: &Evidence, heads: &witness::Heads) -> bool {
-    let mut is_contradicted = false;
-    for (journal, read) in report.journals.iter_mut().zip(&evidence.journals) {
-        let found = witness::of(read, heads);
-        is_contradicted |= found.contradicts();
+/// Whether the journals are whole, and what the witness was asked confirms each of them.
+fn verified(report: &EvidenceReport, said: &[Witness]) -> ExitCode {
+    let is_damaged = report.journals.iter().any(|journal| !journal.is_whole);
+    if is_damaged || said.iter().any(Witness::contradicts) {
+        ExitCode::Fail
+    } else if said.contains(&Witness::Silent) {
+        ExitCode::Unknown
+    } else {
+        ExitCode::Pass
+    }
+}
+
+/// What the witness says of each journal.
+fn add_witness(report: &mut EvidenceReport, evidence: &Evidence, heads: &witness::Heads) -> Vec<Witness> {
+    let said: Vec<Witness> = evidence.journals.iter().map(|read| witness::of(read, heads)).collect();
+    for (journal, found) in report.journals.iter_mut().zip(&said) {
         journal.witness = Some(found.to_string());
     }
-    is_contradicted
+    said
 }
 
 /// The lines to type next, with the names of the files.

@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::{Seconds, Timestamp};
+use crate::journal::clock_state::ClockService;
 use crate::record::Tool;
 use crate::record::standing::PathKind;
-use crate::statistics::Comparison;
+use crate::statistics::before_after::{BeforeAfter, Overall};
 
 /// The schema, as it stands in the document's field `schema`.
 pub const EVIDENCE_SCHEMA: &str = "redpath.evidence/v1";
@@ -41,6 +42,8 @@ pub struct EvidenceReport {
     pub unexpected: Vec<BTreeMap<String, String>>,
     /// Each vantage and target.
     pub cells: Vec<EvidenceCell>,
+    /// What the cutover changed for each target, at all vantages that saw it before and after; for at least two.
+    pub overall: Vec<Overall>,
     /// The journals that were read.
     pub journals: Vec<JournalEvidence>,
     /// How many records were read from files that are no journal.
@@ -82,6 +85,9 @@ pub struct EvidenceCell {
     pub seconds_on_path: BTreeMap<PathKind, Seconds>,
     /// For how long nothing is known: before the first probe, after the last, and in gaps.
     pub silent_seconds: Seconds,
+    /// The time after the last probe that a running agent has not written yet, which is not counted as silent: it
+    /// writes unchanged results once a minute. 0 where the journal ends in order, and of records.
+    pub not_written_seconds: Seconds,
     /// The gaps between the first and the last probe, at most 100: from the probe before to the one after.
     pub gaps: Vec<Span>,
     /// The changes of what was found, at most 100.
@@ -98,12 +104,9 @@ pub struct EvidenceCell {
     pub worst_ping_seconds: Option<Seconds>,
     /// The codes of the last findings that are errors or warnings.
     pub findings: Vec<String>,
-    /// The times of TCP connections before and after the cutover, in seconds.
+    /// What the cutover changed; absent where nothing was seen before or after it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub connect: Option<Comparison>,
-    /// The times of `PING` before and after the cutover, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ping: Option<Comparison>,
+    pub before_after: Option<BeforeAfter>,
 }
 
 /// A stretch of time.
@@ -156,10 +159,16 @@ pub struct JournalEvidence {
     pub is_whole: bool,
     /// The first faults.
     pub faults: Vec<String>,
+    /// Whether it does not end in order: the program that writes it runs still, or was killed.
+    pub is_open: bool,
     /// How many probes could not be written.
     pub lost_probes: u64,
     /// How often the clock was set.
     pub clock_steps: u64,
+    /// Which service says last that it has synchronised the clock since the start of the machine; absent where it is
+    /// not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_synchronised_by: Option<ClockService>,
     /// The starts of the programs that wrote it.
     pub starts: Vec<JournalStart>,
     /// The words that operators set.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::before_after;
 use super::document::{
     AzEvidence, EVIDENCE_SCHEMA, EvidenceCell, EvidenceReport, JournalEvidence, JournalMark, JournalStart,
 };
 use super::expected::{Expected, matches};
 use super::files::{Evidence, JournalRead};
-use super::summary::{self, Period};
+use super::summary;
+use super::times::Period;
 use crate::clock::Timestamp;
 use crate::record::Tool;
 use crate::secret::quote;
@@ -59,6 +61,7 @@ pub fn report(evidence: &Evidence, scope: &Scope, az: Vec<AzEvidence>, now: Time
         expected: scope.expected.as_ref().map(|expected| expected.vantages.len()),
         silent: silent.collect(),
         unexpected: unexpected.map(|labels| (*labels).clone()).collect(),
+        overall: before_after::overall(evidence.timelines.iter(), period),
         journals: evidence.journals.iter().map(journal).collect(),
         records: evidence.records,
         az,
@@ -89,8 +92,10 @@ fn journal(read: &JournalRead) -> JournalEvidence {
         head_sha256: head.map(|head| head.digest.to_string()).unwrap_or_default(),
         is_whole: read.faults().next().is_none() && read.verified.more_faults == 0,
         faults: read.faults().map(fault).collect(),
+        is_open: read.is_open,
         lost_probes: read.lost,
         clock_steps: read.clock_steps,
+        clock_synchronised_by: read.clock.and_then(|clock| clock.synchronised_by),
         starts: read.starts.iter().map(start).collect(),
         marks: read.marks.iter().map(|mark| JournalMark { at: mark.at, word: mark.word.clone() }).collect(),
         witness: None,
@@ -99,12 +104,30 @@ fn journal(read: &JournalRead) -> JournalEvidence {
 
 /// What a reader must not take for proven.
 fn not_proven(evidence: &Evidence, scope: &Scope) -> Vec<String> {
-    let mut limits = vec![
+    let mut limits = evidence.timelines.left_out().sentences();
+    let notes: u64 = evidence.journals.iter().map(|journal| journal.notes_left_out).sum();
+    if notes > 0 {
+        limits.push(format!("{notes} starts and marks are in the journals beyond the 1000 that are kept of each"));
+    }
+    let digests: u64 = evidence.journals.iter().map(|journal| journal.digests_left_out).sum();
+    if digests > 0 {
+        limits.push(format!(
+            "the digests of the {digests} oldest lines were left out of the comparison with Prometheus: name fewer files"
+        ));
+    }
+    if evidence.journals.iter().any(|journal| journal.is_open) {
+        limits.push(
+            "a journal that does not end in order is of an agent that runs, or was killed: its unchanged results of the last minute are not in it, and that minute is not counted as silent"
+                .to_owned(),
+        );
+    }
+    limits.extend([
         "between two probes nobody looked: a path that changed and changed back in between is not seen".to_owned(),
         "a probe shows the path of a new connection; connections that were open before may be on another one"
             .to_owned(),
-        "the times are those of each vantage's own clock; whether it was synchronised is not recorded".to_owned(),
-    ];
+        "the times are those of each vantage's own clock: where the journal does not name the service that synchronised it, that is not known, and its largest error is nowhere recorded"
+            .to_owned(),
+    ]);
     if !evidence.journals.is_empty() {
         limits.push(
             "the chain of a journal finds damage; that all of it was written anew, only a witness outside excludes: its head in Prometheus, a signature, or a time stamp"

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use strum::IntoEnumIterator;
 
 use super::condition::Condition;
-use super::seen::{Fault, Held, Seen, SeenTarget, SeenVantage, Window};
+use super::seen::{Cutover, Fault, Held, Seen, SeenTarget, SeenVantage, Window};
 use crate::clock::Timestamp;
-use crate::evidence::summary::found;
+use crate::evidence::before_after;
+use crate::evidence::summary::{first_change, found};
 use crate::evidence::timeline::{Segment, Timeline, max_gap};
+use crate::evidence::times::Period;
 use crate::evidence::{Evidence, files::JournalRead};
 use crate::observation::Usability;
 use crate::record::standing::{PathKind, Standing};
@@ -17,8 +19,17 @@ use crate::secret::quote;
 /// What the files say of the window.
 pub fn seen(evidence: &Evidence, window: Window) -> Seen {
     let mut seen = Seen::default();
+    let period = period(evidence, window);
+    if let Some((at, period)) = period.and_then(|period| Some((period.cutover?, period))) {
+        let overall = before_after::overall(evidence.timelines.iter(), period);
+        seen.cutover = Some(Cutover { at, overall });
+    }
     for (labels, targets) in evidence.timelines.iter() {
-        let targets = targets.iter().filter_map(|(name, timeline)| Some((name.clone(), target(timeline, window)?)));
+        let seen_target = |timeline: &Timeline| {
+            let before_after = period.and_then(|period| before_after::of(timeline, period));
+            Some(SeenTarget { before_after, ..target(timeline, window)? })
+        };
+        let targets = targets.iter().filter_map(|(name, timeline)| Some((name.clone(), seen_target(timeline)?)));
         let targets: BTreeMap<String, SeenTarget> = targets.collect();
         if !targets.is_empty() {
             seen.vantages.push(SeenVantage { labels: labels.clone(), targets });
@@ -30,14 +41,31 @@ pub fn seen(evidence: &Evidence, window: Window) -> Seen {
     if evidence.records > 0 {
         seen.sources.push(format!("{} records of files", evidence.records));
     }
-    if evidence.timelines.is_full() {
-        let sentence = format!(
-            "more than {} changes were found, and further ones left out: name fewer files",
-            crate::evidence::timeline::MAX_SEGMENTS
-        );
-        seen.faults.push(Fault { condition: None, sentence });
+    let left_out = evidence.timelines.left_out();
+    if left_out.is_of_probes() {
+        seen.faults.extend(left_out.sentences().into_iter().map(|sentence| Fault { condition: None, sentence }));
+    } else {
+        seen.notes.extend(left_out.sentences());
+    }
+    let is_waited_for = |timeline: &Timeline| {
+        timeline.is_open
+            && timeline.segments.iter().map(|segment| segment.to).max().is_some_and(|last| last < window.to)
+    };
+    let open = evidence.timelines.iter().flat_map(|(_, targets)| targets.values()).filter(|one| is_waited_for(one));
+    let open = open.count();
+    if open > 0 {
+        seen.notes.push(format!(
+            "the journals of {open} vantages and targets do not end in order: a running agent writes unchanged results once a minute, so a last minute that is missing is no gap"
+        ));
     }
     seen
+}
+
+/// All that the files have, up to the moment of the judgement: a cutover lies before the window.
+fn period(evidence: &Evidence, window: Window) -> Option<Period> {
+    let timelines = || evidence.timelines.iter().flat_map(|(_, targets)| targets.values());
+    let from = timelines().flat_map(|timeline| &timeline.segments).map(|segment| segment.from).min()?;
+    Some(Period { from, to: window.to, cutover: first_change(timelines()) })
 }
 
 fn journal_notes(seen: &mut Seen, journal: &JournalRead) {
@@ -76,11 +104,13 @@ fn target(timeline: &Timeline, window: Window) -> Option<SeenTarget> {
     Some(SeenTarget {
         last: Some(latest.to.min(window.to)),
         interval: timeline.interval,
+        delay: timeline.delay(),
         covered: if window.is_moment() { Vec::new() } else { covered(timeline, window) },
         coverage_unknown: None,
         conditions: conditions.collect(),
         now: found(standing),
         verdict: Some(standing.verdict.to_string()),
+        before_after: None,
     })
 }
 
@@ -147,6 +177,11 @@ fn covered(timeline: &Timeline, window: Window) -> Vec<(Timestamp, Timestamp)> {
             Some((_, end)) if joins(*end) => *end = segment.to.max(*end),
             _ => spans.push((segment.from, segment.to)),
         }
+    }
+    // What is not written yet: no gap, where the program may still run.
+    let last = timeline.segments.iter().map(|segment| segment.to).max();
+    if let Some((_, end)) = spans.last_mut().filter(|(_, end)| Some(*end) == last) {
+        *end = end.after(timeline.delay()).unwrap_or(*end);
     }
     let inside = spans.into_iter().filter(|(from, to)| *from <= window.to && *to >= window.from);
     inside.map(|(from, to)| (from.max(window.from), to.min(window.to))).collect()

@@ -324,11 +324,13 @@ impl Metrics {
             last: self.last.get(key).and_then(|at| Timestamp::from_unix_f64(*at)),
             // A result is as old as the last scrape.
             interval: self.interval(key).max(self.scrape_interval(key)),
+            delay: Duration::ZERO,
             covered: Vec::new(),
             coverage_unknown: None,
             conditions: conditions.collect(),
             now: now.clone(),
             verdict,
+            before_after: None, // no query gives single durations
         }
     }
 

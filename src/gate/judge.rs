@@ -61,6 +61,8 @@ pub fn judge(seen: &Seen, rules: &Rules) -> Judgement {
         silent,
         unexpected,
         waived: rules.waived.iter().copied().collect(),
+        cutover: seen.cutover.as_ref().map(|cutover| cutover.at),
+        overall: seen.cutover.iter().flat_map(|cutover| cutover.overall.clone()).collect(),
         notes: notes(seen, rules),
         sources: seen.sources.clone(),
     }
@@ -272,7 +274,8 @@ impl Judging<'_> {
         let limit = self
             .rules
             .max_age
-            .unwrap_or_else(|| seen.interval.map_or(DEFAULT_MAX_AGE, |interval| interval.saturating_mul(2)));
+            .unwrap_or_else(|| seen.interval.map_or(DEFAULT_MAX_AGE, |interval| interval.saturating_mul(2)))
+            .saturating_add(seen.delay);
         seen.last.is_some_and(|last| last.until(self.rules.window.to).is_none_or(|age| age <= limit))
     }
 
@@ -360,6 +363,7 @@ fn cells(vantage: &SeenVantage, answers: BTreeMap<String, Answer>) -> impl Itera
             verdict: seen.verdict.clone(),
             last: seen.last,
             application_looked_at: application.is_some_and(|held| *held != Held::NotLookedAt),
+            before_after: seen.before_after.clone(),
         })
     })
 }

@@ -9,6 +9,7 @@ use strum::Display;
 use super::condition::Condition;
 use crate::clock::{Seconds, Timestamp};
 use crate::record::Tool;
+use crate::statistics::before_after::{BeforeAfter, Overall};
 
 /// The schema, as it stands in the document's field `schema`.
 pub const GATE_SCHEMA: &str = "redpath.gate/v1";
@@ -43,6 +44,11 @@ pub struct Judgement {
     pub unexpected: Vec<BTreeMap<String, String>>,
     /// The conditions that were left out on request.
     pub waived: Vec<Condition>,
+    /// The first change to a private path; absent where the files have none, and with metrics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cutover: Option<Timestamp>,
+    /// What it changed for each target, at all vantages that have probes on both sides; for at least two.
+    pub overall: Vec<Overall>,
     /// What a reader must know.
     pub notes: Vec<String>,
     /// Where it was read: files, or queries.
@@ -83,6 +89,9 @@ pub struct Cell {
     pub last: Option<Timestamp>,
     /// Whether anybody looked at the applications' connections.
     pub application_looked_at: bool,
+    /// What the change to a private path changed; absent without one, and where nothing was seen before or after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before_after: Option<BeforeAfter>,
 }
 
 /// What keeps a vantage from being ready.

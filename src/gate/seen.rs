@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::condition::Condition;
 use crate::clock::Timestamp;
 use crate::evidence::timeline::Labels;
+use crate::statistics::before_after::{BeforeAfter, Overall};
 
 /// The time that is judged. Both ends are the same where only the last probe counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +39,23 @@ impl Window {
 pub struct Seen {
     /// The vantages.
     pub vantages: Vec<SeenVantage>,
+    /// The first change to a private path that the files have, and what it changed.
+    pub cutover: Option<Cutover>,
     /// Where it was read: files, or queries.
     pub sources: Vec<String>,
     /// What a reader must know of the sources.
     pub notes: Vec<String>,
     /// What is wrong with a source, so that nothing read of it decides: a damaged journal, a query that failed.
     pub faults: Vec<Fault>,
+}
+
+/// A change to a private path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cutover {
+    /// When the first probe began that found it.
+    pub at: Timestamp,
+    /// What it changed for each target, at all vantages that have probes on both sides; for at least two.
+    pub overall: Vec<Overall>,
 }
 
 /// A source that cannot be relied on.
@@ -71,6 +83,8 @@ pub struct SeenTarget {
     pub last: Option<Timestamp>,
     /// The time between two probes, where it is known.
     pub interval: Option<Duration>,
+    /// How long a result may take until it can be read.
+    pub delay: Duration,
     /// The parts of the window that its probes cover without a gap, in order; none where only the last probe counts.
     pub covered: Vec<(Timestamp, Timestamp)>,
     /// Why it is not known which parts are covered.
@@ -81,6 +95,8 @@ pub struct SeenTarget {
     pub now: String,
     /// The verdict of the last probe and its cause: `fail (private_zone_not_seen)`.
     pub verdict: Option<String>,
+    /// What the change to a private path changed.
+    pub before_after: Option<BeforeAfter>,
 }
 
 /// Whether a condition held over the window.

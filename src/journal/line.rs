@@ -1,11 +1,13 @@
 //! The types of a line of `redpath.journal/v1`.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::clock_state::ClockState;
 use super::digest::Digest;
 use crate::clock::{Seconds, Timestamp};
 use crate::observation::Phase;
@@ -54,6 +56,8 @@ pub enum Entry {
     },
     /// A word that an operator set at this moment, such as the name of a step of a cutover.
     Mark(Mark),
+    /// What is known of the synchronisation of the wall clock: after `started`, and where it changes.
+    Clock(ClockState),
     /// The wall clock was set: it and the monotonic clock advanced differently.
     ClockStep {
         /// How far the wall clock went beyond the monotonic one; negative where it went back.
@@ -85,6 +89,18 @@ pub struct Started {
     /// The user that it runs as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<u32>,
+}
+
+impl Started {
+    /// This program, as it runs now.
+    pub fn this_program(configuration_sha256: Option<Digest>) -> Self {
+        Self {
+            tool: Tool::this(),
+            binary_sha256: File::open("/proc/self/exe").and_then(Digest::of_reader).ok(),
+            configuration_sha256,
+            user_id: Some(rustix::process::getuid().as_raw()),
+        }
+    }
 }
 
 /// A configuration was read while the program ran.
@@ -187,9 +203,9 @@ impl Histogram {
         *count = count.saturating_add(1);
     }
 
-    /// Adds the counts of another one.
+    /// Adds the counts of another one; those of buckets that there are none of are left out.
     pub fn merge(&mut self, other: &Self) {
-        for (bucket, more) in &other.0 {
+        for (bucket, more) in other.0.range(..=LAST_BUCKET) {
             let count = self.0.entry(*bucket).or_default();
             *count = count.saturating_add(*more);
         }

@@ -1,6 +1,5 @@
 //! Writes the records of an agent to its journal, on a thread of its own: no probe waits for a disk.
 
-use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -8,13 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::collect::Collector;
+use super::clock_state::ClockState;
+use super::collect::{Collector, MAX_INTERVAL};
 use super::digest::Digest;
 use super::line::{ConfigurationRead, Entry, Started};
 use super::verify::Head;
 use super::write::Appender;
 use crate::lock::lock;
-use crate::record::{Record, Tool};
+use crate::record::Record;
 
 /// How many records wait for the disk at most; further ones are lost, and counted.
 const QUEUE: usize = 1024;
@@ -106,23 +106,24 @@ struct Journal {
     lost: Arc<AtomicU64>,
     status: Arc<Mutex<Status>>,
     clock: Clock,
+    /// What is known of the clock, and when it was looked at.
+    clock_state: (ClockState, Instant),
     /// Whether the last entry could not be written.
     is_failing: bool,
 }
 
 impl Journal {
     fn new(appender: Appender, lost: Arc<AtomicU64>, status: Arc<Mutex<Status>>) -> Self {
-        Self { appender, collector: Collector::default(), lost, status, clock: Clock::now(), is_failing: false }
+        let clock_state = (ClockState::now(), Instant::now());
+        let (collector, clock) = (Collector::default(), Clock::now());
+        Self { appender, collector, lost, status, clock, clock_state, is_failing: false }
     }
 
     fn run(mut self, events: &Receiver<Event>, configuration: Option<Digest>) {
-        self.write(Entry::Started(Started {
-            tool: Tool::this(),
-            binary_sha256: File::open("/proc/self/exe").and_then(Digest::of_reader).ok(),
-            configuration_sha256: configuration,
-            user_id: Some(rustix::process::getuid().as_raw()),
-        }));
+        self.write(Entry::Started(Started::this_program(configuration)));
+        self.write(Entry::Clock(self.clock_state.0));
         while let Ok(event) = events.recv() {
+            self.look_at_clock();
             if let Some(seconds) = self.clock.step() {
                 self.write(Entry::ClockStep { seconds });
             }
@@ -139,6 +140,17 @@ impl Journal {
             self.write(entry);
         }
         self.write(Entry::Stopped {});
+    }
+
+    fn look_at_clock(&mut self) {
+        let (before, at) = self.clock_state;
+        if at.elapsed() >= MAX_INTERVAL {
+            let now = ClockState::now();
+            self.clock_state = (now, Instant::now());
+            if now != before {
+                self.write(Entry::Clock(now));
+            }
+        }
     }
 
     fn write(&mut self, entry: Entry) {

@@ -131,6 +131,7 @@ impl<R: BufRead> RecordingReader<R> {
                 Entry::File(_)
                 | Entry::Started(_)
                 | Entry::Configuration(_)
+                | Entry::Clock(_)
                 | Entry::Stopped {}
                 | Entry::Removed { .. }
                 | Entry::Lost { .. }

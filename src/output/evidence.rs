@@ -5,13 +5,12 @@ mod markdown;
 mod svg;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use super::compared::{Row, duration};
 use super::{gate, json};
-use crate::clock::{Seconds, Timestamp};
+use crate::clock::Timestamp;
 use crate::evidence::document::{EvidenceCell, EvidenceReport, JournalEvidence};
 use crate::record::standing::PathKind;
-use crate::statistics::{Comparison, Estimate};
 
 pub use html::html;
 pub use markdown::markdown;
@@ -66,17 +65,6 @@ fn coverage(report: &EvidenceReport) -> String {
     }
 }
 
-/// `47h 59m`, to the minute from an hour on.
-fn duration(seconds: Seconds) -> String {
-    let whole = seconds.0.as_secs();
-    match whole {
-        0 if seconds.0.is_zero() => "0".to_owned(),
-        0..60 => format!("{whole}s"),
-        60..3600 => format!("{}m {}s", whole / 60, whole % 60),
-        _ => format!("{}h {}m", whole / 3600, whole / 60 % 60),
-    }
-}
-
 fn on_path(cell: &EvidenceCell, path: PathKind) -> String {
     cell.seconds_on_path.get(&path).map_or_else(|| "0".to_owned(), |time| duration(*time))
 }
@@ -86,40 +74,15 @@ fn path_name(path: PathKind) -> String {
     path.to_string().replace('_', " ")
 }
 
-/// A time in seconds for people.
-fn time(seconds: f64) -> String {
-    Duration::try_from_secs_f64(seconds.abs()).map_or_else(|_| "unknown".to_owned(), |time| Seconds(time).to_string())
-}
-
-fn interval(estimate: Estimate) -> String {
-    format!("{} ({} to {})", time(estimate.value), time(estimate.low), time(estimate.high))
-}
-
-/// What a comparison says, in one sentence.
-fn comparison(compared: &Comparison) -> String {
-    let Some(shift) = compared.shift else {
-        return format!(
-            "cannot tell: {} samples before and {} after; 30 independent ones are needed on each side",
-            compared.before.samples / compared.before.thinned_by,
-            compared.after.samples / compared.after.thinned_by
-        );
-    };
-    let thinned = match compared.before.thinned_by.max(compared.after.thinned_by) {
-        1 => String::new(),
-        step => format!("; each {step}th sample at most was used, since neighbours were alike"),
-    };
-    let said = if shift.has_zero() {
-        format!("no difference larger than {} seen", time(shift.low.abs().max(shift.high.abs())))
-    } else {
-        let word = if shift.value > 0.0 { "longer" } else { "shorter" };
-        let (least, most) = (shift.low.abs().min(shift.high.abs()), shift.low.abs().max(shift.high.abs()));
-        format!("{} {word} after ({} to {})", time(shift.value), time(least), time(most))
-    };
-    format!("{said}{thinned}")
-}
-
 fn vantage(cell: &EvidenceCell) -> String {
     gate::vantage(&cell.vantage)
+}
+
+/// What the cutover changed: of each target at all vantages, then of each vantage.
+fn compared(report: &EvidenceReport) -> Vec<Row<'_>> {
+    let cells = report.cells.iter().filter_map(|cell| cell.before_after.as_ref().map(|compared| (cell, compared)));
+    let cells = cells.map(|(cell, compared)| Row { vantage: vantage(cell), target: &cell.target, compared });
+    report.overall.iter().map(Row::overall).chain(cells).collect()
 }
 
 fn files(journal: &JournalEvidence) -> String {

@@ -9,12 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::compared;
 use super::json;
 use super::junit::{Case, CaseResult, Suite};
+use super::markdown_text::in_table;
 use super::text::{Paint, Style};
 
 use crate::gate::judgement::{Answer, Cell, Judgement, Reason};
-use crate::printable::printable;
 
 /// The most rows and reasons that text and Markdown show.
 const MAX_ROWS: usize = 60;
@@ -176,6 +177,7 @@ pub fn markdown(judgement: &Judgement) -> String {
     for reason in judgement.reasons.iter().take(MAX_ROWS) {
         let _ = writeln!(out, "1. {}. {}", in_table(&sentence(reason)), in_table(&reason.fix));
     }
+    before_after(&mut out, judgement);
     for (title, lines) in sections(judgement) {
         if lines.is_empty() {
             continue;
@@ -190,16 +192,25 @@ pub fn markdown(judgement: &Judgement) -> String {
     out
 }
 
-/// Text as Markdown that nothing in it changes.
-pub(super) fn in_table(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in printable(text).chars() {
-        if matches!(c, '\\' | '|' | '*' | '_' | '`' | '<' | '>' | '[' | ']' | '#' | '&' | '~') {
-            out.push('\\');
-        }
-        out.push(c);
+/// What the change to a private path changed, where journals tell.
+fn before_after(out: &mut String, judgement: &Judgement) {
+    let Some(cutover) = judgement.cutover else { return };
+    let mut rows: Vec<compared::Row<'_>> = judgement.overall.iter().map(compared::Row::overall).collect();
+    let cells = judgement.cells.iter().filter_map(|cell| cell.before_after.as_ref().map(|compared| (cell, compared)));
+    rows.extend(cells.map(|(cell, compared)| compared::Row {
+        vantage: vantage(&cell.vantage),
+        target: &cell.target,
+        compared,
+    }));
+    if rows.is_empty() {
+        return;
     }
-    out
+    out.push_str("\n### ");
+    out.push_str(&compared::heading(cutover, false));
+    compared::markdown(out, &rows[..rows.len().min(MAX_ROWS)]);
+    if rows.len() > MAX_ROWS {
+        let _ = writeln!(out, "\n{} more rows are in the JSON document.", rows.len() - MAX_ROWS);
+    }
 }
 
 /// Each vantage and target as a test.

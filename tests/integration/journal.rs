@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use redpath::clock::Timestamp;
+use redpath::evidence::Digests;
 use redpath::journal::SCHEMA;
 use redpath::journal::collect::{Collector, MAX_INTERVAL};
 use redpath::journal::digest::Digest;
@@ -344,10 +345,10 @@ async fn agent_journal_of_configuration_notes_reload() {
     running.has_probed("sessions", 1).await;
     fs::write(&config, text.replace("sessions", "carts")).expect("a file");
     running.signal("HUP").await;
-    // The file's start, the program's, two records and the configuration.
+    // The file's start, the program's, the clock, two records and the configuration.
     let written = |page: &str| {
         let lines = page.lines().find_map(|line| line.strip_prefix("redpath_journal_records_total "));
-        lines.is_some_and(|lines| lines.parse::<u64>().expect("a number") >= 5)
+        lines.is_some_and(|lines| lines.parse::<u64>().expect("a number") >= 6)
     };
     running.page_where("/metrics", written).await;
     running.signal("TERM").await;
@@ -409,4 +410,40 @@ fn journal_verify_names_file_and_line() {
     assert!(out.contains(".ndjson:3: entry 3 is missing before it\ndamaged: "), "{out}");
     let (code, _, error) = run(&folder.path().join("none"));
     assert_eq!(code, Some(2), "{error}");
+}
+
+/// A call appends its records to the journal of the directory, by the rules of the agent's.
+#[test]
+fn check_appends_to_journal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let directory = folder.path().join("journal");
+    let check = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redpath"));
+        command.args(["check", "localhost:1", "--plaintext", "--expect", "any", "--label", "subnet=app-a"]);
+        let output = command.arg("--journal").arg(&directory).args(more).output().expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for _ in 0..2 {
+        let (code, error) = check(&["--output", "ndjson"]);
+        assert_eq!(code, Some(1), "port 1 is refused: {error}");
+    }
+    let verified = verify_directory(&directory);
+    assert!(verified.is_whole(), "{verified:?}");
+    assert_eq!(verified.head.map(|head| head.number), Some(9), "file, and twice started, clock, record, stopped");
+    let mut evidence = redpath::evidence::read_files(&[directory.clone()], Digests::Drop).expect("evidence");
+    let (labels, targets) = evidence.timelines.iter().next().expect("a vantage");
+    assert_eq!((labels.get("subnet").map(String::as_str), targets.len()), (Some("app-a"), 1));
+    let journal = evidence.journals.pop().expect("a journal");
+    assert_eq!((journal.starts.len(), journal.is_open), (2, false));
+
+    // Nothing is probed where it cannot be written.
+    let appender = Appender::open(&directory, Limits::default(), records::healthy().vantage).expect("it opens");
+    let (code, error) = check(&[]);
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("another redpath writes its journal there"), "{error}");
+    drop(appender);
+    fs::remove_dir_all(&directory).expect("it is removed");
+    fs::write(&directory, "no directory").expect("it writes");
+    let (code, error) = check(&[]);
+    assert_eq!((code, error.contains("--journal ")), (Some(2), true), "{error}");
 }

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::gate::files::{every_15_s, journal, private, public};
+use crate::gate::files::{end, every_15_s, journal, private, public};
 use crate::schema::assert_valid;
 use crate::support::agent::Directory;
 
@@ -54,7 +54,7 @@ fn report_json_has_times_on_each_path() {
     assert_eq!((cell["probes"].as_u64(), cell["changes_total"].as_u64()), (Some(442), Some(1)));
     assert_eq!(cell["found"], "private 10.60.4.5");
     assert_eq!(document["journals"][0]["is_whole"], true);
-    assert!(cell["ping"]["before"]["samples"].as_u64().is_some_and(|samples| samples > 30), "{cell:#}");
+    assert!(cell["before_after"]["ping"]["before"]["samples"].as_u64().is_some_and(|samples| samples > 30), "{cell:#}");
     let of_period = report(&[
         text(&files[1]),
         "--from",
@@ -90,6 +90,27 @@ fn report_markdown_and_html_say_the_result_first() {
     let html = shown(&report(&[&arguments[..], &["--output", "html"]].concat()));
     assert!(html.starts_with("<!DOCTYPE html>") && !html.contains("<script") && !html.contains("http://"), "{html}");
     assert_eq!(html.matches("<svg role=\"img\"").count(), 2, "two pictures");
+}
+
+/// The last minute of a running agent is not in its journal yet: the coverage does not call it silent.
+#[test]
+fn report_unwritten_minute_is_not_silent() {
+    let directory = Directory::new("report-open");
+    let files = [
+        journal(&directory.0, "app-a", every_15_s(0, 3600, private)),
+        journal(&directory.0, "app-b", every_15_s(0, 3540, private)),
+    ];
+    let cell = || {
+        let output = report(&[text(&files[0]), text(&files[1]), "--output", "json"]);
+        let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_valid("evidence.v1.json", &document);
+        let cell = &document["cells"][1];
+        let is_told = document["not_proven"].to_string().contains("that minute is not counted as silent");
+        (cell["silent_seconds"].as_f64(), cell["not_written_seconds"].as_f64(), is_told)
+    };
+    assert_eq!(cell(), (Some(0.0), Some(60.0), true));
+    files.iter().for_each(|file| end(file));
+    assert_eq!(cell(), (Some(60.0), Some(0.0), false), "the agent stopped in order");
 }
 
 #[test]

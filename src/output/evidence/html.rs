@@ -2,8 +2,9 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{comparison, coverage, duration, headline, interval, markdown, svg, time, vantage};
+use super::{coverage, headline, markdown, svg, vantage};
 use crate::evidence::document::{EvidenceCell, EvidenceReport};
+use crate::output::compared::{self, Row, duration, interval, time};
 use crate::output::gate::entry;
 use crate::printable::printable;
 use crate::statistics::Comparison;
@@ -99,34 +100,47 @@ fn row(cell: &EvidenceCell) -> Markup {
 
 fn latency(report: &EvidenceReport) -> Markup {
     let Some(cutover) = report.cutover else { return html! {} };
-    let how = if report.cutover_given { "as given" } else { "the first change to a private path" };
-    let rows = report.cells.iter().flat_map(|cell| {
-        let both = [("TCP", cell.connect.as_ref()), ("PING", cell.ping.as_ref())];
-        both.into_iter().filter_map(move |(name, compared)| Some((cell, name, compared?)))
-    });
+    let rows = super::compared(report);
     html! {
         h2 { "Before and after " (cutover) }
-        p { "The moment is " (how) ". Medians with their 95 % intervals, by the medians of each minute; the picture goes from the interval to the 95th percentile." }
+        p { "The moment is " (compared::moment(report.cutover_given)) ". Medians with their 95 % intervals, by the medians of each minute; the picture goes from the interval to the 95th percentile." }
         (svg::latency(report))
         table {
             thead { tr { @for title in ["Vantage", "Target", "Of", "Before", "After", "p95", "Longest", "Difference"] { th { (title) } } } }
-            tbody { @for (cell, name, compared) in rows { (compared_row(cell, name, compared)) } }
+            tbody { @for row in &rows { @for (name, compared) in compared::phases(row.compared) { (durations(row, name, compared)) } } }
+        }
+        table {
+            thead { tr { @for title in ["Vantage", "Target", "Probes", "Failures", "Without service"] { th { (title) } } } }
+            tbody { @for row in &rows { (service(row)) } }
         }
     }
 }
 
-fn compared_row(cell: &EvidenceCell, name: &str, compared: &Comparison) -> Markup {
+fn durations(row: &Row<'_>, name: &str, compared: &Comparison) -> Markup {
     let (before, after) = (&compared.before, &compared.after);
     html! {
         tr {
-            td { (vantage(cell)) }
-            td { (cell.target) }
+            td { (row.vantage) }
+            td { (row.target) }
             td { (name) }
             td { (interval(before.median)) }
             td { (interval(after.median)) }
             td { (time(before.p95)) ", " (time(after.p95)) }
             td { (time(before.worst)) ", " (time(after.worst)) }
-            td { (comparison(compared)) }
+            td { (compared::sentence(compared)) }
+        }
+    }
+}
+
+fn service(row: &Row<'_>) -> Markup {
+    let (before, after) = (row.compared.before, row.compared.after);
+    html! {
+        tr {
+            td { (row.vantage) }
+            td { (row.target) }
+            td { (before.probes) ", " (after.probes) }
+            td { (before.failures) ", " (after.failures) }
+            td { (duration(before.seconds_without_service)) ", " (duration(after.seconds_without_service)) }
         }
     }
 }

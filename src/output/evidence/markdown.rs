@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use super::{comparison, coverage, duration, files, headline, interval, on_path, path_name, time, vantage};
+use super::{coverage, files, headline, on_path, path_name, vantage};
 use crate::evidence::document::{EvidenceCell, EvidenceReport, JournalEvidence};
-use crate::output::gate::{entry, in_table};
+use crate::output::compared::{self, duration};
+use crate::output::gate::entry;
+use crate::output::markdown_text::in_table;
 use crate::record::standing::PathKind;
-use crate::statistics::Comparison;
 
 /// The most rows of a table of changes.
 const MAX_CHANGES: usize = 20;
@@ -79,35 +80,9 @@ fn matrix(out: &mut String, report: &EvidenceReport) {
 
 fn latency(out: &mut String, report: &EvidenceReport) {
     let Some(cutover) = report.cutover else { return };
-    let how = if report.cutover_given { "as given" } else { "the first change to a private path" };
-    let _ = write!(
-        out,
-        "\n## Before and after {cutover} ({how})\n\nMedians with their 95 % intervals, by the medians of each minute.\n\n| Vantage | Target | Of | Before | After | p95 before, after | Longest before, after | Difference |\n|---|---|---|---|---|---|---|---|\n"
-    );
-    for cell in &report.cells {
-        for (name, compared) in [("TCP", &cell.connect), ("PING", &cell.ping)] {
-            if let Some(compared) = compared {
-                row(out, cell, name, compared);
-            }
-        }
-    }
-}
-
-fn row(out: &mut String, cell: &EvidenceCell, name: &str, compared: &Comparison) {
-    let (before, after) = (&compared.before, &compared.after);
-    let _ = writeln!(
-        out,
-        "| {} | {} | {name} | {} | {} | {}, {} | {}, {} | {} |",
-        in_table(&vantage(cell)),
-        in_table(&cell.target),
-        interval(before.median),
-        interval(after.median),
-        time(before.p95),
-        time(after.p95),
-        time(before.worst),
-        time(after.worst),
-        comparison(compared)
-    );
+    out.push_str("\n## ");
+    out.push_str(&compared::heading(cutover, report.cutover_given));
+    compared::markdown(out, &super::compared(report));
 }
 
 fn changes(out: &mut String, report: &EvidenceReport) {
@@ -169,6 +144,9 @@ pub(super) fn source(journal: &JournalEvidence) -> String {
     }
     if journal.lost_probes > 0 {
         let _ = write!(line, "; {} probes could not be written", journal.lost_probes);
+    }
+    if let Some(service) = journal.clock_synchronised_by {
+        let _ = write!(line, "; clock synchronised according to {service}");
     }
     if journal.clock_steps > 0 {
         let _ = write!(line, "; the clock was set {} times", journal.clock_steps);

@@ -4,9 +4,10 @@
 
 use maud::{Markup, html};
 
-use super::{path_name, time, vantage};
+use super::{path_name, vantage};
 use crate::clock::Timestamp;
 use crate::evidence::document::{EvidenceCell, EvidenceReport};
+use crate::output::compared::time;
 use crate::printable::printable;
 use crate::record::standing::PathKind;
 use crate::statistics::Summary;
@@ -76,7 +77,8 @@ pub(super) fn latency(report: &EvidenceReport) -> Markup {
         .cells
         .iter()
         .filter_map(|cell| {
-            let compared = cell.ping.as_ref().or(cell.connect.as_ref())?;
+            let compared = cell.before_after.as_ref()?;
+            let compared = compared.ping.as_ref().or(compared.connect.as_ref())?;
             Some((cell, &compared.before, &compared.after))
         })
         .take(MAX_ROWS)

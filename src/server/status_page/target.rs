@@ -7,12 +7,47 @@ use maud::{Markup, html};
 use super::{StatusPage, age, ago, appearance, href, moment, path};
 use crate::clock::{Seconds, Timestamp};
 use crate::diagnosis::{Cause, CommandKind, Finding, Severity};
-use crate::history::{Change, TargetHistory};
+use crate::history::{Change, PathChange, TargetHistory};
+use crate::output::compared::{self, duration, interval, time};
 use crate::output::describe::{self, PhaseState};
 use crate::record::Record;
+use crate::record::standing::PathKind;
 
 /// The maximum number of changes on the page of all targets; the page of one target shows all.
 const MAX_CHANGES: usize = 5;
+
+/// What the last change of the path changed: durations, failures and the time without service.
+fn path_change(change: &PathChange) -> Markup {
+    let compared = &change.compared;
+    let (before, after) = (compared.before, compared.after);
+    let name = |path: PathKind| path.to_string().replace('_', " ");
+    html! {
+        section class="wide" {
+            h3 { "Before and after the path changed from " (name(change.from)) " to " (name(change.to)) ", " (moment(change.at)) }
+            table {
+                caption { "Medians with their 95 % intervals, by the last 120 probes of each side." }
+                thead { tr { @for title in ["of", "before", "after", "p95", "longest", "difference"] { th scope="col" { (title) } } } }
+                tbody {
+                    @for (name, compared) in compared::phases(compared) {
+                        tr {
+                            th scope="row" { (name) }
+                            td { (interval(compared.before.median)) }
+                            td { (interval(compared.after.median)) }
+                            td { (time(compared.before.p95)) ", " (time(compared.after.p95)) }
+                            td { (time(compared.before.worst)) ", " (time(compared.after.worst)) }
+                            td { (compared::sentence(compared)) }
+                        }
+                    }
+                }
+            }
+            p class="note" {
+                "Probes " (before.probes) ", " (after.probes)
+                "; failures " (before.failures) ", " (after.failures)
+                "; without service " (duration(before.seconds_without_service)) ", " (duration(after.seconds_without_service))
+            }
+        }
+    }
+}
 
 impl StatusPage<'_> {
     /// The target; `at` makes the ids of the headings unique.
@@ -72,6 +107,7 @@ impl StatusPage<'_> {
                 }
                 (self.changes(history))
             }
+            @if let Some(change) = history.path_change() { (path_change(&change)) }
         }
     }
 

@@ -57,6 +57,17 @@ pub(crate) fn journal(directory: &Path, subnet: &str, probes: impl IntoIterator<
     path
 }
 
+/// Ends a journal in order, as a program does that is not killed.
+pub(crate) fn end(path: &Path) {
+    let mut bytes = std::fs::read(path).expect("a file");
+    let last = bytes.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).expect("a line");
+    let number = serde_json::from_slice::<Line>(last).expect("a line").number + 1;
+    let line = Line { number, previous: Digest::of(last), at: at(number), entry: Entry::Stopped {} };
+    bytes.extend(serde_json::to_vec(&line).expect("JSON"));
+    bytes.push(b'\n');
+    std::fs::write(path, bytes).expect("a file");
+}
+
 pub(crate) fn every_15_s(from: u64, to: u64, record: fn() -> Record) -> impl Iterator<Item = (u64, Record)> {
     (from..=to).step_by(15).map(move |seconds| (seconds, record()))
 }
@@ -78,6 +89,50 @@ fn gate_ready_after_whole_window() {
     assert_eq!(document["reasons"].as_array().map(Vec::len), Some(0));
     let (_, status) = judgement(&[text(&file), "--at", HOUR, "--for", "61m", "--expected", text(&expected)]);
     assert_eq!(status, 1, "it has been heard for an hour alone");
+}
+
+/// A running agent writes unchanged results once a minute: what is not written yet is neither a gap nor silence.
+#[test]
+fn gate_waits_for_unwritten_minute() {
+    let directory = Directory::new("gate-open");
+    let file = journal(&directory.0, "app-a", every_15_s(0, 3540, private));
+    let judged = || judgement(&[text(&file), "--at", HOUR, "--for", "50m"]);
+    let (document, status) = judged();
+    assert_eq!(status, 0, "{document:#}");
+    let notes = document["notes"].to_string();
+    assert!(notes.contains("1 vantages and targets do not end in order"), "{notes}");
+    end(&file);
+    let (document, status) = judged();
+    assert_eq!(status, 1, "the agent stopped a minute ago: {document:#}");
+    let file = journal(&directory.0, "app-b", every_15_s(0, 3480, private));
+    let (_, status) = judgement(&[text(&file), "--at", HOUR, "--for", "50m"]);
+    assert_eq!(status, 1, "two minutes are more than it may take");
+}
+
+#[test]
+fn gate_markdown_compares_before_and_after() {
+    let directory = Directory::new("gate-compared");
+    let path = &directory.0;
+    let flipped = |name| journal(path, name, every_15_s(0, 2400, public).chain(every_15_s(2415, 3600, private)));
+    let files = [flipped("app-a"), flipped("app-b"), journal(path, "app-c", every_15_s(2700, 3600, private))];
+    let mut arguments: Vec<&str> = files.iter().map(|file| text(file)).collect();
+    arguments.extend(["--at", HOUR]);
+    let (document, _) = judgement(&arguments);
+    assert_eq!(document["cutover"], "2026-05-28T21:06:55Z");
+    assert_eq!(document["overall"][0]["vantages"], 2, "app-c has seen nothing before it: {document:#}");
+    assert_eq!(document["overall"][0]["before_after"]["before"]["probes"], 322);
+    let cells = document["cells"].as_array().expect("cells");
+    let compared = cells.iter().filter(|cell| cell["before_after"]["ping"]["before"]["samples"].as_u64() > Some(30));
+    assert_eq!(compared.count(), 2, "{document:#}");
+    let output = gate(&[arguments.as_slice(), &["--output", "markdown"]].concat());
+    let markdown = String::from_utf8(output.stdout).expect("text");
+    for part in [
+        "### Before and after 2026-05-28T21:06:55Z (the first change to a private path)\n",
+        "| all 2 with probes on both sides | cache1.redis.cache.windows.net | PING | ",
+        "| app-a (vm-app-a) | cache1.redis.cache.windows.net | 161, 80 | 0, 0 | 0, 0 |\n",
+    ] {
+        assert!(markdown.contains(part), "{part}: {markdown}");
+    }
 }
 
 #[test]

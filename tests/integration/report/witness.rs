@@ -1,6 +1,7 @@
 //! A journal that is written anew, or whose end is cut, is convicted by its head in Prometheus.
 
 use std::path::Path;
+use std::process::Command;
 
 use redpath::journal::verify::{Head, Verified};
 use serde_json::{Value, json};
@@ -33,6 +34,38 @@ fn witness(head: Head, query: &str) -> String {
             .collect(),
     };
     json!({"status": "success", "data": {"resultType": "vector", "result": result}}).to_string()
+}
+
+fn verify(file: &Path, url: &str) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redpath"));
+    let output = command.args(["journal", "verify", text(file), "--prometheus", url]).output().expect("it starts");
+    (output.status.code(), shown(&output))
+}
+
+#[test]
+fn journal_verify_asks_prometheus() {
+    let directory = Directory::new("verify-witness");
+    let file = journal(&directory.0, "app-a", every_15_s(0, 1800, public).chain(every_15_s(1815, 3600, private)));
+    let seen = head(&file);
+    let (address, _) = server(move |query| ("200 OK", witness(seen, query)));
+    let url = format!("http://{address}");
+    let (code, out) = verify(&file, &url);
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.starts_with("whole: ") && out.contains("Prometheus confirms "), "{out}");
+
+    // Without a head, and without an answer, it is not verified.
+    let empty = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
+    let (address, _) = server(move |_| ("200 OK", empty.to_owned()));
+    let (code, out) = verify(&file, &format!("http://{address}"));
+    assert_eq!((code, out.contains("Prometheus has no head of it")), (Some(3), true), "{out}");
+    let output = report(&[text(&file), "--verify", "--prometheus", &format!("http://{address}")]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let (code, out) = verify(&file, "http://127.0.0.1:9");
+    assert_eq!((code, out.starts_with("whole: ")), (Some(3), true), "{out}");
+
+    journal(&directory.0, "app-a", every_15_s(0, 7200, private));
+    let (code, out) = verify(&file, &url);
+    assert_eq!((code, out.contains("the journal was written anew")), (Some(1), true), "{out}");
 }
 
 #[test]

@@ -36,6 +36,23 @@ async fn served(setup: Setup, records: Vec<Record>) -> Server {
     server
 }
 
+#[tokio::test]
+async fn status_page_compares_both_paths() {
+    use crate::gate::files::{at, private, public};
+    let probes = (0..40).map(|number| (number, public())).chain((40..80).map(|number| (number, private())));
+    let records = probes.map(|(number, record)| Record { started_at: at(number * 15), ..record }).collect();
+    let server = served(Setup::default(), records).await;
+    let page = get(server.address, "/").await;
+    let text = page.text();
+    for part in [
+        "Before and after the path changed from public to private",
+        "38.9 ms shorter after (38.9 ms to 38.9 ms)",
+        "Probes 40, 40; failures 0, 0; without service 0, 0",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
 /// Nothing was asked of anybody but the server, nothing was refused by the policy, no dialog opened.
 fn held_to_its_server(browser: &Browser, server: &Server) {
     let own = format!("http://{}/", server.address);
