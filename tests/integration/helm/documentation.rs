@@ -132,8 +132,8 @@ fn keys_without_description(schema: &Json, path: &str, without: &mut Vec<String>
         }
         keys_without_description(of_key, &path, without);
     }
-    for member in ["items", "additionalProperties"] {
-        keys_without_description(&schema[member], &format!("{path}[]"), without);
+    for of_member in ["items", "additionalProperties"].into_iter().filter_map(|member| schema.get(member)) {
+        keys_without_description(of_member, &format!("{path}[]"), without);
     }
     for definitions in ["$defs", "definitions"] {
         for (name, definition) in schema[definitions].as_object().into_iter().flatten() {
