@@ -25,6 +25,10 @@ for command in check watch connections clients agent explain config gate report 
 page gate expect
 page journal verify
 for command in check print schema from-az; do page config "$command"; done
+# The configuration as a manual page of section 5, without a date: two builds give the same bytes.
+command -v lowdown >/dev/null || scripts/apt-install.sh lowdown >&2
+{ printf '# NAME\n\nredpath.yaml - configuration of the agent of redpath\n\n'; cat docs/configuration.md; } \
+  | lowdown -s -t man -M section=5 -M title=redpath.yaml | gzip -9n > "$files/man/redpath.yaml.5.gz"
 "$redpath" completions bash > "$files/completions/redpath"
 "$redpath" completions zsh > "$files/completions/_redpath"
 "$redpath" completions fish > "$files/completions/redpath.fish"

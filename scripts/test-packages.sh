@@ -18,6 +18,7 @@ need ssh-keygen openssh-client   # signs a report
 need nft nftables                 # blocks the port of a cluster's node
 need prometheus prometheus        # scrapes the agent
 need systemd-analyze systemd      # runs the Debian package's unit, and judges it
+need lowdown lowdown              # makes the manual page of the configuration
 need rpm rpm                      # reads the rpm
 need prometheus-node-exporter prometheus-node-exporter # serves the agent's text file
 need promtool prometheus          # judges the /metrics page
