@@ -231,6 +231,9 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
             }
         }
     };
+    if shutdown == Shutdown::Graceful {
+        events.prober.close_held().await;
+    }
     if let Some(journal) = journal
         && !journal.finish()
     {

@@ -236,10 +236,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::address::classify;
+    use crate::address::{AddressClass, classify};
     use crate::diagnosis::{Cause, Code, Status};
     use crate::expectation::Expectation;
-    use crate::observation::Observation;
+    use crate::observation::dns::{ResolvedAddress, ViewKind};
+    use crate::observation::{Observation, Resolution, View, ViewOutcome};
     use crate::target::{HostName, Target};
     use crate::vantage::Vantage;
 
@@ -341,6 +342,48 @@ mod tests {
         assert!(!change.is_of_verdict());
         assert_eq!(change.summary, "pass (healthy), path changed: 10.60.4.5 private -> 10.60.4.6 private");
         assert_eq!(history.get("sessions").expect("known").since, Timestamp::from_unix(10));
+    }
+
+    /// A loss and another path than DNS gives are changes under the same verdict, each once.
+    #[test]
+    fn history_held_connection_changes_are_kept() {
+        let with = |at, held: &str, ended: serde_json::Value| {
+            let mut record = Record::clone(&record(at, "10.60.4.5", HEALTHY));
+            let mut view = View::new("libc", ViewKind::Libc, None);
+            view.outcome = ViewOutcome::Answered;
+            let ip = "10.60.4.5".parse().expect("an address");
+            view.addresses = vec![ResolvedAddress { ip, class: AddressClass::Private, ttl: None }];
+            record.observation.resolution =
+                Resolution { views: vec![view], view_in_use: Some("libc".to_owned()), ..Resolution::default() };
+            let is_public = held.starts_with("20.");
+            let facts = serde_json::json!({
+                "state": "open", "address": held, "class": if is_public { "public" } else { "private" },
+                "path": if is_public { "public" } else { "expected" }, "in_dns_answer": !is_public,
+                "opened_at": "2026-11-18T09:00:00Z", "age_seconds": 60.0, "losses": 0, "ended": ended
+            });
+            record.observation.held_connection = Some(serde_json::from_value(facts).expect("a held connection"));
+            Arc::new(record)
+        };
+        let none = serde_json::Value::Null;
+        let end = serde_json::json!({
+            "address": "20.50.1.10:6380", "class": "public", "at": "2026-11-18T09:01:00Z", "ago_seconds": 1.0,
+            "age_seconds": 60.0, "how": "rst", "reason": "it was reset (RST)"
+        });
+        let history = history();
+        history.observe(record(10, "10.60.4.5", HEALTHY));
+        let change = history.observe(with(20, "20.50.1.10:6380", none.clone()));
+        assert_eq!(change, None, "nothing is known of the time before");
+        history.observe(with(30, "10.60.4.5:6380", none.clone()));
+        let change = history.observe(with(40, "20.50.1.10:6380", none.clone())).expect("another path");
+        assert!(!change.is_of_address_alone() && !change.is_of_verdict());
+        let stays = "held connection stays on 20.50.1.10:6380 public, while DNS gives 10.60.4.5";
+        assert_eq!(change.summary, format!("pass (healthy); {stays}"));
+        assert_eq!(history.observe(with(50, "20.50.1.10:6380", none)), None, "said once");
+        let change = history.observe(with(60, "10.60.4.5:6380", end.clone())).expect("a loss");
+        let lost = "held connection to 20.50.1.10:6380 public, lost after 60.0 s: it was reset (RST)";
+        assert_eq!(change.summary, format!("pass (healthy); {lost}"));
+        assert!(matches!(change.held_connection, Some(HeldChange::Lost(_))));
+        assert_eq!(history.observe(with(70, "10.60.4.5:6380", end)), None, "said once");
     }
 
     /// Rotating addresses do not displace changes of the verdict.

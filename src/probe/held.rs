@@ -7,9 +7,12 @@ mod task;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use self::task::{Command, HoldTask, Status};
 use super::application::peers::{GivenAddress, KnownAddresses};
@@ -23,6 +26,9 @@ use crate::observation::held::{HeldConnection, HeldEnd};
 use crate::observation::{Connection, ConnectionPhases, HeldConnectionFacts, HeldState, Resolution};
 use crate::plan::{Auth, Plan};
 
+/// How long the connections may take to close when the process ends.
+const CLOSE_LIMIT: Duration = Duration::from_millis(500);
+
 /// The connections of a process, by the name and the port of their targets.
 #[derive(Default)]
 pub(super) struct HeldConnections(Mutex<BTreeMap<(String, u16), Held>>);
@@ -32,6 +38,7 @@ struct Held {
     plan: Plan,
     commands: mpsc::Sender<Command>,
     status: Arc<Mutex<Status>>,
+    task: JoinHandle<()>,
 }
 
 /// What a probe found.
@@ -53,8 +60,8 @@ impl HeldConnections {
             Some(held) => drop(held.commands.try_send(Command::Ping)),
             None => {
                 let (task, commands, status) = HoldTask::new(Arc::clone(connector), plan.clone(), interrupt.clone());
-                tokio::spawn(task.run());
-                held.insert(key(plan), Held { plan: plan.clone(), commands, status });
+                let task = tokio::spawn(task.run());
+                held.insert(key(plan), Held { plan: plan.clone(), commands, status, task });
             }
         }
     }
@@ -77,6 +84,13 @@ impl HeldConnections {
     /// Closes the connections of all plans that are not to be kept.
     pub(super) fn retain(&self, keep: impl Fn(&Plan) -> bool) {
         lock(&self.0).retain(|_, held| keep(&held.plan));
+    }
+
+    /// Closes all of them in order, within [`CLOSE_LIMIT`].
+    pub(super) async fn close(&self) {
+        let all = std::mem::take(&mut *lock(&self.0));
+        let tasks: Vec<JoinHandle<()>> = all.into_values().map(|held| held.task).collect();
+        let _ = timeout(CLOSE_LIMIT, join_all(tasks)).await;
     }
 }
 

@@ -26,9 +26,10 @@ pub enum HeldChange {
 impl HeldChange {
     /// What a record changes against the one before.
     pub fn between(before: &Record, now: &Record) -> Option<Self> {
-        let ended = |record: &Record| Some(record.observation.held_connection.as_ref()?.ended.as_ref()?.at);
-        if let Some(end) = now.observation.held_connection.as_ref().and_then(|facts| facts.ended.as_ref())
-            && ended(before) != Some(end.at)
+        let earlier = before.observation.held_connection.as_ref()?;
+        let ended_at = earlier.ended.as_ref().map(|end| end.at);
+        if let Some(end) = now.observation.held_connection.as_ref()?.ended.as_ref()
+            && ended_at != Some(end.at)
         {
             return Some(Self::Lost(format!("held connection to {end}")));
         }

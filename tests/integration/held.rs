@@ -84,7 +84,7 @@ async fn held_reload_keeps_and_closes() {
     let (kept_port, removed_port) = (kept.address().port(), removed.address().port());
     let directory = Directory::new("held-reload");
     let file = directory.file("redpath.yaml", &config(&[("kept", kept_port), ("removed", removed_port)]));
-    let agent = Agent::start(agent(&file)).await;
+    let mut agent = Agent::start(agent(&file)).await;
     let before = until(&agent, "kept", |held| held["state"] == "open").await;
     until(&agent, "removed", |held| held["state"] == "open").await;
     agent.page_where("/metrics", |page| page.contains("redpath_held_connection_age_seconds{target=\"removed\"}")).await;
@@ -103,6 +103,12 @@ async fn held_reload_keeps_and_closes() {
     let after = until(&agent, "kept", |held| held["age_seconds"].as_f64() > Some(age + 0.5)).await;
     assert_eq!((&after["opened_at"], &after["losses"]), (&before["opened_at"], &0.into()), "{after:#}");
     assert_eq!(held_at(&kept), [false], "one connection, which is open");
+    agent.signal("TERM").await;
+    assert!(agent.ended().await.success());
+    let commands = kept.connections().into_iter().map(|connection| connection.commands);
+    let held = commands.filter(|commands| commands.iter().filter(|command| command[0] == "PING").count() >= 2);
+    let last: Vec<String> = held.filter_map(|commands| commands.last().map(|command| command[0].clone())).collect();
+    assert_eq!(last, ["QUIT"], "it is closed in order when the agent ends");
 }
 
 #[tokio::test]

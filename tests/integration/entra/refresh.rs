@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use super::{World, keeps_quiet};
 use crate::support::agent::{Agent, agent};
+#[cfg(feature = "system-tests")]
+use crate::support::certificates::Leaf;
 use crate::support::entra::{Endpoint, Reply, token};
+#[cfg(feature = "system-tests")]
+use crate::support::fake_redis::{Answer, Event, FakeRedis};
 
 /// An agent that probes the same Redis as two targets of one identity, all the time.
 async fn started(world: &World, endpoint: &Endpoint) -> Agent {
@@ -111,5 +115,56 @@ async fn entra_rejected_token_is_fetched_once() {
     agent.page_with("/metrics", "redpath_probe_failures_by_cause_total{target=\"one\",cause=\"auth_rejected\"}").await;
     tokio::time::timeout(Duration::from_secs(60), agent.has_probed("one", 12)).await.expect("it goes on");
     assert_eq!(endpoint.requests().len(), 2);
+    all_is_quiet(&agent).await;
+}
+
+/// A held connection sends the next token before the one that it was opened with expires.
+#[cfg(feature = "system-tests")]
+#[tokio::test]
+async fn entra_held_connection_sends_next_token() {
+    let world = World::new();
+    let (first, second) = (token(1, 0, 8), token(2, 0, 3600));
+    let endpoint = world.endpoint(vec![Reply::token(&first, 8), Reply::token(&second, 3600)]).await;
+    let script = |event: Event<'_>| match event {
+        Event::Connected => Answer::Send(Vec::new()),
+        Event::Command { words, .. } => match words[0].as_str() {
+            "AUTH" => Answer::Authenticated,
+            "QUIT" => Answer::SendAndClose(b"+OK\r\n".to_vec()),
+            "PING" => Answer::line("+PONG"),
+            _ => Answer::line("-ERR unknown command"),
+        },
+    };
+    let tls = world.certificates.leaf(Leaf::Localhost).server_config();
+    let server = FakeRedis::start("127.0.0.1:0".parse().unwrap(), Some(tls), script).unwrap();
+    let config = format!(
+        "web: {{listen: '127.0.0.1:0'}}\n\
+         targets: [{{name: one, host: localhost, port: {}, connect: 127.0.0.1, interval: 500ms, views: [libc], \
+         expect: {{path: any}}, cluster: off, posture: {{require_auth: off}}, tls: {{ca_file: {}}}, \
+         auth: {{method: entra, source: workload_identity}}, held_connection: true}}]\n",
+        server.address().port(),
+        world.certificates.ca_file().display(),
+    );
+    let file = world.folder.path().join("held.yaml");
+    std::fs::write(&file, config).unwrap();
+    let mut command = agent(&file);
+    world.pod(&mut command, endpoint.port);
+    let agent = Agent::start(command).await;
+    let tokens_of_one = || {
+        let auths = |commands: Vec<Vec<String>>| -> Vec<String> {
+            commands.into_iter().filter(|command| command[0] == "AUTH").filter_map(|mut auth| auth.pop()).collect()
+        };
+        server.connections().into_iter().map(|connection| auths(connection.commands)).find(|auths| auths.len() > 1)
+    };
+    let sent = async {
+        loop {
+            if let Some(tokens) = tokens_of_one() {
+                return tokens;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let sent = tokio::time::timeout(Duration::from_secs(60), sent).await.expect("the next token is sent");
+    assert!(sent == [first, second], "the two tokens, each once");
+    agent.page_with("/metrics", "redpath_held_connection_losses_total{target=\"one\"} 0").await;
     all_is_quiet(&agent).await;
 }

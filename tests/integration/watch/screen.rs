@@ -86,6 +86,21 @@ fn screen_without_colour_has_same_text() {
 }
 
 #[test]
+fn screen_has_held_connection() {
+    let mut record = records::healthy();
+    let facts = serde_json::json!({
+        "state": "open", "address": "20.50.1.10:6380", "class": "public", "path": "public", "in_dns_answer": false,
+        "opened_at": "2026-11-18T09:00:00Z", "age_seconds": 723.0, "losses": 0
+    });
+    record.observation.held_connection = Some(serde_json::from_value(facts).expect("a held connection"));
+    let (state, events) = folded(&[at(record, 0)]);
+    let text = rows(&frame(&Screen::new(STYLE), &state, (80, 24)));
+    assert!(text.contains("held connection: 20.50.1.10:6380 public, open for 12 min 3 s"), "{text}");
+    let said = events.iter().any(|event| event.text == "open to 20.50.1.10:6380, while DNS gives 10.60.4.5");
+    assert!(said, "{events:?}");
+}
+
+#[test]
 fn screen_hostile_text_is_harmless() {
     let mut record = records::hostile();
     record.target.name = "a\x1b[2J\u{202e}b\u{0301}".into();
