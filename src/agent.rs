@@ -259,6 +259,9 @@ fn open_journal(
 fn restore(settings: &JournalSettings, history: &History, prober: &Prober) {
     let restored = records(&settings.directory, |record| {
         prober.restore_addresses(record.target.host.as_str(), &record.observation.resolution, record.started_at);
+        if let Some(old) = &record.observation.old {
+            prober.restore_addresses(old.target.host.as_str(), &old.observation.resolution, record.started_at);
+        }
         history.restore(Arc::new(record));
     });
     if let Err(error) = restored {

@@ -141,6 +141,20 @@ pub fn endpoint(host: &str) -> Option<Endpoint> {
     })
 }
 
+/// The private zone of Azure Managed Redis in the cloud of `host`; the public cloud's where the name is of none.
+pub fn managed_redis_zone(host: &str) -> &'static str {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    [
+        ("usgovcloudapi.net", "privatelink.redis.usgovcloudapi.net"),
+        ("chinacloudapi.cn", "privatelink.redis.chinacloudapi.cn"),
+        ("sovcloud-api.de", "privatelink.redis.sovcloud-api.de"),
+        ("sovcloud-api.fr", "privatelink.redis.sovcloud-api.fr"),
+    ]
+    .into_iter()
+    .find_map(|(cloud, zone)| host.ends_with(cloud).then_some(zone))
+    .unwrap_or("privatelink.redis.azure.net")
+}
+
 /// `redis.cache.windows.net` of `privatelink.redis.cache.windows.net`.
 pub fn suffix_of_zone(zone: &str) -> &str {
     zone.strip_prefix(PRIVATELINK).and_then(|rest| rest.strip_prefix('.')).unwrap_or(zone)

@@ -15,11 +15,14 @@ mod cluster;
 mod dns;
 mod held;
 mod latency;
+mod migration;
+pub mod pair;
 mod pod;
 mod posture;
 mod precheck;
 mod redis;
 mod remediation;
+pub mod service;
 mod suppression;
 mod tcp;
 mod text;
@@ -42,6 +45,7 @@ use crate::target::Target;
 
 pub use code::Code;
 pub use command::{Command, CommandKind};
+use pair::Migration;
 use suppression::suppress_consequences;
 
 /// The findings and the verdict.
@@ -51,6 +55,8 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// The verdict.
     pub verdict: Verdict,
+    /// What a migration shows, where the old name was probed too.
+    pub migration: Option<Box<Migration>>,
 }
 
 /// Something found, with what it rests on and what to do.
@@ -209,19 +215,42 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
     findings.extend(connection_findings(&case));
     findings.extend(token::diagnose(&case));
     suppress_consequences(&case, &mut findings);
+    findings.extend(migration::migrated_name(&case, &findings));
     az::apply_az_facts(&case, &mut findings);
     findings.extend(posture::public_address_finding(&case));
     findings.extend(application::diagnose(&case));
     findings.extend(clients::diagnose(&case));
     findings.extend(held::diagnose(&case));
+    let alone = verdict(&case, &sorted(findings.clone(), not_moved));
+    let migration = pair::diagnose(&case, &alone).map(|(of_pair, migration)| {
+        of_pair.into_iter().for_each(|finding| merge(&mut findings, finding));
+        Box::new(migration)
+    });
     withhold_closing_commands(&case, &mut findings);
-    // That DNS has not moved is what a pre-check warns of first.
-    findings.sort_by_key(|finding| (finding.severity, finding.phase, not_moved != Some(finding.code), finding.code));
+    let mut findings = sorted(findings, not_moved);
     for finding in &mut findings {
         finding.clean();
     }
     let verdict = verdict(&case, &findings);
-    Diagnosis { findings, verdict }
+    Diagnosis { findings, verdict, migration }
+}
+
+/// Adds a finding of the old name; each code stands once, so that one of the same code is its evidence.
+fn merge(findings: &mut Vec<Finding>, finding: Finding) {
+    match findings.iter_mut().find(|known| known.code == finding.code) {
+        Some(known) => {
+            known.severity = known.severity.min(finding.severity);
+            known.detail.push_str(&format!(" Besides, {}.", finding.summary));
+        }
+        None => findings.push(finding),
+    }
+}
+
+/// Errors first, in the order of the phases.
+fn sorted(mut findings: Vec<Finding>, not_moved: Option<Code>) -> Vec<Finding> {
+    // That DNS has not moved is what a pre-check warns of first.
+    findings.sort_by_key(|finding| (finding.severity, finding.phase, not_moved != Some(finding.code), finding.code));
+    findings
 }
 
 /// What is diagnosed: one observation and what was expected of it.

@@ -12,6 +12,7 @@ pub mod held;
 pub mod local_limit;
 pub mod posture;
 pub mod redis;
+pub mod server_info;
 pub mod tcp;
 pub mod tls;
 pub mod token;
@@ -26,6 +27,8 @@ use strum::IntoStaticStr;
 use strum::IntoEnumIterator;
 
 use crate::clock::Seconds;
+use crate::expectation::Expectation;
+use crate::target::Target;
 
 pub use crate::phase::{PhaseName, PhaseOutcome};
 pub use application::{ApplicationFacts, ApplicationFailure};
@@ -36,6 +39,7 @@ pub use held::{HeldConnectionFacts, HeldEndKind, HeldState};
 pub use local_limit::LocalLimit;
 pub use posture::{Attempt, AttemptOutcome, OpenState, Posture, PostureFailure, PosturePhase};
 pub use redis::{PingFacts, RedisFailure};
+pub use server_info::ServerInfo;
 pub use tcp::{ConnectFailure, Connection};
 pub use tls::{TlsFacts, TlsFailure};
 pub use token::{TokenFacts, TokenFailure};
@@ -74,6 +78,20 @@ pub struct Observation {
     /// The clients of the cache, as its nodes list them; absent unless `redpath clients` asked for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<ClientsFacts>,
+    /// The old name of a migration, as it was seen in the same probe; absent where none is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<Box<OldName>>,
+}
+
+/// The old name of a migration: what was expected of it, and what was seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OldName {
+    /// The old name and its port.
+    pub target: Target,
+    /// What was expected of it.
+    pub expectation: Expectation,
+    /// What was seen of it.
+    pub observation: Observation,
 }
 
 /// A connection beside the one in use, with phases of its own.

@@ -14,7 +14,7 @@ use crate::address;
 use crate::phase::PhaseName;
 use crate::plan::{MAX_SAMPLES, MAX_TRIES, PlaintextPort, PublicAddress, RequireAuth, Resolver, ViewSelection};
 use crate::suggest::suggest;
-use crate::target::HostName;
+use crate::target::{HostName, TargetArgument};
 
 const DNS_PORT: u16 = 53;
 
@@ -300,6 +300,19 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
 /// What would be accepted.
 pub fn server_name(text: &str) -> Result<HostName, String> {
     HostName::parse(text)
+}
+
+/// Reads the old name of a migration: a host name, with its port where that is not the service's own.
+///
+/// # Errors
+/// What would be accepted.
+pub fn old_name(text: &str) -> Result<(HostName, Option<u16>), String> {
+    let argument = TargetArgument::parse(text)?;
+    let is_plain = argument.tls.is_none() && argument.username.is_none() && argument.password.is_none();
+    if !is_plain || text.contains(['/', ',']) {
+        return Err("not a host name with or without a port: HOST or HOST:PORT is expected".to_owned());
+    }
+    Ok((argument.host, argument.port))
 }
 
 /// Reads a user name of Redis.

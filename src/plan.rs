@@ -17,7 +17,7 @@ use crate::address::{self, AddressClass};
 use crate::azure::AZURE_DNS;
 use crate::expectation::{Expectation, PublicAccess};
 use crate::secret::Secret;
-use crate::target::Target;
+use crate::target::{HostName, Target};
 
 /// The most targets that one process probes at a time, whatever their number.
 pub const MAX_CONCURRENT_PROBES: usize = 64;
@@ -62,6 +62,10 @@ pub struct Plan {
     pub held_connection: bool,
     /// What is looked at that should be closed.
     pub posture: PosturePlan,
+    /// Whether the server is asked for its version (`INFO server`), to tell which product answers.
+    pub server_info: bool,
+    /// The plan for the old name of a migration, which is probed at the same time.
+    pub old: Option<Box<Self>>,
 }
 
 impl Plan {
@@ -86,11 +90,45 @@ impl Plan {
             max_opened_per_minute: None,
             held_connection: false,
             posture: PosturePlan::default(),
+            server_info: false,
+            old: None,
         }
     }
 }
 
 impl Plan {
+    /// With the old name of a migration. It is probed in the same way, and without what is the new name's own: its
+    /// endpoints, address, server name and password. It has a part of the time, so that the rest of the probe has some.
+    #[must_use]
+    pub fn with_old_name(mut self, host: HostName, port: Option<u16>) -> Self {
+        self.server_info = true;
+        let expectation = Expectation {
+            path: self.expectation.path,
+            private_ranges: self.expectation.private_ranges.clone(),
+            ..Expectation::default()
+        };
+        let auth = match &self.auth {
+            Auth::Entra(auth) => Auth::Entra(auth.clone()),
+            Auth::None | Auth::Password { .. } => Auth::None,
+        };
+        let old = Self {
+            expectation,
+            resolvers: self.resolvers.clone(),
+            views: self.views.clone(),
+            azure_dns: self.azure_dns,
+            timeout: self.timeout.mul_f64(OLD_NAME_SHARE),
+            auth,
+            ca_file: self.ca_file.clone(),
+            cluster: self.cluster,
+            application: ApplicationMode::Off,
+            posture: PosturePlan { skip_auth_check: true, ..PosturePlan::default() },
+            server_info: true,
+            ..Self::new(Target::new(host, port, self.target.tls))
+        };
+        self.old = Some(Box::new(old));
+        self
+    }
+
     /// Whether a name that resolves to `ip` may be connected to there.
     pub fn reaches(&self, ip: IpAddr) -> bool {
         match self.reach {
@@ -137,6 +175,9 @@ pub enum AddressPolicy {
     /// loopback, to a cloud's metadata service (169.254.169.254) or to the platform's own address (168.63.129.16).
     NoInternal,
 }
+
+/// The part of a probe's time that the old name of a migration has.
+const OLD_NAME_SHARE: f64 = 0.8;
 
 /// The limit of a probe where none is given.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -39,7 +39,7 @@ use self::held::{FoundByProbe, HeldConnections};
 use crate::clock::Timestamp;
 use crate::observation::cluster::NotTried;
 use crate::observation::{
-    Connection, ConnectionPhases, LocalLimit, Observation, OtherConnection, Phases, Resolution, StoppedBy,
+    Connection, ConnectionPhases, LocalLimit, Observation, OldName, OtherConnection, Phases, Resolution, StoppedBy,
 };
 use crate::plan::{Addresses, ClusterMode, Plan};
 
@@ -128,7 +128,8 @@ impl Prober {
             (resolved, withhold::with_reason(plan, connected))
         };
         let token = self.connector.tokens().phase(plan, &budget);
-        let ((resolved, connected), token) = tokio::join!(resolve_and_connect, token);
+        let old_name = self.probe_old_name(plan, interrupt);
+        let ((resolved, connected), token, old) = tokio::join!(resolve_and_connect, token, old_name);
         let dns::Resolved { resolution, phase: resolve, local_limit } = resolved;
         let local_limit = local_limit.or_else(|| connected.local_limit());
         let (token, token_facts) = token.unzip();
@@ -140,7 +141,7 @@ impl Prober {
         let checker = posture::Checker { connector: &self.connector, last_results: self.last_posture.as_ref() };
         let posture = checker.check(plan, &facts, &budget).await;
         let nodes = connected.cluster.as_ref().and_then(|cluster| cluster.facts.as_ref());
-        let seen = SeenByProbe { resolution: &resolution, cluster: nodes };
+        let seen = SeenByProbe { resolution: &resolution, cluster: nodes, old: old.as_deref() };
         let (application, application_facts) = self.application.run(plan, &seen, &budget).await.unzip();
         let found = FoundByProbe {
             resolution: &resolution,
@@ -163,8 +164,17 @@ impl Prober {
             application: application_facts.flatten(),
             held_connection,
             clients: None,
+            old,
             local_limit,
         }
+    }
+
+    /// Probes the old name of a migration, where the plan has one.
+    async fn probe_old_name(&self, plan: &Plan, interrupt: &Interrupt) -> Option<Box<OldName>> {
+        let old = plan.old.as_deref()?;
+        let observation = Box::pin(self.probe(old, interrupt)).await;
+        let (target, expectation) = (old.target.clone(), old.expectation.clone());
+        Some(Box::new(OldName { target, expectation, observation }))
     }
 
     /// Connects to the address given, or else to those of the view in use as soon as it has answered.

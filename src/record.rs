@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Seconds, Timestamp};
+use crate::diagnosis::pair::Migration;
 use crate::diagnosis::{self, Finding, Status, Verdict};
 use crate::expectation::Expectation;
 use crate::observation::{Observation, Usable};
@@ -44,6 +45,9 @@ pub struct Record {
     /// Whether the cache could be used, by whatever path.
     #[serde(default)]
     pub usable: Usable,
+    /// What a migration shows, where the old name was probed too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<Box<Migration>>,
     /// What it means, causes before what is merely worth knowing.
     pub findings: Vec<Finding>,
     /// The verdict.
@@ -73,6 +77,7 @@ impl Record {
             expectation,
             usable: observation.usable(),
             observation,
+            migration: diagnosis.migration,
             findings: diagnosis.findings,
             verdict: diagnosis.verdict,
         }

@@ -13,7 +13,7 @@ use crate::phase::PhaseName;
 use crate::plan::{Addresses, ApplicationMode, ClusterMode, PlaintextPort, PublicAddress, RequireAuth};
 
 /// What a configuration says of its targets, and no flag beside it.
-pub(super) const OF_THE_FILE: [&str; 25] = [
+pub(super) const OF_THE_FILE: [&str; 26] = [
     "expect",
     "endpoints",
     "private_ranges",
@@ -26,6 +26,7 @@ pub(super) const OF_THE_FILE: [&str; 25] = [
     "resolvers",
     "views",
     "connect",
+    "old",
     "addresses",
     "ca_file",
     "server_name",
@@ -104,6 +105,10 @@ pub struct ProbeArgs {
     /// The connection.
     #[command(flatten)]
     pub connection: ConnectionArgs,
+    // Text, since the parser quotes what it refuses and a URL may hold a password.
+    /// The old name of a migration: it is probed too, and the pair is compared
+    #[arg(long, value_name = "HOST[:PORT]", help_heading = PROBE)]
+    pub old: Option<String>,
     /// Addresses to connect to
     #[arg(long, value_enum, value_name = "first|all", default_value_t, help_heading = PROBE)]
     pub addresses: Addresses,

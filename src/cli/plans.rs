@@ -10,13 +10,15 @@ use crate::az::AzFiles;
 use crate::bounded_read::FileKind;
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, PublicAccess};
+use crate::parse;
 use crate::plan::{
     Auth, AuthMethod, AzureDns, EntraAuth, HAS_ENTRA, PasswordSource, PlaintextPort, Plan, PosturePlan, RequireAuth,
     TokenSource,
 };
 use crate::secret::permissions::ReadableByOthers;
-use crate::secret::quote;
+use crate::secret::quote::{self, quoted};
 use crate::secret::{self, PASSWORD_VARIABLES, Secret};
+use crate::target::HostName;
 
 /// What is to be probed, and what the operator should know beforehand.
 pub(crate) struct Plans {
@@ -34,6 +36,10 @@ pub(crate) fn plans(given: &[String], args: &ProbeArgs, variable: Variable<'_>) 
     let credentials = Credentials::new(&args.credentials, variable)?;
     let az = az_files(&args.from_az)?;
     let targets = targets(given, az.as_ref())?;
+    let old = args.old.as_deref().map(old_name).transpose()?;
+    if old.is_some() && targets.len() > 1 {
+        return Err(format!("--old is the old name of one TARGET, and {} are given", targets.len()));
+    }
     let mut plans = Vec::with_capacity(targets.len());
     let mut warnings: Vec<String> = args.path.warnings().collect();
     let mut is_password_visible = false;
@@ -63,11 +69,33 @@ pub(crate) fn plans(given: &[String], args: &ProbeArgs, variable: Variable<'_>) 
             ..Plan::new(target)
         };
         needs_public_address(&plan)?;
-        plans.push(plan);
+        plans.push(match &old {
+            Some((host, port)) => with_old_name(plan, (host, *port), az.as_ref())?,
+            None => plan,
+        });
     }
     let is_withheld = plans.iter().any(|plan: &Plan| !plan.target.tls && plan.auth != Auth::None);
     warnings.extend(credentials.warnings(is_password_visible, is_withheld));
     Ok(Plans { plans, warnings })
+}
+
+fn old_name(text: &str) -> Result<(HostName, Option<u16>), String> {
+    parse::old_name(text).map_err(|why| format!("--old: {} is {why}", quoted(text)))
+}
+
+/// The plan for both names; what files of `az` say of the old one is expected of it.
+fn with_old_name(plan: Plan, (host, port): (&HostName, Option<u16>), az: Option<&AzFiles>) -> Result<Plan, String> {
+    let mut plan = plan.with_old_name(host.clone(), port);
+    let new = (plan.target.host.clone(), plan.target.port);
+    if let (Some(old), Some(az)) = (&mut plan.old, az) {
+        az.expect(&mut old.target, port.is_some(), &mut old.expectation);
+    }
+    match &plan.old {
+        Some(old) if (&old.target.host, old.target.port) == (&new.0, new.1) => {
+            Err(format!("--old is {}:{}, the TARGET itself", new.0, new.1))
+        }
+        _ => Ok(plan),
+    }
 }
 
 /// The facts of every file of `--from-az`, where there are any.

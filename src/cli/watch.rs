@@ -12,7 +12,7 @@ use crate::parse;
 const WATCH: &str = "Watch";
 
 /// What agents have from their configuration.
-const NOT_FOR_AGENTS: [&str; 27] = [
+const NOT_FOR_AGENTS: [&str; 28] = [
     "targets",
     "config",
     "record",
@@ -29,6 +29,7 @@ const NOT_FOR_AGENTS: [&str; 27] = [
     "resolvers",
     "views",
     "connect",
+    "old",
     "addresses",
     "server_name",
     "cluster",

@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 
 use super::raw::{
     AllViews, Off, RawAuth, RawConfig, RawDuration, RawExpect, RawFullResolver, RawJournal, RawLatency, RawMetrics,
-    RawPlaintextPort, RawPosture, RawProbe, RawRange, RawRequireAuth, RawResolver, RawSettings, RawTarget, RawTls,
-    RawVantage, RawViews, RawWeb,
+    RawMigration, RawPlaintextPort, RawPosture, RawProbe, RawRange, RawRequireAuth, RawResolver, RawSettings,
+    RawTarget, RawTls, RawVantage, RawViews, RawWeb,
 };
 use super::{Config, TargetConfig};
 use crate::address::display_range;
@@ -84,6 +84,10 @@ fn target(config: &TargetConfig) -> RawTarget {
         port: Some(plan.target.port),
         connect: plan.connect.map(|ip| ip.to_string()),
         expect_from: Some(config.expect_from.iter().map(|path| file(path)).collect()),
+        migration: plan
+            .old
+            .as_ref()
+            .map(|old| RawMigration { old: format!("{}:{}", String::from(old.target.host.clone()), old.target.port) }),
         settings: settings(plan, config.interval),
     }
 }

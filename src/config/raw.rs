@@ -139,8 +139,19 @@ pub(super) struct RawTarget {
     /// Files of JSON that `az` printed: they set what is not given here, and name causes. Read when this file is.
     #[schemars(length(max = 100), extend("examples" = ["az/cache1.json"]))]
     pub(super) expect_from: Option<Vec<String>>,
+    /// The migration that this target is the new name of.
+    pub(super) migration: Option<RawMigration>,
     #[serde(flatten)]
     pub(super) settings: RawSettings,
+}
+
+/// The migration that a target is the new name of.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMigration {
+    /// The old name, `HOST` or `HOST:PORT`: it is probed together with the target, and the pair is compared.
+    #[schemars(length(min = 1, max = 260), extend("examples" = ["cache1.redis.cache.windows.net"]))]
+    pub(super) old: String,
 }
 
 /// Expectations of a target.

@@ -315,9 +315,26 @@ fn targets(
                 format!("{:?} is the name of targets[{other}] too: a `name` of its own is expected", plan.target.name);
             problems.add(&path.key(key), message);
         }
+        plan = with_old_name(plan, raw, &az.facts(&expect_from), (&path, problems));
         targets.push(TargetConfig { plan, interval: settings.interval, expect_from });
     }
     targets
+}
+
+/// The plan for both names of a migration; what files of `az` say of the old one is expected of it.
+fn with_old_name(plan: Plan, raw: &RawTarget, az: &AzFiles, (path, problems): (&Path, &mut Problems<'_>)) -> Plan {
+    let Some(migration) = &raw.migration else { return plan };
+    let path = path.key("migration").key("old");
+    let Some((host, port)) = problems.read(&path, &migration.old, parse::old_name) else { return plan };
+    let mut plan = plan.with_old_name(host, port);
+    let new = (plan.target.host.clone(), plan.target.port);
+    if let Some(old) = &mut plan.old {
+        az.expect(&mut old.target, port.is_some(), &mut old.expectation);
+        if (&old.target.host, old.target.port) == (&new.0, new.1) {
+            problems.add(&path, "it is the target itself: the name that the migration leaves is expected".to_owned());
+        }
+    }
+    plan
 }
 
 /// The files of `az`, each read once however many targets name it.
@@ -325,6 +342,15 @@ fn targets(
 struct AzReader(HashMap<PathBuf, Result<AzFiles, String>>);
 
 impl AzReader {
+    /// What these files say, which have been read.
+    fn facts(&self, files: &[PathBuf]) -> AzFiles {
+        let mut facts = AzFiles::default();
+        for read in files.iter().filter_map(|file| self.0.get(file)?.as_ref().ok()) {
+            facts.extend(read.clone());
+        }
+        facts
+    }
+
     /// Sets what `raw` does not give; answers with the files it was taken from.
     fn expect(&mut self, raw: &RawTarget, plan: &mut Plan, path: &Path, problems: &mut Problems<'_>) -> Vec<PathBuf> {
         let given = raw.expect_from.as_deref().unwrap_or_default();

@@ -47,7 +47,9 @@ fn public_path(case: &Context<'_>, facts: &ApplicationFacts) -> Option<Finding> 
 }
 
 fn old_endpoint(case: &Context<'_>, facts: &ApplicationFacts) -> Option<Finding> {
-    let peers = established(facts, ApplicationPath::Old);
+    // Those of the old name of a migration have a code of their own.
+    let mut peers = established(facts, ApplicationPath::Old);
+    peers.retain(|peer| !peer.of_old_name);
     let first = peers.first()?;
     let (count, addresses) = (total(&peers), addresses(&peers));
     let summary = format!(

@@ -96,6 +96,10 @@ codes! {
     PrivateZoneNotSeen "private_zone_not_seen" Resolve "the private DNS zone is not seen from here" suppressed_by [WrongGroupId, WrongZone, ZoneNotLinked, FallbackToInternet];
     /// The resource has no private endpoint.
     NoPrivateEndpoint "no_private_endpoint" Resolve "the resource has no private endpoint" suppressed_by [EndpointNotApproved, WrongGroupId];
+    /// The name leads to another product without a private endpoint.
+    EndpointRemoved "endpoint_removed" Resolve "another product answers, without a private endpoint";
+    /// Another product answers behind the name than its suffix says.
+    MigratedName "migrated_name" Resolve "another product answers behind the old name";
     /// Servers that should agree do not.
     ResolverDisagreement "resolver_disagreement" Resolve "resolvers disagree";
     /// The address was made up by a service mesh or a proxy.
@@ -218,6 +222,8 @@ codes! {
     ApplicationOnPublicPath "application_on_public_path" Application "connections of an application take the public path";
     /// Connections of an application lead to an address that is not the present one.
     ApplicationOnOldEndpoint "application_on_old_endpoint" Application "connections of an application lead to an old address";
+    /// Connections of an application lead to the old name of a migration.
+    OldNameStillUsed "old_name_still_used" Application "applications use the old name of a migration";
     /// The SYN of an application is not answered.
     ApplicationCannotConnect "application_cannot_connect" Application "an application gets no answer to its SYN";
     /// An application opens more connections than allowed.

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use super::Context;
 use super::text::is_plain_word;
 use crate::azure::{self, AZURE_DNS, Endpoint, Service};
-use crate::observation::View;
 use crate::observation::dns::ViewKind;
+use crate::observation::{Resolution, View};
 
 /// What the host name, or the chain behind it, says about the resource.
 pub(super) struct Resource {
@@ -195,6 +195,24 @@ impl Resource {
             self.service.group_id().unwrap_or("redisCache")
         )
     }
+}
+
+/// The last name of a chain that is one of an Azure Redis service, and what it says: of the chain that explains the
+/// addresses in use, else of another view's.
+pub(super) fn end_of_observed_chain(resolution: &Resolution) -> Option<(&str, Endpoint)> {
+    let explains = |view: &&View| resolution.in_use().is_some_and(|in_use| in_use.agrees_with(view));
+    let (explaining, others): (Vec<&View>, Vec<&View>) = resolution.views.iter().partition(explains);
+    let with_cname = |view: &&View| view.chain.iter().any(|record| record.record_type == "CNAME");
+    explaining.into_iter().chain(others).filter(with_cname).find_map(|view| {
+        let names = view.chain.iter().flat_map(|record| [record.name.as_str(), record.data.as_str()]);
+        let names: Vec<&str> = names.collect();
+        names
+            .into_iter()
+            .skip(1)
+            .filter(|name| is_plain_word(name))
+            .filter_map(|name| Some((name, azure::endpoint(name)?)))
+            .last()
+    })
 }
 
 /// The last name of a view's chain that is one of an Azure Redis service.

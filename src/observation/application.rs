@@ -114,6 +114,9 @@ pub struct ApplicationPeer {
     /// When a view last gave it; absent where none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_at: Option<Timestamp>,
+    /// Whether only the old name of a migration leads there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_old_name: bool,
     /// The label that the operator gave the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,

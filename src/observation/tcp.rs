@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client_info::ServerSees;
 use super::redis::{AuthFacts, PingFacts};
+use super::server_info::ServerInfo;
 use super::tls::TlsFacts;
 use crate::address::AddressClass;
 use crate::clock::Seconds;
@@ -42,6 +43,9 @@ pub struct Connection {
     /// The address under which the server sees this connection; absent where it was not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_sees: Option<ServerSees>,
+    /// What the server says of itself (`INFO server`); absent where it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_info: Option<ServerInfo>,
 }
 
 impl Connection {
@@ -57,6 +61,7 @@ impl Connection {
             auth: None,
             ping: None,
             server_sees: None,
+            server_info: None,
         }
     }
 

@@ -4,6 +4,7 @@ mod application;
 mod client_info;
 mod cluster;
 mod held;
+mod migration;
 mod posture;
 
 use strum::IntoEnumIterator;
@@ -19,6 +20,7 @@ use crate::target::Target;
 
 pub(crate) use client_info::is_seen_by_private_link;
 pub(crate) use held::{held_connection, is_held_connection_noteworthy};
+pub(crate) use migration::{migration, steps_left};
 pub(crate) use posture::{local_limit, precheck};
 
 /// The verdict's first word.
@@ -76,6 +78,7 @@ pub(crate) fn sections(record: &Record) -> Vec<Section> {
         ("Posture", "posture", posture::posture(record)),
         ("Application", "app", application::application(record)),
         ("Held connection", "held", held_connection(record).into_iter().collect()),
+        ("Migration", "pair", migration(record)),
     ];
     sections
         .into_iter()

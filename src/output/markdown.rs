@@ -128,6 +128,12 @@ fn facts(out: &mut String, record: &Record) {
             out.push_str(&format!("- {}: {}\n", section.heading, escaped(line)));
         }
     }
+    for (step, commands) in describe::steps_left(record) {
+        out.push_str(&format!("- Left to do: {}\n", escaped(&step)));
+        for command in commands {
+            out.push_str(&format!("  - {}\n", code(&command)));
+        }
+    }
 }
 
 fn describe(out: &mut String, finding: &Finding) {

@@ -128,6 +128,20 @@ impl Page<'_> {
             })
             .collect();
         self.block("phases", vec![phases.join(", ")]);
+        let pair = describe::migration(record);
+        self.block("pair", pair.iter().flat_map(|line| wrap(line, self.room(), self.style)).collect());
+        self.steps_left(record);
+    }
+
+    /// What is left of a migration, with its commands.
+    fn steps_left(&mut self, record: &Record) {
+        let mut left = Vec::new();
+        for (step, commands) in describe::steps_left(record) {
+            left.extend(wrap(&step, self.room(), self.style));
+            // Never wrapped, so that they can be pasted.
+            left.extend(commands.iter().map(|command| self.style.clean(command)));
+        }
+        self.block("left", left);
     }
 
     fn in_full(&mut self, record: &Record) {
@@ -152,6 +166,7 @@ impl Page<'_> {
             let lines = section.lines.iter().flat_map(|line| wrap(line, self.room(), self.style));
             self.block(section.label, lines.collect());
         }
+        self.steps_left(record);
         // That authentication is enforced is what every healthy probe finds.
         let is_shown = |finding: &&Finding| self.style.verbose || finding.code != Code::AuthEnforced;
         let notes = record.findings.iter().filter(|finding| finding.severity == Severity::Info).filter(is_shown);

@@ -88,6 +88,7 @@ impl Connector {
         let context = ProbeContext {
             query_cluster,
             query_client_info: true,
+            query_server_info: plan.server_info,
             detect_plain_redis: true,
             ..self.context(plan, budget)
         };
@@ -143,6 +144,7 @@ impl Connector {
             budget,
             query_cluster: false,
             query_client_info: false,
+            query_server_info: false,
             list_clients: None,
             detect_plain_redis: false,
         }
@@ -194,6 +196,7 @@ impl Connector {
                 auth: redis.auth_facts,
                 ping: redis.ping_facts,
                 server_sees: redis.server_sees,
+                server_info: redis.server_info,
                 ..connection(context.plan, address.ip())
             },
             cluster: redis.cluster,

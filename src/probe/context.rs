@@ -17,6 +17,8 @@ pub(super) struct ProbeContext<'a> {
     pub(super) query_cluster: bool,
     /// Whether the server is asked under which address it sees the probe.
     pub(super) query_client_info: bool,
+    /// Whether the server is asked for its version.
+    pub(super) query_server_info: bool,
     /// Whether the server is asked for all its clients, and for their names.
     pub(super) list_clients: Option<ClientNames>,
     /// Whether a second connection may show plain Redis on a port that should speak TLS.

@@ -101,6 +101,7 @@ pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Pla
         budget: &budget,
         query_cluster: true,
         query_client_info: true,
+        query_server_info: true,
         list_clients: None,
         detect_plain_redis: false,
     };
@@ -117,6 +118,7 @@ pub async fn redis<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, plan: &Pla
             auth: redis.auth_facts,
             ping: redis.ping_facts,
             server_sees: redis.server_sees,
+            server_info: redis.server_info,
             ..Connection::new(peer, plan.expectation.class(peer.ip()))
         },
         cluster: redis.cluster,

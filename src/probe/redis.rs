@@ -10,6 +10,7 @@ mod cluster;
 mod held;
 mod redact;
 mod reply;
+mod server_info;
 
 use std::io;
 use std::net::IpAddr;
@@ -37,7 +38,7 @@ use super::{credential, tls};
 use crate::clock::Seconds;
 use crate::observation::client_info::ServerSees;
 use crate::observation::redis::{AuthFacts, AuthMethod, PingReply, Surroundings};
-use crate::observation::{Phase, PingFacts, RedisFailure, SkipReason, StoppedBy};
+use crate::observation::{Phase, PingFacts, RedisFailure, ServerInfo, SkipReason, StoppedBy};
 use crate::plan::{Auth, EntraAuth, PasswordSource, Plan};
 use crate::printable::excerpt;
 use crate::secret::Secret;
@@ -57,6 +58,8 @@ pub(super) struct RedisOutcome {
     pub(super) cluster: Option<ClusterQuery>,
     /// The address under which the server sees the probe; `None` where it was not asked.
     pub(super) server_sees: Option<ServerSees>,
+    /// What the server says of itself; `None` where it was not asked.
+    pub(super) server_info: Option<ServerInfo>,
     /// All its clients; `None` where it was not asked.
     pub(super) clients: Option<ClientListReply>,
     /// The TLS alert that came in place of the first reply: the peer has rejected the handshake.
@@ -73,6 +76,7 @@ impl RedisOutcome {
             ping_facts: None,
             cluster: None,
             server_sees: None,
+            server_info: None,
             clients: None,
             tls_alert: None,
         }
@@ -145,6 +149,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
         } else {
             None
         };
+        let server_info = if context.query_server_info && is_pong && self.usable {
+            server_info::query(self, context.budget).await
+        } else {
+            None
+        };
         let may_list = ping.is_done() && ping_facts.as_ref().is_some_and(|facts| facts.reply != PingReply::Noauth);
         let clients = match context.list_clients {
             Some(names) if may_list && self.usable => {
@@ -154,7 +163,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
             Some(_) | None => None,
         };
         let auth_facts = reached.then_some(facts);
-        RedisOutcome { auth, ping, auth_facts, ping_facts, cluster, server_sees, clients, tls_alert: self.tls_alert }
+        RedisOutcome {
+            auth,
+            ping,
+            auth_facts,
+            ping_facts,
+            cluster,
+            server_sees,
+            server_info,
+            clients,
+            tls_alert: self.tls_alert,
+        }
     }
 
     async fn authenticate(&mut self, context: &ProbeContext<'_>, address: IpAddr) -> AuthOutcome {

@@ -80,6 +80,7 @@ mod tests {
             class: AddressClass::Public,
             view: None,
             given_at: None,
+            of_old_name: false,
             label: None,
             established,
             connecting: unanswered,

@@ -106,6 +106,7 @@ fn commands(code: Code) -> Vec<String> {
 fn code_page_commands_can_be_pasted() {
     let filled = |command: &str| {
         [
+            ("<old-host>", "cache2.redis.cache.windows.net"),
             ("<host>", "cache1.redis.cache.windows.net"),
             ("<cache-name>", "cache1.redis.cache.windows.net"),
             ("<address>", "10.60.4.5"),

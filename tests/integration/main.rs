@@ -38,6 +38,7 @@ mod helm;
 mod hostile;
 mod journal;
 mod metrics;
+mod migration;
 #[cfg(feature = "system-tests")]
 mod monitoring;
 mod on_demand;

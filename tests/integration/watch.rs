@@ -62,6 +62,7 @@ fn with_connections(mut record: Record, public: u32, expected: u32) -> Record {
         class: record.expectation.class(address.parse().expect("an address")),
         view: None,
         given_at: None,
+        of_old_name: false,
         label: None,
         established,
         connecting: 0,

@@ -43,6 +43,8 @@ pub(crate) enum Leaf {
     Localhost,
     /// As good, and for every cache of the service: what Azure gives to each of its customers.
     Wildcard,
+    /// As good, and for every Managed Redis of a region.
+    ManagedRedis,
     /// For `other.example.net`.
     WrongName,
     /// Valid until 2020.
@@ -107,6 +109,7 @@ impl Certificates {
             Leaf::WrongName | Leaf::AllWrong | Leaf::WrongNameAndExpired => vec!["other.example.net".to_owned()],
             Leaf::Localhost => vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
             Leaf::Wildcard => vec!["*.redis.cache.windows.net".to_owned()],
+            Leaf::ManagedRedis => vec!["*.westeurope.redis.azure.net".to_owned()],
             Leaf::WithEndpoint => vec![NAME.to_owned(), ENDPOINT.to_owned()],
             _ => vec![NAME.to_owned(), "127.0.0.1".to_owned()],
         };
@@ -131,6 +134,7 @@ impl Certificates {
             | Leaf::WithEndpoint
             | Leaf::Localhost
             | Leaf::Wildcard
+            | Leaf::ManagedRedis
             | Leaf::WrongName
             | Leaf::Expired
             | Leaf::NotYetValid

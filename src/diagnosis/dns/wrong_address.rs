@@ -7,6 +7,7 @@ use super::known_server::KnownServer;
 use super::views::{AnswerClass, Views, addresses, describe_answer, view_label};
 use crate::address::{AddressClass, ReservedUse};
 use crate::azure::{self, AZURE_DNS, PRIVATELINK};
+use crate::diagnosis::migration;
 use crate::diagnosis::pod;
 use crate::diagnosis::remediation::{self, Resource};
 use crate::diagnosis::text::{capitalized, listed};
@@ -97,7 +98,9 @@ pub(super) fn zone_or_endpoint(case: &Context<'_>, views: &Views<'_>) -> Finding
     // Azure's names always have a CNAME: an answer without one is no word of Azure on the resource.
     let with_cname = explaining.filter(|view| has_cname(view)).or_else(|| views.dns().find(|view| has_cname(view)));
     match (with_cname, Resource::of(case)) {
-        (Some(view), Some(resource)) => no_private_endpoint(case, views, view, &resource),
+        (Some(view), Some(resource)) => migration::endpoint_removed(case, views.in_use)
+            .map(|finding| finding.more(&connection_evidence(case)))
+            .unwrap_or_else(|| no_private_endpoint(case, views, view, &resource)),
         _ => public_path(case, views),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Socket, SocketList, State};
+use super::{PortRange, Socket, SocketList, State};
 use crate::address::AddressClass;
 use crate::clock::Timestamp;
 use crate::expectation::Expectation;
@@ -22,6 +22,8 @@ pub struct KnownAddresses {
     pub public: BTreeSet<IpAddr>,
     /// Those of the old name of a migration.
     pub old: BTreeSet<IpAddr>,
+    /// The ports that only the old name's product uses.
+    pub old_ports: Vec<PortRange>,
     /// What the operator calls an address.
     pub labels: BTreeMap<IpAddr, String>,
 }
@@ -38,15 +40,26 @@ pub struct GivenAddress {
 }
 
 impl KnownAddresses {
+    /// What the peer of a connection is known as.
+    pub fn path_of(&self, peer: SocketAddr, expectation: &Expectation) -> ApplicationPath {
+        if self.is_old_name(peer, expectation) { ApplicationPath::Old } else { self.path(peer.ip(), expectation) }
+    }
+
+    /// Whether only the old name of a migration leads there: by the address, and by the port where the new name has the
+    /// same address.
+    pub fn is_old_name(&self, peer: SocketAddr, expectation: &Expectation) -> bool {
+        let ip = peer.ip();
+        let is_named = !expectation.endpoints.is_empty() && expectation.allows(ip);
+        let is_shared = is_named || self.given.get(&ip).is_some_and(|given| given.is_current);
+        self.old.contains(&ip) && (!is_shared || self.old_ports.iter().any(|range| range.contains(peer.port())))
+    }
+
     /// What an address is known as. An address that nobody gave is never accused.
     pub fn path(&self, ip: IpAddr, expectation: &Expectation) -> ApplicationPath {
         let given = self.given.get(&ip);
         let is_named = !expectation.endpoints.is_empty() && expectation.allows(ip);
         if is_named {
             return ApplicationPath::Expected;
-        }
-        if self.old.contains(&ip) {
-            return ApplicationPath::Old;
         }
         if given.is_none() && !self.public.contains(&ip) {
             return if ip.is_loopback() { ApplicationPath::LocalProxy } else { ApplicationPath::Unknown };
@@ -79,12 +92,18 @@ pub fn facts(list: SocketList, known: &KnownAddresses, expectation: &Expectation
 
 /// The peers of the sockets, the worst path first and then the most connections; and how many further ones there are.
 fn summarize(sockets: &[Socket], known: &KnownAddresses, expectation: &Expectation) -> (Vec<ApplicationPeer>, usize) {
-    let mut by_address: BTreeMap<IpAddr, Vec<&Socket>> = BTreeMap::new();
+    let mut by_address: BTreeMap<(IpAddr, bool), Vec<&Socket>> = BTreeMap::new();
     for socket in sockets {
-        by_address.entry(socket.peer.ip()).or_default().push(socket);
+        let is_old = known.is_old_name(socket.peer, expectation);
+        by_address.entry((socket.peer.ip(), is_old)).or_default().push(socket);
     }
-    let mut peers: Vec<ApplicationPeer> =
-        by_address.iter().map(|(ip, sockets)| peer(*ip, sockets, known, expectation)).collect();
+    let mut peers: Vec<ApplicationPeer> = by_address
+        .iter()
+        .map(|((ip, is_old), sockets)| {
+            let peer = peer(*ip, sockets, known, expectation);
+            if *is_old { ApplicationPeer { path: ApplicationPath::Old, of_old_name: true, ..peer } } else { peer }
+        })
+        .collect();
     peers.sort_by_key(|peer| (peer.path, std::cmp::Reverse(peer.established + peer.connecting + peer.closing)));
     let omitted = peers.len().saturating_sub(MAX_PEERS);
     peers.truncate(MAX_PEERS);
@@ -105,6 +124,7 @@ fn peer(ip: IpAddr, sockets: &[&Socket], known: &KnownAddresses, expectation: &E
         class: expectation.class(ip),
         view: given.map(|given| given.view.clone()),
         given_at: given.map(|given| given.at),
+        of_old_name: false,
         label: known.labels.get(&ip).cloned(),
         established: count(State::Established),
         connecting: count(State::Connecting),
@@ -161,9 +181,9 @@ mod tests {
             ]),
             public: BTreeSet::from([ip("20.50.1.11")]),
             old: BTreeSet::from([ip("10.60.9.9")]),
-            labels: BTreeMap::new(),
+            ..KnownAddresses::default()
         };
-        let path = |text: &str| known.path(ip(text), &Expectation::default());
+        let path = |text: &str| known.path_of(SocketAddr::new(ip(text), 6380), &Expectation::default());
         assert_eq!(path("10.60.4.5"), ApplicationPath::Expected);
         assert_eq!(path("10.60.4.9"), ApplicationPath::Old, "private, and no view gives it any more");
         assert_eq!(path("20.50.1.10"), ApplicationPath::Public);

@@ -15,7 +15,7 @@ use crate::lock::lock;
 use crate::observation::application::{
     ApplicationFacts, ApplicationFailure, ApplicationPath, OpenedConnections, OpenedLastMinute,
 };
-use crate::observation::{ClusterFacts, Phase, Resolution, StoppedBy};
+use crate::observation::{ClusterFacts, OldName, Phase, Resolution, StoppedBy};
 use crate::plan::{ApplicationMode, Plan, PublicAddress};
 use crate::probe::budget::{Budget, StopReason};
 
@@ -40,6 +40,8 @@ pub(in crate::probe) struct SeenByProbe<'a> {
     pub(in crate::probe) resolution: &'a Resolution,
     /// The nodes of the cluster.
     pub(in crate::probe) cluster: Option<&'a ClusterFacts>,
+    /// The old name of a migration.
+    pub(in crate::probe) old: Option<&'a OldName>,
 }
 
 /// The phase, and what it found.
@@ -108,8 +110,8 @@ impl ApplicationPhase {
         if plan.application == ApplicationMode::Off || self.is_paused(plan) {
             return None;
         }
-        let (known, of_others) = self.known_addresses(plan, seen.resolution);
-        let filter = filter(plan, seen.cluster);
+        let (known, of_others) = self.known_addresses(plan, seen);
+        let filter = filter(plan, seen);
         let begun = Instant::now();
         let failure = match budget.within(LIST_LIMIT, self.shared.list(filter)).await {
             Ok(Ok(list)) => {
@@ -150,21 +152,31 @@ impl ApplicationPhase {
         without_connection.insert(plan.target.name.clone(), Instant::now());
     }
 
-    fn known_addresses(&self, plan: &Plan, resolution: &Resolution) -> (KnownAddresses, BTreeSet<IpAddr>) {
+    fn known_addresses(&self, plan: &Plan, seen: &SeenByProbe<'_>) -> (KnownAddresses, BTreeSet<IpAddr>) {
         let host = plan.target.host.as_str();
         let mut earlier = lock(&self.earlier);
-        let given: BTreeMap<IpAddr, GivenAddress> = earlier.addresses.note(host, resolution, Timestamp::now());
+        let given: BTreeMap<IpAddr, GivenAddress> = earlier.addresses.note(host, seen.resolution, Timestamp::now());
+        let old: BTreeMap<IpAddr, GivenAddress> = match seen.old {
+            Some(OldName { target, observation, .. }) => {
+                earlier.addresses.note(target.host.as_str(), &observation.resolution, Timestamp::now())
+            }
+            None => BTreeMap::new(),
+        };
         let mut of_others = earlier.addresses.of_others(host);
         of_others.retain(|ip| plan.expectation.endpoints.is_empty() || !plan.expectation.allows(*ip));
+        of_others.retain(|ip| !old.contains_key(ip));
         let public = match plan.posture.public_address {
             PublicAddress::Given(ip) => BTreeSet::from([ip]),
             PublicAddress::Auto => BTreeSet::new(),
         };
-        (KnownAddresses { given, public, ..KnownAddresses::default() }, of_others)
+        let old_ports = seen.old.map(|old| ports_of_old_name_alone(plan, old)).unwrap_or_default();
+        let known =
+            KnownAddresses { given, public, old: old.into_keys().collect(), old_ports, ..KnownAddresses::default() };
+        (known, of_others)
     }
 
     fn facts(&self, plan: &Plan, known: &KnownAddresses, list: SocketList) -> ApplicationFacts {
-        let is_of_target = |socket: &&Socket| is_of_target(known.path(socket.peer.ip(), &plan.expectation));
+        let is_of_target = |socket: &&Socket| is_of_target(known.path_of(socket.peer, &plan.expectation));
         let pairs = list.sockets.iter().filter(is_of_target).map(|socket| (socket.local, socket.peer)).collect();
         let (opened, opened_last_minute) = self.opened(plan, pairs).unzip();
         ApplicationFacts { opened, opened_last_minute, ..peers::facts(list, known, &plan.expectation) }
@@ -205,14 +217,34 @@ impl ApplicationPhase {
 
 /// The ports of the target, of its service, and of the nodes that its cluster announced. Closed sockets show the
 /// connections that lasted less than an interval: only a limit of opened ones needs them.
-fn filter(plan: &Plan, cluster: Option<&ClusterFacts>) -> Filter {
-    let nodes = cluster.iter().flat_map(|facts| &facts.nodes);
-    let announced: Vec<u16> = nodes.filter_map(|node| node.address).map(|address| address.port()).collect();
+fn filter(plan: &Plan, seen: &SeenByProbe<'_>) -> Filter {
+    let mut ports = PortRange::of_target(&plan.target, &announced(seen.cluster));
+    if let Some(old) = seen.old {
+        ports.extend(ports_of_old_name(old));
+        ports.sort_unstable();
+        ports.dedup();
+    }
     let with_closing = plan.max_opened_per_minute.is_some();
     if with_closing {
         own_sockets::remember_closed();
     }
-    Filter { ports: PortRange::of_target(&plan.target, &announced), with_closing }
+    Filter { ports, with_closing }
+}
+
+/// The ports at which a cluster announced its nodes.
+fn announced(cluster: Option<&ClusterFacts>) -> Vec<u16> {
+    let nodes = cluster.into_iter().flat_map(|facts| &facts.nodes);
+    nodes.filter_map(|node| node.address).map(|address| address.port()).collect()
+}
+
+fn ports_of_old_name(old: &OldName) -> Vec<PortRange> {
+    PortRange::of_target(&old.target, &announced(old.observation.cluster.as_ref()))
+}
+
+/// Those that the new name's product does not use.
+fn ports_of_old_name_alone(plan: &Plan, old: &OldName) -> Vec<PortRange> {
+    let new = PortRange::of_target(&plan.target, &[]);
+    ports_of_old_name(old).into_iter().filter(|range| !new.contains(range)).collect()
 }
 
 fn leads_to_target(facts: &ApplicationFacts) -> bool {

@@ -105,6 +105,7 @@ impl StatusPage<'_> {
                 @for section in describe::sections(record) {
                     section { h3 { (section.heading) } ul { @for line in section.lines { li { (line) } } } }
                 }
+                (steps_left(record))
                 (self.changes(history))
             }
             @if let Some(change) = history.path_change() { (path_change(&change)) }
@@ -234,6 +235,22 @@ fn bar(start: Duration, took: Duration, total: Duration) -> Markup {
     html! {
         svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" {
             rect x=(format!("{x:.1}")) width=(format!("{width:.1}")) height="1" {}
+        }
+    }
+}
+
+/// What is left of a migration, with its commands.
+fn steps_left(record: &Record) -> Markup {
+    let steps = describe::steps_left(record);
+    html! {
+        @if !steps.is_empty() {
+            section {
+                h3 { "Left to do" }
+                @for (step, commands) in steps {
+                    p { (step) }
+                    @if !commands.is_empty() { pre { @for command in commands { code { (command) } } } }
+                }
+            }
         }
     }
 }

@@ -168,6 +168,7 @@ pub(crate) fn gone(plan: &Plan, seconds: i64) -> Record {
     let failure = ResolveFailure::NoAddress { view: "libc".into(), view_outcome: ViewOutcome::NoAddress, detail: None };
     let observation = Observation {
         clients: None,
+        old: None,
         resolution: Resolution { views, view_in_use: Some("libc".into()), ..Default::default() },
         phases: Phases {
             resolve: Phase::failed(Duration::from_millis(3), failure),
@@ -269,6 +270,7 @@ fn connected(plan: &Plan, addresses: [&str; 3], answers: bool) -> Observation {
     }
     Observation {
         clients: None,
+        old: None,
         local_limit: None,
         token: None,
         resolution: Resolution {

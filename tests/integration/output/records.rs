@@ -60,6 +60,7 @@ pub(crate) fn healthy() -> Record {
     record(
         Observation {
             clients: None,
+            old: None,
             local_limit: None,
             token: None,
             resolution: resolution(views),
@@ -126,6 +127,7 @@ pub(crate) fn application() -> Record {
         class: if path == ApplicationPath::Public { AddressClass::Public } else { AddressClass::Private },
         view: Some("libc".into()),
         given_at: Some(record.started_at),
+        of_old_name: false,
         label: None,
         established,
         connecting: 0,
@@ -188,6 +190,7 @@ pub(crate) fn unlinked_zone() -> Record {
     record(
         Observation {
             clients: None,
+            old: None,
             local_limit: None,
             token: None,
             resolution: resolution(views),
@@ -280,6 +283,7 @@ pub(crate) fn overridden() -> Record {
     record(
         Observation {
             clients: None,
+            old: None,
             local_limit: None,
             token: None,
             resolution: resolution(vec![libc, system]),
@@ -396,6 +400,7 @@ fn record(observation: Observation, findings: Vec<Finding>, status: Status, caus
         vantage: vantage(),
         expectation: Expectation::default(),
         usable: observation.usable(),
+        migration: None,
         observation,
         findings,
         verdict: Verdict { status, cause },

@@ -56,6 +56,7 @@ pub(super) fn record(name: &str, note: &str) -> Record {
     });
     let observation = Observation {
         clients: None,
+        old: None,
         local_limit: None,
         token: None,
         resolution: Resolution { views: vec![view], view_in_use: Some("libc".into()), ..Resolution::default() },

@@ -18,7 +18,7 @@ use redpath::observation::tls::{
 };
 use redpath::observation::{
     ApplicationFacts, ClientsFacts, ClusterFacts, Connection, ConnectionPhases, HeldConnectionFacts, LocalLimit,
-    Observation, OtherConnection, Phase, Phases, Posture, PosturePhase, SkipReason, StoppedBy, TokenFacts,
+    Observation, OldName, OtherConnection, Phase, Phases, Posture, PosturePhase, SkipReason, StoppedBy, TokenFacts,
     TokenFailure, View, ViewOutcome,
 };
 use redpath::phase::PhaseName;
@@ -101,6 +101,8 @@ struct File {
     token_failure: Option<toml::Value>,
     /// What the checks of posture saw, in the shape of a record.
     posture: Option<Posture>,
+    /// The old name of a migration: a story of its own, without `story` and `then`.
+    old: Option<toml::Table>,
     then: Then,
 }
 
@@ -163,6 +165,9 @@ struct RawConnection {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawCertificate {
+    /// The names it covers; the host alone where none are given.
+    #[serde(default)]
+    sans: Vec<String>,
     subject: Option<String>,
     issuer: Option<String>,
     not_after: Option<Timestamp>,
@@ -202,6 +207,9 @@ struct Then {
     /// What the cause says somewhere; of a healthy story, what some finding says.
     #[serde(default)]
     says: Vec<String>,
+    /// What the judgement of a migration says, as JSON.
+    #[serde(default)]
+    migration_says: Vec<String>,
     /// What it does not say anywhere.
     #[serde(default)]
     never_says: Vec<String>,
@@ -212,7 +220,11 @@ const NOW: &str = "2026-11-22T12:00:00Z";
 
 impl Story {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        Self::of(toml::from_str(text).map_err(|error| error.to_string())?)
+    }
+
+    fn of(mut file: File) -> Result<Self, String> {
+        let old = file.old.take().map(old_name).transpose()?;
         if !file.story.ends_with('.') {
             return Err("a story is told in whole sentences".into());
         }
@@ -226,7 +238,7 @@ impl Story {
             az_files(&file.expect.az)?.expect(&mut target, file.port.is_some(), &mut expectation);
         }
         let resolution = resolution(&file, &target, &expectation)?;
-        let observation = observation(&file, resolution, &target, &expectation)?;
+        let observation = Observation { old, ..observation(&file, resolution, &target, &expectation)? };
         let now =
             serde_json::from_value(file.now.as_deref().unwrap_or(NOW).into()).map_err(|error| error.to_string())?;
         for name in file.then.findings.iter().chain(&file.then.absent) {
@@ -276,11 +288,25 @@ impl Story {
         faults.extend(
             self.then.says.iter().filter(|part| !text.contains(*part)).map(|part| format!("does not say {part:?}")),
         );
+        let migration = serde_json::to_string(&diagnosis.migration).unwrap_or_default();
+        let unsaid = self.then.migration_says.iter().filter(|part| !migration.contains(*part));
+        faults.extend(unsaid.map(|part| format!("the migration does not say {part:?}: {migration}")));
         faults.extend(
             self.then.never_says.iter().filter(|part| text.contains(*part)).map(|part| format!("says {part:?}")),
         );
         faults
     }
+}
+
+/// The old name, told like a story that passes.
+fn old_name(mut table: toml::Table) -> Result<Box<OldName>, String> {
+    table.insert("story".to_owned(), "The old name.".into());
+    let then: toml::Table =
+        toml::from_str("status = \"pass\"\ncause = \"healthy\"").map_err(|error| error.to_string())?;
+    table.insert("then".to_owned(), then.into());
+    let file: File = table.try_into().map_err(|error| error.to_string())?;
+    let Story { target, expectation, observation, .. } = Story::of(file)?;
+    Ok(Box::new(OldName { target, expectation, observation }))
 }
 
 /// One line that a shell takes as it is read: the one redirection and the filter for the hosts
@@ -463,6 +489,7 @@ fn observation(
         application: file.application.clone(),
         held_connection: file.held_connection.clone(),
         clients: file.clients.clone(),
+        old: None,
     })
 }
 
@@ -554,7 +581,7 @@ fn connect(
 fn tls_facts(raw: Option<&RawCertificate>, target: &Target, verified: bool) -> TlsFacts {
     let certificate = raw.map(|raw| CertificateFacts {
         subject: raw.subject.clone().unwrap_or_else(|| format!("CN={}", target.host)),
-        sans: vec![target.host.to_string()],
+        sans: if raw.sans.is_empty() { vec![target.host.to_string()] } else { raw.sans.clone() },
         issuer: raw.issuer.clone().unwrap_or_else(|| "CN=Test CA".into()),
         not_before: None,
         not_after: raw.not_after,
