@@ -52,7 +52,7 @@ bench: ## measure redpath next to blackbox_exporter and redis-cli (installs them
 	cargo build --locked --package redpath-bench
 	@echo; $(BUILT)/debug/redpath-bench $(BUILT)/release/redpath $(OTHER)
 
-rehearsal: ## a cutover of six subnets from beginning to end, in network namespaces (as root; some two minutes), as Markdown
+rehearsal: ## a cutover of six subnets from beginning to end, in network namespaces (as root; some four minutes), as Markdown
 	@scripts/toolchain.sh >&2
 	@scripts/test-packages.sh >&2
 	cargo build --locked --release --bin redpath

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # rehearsal.sh REDPATH: a cutover from beginning to end, in network namespaces of its own: six subnets, one whose zone
 # is not linked, one behind a forwarder with an old answer. Prints Markdown: each command, and what it printed. Needs
-# root, and what scripts/test-packages.sh installs. Ends by itself after some two minutes, and leaves nothing behind.
+# root, and what scripts/test-packages.sh installs. Ends by itself after some four minutes, and leaves nothing behind.
 set -euo pipefail
 redpath=$(realpath "${1:?usage: rehearsal.sh REDPATH}")
+rules=$(realpath "$(dirname "$0")/../monitoring/rules/redpath.rules.yaml")
 [ "$(id -u)" = 0 ] || { echo "namespaces need root" >&2; exit 1; }
 
 host=cache1.redis.cache.windows.net
@@ -11,6 +12,7 @@ private=10.60.4.5 public=20.50.1.10
 linked=10.10.0.52 unlinked=10.10.0.53 stale=10.10.0.54
 subnets=(app-a app-b app-c app-d app-e app-f)
 hold=30s # 48h in a real cutover
+rounds=5 # how often the time to screen, metric and alert is measured
 
 work=$(mktemp -d) name=rp$$
 cd "$work"
@@ -20,6 +22,7 @@ ends() {
   wait 2>/dev/null || true
   for subnet in "${subnets[@]}"; do ip netns del "$name-$subnet" 2>/dev/null || true; rm -rf "/etc/netns/$name-$subnet"; done
   ip netns del "$name-hub" 2>/dev/null || true
+  tmux -L "$name" kill-server 2>/dev/null || true
   cd /; rm -rf "$work"
 }
 trap ends EXIT
@@ -84,6 +87,7 @@ cp "$(PATH=$PATH:/usr/sbin command -v named)" named
 starts hub named.log ./named -g -n 1 -c "$work/named.conf"
 bind=${pids[-1]}
 answers_private() { cp inside "zone-$1"; kill -HUP "$bind"; }
+answers_public() { cp outside "zone-$1"; kill -HUP "$bind"; }
 
 # The cache, with a certificate of an authority of its own.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 365 -subj /CN=authority 2>/dev/null
@@ -109,7 +113,8 @@ CONFIG
   agents+=("${pids[-1]}")
 done
 scraped=$(for number in 1 2 3 4 5 6; do printf "'10.20.%s.2:9736', " "$number"; done)
-printf 'global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs: [{job_name: redpath, static_configs: [{targets: [%s]}]}]\n' "${scraped%, }" >prometheus.yaml
+printf 'global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\nrule_files: [%s]\n' "$rules" >prometheus.yaml
+printf 'scrape_configs: [{job_name: redpath, static_configs: [{targets: [%s]}]}]\n' "${scraped%, }" >>prometheus.yaml
 starts hub prometheus.log prometheus --config.file=prometheus.yaml --storage.tsdb.path="$work/tsdb" --web.listen-address=127.0.0.1:9090
 prometheus=http://127.0.0.1:9090
 printf 'vantages:\n%s' "$(printf -- '  - subnet: %s\n' "${subnets[@]}")" >vantages.yaml
@@ -154,6 +159,32 @@ show hub 14 gate --prometheus $prometheus --expected vantages.yaml --for $hold -
 ready=$(now)
 say "$(printf 'READY came %.0f seconds after the fixes.' "$(echo "$ready $fixed" | awk '{print $1 - $2}')")"
 [ "$status" = 0 ]
+
+heading 'How soon a loss is seen'
+screen() { tmux -L "$name" capture-pane -p | grep -q "^$1"; }
+metric() { in_hub promtool query instant $prometheus "redpath_path_private{instance='10.20.1.2:9736'} == $1" | grep -q .; }
+fires() { in_hub promtool query instant $prometheus 'ALERTS{alertname="RedpathPathNotPrivate",alertstate="firing",subnet="app-a"}' | grep -q .; }
+silent() { ! fires; }
+# Notes how long after $flipped a command became true.
+after() { local file=$1; shift; until_true "$@"; echo "$(now) $flipped" | awk '{printf "%.1f", $1 - $2}' >"$file"; }
+tmux -L "$name" -f /dev/null new-session -d -x 80 -y 24 "exec ip netns exec $name-app-a $redpath watch $host --endpoint $private --ca-file $work/ca.pem --no-azure-dns"
+until_true screen PASS
+say "The zone's link is lost, and comes back, $rounds times. The table has the seconds from the change at the name server to the first sight of the public address in app-a: on the screen of \`redpath watch\`, in the metric \`redpath_path_private\` as Prometheus has it, and in the firing alert \`RedpathPathNotPrivate\`. The rules are those that are shipped; the alert has no \`for\`. No cache is on the way here: a forwarder with one adds the rest of the TTL. Probes, scrapes and evaluations are made every second: each slower interval adds up to its length."
+printf '| Round | Screen | Metric | Alert fires |\n|---|---:|---:|---:|\n'
+for round in $(seq $rounds); do
+  flipped=$(now)
+  answers_public linked
+  after t-screen screen FAIL & waits=($!)
+  after t-metric metric 0 & waits+=($!)
+  after t-alert fires & waits+=($!)
+  wait "${waits[@]}"
+  printf '| %s | %s s | %s s | %s s |\n' "$round" "$(cat t-screen)" "$(cat t-metric)" "$(cat t-alert)"
+  answers_private linked
+  until_true screen PASS; until_true silent
+done
+tmux -L "$name" kill-server
+echo
+until_true private_vantages 6
 
 heading 'Public access is disabled'
 in_hub nft add table ip closed
