@@ -4,6 +4,9 @@ Objects of their own, each a file of the application's chart:
   redpath-sidecar.preflight    a Job: `redpath check` of the configuration. It fails unless every target passes; as a
                                hook (`preflight.hook`) it ends an installation before the application is deployed
   redpath-sidecar.podmonitor   a PodMonitor of the pods with the labels `podMonitor.selector`
+  redpath-sidecar.networkpolicy  a NetworkPolicy for the pods with the labels `networkPolicy.selector`: ingress to the
+                               agent's port, and egress to the DNS servers that redpath asks itself. Policies add up, but
+                               the first one of a direction closes it for the pods: egress only where servers are named
 */}}
 {{- define "redpath-sidecar.preflight" -}}
 {{- $values := index .Values "redpath-sidecar" -}}
@@ -129,4 +132,42 @@ spec:
     - port: {{ $values.name }}
       path: /metrics
       scheme: {{ ternary "https" "http" (and (ne $values.web.existingSecret "") $values.web.tls) }}
+{{- end -}}
+
+{{- define "redpath-sidecar.networkpolicy" -}}
+{{- $values := index .Values "redpath-sidecar" -}}
+{{- $policy := $values.networkPolicy -}}
+{{- if not $policy.selector -}}
+{{- fail "redpath-sidecar.networkPolicy.selector is empty: the labels of the application's pods are expected" -}}
+{{- end -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ printf "%s-%s" .Release.Name $values.name | trunc 63 | trimSuffix "-" }}
+  namespace: {{ .Release.Namespace }}
+  labels:
+    app.kubernetes.io/name: redpath
+    app.kubernetes.io/instance: {{ .Release.Name }}
+    app.kubernetes.io/managed-by: {{ .Release.Service }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- toYaml $policy.selector | nindent 6 }}
+  policyTypes: [Ingress{{ if $policy.dnsServers }}, Egress{{ end }}]
+  ingress:
+    - ports: [{port: {{ $values.name }}, protocol: TCP}]
+      {{- with $policy.ingressFrom }}
+      from:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+  {{- with $policy.dnsServers }}
+  egress:
+    - to:
+        {{- range . }}
+        - ipBlock: {cidr: {{ printf "%s/%d" . (ternary 128 32 (contains ":" .)) }}}
+        {{- end }}
+      ports:
+        - {port: 53, protocol: UDP}
+        - {port: 53, protocol: TCP}
+  {{- end }}
 {{- end -}}

@@ -38,8 +38,12 @@ async fn served(setup: Setup, records: Vec<Record>) -> Server {
 
 #[tokio::test]
 async fn status_page_compares_both_paths() {
-    use crate::gate::files::{at, private, public};
-    let probes = (0..40).map(|number| (number, public())).chain((40..80).map(|number| (number, private())));
+    use crate::gate::files::{at, of_subnet, private, public};
+    use crate::output::records::silent_endpoint;
+    let silent = || of_subnet(silent_endpoint(), "app-a");
+    let probes = (0..40).map(|number| (number, public()));
+    let probes = probes.chain((40..44).map(|number| (number, silent())));
+    let probes = probes.chain((44..80).map(|number| (number, private())));
     let records = probes.map(|(number, record)| Record { started_at: at(number * 15), ..record }).collect();
     let server = served(Setup::default(), records).await;
     let page = get(server.address, "/").await;
@@ -47,7 +51,7 @@ async fn status_page_compares_both_paths() {
     for part in [
         "Before and after the path changed from public to private",
         "38.9 ms shorter after (38.9 ms to 38.9 ms)",
-        "Probes 40, 40; failures 0, 0; without service 0, 0",
+        "Probes 40, 40; failures 0, 4; without service 0, 1m 0s",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
