@@ -24,6 +24,9 @@ param alertThresholds object = {}
 @description('The for of alerts that have one, such as {RedpathProbeFailing: \'PT10M\'}.')
 param alertWaits object = {}
 
+@description('Rules of your own, as prometheusRuleGroups has them, in a group of their own.')
+param additionalRules array = []
+
 @description('Names of the alerts that are switched off.')
 param disabledAlerts array = []
 
@@ -591,5 +594,20 @@ resource recording_30d 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-
         enabled: true
       }
     ]
+  }
+}
+
+resource additional 'Microsoft.AlertsManagement/prometheusRuleGroups@2023-03-01' = if (!empty(additionalRules)) {
+  name: 'redpath.additional'
+  location: location
+  properties: {
+    description: 'rules of your own beside those of redpath'
+    scopes: [
+      azureMonitorWorkspaceId
+    ]
+    clusterName: empty(clusterName) ? null : clusterName
+    enabled: true
+    interval: 'PT1M'
+    rules: additionalRules
   }
 }

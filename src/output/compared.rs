@@ -48,7 +48,7 @@ pub(super) fn markdown(out: &mut String, rows: &[Row<'_>]) {
                 time(after.p95),
                 time(before.worst),
                 time(after.worst),
-                sentence(compared)
+                sentence(compared, CLASS_OF_JOURNAL)
             );
         }
     }
@@ -103,8 +103,14 @@ pub(crate) fn interval(estimate: Estimate) -> String {
     format!("{} ({} to {})", time(estimate.value), time(estimate.low), time(estimate.high))
 }
 
-/// What a comparison says, in one sentence.
-pub(crate) fn sentence(compared: &Comparison) -> String {
+/// The width of the classes that a journal has durations in, as a part of them.
+pub(crate) const CLASS_OF_JOURNAL: f64 = 0.09;
+
+/// The width where durations are as they were measured.
+pub(crate) const MEASURED: f64 = 0.0;
+
+/// What a comparison says, in one sentence; `class_width` is below what part of a duration no difference is seen.
+pub(crate) fn sentence(compared: &Comparison, class_width: f64) -> String {
     let Some(shift) = compared.shift else {
         return format!(
             "cannot tell: {} samples before and {} after; {MIN_SAMPLES} independent ones are needed on each side",
@@ -117,11 +123,26 @@ pub(crate) fn sentence(compared: &Comparison) -> String {
         step => format!("; at most one in {step} samples was used, since neighbours were alike"),
     };
     let said = if shift.has_zero() {
-        format!("no difference larger than {} seen", time(shift.low.abs().max(shift.high.abs())))
+        let class = class_width * compared.before.median.value.max(compared.after.median.value);
+        format!("no difference larger than {} seen", time(shift.low.abs().max(shift.high.abs()).max(class)))
     } else {
         let word = if shift.value > 0.0 { "longer" } else { "shorter" };
         let (least, most) = (shift.low.abs().min(shift.high.abs()), shift.low.abs().max(shift.high.abs()));
         format!("{} {word} after ({} to {})", time(shift.value), time(least), time(most))
     };
     format!("{said}{thinned}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentence_minds_the_classes_of_a_journal() {
+        let samples = vec![0.001; 40];
+        let same = Comparison::of(&samples, &samples).expect("both sides");
+        assert_eq!(sentence(&same, CLASS_OF_JOURNAL), "no difference larger than 90.0 µs seen");
+        let few = Comparison::of(&samples, &samples[..10]).expect("both sides");
+        assert!(sentence(&few, MEASURED).starts_with("cannot tell: 40 samples before and 10 after; 30 "));
+    }
 }

@@ -127,7 +127,7 @@ fn durations(row: &Row<'_>, name: &str, compared: &Comparison) -> Markup {
             td { (interval(after.median)) }
             td { (time(before.p95)) ", " (time(after.p95)) }
             td { (time(before.worst)) ", " (time(after.worst)) }
-            td { (compared::sentence(compared)) }
+            td { (compared::sentence(compared, compared::CLASS_OF_JOURNAL)) }
         }
     }
 }

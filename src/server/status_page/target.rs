@@ -35,7 +35,7 @@ fn path_change(change: &PathChange) -> Markup {
                             td { (interval(compared.after.median)) }
                             td { (time(compared.before.p95)) ", " (time(compared.after.p95)) }
                             td { (time(compared.before.worst)) ", " (time(compared.after.worst)) }
-                            td { (compared::sentence(compared)) }
+                            td { (compared::sentence(compared, compared::MEASURED)) }
                         }
                     }
                 }

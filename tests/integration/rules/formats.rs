@@ -14,15 +14,19 @@ const AZURE_INTERVAL: &str = "PT1M";
 const AZURE_RESOLVES_AFTER: &str = "PT2M";
 
 /// What stands in Bicep where the ARM template has an expression.
-const EXPRESSIONS: [(&str, &str); 6] = [
+const EXPRESSIONS: [(&str, &str); 7] = [
     ("[parameters('location')]", "location"),
     ("[parameters('azureMonitorWorkspaceId')]", "azureMonitorWorkspaceId"),
     ("[if(empty(parameters('clusterName')), null(), parameters('clusterName'))]", CLUSTER_IN_BICEP),
     ("[variables('actions')]", "actions"),
     ("[parameters('criticalSeverity')]", "criticalSeverity"),
     ("[parameters('warningSeverity')]", "warningSeverity"),
+    ("[parameters('additionalRules')]", "additionalRules"),
 ];
 const CLUSTER_IN_BICEP: &str = "empty(clusterName) ? null : clusterName";
+
+/// When there is a group of the operator's own rules, in the ARM template and in Bicep.
+const HAS_OWN_RULES: [&str; 2] = ["[not(empty(parameters('additionalRules')))]", "!empty(additionalRules)"];
 
 /// What stands around the text of an alert's own in an expression of ARM.
 const ENABLED: [&str; 2] = ["[not(contains(parameters('disabledAlerts'), '", "'))]"];
@@ -43,7 +47,7 @@ struct Parameter {
     default: Option<(Value, &'static str)>,
 }
 
-fn parameters() -> [Parameter; 11] {
+fn parameters() -> [Parameter; 12] {
     let parameter = |name, kind, default, description| Parameter { name, kind, description, default };
     let text = || Some((json!(""), "''"));
     let location = Some((json!("[resourceGroup().location]"), "resourceGroup().location"));
@@ -91,6 +95,12 @@ fn parameters() -> [Parameter; 11] {
             Some((json!({}), "{}")),
             "The for of alerts that have one, such as {RedpathProbeFailing: 'PT10M'}.",
         ),
+        parameter(
+            "additionalRules",
+            "array",
+            Some((json!([]), "[]")),
+            "Rules of your own, as prometheusRuleGroups has them, in a group of their own.",
+        ),
         parameter("disabledAlerts", "array", Some((json!([]), "[]")), "Names of the alerts that are switched off."),
         parameter(
             "criticalSeverity",
@@ -137,7 +147,7 @@ pub(super) fn arm(source: &Value) -> Value {
         "metadata": {"description": GENERATED},
         "parameters": parameters().into_iter().map(parameter).collect::<Map<_, _>>(),
         "variables": variables(source, actions),
-        "resources": list(source, "groups").iter().map(group).collect::<Vec<_>>(),
+        "resources": list(source, "groups").iter().map(group).chain([own_rules()]).collect::<Vec<_>>(),
     })
 }
 
@@ -185,18 +195,32 @@ fn wait(rule: &Value) -> Option<String> {
 
 fn group(group: &Value) -> Value {
     let name = group["name"].as_str().expect("a name");
+    let interval = group["interval"].as_str().map_or_else(|| AZURE_INTERVAL.to_owned(), iso_8601);
+    let rules = list(group, "rules").iter().map(rule).collect::<Vec<_>>();
+    rule_group(name, &format!("redpath: the group {name} of its rules"), &interval, rules.into())
+}
+
+fn own_rules() -> Value {
+    let rules = EXPRESSIONS[6].0.into();
+    let mut group =
+        rule_group("redpath.additional", "rules of your own beside those of redpath", AZURE_INTERVAL, rules);
+    group["condition"] = HAS_OWN_RULES[0].into();
+    group
+}
+
+fn rule_group(name: &str, description: &str, interval: &str, rules: Value) -> Value {
     json!({
         "type": "Microsoft.AlertsManagement/prometheusRuleGroups",
         "apiVersion": "2023-03-01",
         "name": name,
         "location": EXPRESSIONS[0].0,
         "properties": {
-            "description": format!("redpath: the group {name} of its rules"),
+            "description": description,
             "scopes": [EXPRESSIONS[1].0],
             "clusterName": EXPRESSIONS[2].0,
             "enabled": true,
-            "interval": group["interval"].as_str().map_or_else(|| AZURE_INTERVAL.to_owned(), iso_8601),
-            "rules": list(group, "rules").iter().map(rule).collect::<Vec<_>>(),
+            "interval": interval,
+            "rules": rules,
         },
     })
 }
@@ -291,7 +315,8 @@ pub(super) fn from_arm(template: &Value) -> Value {
         Value::Object(made)
     };
     let group = |group: &Value| json!({"name": group["name"], "rules": list(&group["properties"], "rules").iter().map(rule).collect::<Vec<_>>()});
-    json!({"groups": list(template, "resources").iter().map(group).collect::<Vec<_>>()})
+    let shipped = list(template, "resources").iter().filter(|group| group["condition"].is_null());
+    json!({"groups": shipped.map(group).collect::<Vec<_>>()})
 }
 
 /// The same as Bicep.
@@ -310,10 +335,11 @@ pub(super) fn bicep(template: &Value) -> String {
     for resource in list(template, "resources") {
         let member = |name: &str| resource[name].as_str().expect("text");
         let mut body = resource.as_object().expect("a resource").clone();
-        body.retain(|name, _| name != "type" && name != "apiVersion");
+        let condition = body.get("condition").map(|_| format!("if ({}) ", HAS_OWN_RULES[1])).unwrap_or_default();
+        body.retain(|name, _| name != "type" && name != "apiVersion" && name != "condition");
         let symbol = member("name").replace("redpath.", "").replace('.', "_");
         let kind = quoted(&format!("{}@{}", member("type"), member("apiVersion")));
-        let _ = writeln!(text, "\nresource {symbol} {kind} = {}", in_bicep(&Value::Object(body), 0));
+        let _ = writeln!(text, "\nresource {symbol} {kind} = {condition}{}", in_bicep(&Value::Object(body), 0));
     }
     text
 }
