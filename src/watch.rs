@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod agents;
 pub mod event;
+pub mod expected;
 pub mod lane;
 pub mod lines;
 pub mod readiness;

@@ -73,6 +73,9 @@ pub struct WatchArgs {
     /// Watch the records of running agents, and probe nothing (repeatable); --username, --password-file and --ca-file are for them
     #[arg(long = "agent", value_name = "URL", num_args = 1.., conflicts_with_all = NOT_FOR_AGENTS, help_heading = WATCH)]
     pub agents: Vec<String>,
+    /// The vantages that must answer, a YAML file (see docs/gate.md); those that are missing have a row
+    #[arg(long, value_name = "FILE", requires = "agents", value_parser = parse::path, help_heading = WATCH)]
+    pub expected: Option<PathBuf>,
     /// Output format
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t, help_heading = WATCH)]
     pub output: WatchOutput,

@@ -13,6 +13,7 @@ mod terminal;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::path::Path;
 
 use self::agents::{AgentPlan, Agents};
 use self::display::Display;
@@ -20,12 +21,14 @@ use self::probes::Probes;
 use self::recording::Recording;
 use self::replay::Replay;
 use self::session::{End, Session, Source};
-use super::check;
+use super::{check, gate};
 use crate::cli::{ExitCode, WatchArgs, WatchOutput, print_error};
+use crate::evidence::expected::Expected;
 use crate::output::describe;
 use crate::output::text::Style;
 use crate::plan::Plan;
 use crate::probe::budget::Interrupt;
+use crate::watch::expected::MAX_EXPECTED;
 use crate::watch::state::State;
 use crate::watch::summary;
 
@@ -54,10 +57,13 @@ pub async fn run(args: WatchArgs) -> ExitCode {
             return ExitCode::Unknown;
         }
     };
-    let SetUp { source, recording, names } = set_up;
+    let SetUp { source, recording, names, expected } = set_up;
     let mut state = State::default();
     if let Planned::Agents(plan) = &source {
         plan.names().iter().for_each(|agent| state.expect_agent(agent));
+    }
+    if let Some(expected) = expected {
+        state.expected = Some(expected);
     }
     let mut session = Session {
         state,
@@ -78,6 +84,8 @@ struct SetUp {
     recording: Recording,
     /// The targets that are known beforehand.
     names: Vec<String>,
+    /// The vantages that must answer, where there is a list.
+    expected: Option<Expected>,
 }
 
 enum Planned {
@@ -102,14 +110,20 @@ fn set_up(args: &WatchArgs, interrupt: &Interrupt) -> Result<SetUp, String> {
     if let Some(file) = &args.replay {
         let speed = args.speed.or(display::is_screen(args.output).then_some(1));
         let replay = Replay::open(file, speed)?;
-        return Ok(SetUp { source: Planned::Replay(replay), recording: Recording::none(), names: Vec::new() });
+        return Ok(SetUp {
+            source: Planned::Replay(replay),
+            recording: Recording::none(),
+            names: Vec::new(),
+            expected: None,
+        });
     }
     if args.speed.is_some() {
         return Err("--speed is for --replay".to_owned());
     }
     if !args.agents.is_empty() {
         let source = Planned::Agents(AgentPlan::new(args)?);
-        return Ok(SetUp { source, recording: Recording::none(), names: Vec::new() });
+        let expected = expected(args.expected.as_deref())?;
+        return Ok(SetUp { source, recording: Recording::none(), names: Vec::new(), expected });
     }
     let (mut plans, vantage) = check::planned(&args.targets, &args.probe)?;
     plans.plans.iter_mut().for_each(|plan| plan.held_connection = true);
@@ -122,7 +136,16 @@ fn set_up(args: &WatchArgs, interrupt: &Interrupt) -> Result<SetUp, String> {
         None => Recording::none(),
     };
     let source = Planned::Probes { plans: plans.plans, vantage, interrupt: interrupt.clone() };
-    Ok(SetUp { source, recording, names })
+    Ok(SetUp { source, recording, names, expected: None })
+}
+
+/// The list of expected vantages, where one is given.
+fn expected(file: Option<&Path>) -> Result<Option<Expected>, String> {
+    let Some(list) = gate::read_expected(file)? else { return Ok(None) };
+    if list.vantages.len() > MAX_EXPECTED {
+        return Err(format!("--expected: it has more than the {MAX_EXPECTED} vantages that a watch can show"));
+    }
+    Ok(Some(list))
 }
 
 /// The names of the targets: each has a state of its own.

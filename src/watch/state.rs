@@ -11,6 +11,7 @@ use super::lane::{self, Lane, Letters};
 use crate::address::AddressClass;
 use crate::clock::{Seconds, Timestamp};
 use crate::diagnosis::Status;
+use crate::evidence::expected::Expected;
 use crate::observation::held::HeldEnd;
 use crate::observation::{PhaseName, PhaseOutcome, Usability, ViewOutcome};
 use crate::output::describe;
@@ -43,6 +44,8 @@ pub struct State {
     pub marks: Vec<Event>,
     /// The agents that are asked for their records; none where redpath probes itself.
     pub agents: BTreeMap<String, Agent>,
+    /// The vantages that are expected to answer, where there is a list.
+    pub expected: Option<Expected>,
     /// How many records were left out, since there were too many targets.
     pub left_out: u64,
 }

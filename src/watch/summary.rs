@@ -27,6 +27,7 @@ pub fn text(state: &State, style: &Style) -> String {
     let (Some(begun), Some(ended)) = (begun, ended) else {
         paragraph(&mut out, "no probe has finished", style);
         agents(&mut out, state, style);
+        list(&mut out, state, style);
         return out;
     };
     let probes: u64 = state.targets.values().map(|target| target.probes).sum();
@@ -75,6 +76,7 @@ pub fn text(state: &State, style: &Style) -> String {
         row(&mut out, if at == 0 { "marks" } else { "" }, &text, style);
     }
     agents(&mut out, state, style);
+    list(&mut out, state, style);
     if state.left_out > 0 {
         let _ = writeln!(out, "\n{} of further targets were left out", count(state.left_out, "record"));
     }
@@ -91,6 +93,18 @@ fn agents(out: &mut String, state: &State, style: &Style) {
         };
         out.push('\n');
         paragraph(out, &format!("agent {name} {why}"), style);
+    }
+}
+
+/// The list of expected vantages: what is missing, and what is not on it.
+fn list(out: &mut String, state: &State, style: &Style) {
+    for missing in state.missing() {
+        out.push('\n');
+        paragraph(out, &format!("expected vantage {missing} is missing: no agent has a record of it"), style);
+    }
+    for name in state.unexpected() {
+        out.push('\n');
+        paragraph(out, &format!("vantage {name} is not on the list of expected ones"), style);
     }
 }
 

@@ -72,7 +72,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "live view",
         modules: &["watch"],
-        imports: &["vocabulary", "observation", "diagnosis", "record", "memory", "outputs"],
+        imports: &["vocabulary", "observation", "diagnosis", "record", "memory", "outputs", "evidence"],
     },
     Layer { name: "code reference", modules: &["codes"], imports: &["vocabulary", "diagnosis", "outputs"] },
     Layer {

@@ -202,6 +202,9 @@ impl Session {
         if self.state.targets.len() < self.targets.max(1) || !self.state.is_every_agent_heard() {
             return false;
         }
+        if !self.state.missing().is_empty() || self.has_refused_vantage() {
+            return false;
+        }
         let passes = |status| status == Status::Pass || (status == Status::Warn && !self.is_strict);
         self.until.iter().any(|until| match until {
             Until::Pass => self.state.statuses().all(passes),
@@ -213,7 +216,14 @@ impl Session {
     /// As the last verdicts; a target without a record and a silent agent are unknown, and so is nothing at all.
     pub(super) fn exit_code(&self) -> ExitCode {
         let silent = self.state.agents.values().filter(|agent| !agent.is_complete()).count();
-        let missing = self.targets.max(1).saturating_sub(self.state.targets.len()) + silent;
-        ExitCode::of(self.state.statuses().chain(std::iter::repeat_n(Status::Unknown, missing)), self.is_strict)
+        let not_seen = self.targets.max(1).saturating_sub(self.state.targets.len());
+        let unknown = std::iter::repeat_n(Status::Unknown, not_seen + silent + self.state.missing().len());
+        let refused = self.has_refused_vantage().then_some(Status::Fail);
+        ExitCode::of(self.state.statuses().chain(unknown).chain(refused), self.is_strict)
+    }
+
+    /// Whether a vantage answers that is not on the list, and the list says that this is a failure.
+    fn has_refused_vantage(&self) -> bool {
+        self.state.is_unexpected_a_failure() && !self.state.unexpected().is_empty()
     }
 }

@@ -17,6 +17,8 @@ use crate::watch::state::{State, TargetState};
 enum Row<'a> {
     /// A vantage and a target; `is_current` where its agent answered with it last.
     Target { target: &'a TargetState, is_current: bool },
+    /// An expected vantage that no agent has a record of.
+    Missing { name: String },
     /// An agent that has no row.
     Agent { name: &'a str, reason: String },
 }
@@ -33,6 +35,10 @@ pub(super) fn table(page: &mut Page<'_>, shown: &Shown<'_>) {
     let first = shown.selected.min(rows.len().saturating_sub(fitting));
     for row in rows.iter().skip(first).take(fitting) {
         match row {
+            Row::Missing { name } => {
+                page.put(0, u16::MAX, &format!("{name}  MISSING  no agent has a record of it"), Paint::Bad);
+                page.next();
+            }
             Row::Agent { name, reason } => {
                 page.put(0, u16::MAX, &format!("{name}  SILENT  {reason}"), Paint::Bad);
                 page.next();
@@ -43,13 +49,18 @@ pub(super) fn table(page: &mut Page<'_>, shown: &Shown<'_>) {
     if rows.len() > fitting {
         page.line(&format!("and {} more rows; tab scrolls", rows.len() - fitting), Paint::Dim);
     }
+    let unexpected = shown.state.unexpected();
+    if !unexpected.is_empty() {
+        let names: Vec<String> = unexpected.into_iter().collect();
+        page.line(&format!("not on the list: {}", names.join(", ")), Paint::Strong);
+    }
     let left = page.rows().saturating_sub(1).saturating_sub(page.row);
     events(page, shown.state, left);
 }
 
 /// The worst first, so that what holds the next step back is in sight.
 fn rows(state: &State) -> Vec<Row<'_>> {
-    let mut rows = Vec::new();
+    let mut rows: Vec<Row<'_>> = state.missing().into_iter().map(|name| Row::Missing { name }).collect();
     for (name, agent) in &state.agents {
         let is_current = |row: &String| agent.silent.is_none() && agent.rows.contains(row);
         let of_agent = agent.rows.iter().chain(&agent.gone);
@@ -66,6 +77,7 @@ fn rows(state: &State) -> Vec<Row<'_>> {
     }
     rows.sort_by_key(|row| match row {
         Row::Agent { .. } => (0, String::new()),
+        Row::Missing { name } => (1, name.clone()),
         Row::Target { is_current: false, target } => (1, vantage(&target.latest.vantage)),
         Row::Target { target, .. } => {
             (2 + u8::from(Readiness::of(target).decision == Decision::Go), vantage(&target.latest.vantage))
@@ -78,11 +90,12 @@ fn decision(page: &mut Page<'_>, state: &State, rows: &[Row<'_>]) {
     let count = |wanted: Decision| {
         let decision = |row: &&Row<'_>| match row {
             Row::Target { target, is_current: true } => Readiness::of(target).decision == wanted,
-            Row::Target { .. } | Row::Agent { .. } => wanted == Decision::Unknown,
+            Row::Target { .. } | Row::Agent { .. } | Row::Missing { .. } => wanted == Decision::Unknown,
         };
         rows.iter().filter(decision).count()
     };
-    let (go, unknown, no_go) = (count(Decision::Go), count(Decision::Unknown), count(Decision::NoGo));
+    let refused = if state.is_unexpected_a_failure() { state.unexpected().len() } else { 0 };
+    let (go, unknown, no_go) = (count(Decision::Go), count(Decision::Unknown), count(Decision::NoGo) + refused);
     let (word, paint) = match (no_go, unknown) {
         (0, 0) if go > 0 => (Decision::Go, Paint::Good),
         (0, _) => (Decision::Unknown, Paint::Strong),

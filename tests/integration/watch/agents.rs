@@ -4,6 +4,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use redpath::clock::Timestamp;
+use redpath::evidence::expected::Expected;
 use redpath::record::Record;
 use redpath::watch::event::Change;
 use redpath::watch::screen::{Screen, rows};
@@ -52,6 +53,41 @@ fn agents_table_has_a_row_for_each() {
         assert_fixture(&fixture(&format!("agents-{}x{}.txt", size.0, size.1)), &text);
     }
     assert_fixture(&fixture("agents-summary.txt"), &summary::text(&state, &NARROW));
+}
+
+/// The fleet, of which a list expects one subnet more and one target more, and does not have one subnet.
+fn fleet_with_list(unexpected: &str) -> State {
+    let entries: String =
+        ["app-a", "app-b", "app-c", "app-d", "app-f", "app-g"].map(|subnet| format!("{{subnet: {subnet}}}, ")).concat();
+    let list = format!("vantages: [{entries}]\ntargets: [sessions]\nunexpected: {unexpected}\n");
+    let mut state = fleet();
+    state.answered("app-h:9736", now(), vec![from("app-h", without_hub(records::healthy()), 5)]);
+    state.expected = Some(Expected::read(&list).expect("a list"));
+    state
+}
+
+#[test]
+fn expected_vantages_have_rows() {
+    let state = fleet_with_list("tell");
+    assert_eq!(state.missing(), ["subnet=app-g"], "app-f is silent, and has its row");
+    assert_eq!(state.unexpected().into_iter().collect::<Vec<_>>(), ["app-h/vm-app-h"]);
+    assert!(!state.is_unexpected_a_failure() && fleet_with_list("fail").is_unexpected_a_failure());
+    let text = rows(&frame(&Screen::new(STYLE), &state, (80, 24)));
+    assert_fixture(&fixture("agents-expected-80x24.txt"), &text);
+    let summary = summary::text(&state, &NARROW);
+    for part in ["expected vantage subnet=app-g is missing", "app-h/vm-app-h is not on the list"] {
+        assert!(summary.replace('\n', " ").contains(part), "{part}: {summary}");
+    }
+}
+
+#[test]
+fn expected_target_of_a_vantage_is_missed() {
+    let mut state = State::default();
+    state.answered("a:9736", now(), vec![from("app-a", records::healthy(), 0)]);
+    let list = "vantages: [{subnet: app-a}]\ntargets: [sessions, carts]";
+    state.expected = Some(Expected::read(list).expect("a list"));
+    assert_eq!(state.missing(), ["subnet=app-a: carts"]);
+    assert!(state.unexpected().is_empty());
 }
 
 #[test]
@@ -134,6 +170,19 @@ async fn agent_records_are_watched() {
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(output.status.code() == Some(0) && text.contains("app-a/"), "{text}");
 
+    let list = flip.folder().join("vantages.yaml");
+    for (text, status, says) in [
+        ("vantages: [{subnet: app-a}]", 0, "app-a/"),
+        ("vantages: [{subnet: app-a}, {subnet: app-b}]", 3, "expected vantage subnet=app-b is missing"),
+        ("vantages: [{subnet: app-b}]\nunexpected: fail", 1, "is not on the list"),
+    ] {
+        std::fs::write(&list, text).expect("a file");
+        let path = list.to_str().expect("UTF-8");
+        let output = watch(&[&url, "--interval", "200ms", "--until", "pass", "--until", "2s", "--expected", path]);
+        let shown = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(output.status.code() == Some(status) && shown.replace('\n', " ").contains(says), "{text}: {shown}");
+    }
+
     let silent = format!("http://{}", crate::support::dns::closed_port([127, 0, 0, 1].into()));
     let output = watch(&[&url, &silent, "--interval", "200ms", "--until", "2s"]);
     let text = String::from_utf8(output.stdout).expect("UTF-8");
@@ -149,6 +198,7 @@ fn agent_bad_input_is_one_sentence() {
         (&["http://host:9736/?x=canary-7f3"], "more than a host and a path"),
         (&["http://host:9736", "http://host:9736/"], "host:9736 is given twice"),
         (&["http://host:9736", "--endpoint", "10.60.4.5"], "--endpoint"),
+        (&["http://host:9736", "--expected", "Cargo.toml"], "no list of expected vantages"),
         (&["http://host:9736", "--username", "probe"], "both --username and --password-file"),
         (&["http://host:9736", "--username", "probe", "--password-file", "Cargo.toml"], "over https alone"),
     ] {
