@@ -6,13 +6,18 @@
 
 mod classify;
 pub mod client_log;
+mod migration;
+mod object;
 mod read;
 mod select;
 mod tree;
 
 use std::path::Path;
 
-use crate::azure::facts::{AzCache, AzConnection, AzDatabase, AzEndpoint, AzLink, AzRecord, AzZone, AzZoneGroup};
+use crate::azure::facts::{
+    AzCache, AzConnection, AzDatabase, AzEndpoint, AzLink, AzMigration, AzMigrationValidation, AzRecord, AzZone,
+    AzZoneGroup,
+};
 use crate::bounded_read::FileKind;
 use crate::expectation::{Expectation, ExpectedPath};
 use crate::printable::printable;
@@ -32,6 +37,8 @@ pub struct AzFiles {
     zones: Vec<AzZone>,
     links: Vec<AzLink>,
     records: Vec<AzRecord>,
+    migrations: Vec<AzMigration>,
+    validations: Vec<AzMigrationValidation>,
     empty_files: Vec<String>,
 }
 
@@ -73,6 +80,8 @@ impl AzFiles {
         self.zones.extend(other.zones);
         self.links.extend(other.links);
         self.records.extend(other.records);
+        self.migrations.extend(other.migrations);
+        self.validations.extend(other.validations);
         self.empty_files.extend(other.empty_files);
     }
 

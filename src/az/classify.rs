@@ -1,13 +1,13 @@
 //! What a tree is, by its keys alone, and the facts in it. A value of another type than az gives it is
 //! refused with its path; a key that is absent or null is no fact.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use strum::IntoEnumIterator;
 
-use super::AzFiles;
+use super::object::{Object, before};
 use super::tree::Node;
+use super::{AzFiles, migration};
 use crate::azure::facts::{
     AzCache, AzConnection, AzDatabase, AzEndpoint, AzLink, AzName, AzRecord, AzZone, AzZoneGroup, ConnectionStatus,
     Switch, name_in_id,
@@ -16,7 +16,7 @@ use crate::azure::{self, Service};
 use crate::target::HostName;
 
 /// What is recognized, for the message that nothing was.
-const RECOGNIZED: &str = "the JSON of az redis show, az redisenterprise show or database list, az network private-endpoint show or dns-zone-group list, az network private-endpoint-connection list, az network private-dns zone list, link vnet list or record-set a list is expected";
+const RECOGNIZED: &str = "the JSON of az redis show, az redisenterprise show, database list, migration show or migration validate, az network private-endpoint show or dns-zone-group list, az network private-endpoint-connection list, az network private-dns zone list, link vnet list or record-set a list is expected";
 
 /// The facts of a whole file.
 pub(super) fn facts(root: &Node, file: &str) -> Result<AzFiles, String> {
@@ -49,7 +49,7 @@ pub(super) fn facts(root: &Node, file: &str) -> Result<AzFiles, String> {
 
 /// One resource. Its kind is known by the keys that no other kind has.
 fn item(object: &Object<'_>, file: &str, facts: &mut AzFiles) -> Result<(), String> {
-    let has = |key: &str| object.get(key).is_some();
+    let has = |key: &str| object.has(key);
     let kind = object.text("type").ok().flatten().unwrap_or_default().to_ascii_lowercase();
     let id = object.text("id")?;
     let in_id = |part: &str| id.as_deref().is_some_and(|id| id.to_ascii_lowercase().contains(part));
@@ -71,6 +71,10 @@ fn item(object: &Object<'_>, file: &str, facts: &mut AzFiles) -> Result<(), Stri
         facts.links.extend(link(object, id.as_deref(), file)?);
     } else if has("aRecords") || kind.contains("privatednszones/") || in_id("/privatednszones/") {
         facts.records.extend(record(object, id.as_deref(), &kind, file)?);
+    } else if has("isValid") {
+        facts.validations.push(migration::validation(object, file)?);
+    } else if migration::is_migration(object, id.as_deref()) {
+        facts.migrations.push(migration::migration(object, id, file)?);
     } else if has("hostName") {
         cache(object, id, &kind, file, facts)?;
     } else if has("clientProtocol") || has("clusteringPolicy") || has("accessKeysAuthentication") {
@@ -263,138 +267,4 @@ fn address(text: &str, place: &str) -> Result<IpAddr, String> {
     text.parse::<IpAddr>()
         .map(|ip| ip.to_canonical())
         .map_err(|_| format!("{place}it is not an IP address, such as 10.60.4.5"))
-}
-
-/// The part of an ID before `mark`, in whatever case it is written.
-pub(super) fn before(id: &str, mark: &str) -> Option<String> {
-    let at = id.to_ascii_lowercase().find(&mark.to_ascii_lowercase())?;
-    id.get(..at).map(str::to_owned)
-}
-
-/// An object and where it stands. A key is looked for in it and, as ARM nests them, under `properties`.
-struct Object<'a> {
-    node: &'a Node,
-    path: String,
-}
-
-impl<'a> Object<'a> {
-    /// The value of `key` with its path; null is no value.
-    fn get(&self, key: &str) -> Option<(&'a Node, String)> {
-        let dot = if self.path.is_empty() { "" } else { "." };
-        let own = value(self.node, key).map(|node| (node, format!("{}{dot}{key}", self.path)));
-        own.or_else(|| {
-            let node = value(value(self.node, "properties")?, key)?;
-            Some((node, format!("{}{dot}properties.{key}", self.path)))
-        })
-    }
-
-    /// `[0].properties.sslPort: `, to stand in front of what is wrong there.
-    fn place(&self, key: &str) -> String {
-        let mut place = match self.get(key) {
-            Some((_, path)) => path,
-            None => {
-                let dot = if self.path.is_empty() || key.is_empty() { "" } else { "." };
-                format!("{}{dot}{key}", self.path)
-            }
-        };
-        if !place.is_empty() {
-            place.push_str(": ");
-        }
-        place
-    }
-
-    fn read<T>(&self, key: &str, wanted: &str, read: impl Fn(&'a Node) -> Option<T>) -> Result<Option<T>, String> {
-        let Some((node, path)) = self.get(key) else { return Ok(None) };
-        match read(node) {
-            Some(value) => Ok(Some(value)),
-            None => Err(format!("{path}: it is {}: {wanted} is expected", node.kind())),
-        }
-    }
-
-    fn text(&self, key: &str) -> Result<Option<String>, String> {
-        self.read(key, "text", |node| match node {
-            Node::Text(text) => Some(text.clone()),
-            _ => None,
-        })
-    }
-
-    fn needed_text(&self, key: &str) -> Result<String, String> {
-        self.text(key)?.ok_or_else(|| format!("{}it is missing: text is expected", self.place(key)))
-    }
-
-    fn bool(&self, key: &str) -> Result<Option<bool>, String> {
-        self.read(key, "true or false", |node| match node {
-            Node::Bool(truth) => Some(*truth),
-            _ => None,
-        })
-    }
-
-    fn number(&self, key: &str) -> Result<Option<u64>, String> {
-        self.read(key, "a whole number", |node| match node {
-            Node::Number(number) => *number,
-            _ => None,
-        })
-    }
-
-    fn port(&self, key: &str) -> Result<Option<u16>, String> {
-        match self.number(key)?.map(|number| u16::try_from(number).ok().filter(|port| *port > 0)) {
-            Some(None) => Err(format!("{}it is no port: a number from 1 to 65535 is expected", self.place(key))),
-            port => Ok(port.flatten()),
-        }
-    }
-
-    /// Azure adds words to such lists (`SecuredByPerimeter`): another one is no fact.
-    fn switch(&self, key: &str) -> Result<Option<Switch>, String> {
-        let word = self.text(key)?.unwrap_or_default().to_ascii_lowercase();
-        Ok(match word.as_str() {
-            "enabled" => Some(Switch::Enabled),
-            "disabled" => Some(Switch::Disabled),
-            _ => None,
-        })
-    }
-
-    fn object(&self, key: &str) -> Result<Option<Object<'a>>, String> {
-        let Some((_, path)) = self.get(key) else { return Ok(None) };
-        self.read(key, "an object", |node| matches!(node, Node::Map(_)).then(|| Object { node, path: path.clone() }))
-    }
-
-    fn list(&self, key: &str) -> Result<(&'a [Node], String), String> {
-        let Some((_, path)) = self.get(key) else { return Ok((&[], String::new())) };
-        let items = self.read(key, "a list", |node| match node {
-            Node::List(items) => Some(items.as_slice()),
-            _ => None,
-        })?;
-        Ok((items.unwrap_or_default(), path))
-    }
-
-    fn objects(&self, key: &str) -> Result<Vec<Object<'a>>, String> {
-        let (items, path) = self.list(key)?;
-        let mut objects = Vec::with_capacity(items.len());
-        for (index, node) in items.iter().enumerate() {
-            let mut path = path.clone();
-            let _ = write!(path, "[{index}]"); // writing to a string cannot fail
-            if !matches!(node, Node::Map(_)) {
-                return Err(format!("{path}: it is {}: an object is expected", node.kind()));
-            }
-            objects.push(Object { node, path });
-        }
-        Ok(objects)
-    }
-
-    fn texts(&self, key: &str) -> Result<Vec<String>, String> {
-        let (items, path) = self.list(key)?;
-        let mut texts = Vec::with_capacity(items.len());
-        for (index, node) in items.iter().enumerate() {
-            let Node::Text(text) = node else {
-                return Err(format!("{path}[{index}]: it is {}: text is expected", node.kind()));
-            };
-            texts.push(text.clone());
-        }
-        Ok(texts)
-    }
-}
-
-fn value<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
-    let Node::Map(entries) = node else { return None };
-    entries.iter().find(|(known, _)| *known == key).map(|(_, value)| value).filter(|value| **value != Node::Null)
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::AzFiles;
-use super::classify::before;
+use super::object::before;
 use crate::azure::facts::{AzCache, AzFacts, AzZoneGroup, is_name_of, name_in_id, privatelink_name};
 use crate::azure::{self, Endpoint, Service};
 use crate::target::HostName;
@@ -73,6 +73,10 @@ impl AzFiles {
         facts.zones = self.zones.iter().filter(|zone| counts(&zone.name)).cloned().collect();
         facts.links = self.links.iter().filter(|link| counts(&link.zone)).cloned().collect();
         facts.records = self.records.iter().filter(|record| is_name_of(&record.fqdn, name)).cloned().collect();
+        let is_of = |id: &Option<String>| is_its_own(id.as_deref()) || is_named(id.as_deref(), known.as_ref());
+        let migrations = self.migrations.iter().filter(|one| is_of(&one.source_id) || is_of(&one.target_id));
+        facts.migrations = migrations.cloned().collect();
+        facts.validations.clone_from(&self.validations);
         if !facts.is_about_something() {
             facts.ignored.extend(self.are_about_others(name));
         }
@@ -155,6 +159,17 @@ impl AzFiles {
     }
 }
 
+/// Whether the resource has the name and the type that the host name says.
+fn is_named(id: Option<&str>, known: Option<&Endpoint>) -> bool {
+    let (Some(id), Some(known)) = (id.map(str::to_ascii_lowercase), known) else { return false };
+    let kind = match known.service {
+        Service::AzureCacheForRedis => "/microsoft.cache/redis/",
+        Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => "/microsoft.cache/redisenterprise/",
+        Service::Other => return false,
+    };
+    id.contains(kind) && known.record.split('.').next() == Some(name_in_id(&id))
+}
+
 fn lower(id: &Option<String>) -> Option<String> {
     id.as_ref().map(|id| id.to_ascii_lowercase())
 }
@@ -168,6 +183,8 @@ fn bounded(mut facts: AzFacts) -> AzFacts {
     facts.zones.truncate(MOST);
     facts.links.truncate(MOST);
     facts.records.truncate(MOST);
+    facts.migrations.truncate(MOST);
+    facts.validations.truncate(MOST);
     facts.empty_files.truncate(MOST);
     facts.ignored.truncate(MOST);
     let names = facts.endpoints.iter_mut().map(|endpoint| &mut endpoint.names);

@@ -41,12 +41,73 @@ pub struct AzFacts {
     /// Its records in these zones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub records: Vec<AzRecord>,
+    /// Its migrations: as the old cache or as the new one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub migrations: Vec<AzMigration>,
+    /// Validations of a migration; they name no cache.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub validations: Vec<AzMigrationValidation>,
     /// Files with an empty list: of what kind is unknown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub empty_files: Vec<String>,
     /// What was left out, in one sentence each: it is about something else, or ambiguous.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
+}
+
+/// A migration to Azure Managed Redis, from `az redisenterprise migration show`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AzMigration {
+    /// The file.
+    pub file: String,
+    /// The resource ID of the old cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_id: Option<String>,
+    /// The resource ID of the new one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_id: Option<String>,
+    /// Its state, such as `InProgress`, `ReadyForDnsSwitch` or `Succeeded`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Whether the old name is repointed by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub switch_dns: Option<bool>,
+}
+
+impl AzMigration {
+    /// Whether it has ended well, so that the old name leads to the new cache.
+    pub fn has_succeeded(&self) -> bool {
+        self.state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("Succeeded"))
+    }
+}
+
+/// What `az redisenterprise migration validate` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AzMigrationValidation {
+    /// The file.
+    pub file: String,
+    /// Whether the migration may begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_valid: Option<bool>,
+    /// What prevents it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<AzDisparity>,
+    /// What differs, and does not prevent it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<AzDisparity>,
+}
+
+/// One difference that a validation names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AzDisparity {
+    /// Its category, in the language of the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// What differs, the beginning of a long text.
+    pub message: String,
 }
 
 /// A cache, from `az redis show` or `az redisenterprise show`.
@@ -288,6 +349,7 @@ impl AzFacts {
             || !self.connections.is_empty()
             || !self.zone_groups.is_empty()
             || !self.records.is_empty()
+            || !self.migrations.is_empty()
     }
 }
 

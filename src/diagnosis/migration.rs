@@ -7,12 +7,12 @@ use crate::azure::{self, Service};
 use crate::observation::View;
 
 /// The advice that takes the private path away.
-const TRAP: &str = "The tool that migrates a Basic, Standard or Premium cache refuses one with private endpoints, and advises to remove them first. To follow that advice is to go public.";
+pub(super) const TRAP: &str = "The tool that migrates a Basic, Standard or Premium cache refuses one with private endpoints, and advises to remove them first. To follow that advice is to go public.";
 
 /// No chain has a privatelink name, and another product is behind the name: a private endpoint of the old resource
 /// does not help any more. `in_use` is the view whose addresses are connected to.
 pub(super) fn endpoint_removed(case: &Context<'_>, in_use: &View) -> Option<Finding> {
-    let behind = service::identify(case.target, case.observation);
+    let behind = service::identify(case.target, case.expectation.az.as_deref(), case.observation);
     let other = behind.other_than(case.target.service)?;
     let (host, named) = (&case.target.host, case.target.service.title());
     let resource = managed(case, other);
@@ -49,11 +49,12 @@ pub(super) fn migrated_name(case: &Context<'_>, findings: &[Finding]) -> Option<
     if findings.iter().any(|finding| finding.code == Code::EndpointRemoved) {
         return None;
     }
-    let behind = service::identify(case.target, case.observation);
+    let behind = service::identify(case.target, case.expectation.az.as_deref(), case.observation);
     let other = behind.other_than(case.target.service)?;
-    // What answers at a wrong address says nothing about the name; its chain does.
-    let by_chain =
-        behind.evidence.iter().any(|evidence| evidence.decides && evidence.source == service::EvidenceSource::Chain);
+    // What answers at a wrong address says nothing about the name; its chain and az do.
+    let by_chain = behind.evidence.iter().any(|evidence| {
+        evidence.decides && matches!(evidence.source, service::EvidenceSource::Chain | service::EvidenceSource::Az)
+    });
     if !by_chain && !case.is_at_expected_address() {
         return None;
     }

@@ -9,9 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::command::Command;
+use super::migration::TRAP;
 use super::service::{self, ServiceBehind};
 use super::{Code, Context, Diagnosis, Finding, Severity, Status, Verdict};
 use crate::address::AddressClass;
+use crate::azure::facts::name_in_id;
 use crate::observation::application::ApplicationPeer;
 use crate::observation::{Observation, OldName, Usability};
 use crate::phase::PhaseName;
@@ -30,6 +32,9 @@ pub struct Migration {
     pub differences: Vec<Difference>,
     /// Whether clients still use the old name.
     pub old_use: OldUse,
+    /// What files of `az` say of the migration tool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool: Vec<String>,
     /// What is left to do, in order; empty where nothing is known to be left.
     pub left_to_do: Vec<Step>,
 }
@@ -93,7 +98,8 @@ pub(super) fn diagnose(case: &Context<'_>, new: &Verdict) -> Option<(Vec<Finding
     let old_side = side(&old.target, &old.observation, old_diagnosis.verdict, &old_case);
     let differences = differences::all(case, &old_case, (&new_side, &old_side));
     let old_use = old_use(case, old);
-    let mut migration = Migration { new: new_side, old: old_side, differences, old_use, left_to_do: Vec::new() };
+    let mut migration =
+        Migration { new: new_side, old: old_side, differences, old_use, tool: tool(case, old), left_to_do: Vec::new() };
     migration.left_to_do = steps::left_to_do(&migration);
     Some((findings, migration))
 }
@@ -108,7 +114,7 @@ fn side(target: &Target, observation: &Observation, verdict: Verdict, case: &Con
         class: connection.map(|connection| connection.class),
         path_expected: connection.map(|connection| case.expectation.allows(connection.address.ip())),
         usable: observation.usable().value,
-        behind: service::identify(target, observation),
+        behind: service::identify(target, case.expectation.az.as_deref(), observation),
     }
 }
 
@@ -182,6 +188,41 @@ fn old_name_still_used(case: &Context<'_>, old: &OldName) -> Option<Finding> {
             "systemctl restart <application>".to_owned(),
         ]),
     )
+}
+
+/// The most differences of a validation that are named.
+const MAX_NAMED: usize = 8;
+
+/// What files of `az` say of the migration tool: the state, and what its validation refuses.
+fn tool(case: &Context<'_>, old: &OldName) -> Vec<String> {
+    let of_both = [case.expectation.az.as_deref(), old.expectation.az.as_deref()];
+    let mut lines: Vec<String> = Vec::new();
+    let mut add = |line: String| {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    };
+    for facts in of_both.into_iter().flatten() {
+        for one in &facts.migrations {
+            let state = one.state.as_deref().unwrap_or("unknown");
+            let id = |id: &Option<String>| id.as_deref().map_or("unknown", name_in_id).to_owned();
+            add(format!("{}: the migration from {} to {}: {state}", one.file, id(&one.source_id), id(&one.target_id)));
+        }
+        for one in &facts.validations {
+            match one.is_valid {
+                Some(true) => add(format!("{}: the validation accepts the migration", one.file)),
+                Some(false) => add(format!("{}: the validation refuses the migration. {TRAP}", one.file)),
+                None => add(format!("{}: whether the validation accepts is unknown", one.file)),
+            }
+            for (word, disparities) in [("error", &one.errors), ("warning", &one.warnings)] {
+                for disparity in disparities.iter().take(MAX_NAMED) {
+                    let category = disparity.category.as_deref().unwrap_or("without a category");
+                    add(format!("{}: {word}, {category}: {}", one.file, disparity.message));
+                }
+            }
+        }
+    }
+    lines
 }
 
 fn old_use(case: &Context<'_>, old: &OldName) -> OldUse {

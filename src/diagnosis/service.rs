@@ -8,6 +8,7 @@ use strum::{Display, IntoStaticStr};
 
 use super::remediation;
 use super::text::is_plain_word;
+use crate::azure::facts::{AzFacts, name_in_id};
 use crate::azure::{self, Service};
 use crate::observation::{Connection, Observation};
 use crate::target::Target;
@@ -88,7 +89,7 @@ impl ServiceBehind {
 }
 
 /// What the observation of `target` shows.
-pub(super) fn identify(target: &Target, observation: &Observation) -> ServiceBehind {
+pub(super) fn identify(target: &Target, az: Option<&AzFacts>, observation: &Observation) -> ServiceBehind {
     let of_suffix = azure::endpoint(target.host.as_str()).map(|endpoint| endpoint.service);
     // An alias has no suffix of its own: the name that it leads to stands for it.
     let end = remediation::end_of_observed_chain(&observation.resolution).map(|(_, endpoint)| endpoint.service);
@@ -106,6 +107,7 @@ pub(super) fn identify(target: &Target, observation: &Observation) -> ServiceBeh
         .chain(connection.and_then(|connection| certificate(named, connection)))
         .chain(cluster(observation))
         .chain(connection.and_then(info))
+        .chain(migrated(target, named, az))
         .collect();
     let (service, certainty) = conclude(named, &evidence);
     ServiceBehind { service, certainty, evidence }
@@ -212,6 +214,23 @@ fn info(connection: &Connection) -> Option<ServiceEvidence> {
         (None, None) => (format!("INFO says Redis {version}"), Vec::new(), false),
     };
     Some(ServiceEvidence { source: EvidenceSource::Info, text, services, decides })
+}
+
+/// A migration of the cache of this name, by a file of `az`.
+fn migrated(target: &Target, named: Option<Service>, az: Option<&AzFacts>) -> Option<ServiceEvidence> {
+    let record = azure::endpoint(target.host.as_str())?.record;
+    let name = record.split('.').next()?;
+    let is_source = |id: &String| name_in_id(id).eq_ignore_ascii_case(name);
+    let migration = az?.migrations.iter().find(|one| one.source_id.as_ref().is_some_and(is_source))?;
+    let state = migration.state.as_deref().unwrap_or("of unknown state");
+    let to = migration.target_id.as_deref().map(|id| format!(" to {}", name_in_id(id))).unwrap_or_default();
+    let has_succeeded = migration.has_succeeded() && named == Some(Service::AzureCacheForRedis);
+    Some(ServiceEvidence {
+        source: EvidenceSource::Az,
+        text: format!("{} has the migration of {name}{to}: {state}", migration.file),
+        services: if has_succeeded { vec![Service::AzureManagedRedis] } else { Vec::new() },
+        decides: has_succeeded,
+    })
 }
 
 /// The commands that decide which product the name belongs to.

@@ -3,6 +3,7 @@
 use crate::diagnosis::pair::{Comparison, Difference, MigrationSide, Step};
 use crate::diagnosis::service::{Certainty, ServiceBehind};
 use crate::observation::Usability;
+use crate::printable::printable;
 use crate::record::Record;
 
 /// The lines without the steps that are left.
@@ -11,7 +12,8 @@ pub(crate) fn migration(record: &Record) -> Vec<String> {
     let mut lines = vec![side("new", &migration.new), side("old", &migration.old)];
     lines.extend(migration.differences.iter().map(difference));
     lines.push(format!("old name in use: {}", migration.old_use.text));
-    lines
+    lines.extend(migration.tool.iter().map(|line| format!("by az, {line}")));
+    lines.iter().map(|line| printable(line).into_owned()).collect()
 }
 
 /// What is left to do, each step with its number and its commands.

@@ -153,6 +153,19 @@ fn redis_reply(seeds: &mut Vec<Seed>) {
         ("pong-and-shards", turns(b'\x08', &[b"+PONG\r\n", shards, b"+OK\r\n"])),
         ("pong-and-slots", turns(b'\x20', &[b"+PONG\r\n", b"-ERR unknown command 'CLUSTER'\r\n", slots])),
         ("resp3", turns(0, &[b">2\r\n+x\r\n+y\r\n+PONG\r\n", map])),
+        (
+            "server-info",
+            turns(
+                b'\x0c',
+                &[
+                    b"+OK\r\n",
+                    b"+PONG\r\n",
+                    b"-ERR This instance has cluster support disabled\r\n",
+                    b"$31\r\nid=3 addr=10.3.26.6:44426 fd=8 \r\n",
+                    b"$62\r\n# Server\r\nredis_version:7.4.2\r\nrlec_version:7.22.0-95\r\nrun_id:\r\n",
+                ],
+            ),
+        ),
         ("no-cluster", turns(0, &[b"+PONG\r\n", b"-ERR This instance has cluster support disabled\r\n"])),
         ("not-permitted", turns(0, &[b"+PONG\r\n", b"-NOPERM this user has no permissions\r\n", slots])),
         ("auth", turns(b'\x0c', &[b"+OK\r\n", b"+PONG\r\n", shards])),
