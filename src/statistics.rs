@@ -113,10 +113,12 @@ fn ranks(samples: &[f64]) -> Vec<f64> {
 fn summary(all: &[f64], used: &[f64], thinned_by: usize) -> Option<Summary> {
     let mut sorted = all.to_vec();
     sorted.sort_by(f64::total_cmp);
+    let (value, interval) = (median(&sorted)?, median_interval(used)?);
     Some(Summary {
         samples: all.len(),
         thinned_by,
-        median: Estimate { value: median(&sorted)?, ..median_interval(used)? },
+        // The interval is that of the samples used, and the median of all may lie beside it.
+        median: Estimate { value, low: interval.low.min(value), high: interval.high.max(value) },
         p95: quantile(&sorted, 0.95)?,
         worst: *sorted.last()?,
     })
