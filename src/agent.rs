@@ -177,7 +177,11 @@ pub async fn run(options: Options) -> Result<Shutdown, StartError> {
         restore(settings, &history, &prober);
     }
     let in_force = current.subscribe();
+    let restored = history.restored();
     let mut agent = Agent::start(executor, config, current, Arc::clone(&metrics), Arc::clone(&history));
+    for (name, verdict, since) in restored {
+        metrics.restore_verdict(&name, verdict, since);
+    }
 
     let (ready, readiness) = watch::channel(true);
     let (reload_sender, reload_requests) = mpsc::channel(RELOAD_QUEUE);

@@ -115,6 +115,15 @@ impl History {
         }
     }
 
+    /// The verdicts before the restart and since when they held, by target; only those that no probe has followed yet.
+    pub fn restored(&self) -> Vec<(String, Verdict, Timestamp)> {
+        let targets = self.read();
+        let restored = targets.iter().filter_map(|(name, target)| {
+            Some((name.clone(), target.restored.as_ref()?.verdict.clone(), target.since?))
+        });
+        restored.collect()
+    }
+
     /// The history of one target; `None` where it is not remembered.
     pub fn get(&self, name: &str) -> Option<TargetHistory> {
         self.read().get(name).cloned()

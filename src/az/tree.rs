@@ -1,5 +1,8 @@
 //! JSON as a tree of the keys that are known; every other value is skipped where it stands, so that a
 //! secret or a huge list beside them is never held.
+//!
+//! Not derived: errors of serde quote the value that they refuse, which may be an access key, and versions of az
+//! differ in the case of keys and in what stands under `properties`.
 
 use std::cell::Cell;
 use std::fmt;

@@ -27,6 +27,7 @@ use self::process::Process;
 use self::schedule_lag::Lag;
 use self::series::TargetSeries;
 use crate::clock::Timestamp;
+use crate::diagnosis::Verdict;
 use crate::journal::recorder::Status;
 use crate::lock::lock;
 use crate::metrics_settings::MetricsSettings;
@@ -101,6 +102,13 @@ impl Metrics {
     pub fn observe(&self, record: &Arc<Record>) {
         if let Some(series) = lock(&self.targets).get_mut(&record.target.name) {
             Arc::make_mut(series).observe(record);
+        }
+    }
+
+    /// Sets since when a verdict held before a restart: where the present one is the same, it has held since then.
+    pub fn restore_verdict(&self, name: &str, verdict: Verdict, since: Timestamp) {
+        if let Some(series) = lock(&self.targets).get_mut(name) {
+            Arc::make_mut(series).restore_verdict(verdict, since);
         }
     }
 

@@ -289,8 +289,18 @@ async fn agent_journal_survives_kills() {
         running.child.start_kill().expect("it can be killed");
         running.ended().await;
     }
+    // The verdict is as old as in the first run, whatever came between.
+    const SINCE: &str = "redpath_verdict_since_timestamp_seconds{target=\"sessions\"} ";
+    let since = |page: String| page.lines().find_map(|line| line.strip_prefix(SINCE).map(str::to_owned));
+    let mut running = Agent::start(command()).await;
+    running.has_probed("sessions", 1).await;
+    let before = since(running.request("GET", "/metrics").await);
+    assert!(before.is_some());
+    running.child.start_kill().expect("it can be killed");
+    running.ended().await;
     let mut running = Agent::start(command()).await;
     running.has_probed("sessions", 3).await;
+    assert_eq!(since(running.request("GET", "/metrics").await), before);
     running
         .page_where("/metrics", |page| {
             page.matches("\nredpath_journal_head{part=").count() == 3

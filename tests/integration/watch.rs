@@ -214,6 +214,18 @@ fn readiness_steady_ttl_is_no_bound() {
 }
 
 #[test]
+fn readiness_waits_for_the_longest_ttl() {
+    let mut record = without_hub(records::unlinked_zone());
+    let mut forwarder = record.observation.resolution.views[1].clone();
+    forwarder.view = "system:10.10.0.54".into();
+    forwarder.chain.iter_mut().for_each(|link| link.ttl = 300);
+    forwarder.addresses.iter_mut().for_each(|address| address.ttl = Some(300));
+    record.observation.resolution.views.push(forwarder);
+    let (state, _) = folded(&[at(record.clone(), 0)]);
+    assert_eq!(Readiness::of(target(&state)).earliest, record.started_at.after(Duration::from_secs(300)));
+}
+
+#[test]
 fn heartbeat_once_a_minute() {
     let (mut state, mut lines) = (State::default(), Lines::new(LineFormat::Ndjson, NARROW));
     let mut heartbeats = 0;

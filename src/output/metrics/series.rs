@@ -246,13 +246,23 @@ impl TargetSeries {
     }
 
     /// All statuses are 0 before the first probe.
+    /// Sets since when a verdict held before a restart. Whether it still holds only a probe tells.
+    pub(crate) fn restore_verdict(&mut self, verdict: Verdict, since: Timestamp) {
+        match &mut self.verdict {
+            None => self.verdict = Some((verdict, since)),
+            Some((present, present_since)) if *present == verdict => *present_since = since.min(*present_since),
+            Some(_) => {}
+        }
+    }
+
     pub(crate) fn verdict(&self) -> Vec<Sample<'_>> {
         let status = self.latest().map(|record| record.verdict.status);
         Status::ALL.map(|each| Sample::flag(status == Some(each)).with("status", each.as_str())).into()
     }
 
     pub(crate) fn verdict_since(&self) -> Vec<Sample<'_>> {
-        self.verdict.iter().map(|(_, since)| Sample::new(since.unix_seconds())).collect()
+        let since = self.verdict.as_ref().filter(|_| self.latest().is_some());
+        since.into_iter().map(|(_, since)| Sample::new(since.unix_seconds())).collect()
     }
 }
 

@@ -216,7 +216,7 @@ fn words(end: &SessionEnd, plan: &Plan) -> Option<(HeldEndKind, String)> {
         SessionEnd::Silent(Some(unacknowledged)) => (
             HeldEndKind::Silence,
             format!(
-                "no acknowledgement of the PING within {limit}; the kernel sent it again {} times",
+                "no acknowledgement of the PING within {limit}; retransmissions by the kernel: {}",
                 unacknowledged.retransmits
             ),
         ),
