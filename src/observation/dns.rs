@@ -1,5 +1,7 @@
 //! How each view resolved the name.
 
+mod question;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +16,8 @@ use crate::address::{AddressClass, classify};
 use crate::azure::AZURE_DNS;
 use crate::clock::Seconds;
 use crate::expectation::{Expectation, ExpectedPath};
+
+pub use question::Question;
 
 /// Every view's answer to the same question.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +47,12 @@ impl Resolution {
     pub fn in_use(&self) -> Option<&View> {
         let name = self.view_in_use.as_deref()?;
         self.views.iter().find(|view| view.view == name)
+    }
+
+    /// Whether Azure's own resolver was asked and is silent: outside an Azure virtual network nobody answers there.
+    pub fn is_azure_dns_silent(&self) -> bool {
+        let silent = |view: &View| matches!(view.outcome, ViewOutcome::Timeout | ViewOutcome::Unreachable);
+        self.views.iter().any(|view| view.kind == ViewKind::Resolver && view.is_azure_dns() && silent(view))
     }
 
     /// The configured resolver that gives another private address than the view in use, where no
@@ -128,6 +138,9 @@ pub struct View {
     /// Whether the server was silent to queries with EDNS (RFC 6891), and answered the same without.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub edns_dropped: bool,
+    /// The response code that the server gave to queries with EDNS (`FORMERR`), where it answered the same without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edns_refused: Option<String>,
     /// For how long it has given these addresses, where this process has asked it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_answer: Option<SameAnswer>,
@@ -173,6 +186,7 @@ impl View {
             automatic: false,
             udp_silent: false,
             edns_dropped: false,
+            edns_refused: None,
             same_answer: None,
             soa: None,
             without_soa: false,
@@ -205,6 +219,11 @@ impl View {
     /// The addresses alone.
     pub fn ips(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.addresses.iter().map(|address| address.ip)
+    }
+
+    /// Whether the server answers queries without EDNS only.
+    pub fn is_without_edns(&self) -> bool {
+        self.edns_dropped || self.edns_refused.is_some()
     }
 
     /// Whether both gave the same final word. Addresses of a family that one of them lacks do not
@@ -465,45 +484,6 @@ pub struct ResolvedAddress {
     /// What is left of its record's time to live, in seconds; the C library does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u32>,
-}
-
-/// One question to one server, and what came of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Question {
-    /// The name asked for.
-    pub name: String,
-    /// `A` or `AAAA`.
-    #[serde(rename = "type")]
-    pub record_type: String,
-    /// What came of it.
-    pub outcome: ViewOutcome,
-    /// The response code, where there was a response.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rcode: Option<String>,
-    /// The transport of the answer, or of the last attempt.
-    pub transport: Transport,
-    /// How often it was sent over UDP; 1 where it went over TCP alone.
-    pub attempts: u32,
-    /// Whether the answer over UDP was truncated.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub truncated: bool,
-    /// Whether nothing came over UDP, and an answer over TCP did.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub udp_silent: bool,
-    /// Whether nothing came with EDNS, and an answer without.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub edns_dropped: bool,
-    /// How many datagrams came that were no answer to it (another id, another question, undecodable).
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub unexpected_datagrams: u32,
-    /// How many records the answer section held.
-    pub answers: usize,
-    /// From the first attempt to the answer, or to giving up.
-    pub took_seconds: Seconds,
-}
-
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
 
 /// A line of the hosts file that names the host.

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use hickory_proto::op::ResponseCode;
+use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::RecordType;
 use redpath::observation::dns::Transport as Seen;
 use redpath::observation::{Observation, Phase, PhaseName, View, ViewOutcome};
@@ -403,14 +403,45 @@ async fn dns_records_off_chain_are_ignored() {
 
 #[tokio::test]
 async fn dns_formerr_is_retried_without_edns() {
+    for (rcode, name) in
+        [(ResponseCode::FormErr, "FORMERR"), (ResponseCode::NotImp, "NOTIMP"), (ResponseCode::BADVERS, "BADVERS")]
+    {
+        let zone = Zone::healthy(HOST, ENDPOINT);
+        let server = DnsServer::start(move |asked| match asked.edns_payload {
+            Some(_) => Action::rcode(rcode),
+            None => Action::Reply(zone.answer(asked)),
+        });
+        let view = ask(HOST, server.address()).await;
+        assert_eq!((view.outcome, view.edns_refused.as_deref()), (ViewOutcome::Answered, Some(name)));
+        assert_eq!((view.edns_dropped, view.ips().collect::<Vec<_>>()), (false, vec![ENDPOINT]));
+        assert!(server.asked().iter().any(|asked| asked.edns_payload == Some(1232)));
+    }
+}
+
+/// A server that cannot read the query's end sends the header back, without the question.
+#[tokio::test]
+async fn dns_formerr_without_question_is_an_answer() {
     let zone = Zone::healthy(HOST, ENDPOINT);
     let server = DnsServer::start(move |asked| match asked.edns_payload {
-        Some(_) => Action::rcode(ResponseCode::FormErr),
+        Some(_) => Action::RawBytes(formerr_header(asked.id)),
         None => Action::Reply(zone.answer(asked)),
     });
     let view = ask(HOST, server.address()).await;
-    assert_eq!(view.outcome, ViewOutcome::Answered);
-    assert!(server.asked().iter().any(|asked| asked.edns_payload == Some(1232)));
+    assert_eq!((view.outcome, view.edns_refused.as_deref()), (ViewOutcome::Answered, Some("FORMERR")));
+}
+
+fn formerr_header(id: u16) -> Vec<u8> {
+    let mut message = Message::new(id, MessageType::Response, OpCode::Query);
+    message.metadata.response_code = ResponseCode::FormErr;
+    message.to_vec().expect("a message")
+}
+
+#[tokio::test]
+async fn dns_formerr_to_all_stays_the_answer() {
+    let server = DnsServer::start(|_| Action::rcode(ResponseCode::FormErr));
+    let view = ask(HOST, server.address()).await;
+    assert_eq!((view.outcome, view.rcode.as_deref()), (ViewOutcome::OtherRcode, Some("FORMERR")));
+    assert_eq!((view.edns_refused, view.edns_dropped), (None, false));
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ pub(super) fn all(case: &Context<'_>, views: &Views<'_>, cause: Option<&Finding>
     for view in views.system.iter().copied().chain(views.reference_resolvers()).filter(|view| view.udp_silent) {
         add(transport::over_tcp_only(case, view, Severity::Warning));
     }
-    for view in views.system.iter().copied().chain(views.reference_resolvers()).filter(|view| view.edns_dropped) {
+    for view in views.system.iter().copied().chain(views.reference_resolvers()).filter(|view| view.is_without_edns()) {
         add(transport::edns_dropped(case, view));
     }
     if let Some(finding) = flapping::remark(case, views) {

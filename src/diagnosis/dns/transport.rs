@@ -36,22 +36,36 @@ pub(super) fn over_tcp_only(case: &Context<'_>, view: &View, severity: Severity)
     .commands([format!("{} +notcp", remediation::ask(view, host)), format!("{} +tcp", remediation::ask(view, host))])
 }
 
-/// A server that is silent to queries with EDNS, and answers the same without.
+/// A server that is silent to queries with EDNS or does not understand them, and answers the same without.
 pub(super) fn edns_dropped(case: &Context<'_>, view: &View) -> Finding {
-    let (host, who) = (case.target.host.as_str(), view_label(view));
+    let (host, who, port) = (case.target.host.as_str(), view_label(view), port(view));
+    let (brings, asked, others, cause, hint) = match &view.edns_refused {
+        None => (
+            "those with EDNS bring nothing back".to_owned(),
+            "three times with EDNS (RFC 6891), it was silent".to_owned(),
+            "wait or fail",
+            "A firewall on the way drops such queries or their answers, or the server does.",
+            format!("let DNS messages with EDNS and up to 1232 bytes through to port {port} of it and back"),
+        ),
+        Some(rcode) => (
+            format!("to those with EDNS it answers {rcode}"),
+            format!("with EDNS (RFC 6891), it answered {rcode}"),
+            "ask again without, or fail",
+            "The server, or a device that answers in its place, does not understand EDNS.",
+            "have that server, or the device in front of it, answer DNS queries with EDNS: an upgrade or a setting"
+                .to_owned(),
+        ),
+    };
     Finding::new(
         Code::EdnsDropped,
         Severity::Warning,
-        format!("{who} answers DNS queries without EDNS only: those with EDNS bring nothing back"),
+        format!("{who} answers DNS queries without EDNS only: {brings}"),
         format!(
-            "Asked for {host} three times with EDNS (RFC 6891), it was silent; without EDNS it answers {}. The C library asks without EDNS by default, so most programs get this answer. Go's own resolver, systemd-resolved and DNS servers that forward ask with EDNS, and wait or fail. A firewall on the way drops such queries or their answers, or the server does.",
+            "Asked for {host} {asked}; without EDNS it answers {}. The C library asks without EDNS by default, so most programs get this answer. Go's own resolver, systemd-resolved and DNS servers that forward ask with EDNS, and {others}. {cause}",
             describe_answer(view)
         ),
     )
-    .hint(format!(
-        "let DNS messages with EDNS and up to 1232 bytes through to port {} of it and back; the server itself may stay in use",
-        port(view)
-    ))
+    .hint(format!("{hint}; the server itself may stay in use"))
     .commands([format!("{} +edns=0", remediation::ask(view, host)), format!("{} +noedns", remediation::ask(view, host))])
 }
 

@@ -105,6 +105,8 @@ pub(super) fn rcode_name(code: ResponseCode) -> String {
         ResponseCode::NXDomain => "NXDOMAIN".into(),
         ResponseCode::NotImp => "NOTIMP".into(),
         ResponseCode::Refused => "REFUSED".into(),
+        // Both have the number 16; nothing here is signed.
+        ResponseCode::BADVERS | ResponseCode::BADSIG => "BADVERS".into(),
         other => format!("RCODE{}", u16::from(other)),
     }
 }

@@ -62,7 +62,7 @@ impl Lookup<'_> {
             questions.extend(answers.iter().map(|answer| answer.question.clone()));
             // One wait for UDP is enough.
             self.options.tcp_only |= answers.iter().any(|answer| answer.question.udp_silent);
-            self.options.without_edns |= answers.iter().any(|answer| answer.question.edns_dropped);
+            self.options.without_edns |= answers.iter().any(|answer| answer.question.is_without_edns());
             let found = self.search.apply(&answers);
             // Where nothing is found, the answers for the bare name decide.
             if found || deciding.is_none() || self.search.was_bare_name() {
@@ -80,6 +80,7 @@ impl Lookup<'_> {
         View {
             udp_silent: questions.iter().any(|question| question.udp_silent),
             edns_dropped: questions.iter().any(|question| question.edns_dropped),
+            edns_refused: questions.iter().find_map(|question| question.edns_refused.clone()),
             questions,
             ..view
         }

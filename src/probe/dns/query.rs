@@ -4,17 +4,18 @@
 //! "port unreachable". Ids come from the operating system's random source, ports from the kernel's
 //! ephemeral range; a response must carry both and the question itself (RFC 5452, 9.1).
 
+mod sockets;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
+use self::sockets::{exchange_over_tcp, messages_over_tcp, udp_socket};
 use super::authority::Origin;
 use super::chain::{self, Answer, Chain};
 use crate::observation::dns::{Question, Transport};
@@ -75,6 +76,9 @@ pub(super) async fn query(server: SocketAddr, name: &str, options: QueryOptions,
         exchange.without_edns().await;
     }
     exchange.over_tcp(options.tcp_only).await;
+    if options.tcp_only {
+        exchange.without_edns().await;
+    }
     exchange.queries.into_answers(name)
 }
 
@@ -120,6 +124,7 @@ fn unsent(name: &str, options: QueryOptions, reason: &str) -> Vec<Answer> {
         truncated: false,
         udp_silent: false,
         edns_dropped: false,
+        edns_refused: None,
         unexpected_datagrams: 0,
         answers: 0,
         took_seconds: Duration::ZERO.into(),
@@ -183,6 +188,8 @@ struct InFlightQuery {
     truncated: bool,
     udp_silent: bool,
     edns_dropped: bool,
+    /// The response code of the answer with EDNS, where the one without EDNS has taken its place.
+    edns_refused: Option<String>,
     /// The same query without EDNS, sent once beside the last attempt.
     without_edns: Option<Box<InFlightQuery>>,
     unexpected_datagrams: u32,
@@ -213,6 +220,7 @@ impl InFlightQuery {
             truncated: false,
             udp_silent: false,
             edns_dropped: false,
+            edns_refused: None,
             without_edns: None,
             unexpected_datagrams: 0,
             transport: Transport::Udp,
@@ -221,12 +229,16 @@ impl InFlightQuery {
         })
     }
 
-    /// Whether `message` answers this query: id, direction, and the question itself.
+    /// Whether `message` answers this query: id, direction, and the question itself. A server that cannot read a
+    /// query answers with the header alone.
     fn is_answered_by(&self, message: &Message) -> bool {
         message.metadata.id == self.id
             && message.metadata.message_type == MessageType::Response
-            && matches!(message.queries.as_slice(), [query]
-                if query.name == self.name && query.query_type == self.record_type)
+            && match message.queries.as_slice() {
+                [query] => query.name == self.name && query.query_type == self.record_type,
+                [] => is_refusal_of_edns(message),
+                [..] => false,
+            }
     }
 
     /// The result of a message that came over TCP.
@@ -242,11 +254,10 @@ impl InFlightQuery {
         self.without_edns.as_ref().is_some_and(|copy| copy.result.is_some())
     }
 
-    fn refuses_edns(&self) -> bool {
-        matches!(&self.result, Some(Ok(message)) if matches!(
-            message.metadata.response_code,
-            ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS
-        ))
+    /// The response code with which the server answers to EDNS instead of the question.
+    fn refusal_of_edns(&self) -> Option<String> {
+        let message = self.result.as_ref()?.as_ref().ok().filter(|message| is_refusal_of_edns(message))?;
+        Some(chain::rcode_name(message.metadata.response_code))
     }
 
     /// Sends the query over a TCP connection of its own.
@@ -293,6 +304,7 @@ impl InFlightQuery {
             truncated: self.truncated,
             udp_silent: self.udp_silent,
             edns_dropped: self.edns_dropped,
+            edns_refused: self.edns_refused,
             unexpected_datagrams: self.unexpected_datagrams,
             answers,
             took_seconds: took.into(),
@@ -466,14 +478,22 @@ impl Exchange {
     /// Servers older than EDNS answer FORMERR or NOTIMP to it (RFC 6891, 7): sends those queries again without.
     async fn without_edns(&mut self) {
         let (server, limit, began) = (self.server, self.limit, self.queries.began);
-        for query in self.queries.list.iter_mut().filter(|query| query.refuses_edns()) {
+        for query in &mut self.queries.list {
+            let Some(refusal) = query.refusal_of_edns() else { continue };
             let plain = random_ids()
                 .and_then(|[id, _]| InFlightQuery::new(&query.name.to_ascii(), query.record_type, id, false));
             let Ok(plain) = plain else { continue };
             let mut again = Self { server, queries: Queries { list: vec![plain], began }, limit };
-            let _ = again.over_udp().await; // without an answer, the first one stands
-            if let Some(answered) = again.queries.list.pop().filter(|query| matches!(query.result, Some(Ok(_)))) {
-                *query = InFlightQuery { attempts: query.attempts + answered.attempts, ..answered };
+            // Without another answer, the first one stands.
+            match query.transport {
+                Transport::Udp => drop(again.over_udp().await),
+                Transport::Tcp => again.over_tcp(true).await,
+            }
+            let is_answer =
+                |query: &InFlightQuery| matches!(query.result, Some(Ok(_))) && query.refusal_of_edns().is_none();
+            if let Some(answered) = again.queries.list.pop().filter(is_answer) {
+                let attempts = query.attempts + answered.attempts;
+                *query = InFlightQuery { attempts, edns_refused: Some(refusal), ..answered };
             }
         }
     }
@@ -492,41 +512,11 @@ impl Exchange {
     }
 }
 
-/// A socket that receives from `server` alone.
-fn udp_socket(server: SocketAddr) -> Result<std::net::UdpSocket, QueryError> {
-    let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = rustix::net::socket_with(family, SocketType::DGRAM, flags, None)
-        .map_err(|error| QueryError::no_socket(&error.into()))?;
-    // It also gives the socket its port (ip(7)).
-    rustix::net::connect(&socket, &server).map_err(|error| QueryError::unreachable(&error.into()))?;
-    Ok(socket.into())
-}
-
-/// The messages over TCP, one per query; never returns where one fails, since UDP may still answer.
-async fn messages_over_tcp(server: SocketAddr, queries: &[(u16, Vec<u8>)]) -> Vec<Message> {
-    let mut messages = Vec::new();
-    for (id, wire) in queries {
-        let message = exchange_over_tcp(server, wire).await.ok().and_then(|bytes| Message::from_vec(&bytes).ok());
-        match message {
-            Some(message) if message.metadata.id == *id => messages.push(message),
-            Some(_) | None => return std::future::pending().await,
-        }
-    }
-    messages
-}
-
-/// Sends one message and receives one over a connection of its own (RFC 7766).
-async fn exchange_over_tcp(server: SocketAddr, wire: &[u8]) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect(server).await?;
-    let length = u16::try_from(wire.len()).map_err(io::Error::other)?;
-    let mut framed = length.to_be_bytes().to_vec();
-    framed.extend_from_slice(wire);
-    stream.write_all(&framed).await?;
-    let length = stream.read_u16().await?;
-    let mut message = vec![0; usize::from(length)]; // at most 64 KiB
-    stream.read_exact(&mut message).await?;
-    Ok(message)
+fn is_refusal_of_edns(message: &Message) -> bool {
+    matches!(
+        message.metadata.response_code,
+        ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS | ResponseCode::BADSIG // both are 16
+    )
 }
 
 /// Ids for two queries.

@@ -144,6 +144,7 @@ mod tests {
             truncated: false,
             udp_silent: false,
             edns_dropped: false,
+            edns_refused: None,
             unexpected_datagrams: 0,
             answers,
             took_seconds: Seconds::default(),
