@@ -7,6 +7,7 @@ mod descriptors;
 mod executor;
 mod on_demand;
 mod reload;
+mod reserved_ranges;
 mod secret_files;
 mod signals;
 mod systemd;

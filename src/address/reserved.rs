@@ -38,6 +38,11 @@ impl ReservedUse {
         ))
     }
 
+    /// The same of every range that a flag or key of this name has.
+    pub fn remarks(name: &str, ranges: &[IpNet]) -> Vec<String> {
+        ranges.iter().filter_map(Self::remark).map(|remark| format!("{name}: {remark}")).collect()
+    }
+
     /// What a part of `range` is reserved for, if one is, and that part.
     pub fn within(range: &IpNet) -> Option<(IpNet, Self)> {
         let v4 = RANGES_V4.iter().map(|(net, reserved)| (IpNet::V4(*net), *reserved));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use strum::IntoStaticStr;
 use tokio::sync::watch;
 
+use super::reserved_ranges::ReservedRanges;
 use super::secret_files::SecretFiles;
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -52,6 +53,7 @@ pub(super) struct Agent<E> {
     history: Arc<History>,
     state: watch::Sender<AgentState>,
     secret_files: SecretFiles,
+    reserved_ranges: ReservedRanges,
 }
 
 impl<E: Executor> Agent<E> {
@@ -78,7 +80,10 @@ impl<E: Executor> Agent<E> {
         };
         let mut secret_files = SecretFiles::default();
         secret_files.check(&config);
-        Self { config, schedule, current, metrics, history, state: watch::Sender::new(state), secret_files }
+        let mut reserved_ranges = ReservedRanges::default();
+        reserved_ranges.check(&config);
+        let state = watch::Sender::new(state);
+        Self { config, schedule, current, metrics, history, state, secret_files, reserved_ranges }
     }
 
     /// Applies `loaded`; keeps the present configuration if it is an error.
@@ -99,6 +104,7 @@ impl<E: Executor> Agent<E> {
         };
         self.warn_about_restart(&config);
         self.secret_files.check(&config);
+        self.reserved_ranges.check(&config);
         let removed = self.schedule.retain(&config.targets).await;
         set_targets(&config, &self.metrics, &self.history);
         self.schedule.set_concurrent(config.max_concurrent_probes);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::plans::VISIBLE_PASSWORD;
 use super::{ColorChoice, OutputFormat, PathArgs};
 use crate::parse;
 use crate::plan::Plan;
@@ -38,6 +39,16 @@ pub struct ConnectionsArgs {
 }
 
 impl ConnectionsArgs {
+    /// What the operator should know beforehand.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings: Vec<String> = self.path.warnings().collect();
+        let arguments = self.targets.iter().filter_map(|text| TargetArgument::parse(text).ok());
+        if arguments.into_iter().any(|argument| argument.password.is_some()) {
+            warnings.push(VISIBLE_PASSWORD.to_owned());
+        }
+        warnings
+    }
+
     /// A plan for each target; only its resolution is carried out.
     ///
     /// # Errors

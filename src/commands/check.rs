@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use self::journal::CheckJournal;
 use self::progress::Progress;
 use super::{terminal, write_out};
+use crate::address::ReservedUse;
 use crate::cli::plans::Plans;
 use crate::cli::{CheckArgs, ExitCode, OutputFormat, ProbeArgs, plans, print_error};
 use crate::clock::Timestamp;
@@ -108,12 +109,13 @@ fn configured(file: &Path, targets: &[String], args: &ProbeArgs) -> Result<(Plan
             names.join(", ")
         ));
     }
+    let warnings = ReservedUse::remarks("private_ranges", &config.defaults.expectation.private_ranges);
     let mut labels = config.labels;
     labels.extend(args.labels.iter().cloned());
     let vantage = Vantage::here(labels, &config.subnet_by_node_pool);
     let wanted = |plan: &Plan| targets.is_empty() || targets.contains(&plan.target.name);
     let plans = config.targets.into_iter().map(|target| target.plan).filter(wanted).collect();
-    Ok((Plans { plans, warnings: Vec::new() }, vantage))
+    Ok((Plans { plans, warnings }, vantage))
 }
 
 /// A report in one of the formats, in which a warning may be a failure.

@@ -90,9 +90,7 @@ pub fn schema(out: &mut dyn Write) -> io::Result<ExitCode> {
 /// which need not be those of the agent.
 fn warnings(config: &Config) -> Vec<String> {
     let mut warnings: Vec<String> = config.targets.iter().flat_map(warnings_of).collect();
-    let private_ranges = &config.defaults.expectation.private_ranges;
-    let remarks = private_ranges.iter().filter_map(ReservedUse::remark);
-    warnings.extend(remarks.map(|remark| format!("private_ranges: {remark}")));
+    warnings.extend(ReservedUse::remarks("private_ranges", &config.defaults.expectation.private_ranges));
     if !config.web.probe_allowed_suffixes.is_empty() && !config.web.listen.ip().is_loopback() {
         warnings.push(format!(
             "web.probe.allowed_suffixes: every client that reaches {} can have any host under these suffixes probed",

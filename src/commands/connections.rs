@@ -37,6 +37,9 @@ pub async fn run(args: ConnectionsArgs) -> ExitCode {
             return ExitCode::Usage;
         }
     };
+    for warning in args.warnings() {
+        print_error(&format!("warning: {warning}"));
+    }
     let (handle, interrupt) = Interrupt::new();
     if let Err(error) = check::interrupt_on_signals(handle) {
         print_error(&format!("cannot listen for signals: {error}"));

@@ -35,6 +35,15 @@ fn json(output: &Output) -> Value {
 }
 
 #[test]
+fn connections_reserved_private_range_warns() {
+    let peer = peer(1);
+    let output = redpath(&[&peer.target, "--private-range", "240.0.0.0/4", "--private-range", "127.0.0.0/8"]);
+    let warnings = String::from_utf8_lossy(&output.stderr);
+    assert!(warnings.contains("warning: --private-range: 240.0.0.0/4 has addresses of 240.0.0.0/4"), "{warnings}");
+    assert_eq!(warnings.lines().count(), 1, "{warnings}");
+}
+
+#[test]
 fn connections_expected_path_is_counted() {
     let peer = peer(3);
     let arguments =
