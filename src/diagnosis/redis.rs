@@ -6,7 +6,7 @@ use self::error_reply::ErrorReply;
 use super::remediation::Resource;
 use super::{Code, Context, Finding, Severity};
 use crate::azure::Service;
-use crate::observation::redis::{AuthFacts, PingReply, Surroundings};
+use crate::observation::redis::{AuthFacts, PingReply, SecretForm, Surroundings};
 use crate::observation::{Connection, ConnectionPhases, Phase, RedisFailure, SkipReason};
 use crate::phase::PhaseName;
 
@@ -56,22 +56,61 @@ fn auth_rejected(case: &Context<'_>, who: &str, reply: &str) -> Finding {
     if let Some(facts) = &case.observation.token {
         return super::token::rejected(case, facts, who, reply);
     }
+    let auth = case.observation.connection.as_ref().and_then(|connection| connection.auth.as_ref());
+    let surrounded = match auth.and_then(|auth| auth.surrounded_by) {
+        Some(Surroundings::WhiteSpace) => " The password begins or ends with white space, which is sent with it.",
+        Some(Surroundings::Quotes) => " The password stands in quotes, which are sent with it.",
+        None => "",
+    };
+    let (form, hint) = match auth.and_then(|auth| auth.looks_like) {
+        Some(form) => form_text(form),
+        None => ("", "give the probe the present key, or check the user name"),
+    };
+    let is_azure = case.target.service != Service::Other;
+    let other_user = match who {
+        "default" => String::new(),
+        _ if is_azure => format!(
+            " Access keys belong to the user default, and \"{who}\" is another one: with an access key, leave the user name out."
+        ),
+        _ => String::new(),
+    };
     Finding::new(
         Code::AuthRejected,
         Severity::Error,
         format!("Redis rejects the credential of user \"{who}\" ({reply})"),
         format!(
-            "{}{} By likelihood: the key was rotated and the probe has the old one; the user name is not the one the password belongs to; access keys are disabled (Managed Redis does so by default), or the identity is not assigned; the address belongs to another cache.",
+            "{}{surrounded}{form}{other_user} By likelihood: the key was rotated and the probe has the old one; the user name is not the one the password belongs to; access keys are disabled (Managed Redis does so by default), or the identity is not assigned; the address belongs to another cache.",
             case.proven(),
-            match case.observation.connection.as_ref().and_then(|connection| connection.auth.as_ref()?.surrounded_by) {
-                Some(Surroundings::WhiteSpace) => " The password begins or ends with white space, which is sent with it.",
-                Some(Surroundings::Quotes) => " The password stands in quotes, which are sent with it.",
-                None => "",
-            }
         ),
     )
-    .hint("give the probe the present key, or check the user name")
+    .hint(hint)
     .commands(Resource::of(case).iter().map(Resource::list_keys))
+}
+
+/// What the password is in place of a key, and what to give.
+fn form_text(form: SecretForm) -> (&'static str, &'static str) {
+    match form {
+        SecretForm::ConnectionString => (
+            " The password is a whole connection string or URL.",
+            "give the key alone as the password, or the whole string as the TARGET",
+        ),
+        SecretForm::PercentEncoded => (
+            " The password has percent-encoding, as a key in a URL has it (%3D for =).",
+            "decode the key: percent-encoding belongs in a URL alone",
+        ),
+        SecretForm::Base64OfKey => (
+            " The password is base64 of what looks like an access key: it was encoded once too often.",
+            "give the key as it is: in a Kubernetes Secret under stringData, or encoded once under data",
+        ),
+        SecretForm::ByteOrderMark => (
+            " The password begins with a byte order mark (U+FEFF), which is sent with it.",
+            "write the file without a byte order mark, as printf does",
+        ),
+        SecretForm::Reference => (
+            " The password is a reference or a placeholder that nobody has put the key in place of.",
+            "look at what was to put the key there: the Key Vault reference, the template or the variable",
+        ),
+    }
 }
 
 fn reply_finding(case: &Context<'_>, reply: PingReply, phases: &ConnectionPhases) -> Option<Finding> {

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::clock::Seconds;
 
@@ -21,9 +24,56 @@ pub struct AuthFacts {
     /// What surrounds the password and is probably no part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surrounded_by: Option<Surroundings>,
+    /// What the password looks like, where that is no access key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks_like: Option<SecretForm>,
     /// Whether a cached token was rejected, and a new one was fetched.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub token_renewed: bool,
+}
+
+/// What was given for a password by mistake. It tells nothing of the password itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretForm {
+    /// A whole connection string, or a URL.
+    ConnectionString,
+    /// With `%3D`, `%2B` or `%2F`, as in a URL.
+    PercentEncoded,
+    /// Base64 of what looks like an access key.
+    Base64OfKey,
+    /// With a byte order mark (U+FEFF) in front.
+    ByteOrderMark,
+    /// A reference that nobody has resolved: `@Microsoft.KeyVault(…)`, `${NAME}`, `<key>`.
+    Reference,
+}
+
+impl SecretForm {
+    /// That of a password.
+    pub fn of(password: &str) -> Option<Self> {
+        let lower = password.trim().to_ascii_lowercase();
+        let begins = |starts: &[&str]| starts.iter().any(|start| lower.starts_with(start));
+        if password.starts_with('\u{feff}') {
+            Some(Self::ByteOrderMark)
+        } else if begins(&["@microsoft.keyvault(", "${", "$(", "{{", "<"]) {
+            Some(Self::Reference)
+        } else if lower.contains("password=") || begins(&["redis://", "rediss://"]) {
+            Some(Self::ConnectionString)
+        } else if ["%3d", "%2b", "%2f"].iter().any(|escape| lower.contains(escape)) {
+            Some(Self::PercentEncoded)
+        } else if is_base64_of_key(password.trim()) {
+            Some(Self::Base64OfKey)
+        } else {
+            None
+        }
+    }
+}
+
+/// Access keys are base64 themselves, of 40 characters and more with `=` at the end.
+fn is_base64_of_key(password: &str) -> bool {
+    let Ok(decoded) = STANDARD.decode(password).map(Zeroizing::new) else { return false };
+    let key = decoded.trim_ascii_end();
+    (40..=128).contains(&key.len()) && key.ends_with(b"=") && STANDARD.decode(key).map(Zeroizing::new).is_ok()
 }
 
 /// Characters around a password that a copy may have brought along.
@@ -140,6 +190,34 @@ impl fmt::Display for RedisFailure {
             Self::Closed => f.write_str("the peer closed the connection"),
             Self::Reset => f.write_str("the peer reset the connection"),
             Self::Other { error } => f.write_str(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secret_form_differs_from_a_key() {
+        const KEY: &str = "iAITMl7lD127c/VZEl0O+l8qviaXHIoKekaJjP1J1HI=";
+        let twice = STANDARD.encode(KEY);
+        let with_line_break = STANDARD.encode(format!("{KEY}\n"));
+        for (password, form) in [
+            ("cache1.redis.cache.windows.net:6380,password=hunter2,ssl=True", Some(SecretForm::ConnectionString)),
+            ("rediss://:hunter2@cache1.redis.cache.windows.net", Some(SecretForm::ConnectionString)),
+            ("iAITMl7lD127c%2FVZEl0O%2Bl8qviaXHIoKekaJjP1J1HI%3D", Some(SecretForm::PercentEncoded)),
+            (&twice, Some(SecretForm::Base64OfKey)),
+            (&with_line_break, Some(SecretForm::Base64OfKey)),
+            ("\u{feff}hunter2", Some(SecretForm::ByteOrderMark)),
+            ("@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/redis)", Some(SecretForm::Reference)),
+            ("${REDIS_PASSWORD}", Some(SecretForm::Reference)),
+            ("<primary-key>", Some(SecretForm::Reference)),
+            (KEY, None),
+            ("hunter2", None),
+            ("", None),
+        ] {
+            assert_eq!(SecretForm::of(password), form, "{password}");
         }
     }
 }

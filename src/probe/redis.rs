@@ -37,7 +37,7 @@ use super::token::Token;
 use super::{credential, tls};
 use crate::clock::Seconds;
 use crate::observation::client_info::ServerSees;
-use crate::observation::redis::{AuthFacts, AuthMethod, PingReply, Surroundings};
+use crate::observation::redis::{AuthFacts, AuthMethod, PingReply, SecretForm, Surroundings};
 use crate::observation::{Phase, PingFacts, RedisFailure, ServerInfo, SkipReason, StoppedBy};
 use crate::plan::{Auth, EntraAuth, PasswordSource, Plan};
 use crate::printable::excerpt;
@@ -182,7 +182,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
             Auth::Password { username, .. } => (AuthMethod::Password, username.clone()),
             Auth::Entra(EntraAuth { username, .. }) => (AuthMethod::Entra, username.clone()),
         };
-        let facts = AuthFacts { method, username, credential_error: None, surrounded_by: None, token_renewed: false };
+        let facts = AuthFacts {
+            method,
+            username,
+            credential_error: None,
+            surrounded_by: None,
+            looks_like: None,
+            token_renewed: false,
+        };
         match (&context.plan.auth, withhold_reason(context.plan, address)) {
             (Auth::None, _) => AuthOutcome::skipped(SkipReason::NoCredentials, facts),
             (Auth::Password { .. } | Auth::Entra(_), Some(reason)) => AuthOutcome::skipped(reason, facts),
@@ -206,7 +213,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
                 return AuthOutcome { phase: Phase::NotReached { stopped_by: StoppedBy::Interrupt }, facts };
             }
         };
-        let facts = AuthFacts { surrounded_by: Surroundings::of(secret.expose()), ..facts };
+        let (surrounded_by, looks_like) = (Surroundings::of(secret.expose()), SecretForm::of(secret.expose()));
+        let facts = AuthFacts { surrounded_by, looks_like, ..facts };
         AuthOutcome { phase: self.send_auth(facts.username.as_deref(), secret, budget).await, facts }
     }
 
