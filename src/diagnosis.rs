@@ -20,6 +20,7 @@ pub mod pair;
 mod pod;
 mod posture;
 mod precheck;
+mod public_endpoint;
 mod redis;
 mod remediation;
 pub mod service;
@@ -40,6 +41,7 @@ use crate::clock::Timestamp;
 use crate::expectation::Expectation;
 use crate::observation::Observation;
 use crate::phase::{PhaseName, PhaseOutcome};
+use crate::plan::arguments::CheckArguments;
 use crate::printable::{is_printable, printable};
 use crate::target::Target;
 
@@ -272,6 +274,11 @@ impl Context<'_> {
         })
     }
 
+    /// What repeats this probe on a command line.
+    fn arguments(&self) -> CheckArguments {
+        self.observation.arguments(self.target)
+    }
+
     /// What an answer of Redis proves, and no more.
     fn proven(&self) -> &'static str {
         match (self.is_at_expected_address(), self.target.tls) {
@@ -345,6 +352,7 @@ fn connection_findings(case: &Context<'_>) -> Vec<Finding> {
         let mut here = tcp::diagnose(case, phases, connection);
         here.extend(tls::diagnose(case, phases, connection));
         here.extend(redis::diagnose(case, phases, connection));
+        public_endpoint::setting_first(case, connection, &mut here);
         if index > 0 {
             for finding in &mut here {
                 let address = connection.address.to_string();

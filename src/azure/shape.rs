@@ -22,6 +22,13 @@ pub enum NameShape {
         /// That name, with a placeholder for the region.
         managed: String,
     },
+    /// The suffix alone, without a cache's own name in front.
+    LacksName {
+        /// The same with a placeholder for the name.
+        right: String,
+    },
+    /// A name without a dot.
+    OneLabel,
     /// The suffix is not known, and this one is near it.
     NearSuffix {
         /// The known suffix.
@@ -33,6 +40,13 @@ impl NameShape {
     /// Of a name that does not exist.
     pub fn of(host: &str) -> Option<Self> {
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        if let Some((suffix, service)) = SUFFIXES.iter().find(|(suffix, _)| *suffix == host) {
+            let name = if *service == Service::AzureCacheForRedis { "NAME" } else { "NAME.REGION" };
+            return Some(Self::LacksName { right: format!("{name}.{suffix}") });
+        }
+        if !host.contains('.') && host != "localhost" {
+            return Some(Self::OneLabel);
+        }
         let Some(endpoint) = endpoint(&host).filter(|endpoint| !endpoint.is_privatelink_name) else {
             return near_suffix(&host).map(|suffix| Self::NearSuffix { suffix });
         };
@@ -109,6 +123,12 @@ mod tests {
             ("amr1.redis.cache.windows.net", classic("amr1.REGION.redis.azure.net")),
             ("amr1.westeurope.redis.azure.net", None),
             ("orders.geo.redis.cache.windows.net", None),
+            (
+                "redis.cache.windows.net",
+                Some(NameShape::LacksName { right: "NAME.redis.cache.windows.net".to_owned() }),
+            ),
+            ("cache1", Some(NameShape::OneLabel)),
+            ("redis.azure.net.", Some(NameShape::LacksName { right: "NAME.REGION.redis.azure.net".to_owned() })),
         ] {
             assert_eq!(NameShape::of(host), shape, "{host}");
         }

@@ -94,12 +94,10 @@ fn connect_timeout(
         ExpectedPath::Private => private_silence(case, resource, address),
         ExpectedPath::Public | ExpectedPath::Any => (
             format!(
-                "{} By likelihood: a network security group or firewall drops TCP {port} from this subnet; public access is disabled, or the cache's own firewall does not admit this network; the route is missing. From the client these look alike.",
+                "{} By likelihood: a network security group or firewall drops TCP {port} from this subnet; the route is missing. From the client these look alike.",
                 how_found(case)
             ),
-            format!(
-                "look at the rules for TCP {port} from this subnet, then at the resource's public access and firewall rules"
-            ),
+            format!("look at the rules for TCP {port} from this subnet, and at the resource's firewall rules"),
             resource.map(Resource::show).into_iter().collect(),
         ),
     };
@@ -107,15 +105,31 @@ fn connect_timeout(
         Some(wrong) => (format!("{detail}{wrong}"), format!("set the port to {} first; then {hint}", usual_of(case))),
         None => (detail, hint),
     };
+    let outside = outside_azure(case);
     Finding::new(
         Code::ConnectTimeout,
         severity,
         format!("{address} does not answer: nothing comes back to the SYN"),
         detail,
     )
-    .hint(hint)
+    .more(outside.0)
+    .hint(format!("{hint}{}", outside.1))
     .commands(commands)
-    .commands([remediation::effective_nsg()])
+    .commands([match outside {
+        ("", _) => remediation::effective_nsg(),
+        _ => format!("tracepath -n {}", address.ip()),
+    }])
+}
+
+/// What differs outside Azure, where 168.63.129.16 was asked and is silent.
+fn outside_azure(case: &Context<'_>) -> (&'static str, &'static str) {
+    match case.observation.resolution.is_azure_dns_silent() {
+        true => (
+            " 168.63.129.16 is silent here, as outside an Azure virtual network: there, a firewall of your own or the route through VPN or ExpressRoute is as likely.",
+            "; from outside Azure, look at your own firewalls and at the route to the endpoint's network, too",
+        ),
+        false => ("", ""),
+    }
 }
 
 /// Why the address is tried, and what that says of it.

@@ -220,6 +220,16 @@ fn nothing_there(case: &Context<'_>, views: &Views<'_>) -> Finding {
             "compare the name with the resource's host name".to_owned(),
             resource.map(|resource| [resource.show(), resource.show_managed()]).into_iter().flatten().collect(),
         ),
+        Some(NameShape::LacksName { right }) => (
+            format!("It is the suffix that all names of {} share; a cache's own name stands in front: {right}.", service_title(case)),
+            format!("write the name as the resource has it: {right}"),
+            Vec::new(),
+        ),
+        Some(NameShape::OneLabel) => (
+            "A host name of Azure has several labels: NAME.redis.cache.windows.net, or NAME.REGION.redis.azure.net. A name of one label is looked up along the search list of resolv.conf.".to_owned(),
+            format!("write the whole host name, such as {host}.redis.cache.windows.net"),
+            Vec::new(),
+        ),
         Some(NameShape::NearSuffix { suffix }) => (
             format!("The suffix is none of an Azure Redis service; the nearest one is {suffix}."),
             format!("compare the name with the resource's host name, which may end in {suffix}"),

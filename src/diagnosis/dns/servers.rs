@@ -117,13 +117,10 @@ pub(super) fn view_failure(case: &Context<'_>, view: &View, severity: Severity, 
             "An answer is taken only with the right id, question and format, and a chain that ends.".to_owned(),
             "look at the answer; a middlebox or a broken zone may be in the way".to_owned(),
         ),
-        _ => (
-            format!("{who} fails: {reason}"),
-            format!(
-                "It gave no usable answer for {host}: SERVFAIL or the like, often because the server it forwards to does not answer, or because DNSSEC does not validate a private zone."
-            ),
-            format!("look into the server's log, and check that it reaches {AZURE_DNS} or whatever it forwards to"),
-        ),
+        _ => {
+            let (detail, hint) = server_failure(case, view);
+            (format!("{who} fails: {reason}"), detail, hint)
+        }
     };
     let finding = Finding::new(code, severity, summary, format!("{detail}{more}"))
         .hint(hint)
@@ -131,6 +128,40 @@ pub(super) fn view_failure(case: &Context<'_>, view: &View, severity: Severity, 
     match KnownServer::of(case, view).filter(|_| view.kind == ViewKind::System) {
         Some(server) => finding.commands(server.commands(host)),
         None => finding,
+    }
+}
+
+/// What SERVFAIL and the like mean of this server: one that passes questions on has its fault behind it.
+fn server_failure(case: &Context<'_>, view: &View) -> (String, String) {
+    let host = case.target.host.as_str();
+    let gave = format!("It gave no usable answer for {host}");
+    match KnownServer::of(case, view) {
+        Some(KnownServer::AzureDns) => (
+            format!(
+                "{gave}. {AZURE_DNS} is Azure's own resolver, and has no log of yours. By likelihood: a DNS forwarding ruleset that is linked to this network sends the name to a server that does not answer, or that sends it back here (a loop); a DNS security policy answers so; Azure's resolver fails for a while."
+            ),
+            "look at the DNS forwarding rulesets that are linked to this network, and at the servers they name; then at its DNS security policies".to_owned(),
+        ),
+        Some(server) => (
+            format!(
+                "{gave}: SERVFAIL or the like. {} passes questions on, so the fault is likely at a server behind it. {}.",
+                capitalized(server.name().unwrap_or("it")),
+                capitalized(&server.behind())
+            ),
+            "find the server that it asks, and ask that one directly".to_owned(),
+        ),
+        None if case.observation.resolution.is_azure_dns_silent() => (
+            format!(
+                "{gave}: SERVFAIL or the like, often because the server it forwards to does not answer. {AZURE_DNS} is silent here, as outside Azure: a server there has to forward to one inside a virtual network that is linked to the zone."
+            ),
+            "look into the server's log, and check that it reaches the server in Azure that it forwards to: the inbound endpoint of a DNS Private Resolver, or a DNS server in a linked network".to_owned(),
+        ),
+        None => (
+            format!(
+                "{gave}: SERVFAIL or the like, often because the server it forwards to does not answer, or because DNSSEC does not validate a private zone."
+            ),
+            format!("look into the server's log, and check that it reaches {AZURE_DNS} or whatever it forwards to"),
+        ),
     }
 }
 

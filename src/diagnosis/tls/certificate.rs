@@ -2,23 +2,70 @@
 
 use super::{FailedHandshake, error};
 use crate::clock::Timestamp;
-use crate::diagnosis::text::listed;
+use crate::diagnosis::remediation::{self, Resource};
+use crate::diagnosis::text::{is_plain_word, listed};
 use crate::diagnosis::{Code, Finding};
 use crate::observation::TlsFacts;
 use crate::observation::tls::{IntermediateFacts, TrustSource};
 
 pub(super) fn name_mismatch(failed: FailedHandshake<'_>, expected: &str, presented: &[String]) -> Finding {
     let (address, issuer, also) = (failed.address, subject_and_issuer(failed), also_wrong(failed, Check::Name));
+    let resource = Resource::of(failed.case);
+    let own = resource.as_ref().map(Resource::host).filter(|own| own != expected);
+    let is_covered = |name: &String| presented.iter().any(|pattern| covers(pattern, name));
+    let (why, hint, commands) = if let Some(own) = own.filter(is_covered) {
+        (
+            format!(
+                "That is the certificate of {own}, to which {expected} leads: an alias, which no certificate of Azure covers. The address is right as far as this shows."
+            ),
+            format!(
+                "configure {own} in the application; where the alias has to stay, have the client verify by that name (--server-name {own} here); do not switch verification off"
+            ),
+            Vec::new(),
+        )
+    } else if let Some(other) = presented.iter().find(|name| is_of_another_service(name)) {
+        (
+            format!(
+                "\"{other}\" is a name of another service of Azure: by likelihood, the record has the address of that service's private endpoint."
+            ),
+            "compare the address with the private endpoints', and correct the record of this cache".to_owned(),
+            resource
+                .iter()
+                .map(Resource::show_record)
+                .chain([remediation::LIST_ENDPOINTS.to_owned()])
+                .collect::<Vec<String>>(),
+        )
+    } else {
+        (
+            "By likelihood: another server behind that address (a wrong record or endpoint), a middlebox that inspects TLS, or a client that uses an alias of the cache's name.".to_owned(),
+            "find what presents that certificate; if the name is an alias, verify against the cache's own with --server-name; do not switch verification off".to_owned(),
+            Vec::new(),
+        )
+    };
     error(
         Code::TlsNameMismatch,
         format!("the certificate at {address} is not for {expected}"),
-        format!(
-            "It covers {}.{issuer}{also} By likelihood: another server behind that address (a wrong record or endpoint), a middlebox that inspects TLS, or a client that uses an alias of the cache's name.",
-            names(presented)
-        ),
+        format!("It covers {}.{issuer}{also} {why}", names(presented)),
     )
-    .hint("find what presents that certificate; if the name is an alias, verify against the cache's own with --server-name; do not switch verification off")
+    .hint(hint)
+    .commands(commands)
     .commands(failed.look())
+}
+
+/// Whether a name of a certificate covers a host name (RFC 6125, 6.4.3).
+fn covers(pattern: &str, name: &str) -> bool {
+    let parent = name.split_once('.').map(|(_, parent)| parent);
+    let wildcard = pattern.strip_prefix("*.");
+    pattern.eq_ignore_ascii_case(name)
+        || wildcard.is_some_and(|rest| parent.is_some_and(|parent| rest.eq_ignore_ascii_case(parent)))
+}
+
+/// Whether it is a name of Azure, and of no Redis service.
+fn is_of_another_service(name: &str) -> bool {
+    const OF_AZURE: [&str; 5] = [".windows.net", ".azure.net", ".azure.com", ".azurewebsites.net", ".azurecr.io"];
+    let name = name.strip_prefix("*.").unwrap_or(name).to_ascii_lowercase();
+    let is_redis = name.contains("redis.") || name.contains("redisenterprise.");
+    is_plain_word(&name) && !is_redis && OF_AZURE.iter().any(|suffix| name.ends_with(suffix))
 }
 
 pub(super) fn intermediate_expired(

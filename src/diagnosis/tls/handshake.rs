@@ -19,16 +19,24 @@ pub(super) fn closed(failed: FailedHandshake<'_>, bytes_received: u64) -> Findin
 
 pub(super) fn reset(failed: FailedHandshake<'_>, bytes_received: u64) -> Finding {
     let address = failed.address;
+    let came = bytes(bytes_received);
+    let (why, hint) = if bytes_received == 0 {
+        (
+            "By likelihood: a firewall that reads the name in the ClientHello (SNI) and resets what no rule allows; the server, or a proxy in front of it, does not admit this client.",
+            "look at the firewalls on the way for rules on names (SNI, FQDN), then at the server",
+        )
+    } else {
+        (
+            "By likelihood: the server or a proxy in front of it ended the handshake; a firewall did, after it had read the beginning.",
+            "look at the server's and the proxy's log, then at the firewalls on the way",
+        )
+    };
     error(
         Code::TlsReset,
         format!("{address} resets the connection during the TLS handshake"),
-        format!(
-            "{} came before. A firewall that inspects TLS, or the server, ended it.{}",
-            bytes(bytes_received),
-            proxy_protocol(bytes_received)
-        ),
+        format!("{came} came before. {why}{}", proxy_protocol(bytes_received)),
     )
-    .hint("look for a firewall or proxy that inspects TLS on the way")
+    .hint(hint)
     .commands(failed.look())
 }
 
