@@ -194,6 +194,7 @@ impl Config {
         plan.auth = Auth::None;
         plan.reach = AddressPolicy::NoInternal;
         plan.cluster = ClusterMode::Off;
+        plan.expectation.cluster_nodes = false;
         plan.application = ApplicationMode::Off;
         plan.held_connection = false;
         plan.posture = PosturePlan::default();

@@ -63,6 +63,9 @@ pub struct Expectation {
     pub private_ranges: Vec<IpNet>,
     /// Whether a server that answers without credentials is a failure.
     pub require_auth: bool,
+    /// Whether the nodes of a cluster are to be looked at: the verdict is unknown where the probe cannot.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cluster_nodes: bool,
     /// What is expected of the public address.
     #[serde(skip_serializing_if = "PublicAccess::is_ignored")]
     pub public_access: PublicAccess,
@@ -83,6 +86,7 @@ impl Default for Expectation {
             endpoints: Vec::new(),
             private_ranges: Vec::new(),
             require_auth: true,
+            cluster_nodes: false,
             public_access: PublicAccess::Ignore,
             latency: BTreeMap::new(),
             certificate_warning_seconds: Seconds(Duration::from_secs(14 * 24 * 3600)),

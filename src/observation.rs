@@ -28,6 +28,7 @@ use strum::IntoEnumIterator;
 
 use crate::clock::Seconds;
 use crate::expectation::Expectation;
+use crate::plan::arguments::CheckArguments;
 use crate::target::Target;
 
 pub use crate::phase::{PhaseName, PhaseOutcome};
@@ -81,6 +82,19 @@ pub struct Observation {
     /// The old name of a migration, as it was seen in the same probe; absent where none is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<Box<OldName>>,
+    /// What repeats the probe behind `redpath check`, word by word and without credentials.
+    #[serde(default, skip_serializing_if = "CheckArguments::is_empty")]
+    pub check_arguments: CheckArguments,
+}
+
+impl Observation {
+    /// What repeats the probe of `target`; for an older record, the target alone.
+    pub fn arguments(&self, target: &Target) -> CheckArguments {
+        match self.check_arguments.is_printable() {
+            true => self.check_arguments.clone(),
+            false => CheckArguments::of_target(target.host.as_str(), target.port, target.tls),
+        }
+    }
 }
 
 /// The old name of a migration: what was expected of it, and what was seen.

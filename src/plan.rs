@@ -1,5 +1,6 @@
 //! What one probe of one target is to do, all of it decided before anything is sent.
 
+pub mod arguments;
 pub mod ca_file;
 
 use std::net::{IpAddr, SocketAddr};
@@ -264,6 +265,8 @@ pub enum ClusterMode {
     /// Where the server is part of a cluster
     #[default]
     Auto,
+    /// The same; where the nodes cannot be looked at, the verdict is unknown
+    On,
     /// Never
     Off,
 }

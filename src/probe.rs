@@ -41,6 +41,7 @@ use crate::observation::cluster::NotTried;
 use crate::observation::{
     Connection, ConnectionPhases, LocalLimit, Observation, OldName, OtherConnection, Phases, Resolution, StoppedBy,
 };
+use crate::plan::arguments::CheckArguments;
 use crate::plan::{Addresses, ClusterMode, Plan};
 
 /// The most addresses of one name that are connected to with `addresses: all`.
@@ -166,6 +167,7 @@ impl Prober {
             clients: None,
             old,
             local_limit,
+            check_arguments: CheckArguments::of(plan),
         }
     }
 
@@ -218,7 +220,9 @@ impl Prober {
             let in_use = self.connector.connect_in_use(plan, in_use, budget).await;
             let cluster = match plan.cluster {
                 ClusterMode::Off => None,
-                ClusterMode::Auto => Some(cluster::check_nodes(&self.connector, plan, &in_use, budget).await),
+                ClusterMode::Auto | ClusterMode::On => {
+                    Some(cluster::check_nodes(&self.connector, plan, &in_use, budget).await)
+                }
             };
             (in_use, cluster)
         };
@@ -250,7 +254,7 @@ impl Connected {
 
     fn not_reached(plan: &Plan, stopped_by: StoppedBy) -> Self {
         let cluster = match plan.cluster {
-            ClusterMode::Auto => Some(ClusterOutcome::not_reached(stopped_by)),
+            ClusterMode::Auto | ClusterMode::On => Some(ClusterOutcome::not_reached(stopped_by)),
             ClusterMode::Off => None,
         };
         Self { phases: ConnectionPhases::not_reached(stopped_by), connection: None, others: Vec::new(), cluster }

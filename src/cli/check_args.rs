@@ -112,8 +112,8 @@ pub struct ProbeArgs {
     /// Addresses to connect to
     #[arg(long, value_enum, value_name = "first|all", default_value_t, help_heading = PROBE)]
     pub addresses: Addresses,
-    /// Connect to the nodes that a cluster announces
-    #[arg(long, value_enum, value_name = "auto|off", default_value_t, help_heading = PROBE)]
+    /// Connect to the nodes that a cluster announces; `on`: unknown where they cannot be looked at
+    #[arg(long, value_enum, value_name = "auto|on|off", default_value_t, help_heading = PROBE)]
     pub cluster: ClusterMode,
     /// List the applications' own connections in this network namespace
     #[arg(long, value_enum, value_name = "auto|on|off", default_value_t, help_heading = PROBE)]

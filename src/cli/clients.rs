@@ -42,7 +42,7 @@ pub struct ClientsArgs {
     #[command(flatten)]
     pub connection: ConnectionArgs,
     /// Query the nodes that a cluster announces, too
-    #[arg(long, value_enum, value_name = "auto|off", default_value_t, help_heading = PROBE)]
+    #[arg(long, value_name = "auto|off", default_value = "auto", value_parser = cluster, help_heading = PROBE)]
     pub cluster: ClusterMode,
     /// Timeout of the probe that finds the nodes, and again of each node
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse::timeout, help_heading = PROBE)]
@@ -65,6 +65,14 @@ pub struct ClientsArgs {
 pub enum UntilClients {
     /// Every client comes by a private link
     Private,
+}
+
+fn cluster(text: &str) -> Result<ClusterMode, String> {
+    match text {
+        "auto" => Ok(ClusterMode::Auto),
+        "off" => Ok(ClusterMode::Off),
+        _ => Err("auto or off is expected".to_owned()),
+    }
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

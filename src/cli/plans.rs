@@ -12,13 +12,16 @@ use crate::clock::Seconds;
 use crate::expectation::{Expectation, PublicAccess};
 use crate::parse;
 use crate::plan::{
-    Auth, AuthMethod, AzureDns, EntraAuth, HAS_ENTRA, PasswordSource, PlaintextPort, Plan, PosturePlan, RequireAuth,
-    TokenSource,
+    Auth, AuthMethod, AzureDns, ClusterMode, EntraAuth, HAS_ENTRA, PasswordSource, PlaintextPort, Plan, PosturePlan,
+    RequireAuth, TokenSource,
 };
 use crate::secret::permissions::ReadableByOthers;
 use crate::secret::quote::{self, quoted};
 use crate::secret::{self, PASSWORD_VARIABLES, Secret};
 use crate::target::HostName;
+
+/// What is said of a password in a URL or a connection string.
+pub(super) const VISIBLE_PASSWORD: &str = "a password in a URL or a connection string can be seen by others on this machine (process list, shell history); --password-file and REDPATH_PASSWORD keep it to yourself";
 
 /// What is to be probed, and what the operator should know beforehand.
 pub(crate) struct Plans {
@@ -139,6 +142,7 @@ fn expectation(args: &ProbeArgs) -> Result<Expectation, String> {
     }
     Ok(Expectation {
         require_auth: args.require_auth == RequireAuth::Error,
+        cluster_nodes: args.cluster == ClusterMode::On,
         public_access: match (args.public_access, args.public_address) {
             (Some(expected), _) => expected,
             (None, Some(_)) => PublicAccess::Closed,
@@ -220,9 +224,7 @@ impl<'a> Credentials<'a> {
     pub(super) fn warnings(&self, is_password_visible: bool, is_withheld: bool) -> Vec<String> {
         let mut warnings = Vec::new();
         if is_password_visible {
-            let why = "a password in a URL or a connection string can be seen by others on this machine (process list, shell history); \
-                       --password-file and REDPATH_PASSWORD keep it to yourself";
-            warnings.push(why.to_owned());
+            warnings.push(VISIBLE_PASSWORD.to_owned());
         }
         let exposed = self.args.password_file.as_deref().and_then(ReadableByOthers::at);
         warnings.extend(exposed.map(|exposed| format!("--password-file: {exposed}")));

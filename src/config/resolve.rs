@@ -22,7 +22,7 @@ use crate::expectation::{Expectation, PublicAccess};
 use crate::metrics_settings::MetricsSettings;
 use crate::parse;
 use crate::phase::PhaseName;
-use crate::plan::{Auth, Plan, Resolver, ViewSelection};
+use crate::plan::{Auth, ClusterMode, Plan, Resolver, ViewSelection};
 
 /// Gives the values their meaning.
 pub(super) fn resolve(raw: &RawConfig, mut problems: Problems<'_>) -> Result<Config, ConfigError> {
@@ -77,6 +77,7 @@ impl RawSettings {
         settings.azure_dns = self.azure_dns.unwrap_or(base.azure_dns);
         settings.addresses = self.addresses.unwrap_or(base.addresses);
         settings.cluster = self.cluster.unwrap_or(base.cluster);
+        settings.expectation.cluster_nodes = settings.cluster == ClusterMode::On;
         settings.application = self.application.unwrap_or(base.application);
         settings.max_opened_per_minute = self.max_opened_per_minute.or(base.max_opened_per_minute);
         settings.held_connection = self.held_connection.unwrap_or(base.held_connection);

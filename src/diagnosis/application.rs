@@ -8,6 +8,9 @@ use crate::phase::PhaseName;
 /// The most addresses that a sentence names.
 const MAX_NAMED: usize = 5;
 
+/// The flags of a check that `redpath connections` has, too.
+const CONNECTIONS_FLAGS: [&str; 5] = ["--expect", "--endpoint", "--private-range", "--resolver", "--views"];
+
 /// Where the list does not reach.
 const REACH: &str = "The list has the connections of this network namespace alone. From a DaemonSet or another pod it does not reach the application's; a sidecar or an ephemeral container shares the namespace of its pod. A local proxy (a service mesh, Dapr) in another namespace hides the path.";
 
@@ -110,7 +113,7 @@ fn storm(facts: &ApplicationFacts) -> Option<Finding> {
 }
 
 fn not_seen(case: &Context<'_>) -> Finding {
-    let target = format!("{}:{}", case.target.host, case.target.port);
+    let connections = case.arguments().command("connections", Some(&CONNECTIONS_FLAGS));
     Finding::new(
         Code::ApplicationNotSeen,
         Severity::Info,
@@ -119,7 +122,7 @@ fn not_seen(case: &Context<'_>) -> Finding {
     )
     .hint("run redpath in the application's own pod, as a sidecar or by kubectl debug")
     .commands([format!(
-        "kubectl --namespace <namespace> debug <pod> -it --image <redpath-image> --target <container> -- redpath connections {target}"
+        "kubectl --namespace <namespace> debug <pod> -it --image <redpath-image> --target <container> -- {connections}"
     )])
 }
 

@@ -6,6 +6,20 @@ use super::{Code, Context, Finding, Severity};
 use crate::expectation::ExpectedPath;
 use crate::observation::clients::ClientPath;
 
+/// The flags of a check that `redpath clients` has, too.
+const FLAGS: [&str; 10] = [
+    "--expect",
+    "--endpoint",
+    "--private-range",
+    "--resolver",
+    "--views",
+    "--connect",
+    "--ca-file",
+    "--server-name",
+    "--plaintext",
+    "--timeout",
+];
+
 /// The finding, where clients do not come by a private link.
 pub(super) fn diagnose(case: &Context<'_>) -> Option<Finding> {
     let facts = case.observation.clients.as_ref()?;
@@ -34,7 +48,7 @@ pub(super) fn diagnose(case: &Context<'_>) -> Option<Finding> {
     let finding = Finding::new(Code::PublicClientsPresent, severity, summary, detail)
         .hint("find these clients by name (in CLIENT LIST, those whose addr= does not begin with fd40:), and restart them before public access is disabled")
         .commands([
-            format!("redpath clients {host}:{port} --names --password-file <file>"),
+            format!("{} --names --password-file <file>", case.arguments().command("clients", Some(&FLAGS))),
             format!("redis-cli{tls} -h {host} -p {port} --user <user> --askpass client list"),
         ]);
     Some(finding)

@@ -24,10 +24,13 @@ pub(super) fn diagnose(case: &Context<'_>) -> Vec<Finding> {
     if let Some(ClusterFailure::Command { failure }) = phase.failure() {
         findings.push(topology_unknown(case, failure));
     }
+    let unknown = nodes_unknown(case, phase);
     let Some(facts) = &case.observation.cluster else {
-        findings.extend(nodes_not_asked_for(case));
+        let not_asked_for = if unknown.is_none() { nodes_not_asked_for(case) } else { None };
+        findings.extend(unknown.or(not_asked_for));
         return findings;
     };
+    findings.extend(unknown);
     if let (Some(reply), Phase::Skipped { reason: SkipReason::NoPermission }) = (&facts.refusal, phase) {
         findings.push(not_permitted(reply));
     }
@@ -39,6 +42,51 @@ pub(super) fn diagnose(case: &Context<'_>) -> Vec<Finding> {
     findings.extend(not_tried(facts));
     findings.extend(redirects(facts));
     findings
+}
+
+/// The nodes were to be looked at (`--cluster on`), and were not, or not all of them.
+fn nodes_unknown(case: &Context<'_>, phase: &Phase<ClusterFailure>) -> Option<Finding> {
+    let is_pinged = case.observation.phases.connection.ping.is_done();
+    let not_tried = case
+        .observation
+        .cluster
+        .as_ref()
+        .is_some_and(|facts| facts.in_state(NodeState::NotTried).next().is_some() || facts.nodes_omitted > 0);
+    let why = match phase {
+        Phase::Skipped { reason: SkipReason::NoCredentials } => {
+            "Redis tells its nodes to authenticated clients only, and the probe has no credentials."
+        }
+        Phase::Skipped { reason: SkipReason::NoPermission } => "The user may not ask for them.",
+        Phase::Skipped { reason: SkipReason::NotApplicable } if is_known_to_be_none(case) => return None,
+        Phase::Skipped { reason: SkipReason::NotApplicable } => {
+            "The server, or a proxy in front of it, does not know the command."
+        }
+        Phase::Skipped { .. } => {
+            "The credentials were not sent, and Redis tells its nodes to authenticated clients only."
+        }
+        Phase::Failed { failure: ClusterFailure::Command { .. }, .. } => "The server gave no list of them.",
+        Phase::NotReached { .. } if is_pinged => "The probe did not get that far.",
+        Phase::Done { .. } | Phase::Failed { .. } if not_tried => "Not all of those announced were connected to.",
+        Phase::Done { .. } | Phase::Failed { .. } | Phase::NotReached { .. } => return None,
+    };
+    (case.expectation.cluster_nodes && is_pinged).then(|| {
+        Finding::new(
+            Code::NotChecked,
+            Severity::Warning,
+            "unknown: whether the nodes of the cluster can be reached from here",
+            format!("The check was asked for (--cluster on). {why} Cluster clients connect to every node, on ports beside {}.", case.target.port),
+        )
+        .phase(PhaseName::Cluster)
+        .hint("give the probe a credential that may send +cluster|shards (--password-file, --auth entra) and enough time (--timeout), or set --cluster auto where no client uses nodes")
+    })
+}
+
+/// Whether the error reply says that there are no nodes. Under the Enterprise policy the command is blocked.
+fn is_known_to_be_none(case: &Context<'_>) -> bool {
+    let refusal = case.observation.cluster.as_ref().and_then(|facts| facts.refusal.as_deref());
+    let is_standalone = refusal.is_some_and(|refusal| refusal.contains("cluster support disabled"));
+    let service = case.target.service;
+    is_standalone || matches!(service, Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis)
 }
 
 /// A probe without credentials cannot ask for the nodes, and these services usually have some.

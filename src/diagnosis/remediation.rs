@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 
 use super::Context;
 use super::text::is_plain_word;
-use crate::azure::{self, AZURE_DNS, Endpoint, Service};
+use crate::azure::{self, Endpoint, Service};
 use crate::observation::dns::ViewKind;
 use crate::observation::{Resolution, View};
+use crate::plan::Resolver;
 
 /// What the host name, or the chain behind it, says about the resource.
 pub(super) struct Resource {
@@ -48,6 +49,11 @@ impl Resource {
             return "<cache-name>";
         }
         self.record.split('.').next().unwrap_or(&self.record)
+    }
+
+    /// The resource's own host name.
+    pub(super) fn host(&self) -> String {
+        format!("{}.{}", self.record, self.suffix())
     }
 
     /// The suffix of the service's names: the zone without its `privatelink` label.
@@ -98,15 +104,29 @@ impl Resource {
         }
     }
 
+    /// Whether the public address is open to networks at all.
+    pub(super) fn show_public_access(&self) -> String {
+        format!("{} --query publicNetworkAccess --output tsv", self.show())
+    }
+
     /// Closes the public address, for every network.
     pub(super) fn disable_public_access(&self) -> String {
+        self.set_public_access("Disabled")
+    }
+
+    /// Opens it.
+    pub(super) fn enable_public_access(&self) -> String {
+        self.set_public_access("Enabled")
+    }
+
+    fn set_public_access(&self, value: &str) -> String {
         match self.service {
             Service::AzureCacheForRedis | Service::Other => format!(
-                "az redis update --name {} --resource-group <resource-group> --set publicNetworkAccess=Disabled",
+                "az redis update --name {} --resource-group <resource-group> --set publicNetworkAccess={value}",
                 self.name()
             ),
             Service::AzureCacheForRedisEnterprise | Service::AzureManagedRedis => format!(
-                "az redisenterprise update --cluster-name {} --resource-group <resource-group> --public-network-access Disabled",
+                "az redisenterprise update --cluster-name {} --resource-group <resource-group> --public-network-access {value}",
                 self.name()
             ),
         }
@@ -283,20 +303,20 @@ pub(super) fn ask(view: &View, host: &str) -> String {
     view.server.map_or_else(|| format!("getent ahosts {}", shell_safe_or(host, "<name>")), |server| dig(server, host))
 }
 
-/// Asks so often that a server which changes its mind shows.
+/// Asks so often that a server which changes its mind shows: the probe's own command line, with that added.
 pub(super) fn ask_often(case: &Context<'_>, view: &View) -> String {
-    let plain = if case.target.tls { "" } else { " --plaintext" };
-    let only = match (view.kind, view.server) {
-        (ViewKind::Resolver, Some(server)) if is_plain_word(&view.view) => {
-            format!(" --resolver {0}={1} --views {0}", view.view, socket(server))
+    let own = case.arguments().with("--tries", "20");
+    let own = match (view.kind, view.server) {
+        (ViewKind::Resolver, Some(address)) => {
+            let resolver = Resolver { name: view.view.clone(), address };
+            own.with_resolver(&resolver).with("--views", &view.view)
         }
-        (ViewKind::Libc | ViewKind::System | ViewKind::Resolver, _) => String::new(),
+        (ViewKind::Libc | ViewKind::System | ViewKind::Resolver, _) => own,
     };
-    format!("redpath check {}:{}{plain}{only} --tries 20", case.target.host, case.target.port)
+    own.command("check", None)
 }
 
 /// Asks Azure's own resolver, which decides between a zone link and a forwarder.
 pub(super) fn ask_azure(case: &Context<'_>) -> String {
-    let plain = if case.target.tls { "" } else { " --plaintext" };
-    format!("redpath check {}:{}{plain} --resolver azure={AZURE_DNS}", case.target.host, case.target.port)
+    case.arguments().without("--no-azure-dns").with_resolver(&Resolver::azure()).command("check", None)
 }

@@ -84,7 +84,7 @@ impl Connector {
 
     /// The same for the connection in use, which is also queried for the nodes of the cluster, if the plan says so.
     pub(super) async fn connect_in_use(&self, plan: &Plan, addresses: &[IpAddr], budget: &Budget) -> ConnectionOutcome {
-        let query_cluster = plan.cluster == ClusterMode::Auto;
+        let query_cluster = plan.cluster != ClusterMode::Off;
         let context = ProbeContext {
             query_cluster,
             query_client_info: true,

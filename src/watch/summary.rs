@@ -199,12 +199,10 @@ fn applications(target: &TargetState) -> String {
 /// What to do next: the first command of the finding that decides, or what the state asks for.
 fn next_command(target: &TargetState) -> String {
     let record = &target.latest;
-    let host = match &record.target {
-        target if target.tls && target.service.tls_port() == target.port => target.host.to_string(),
-        target => format!("{}:{}", target.host, target.port),
-    };
+    let own = record.observation.arguments(&record.target);
     if target.application().is_some_and(|counts| counts.left() > 0) && record.verdict.status != Status::Unknown {
-        return format!("redpath connections {host}");
+        return own
+            .command("connections", Some(&["--expect", "--endpoint", "--private-range", "--resolver", "--views"]));
     }
     if record.verdict.status != Status::Pass {
         let decides = record.findings.iter().find(|finding| finding.severity != Severity::Info);
@@ -214,14 +212,14 @@ fn next_command(target: &TargetState) -> String {
         return match (looks, decides) {
             (Some(command), _) => command.to_string(),
             (None, Some(finding)) => format!("redpath explain {}", finding.code),
-            (None, None) => format!("redpath check {host} --verbose"),
+            (None, None) => format!("{} --verbose", own.command("check", None)),
         };
     }
     match (target.public_address, record.expectation.path) {
         (Some(ip), ExpectedPath::Private) if !record.expectation.allows(ip) => {
-            format!("redpath check {host} --public-access closed --public-address {ip}")
+            own.with("--public-access", "closed").with("--public-address", &ip.to_string()).command("check", None)
         }
-        _ => format!("redpath check {host} --verbose"),
+        _ => format!("{} --verbose", own.command("check", None)),
     }
 }
 

@@ -127,6 +127,7 @@ impl Story {
                     username,
                     credential_error: None,
                     surrounded_by: None,
+                    looks_like: None,
                     token_renewed: false,
                 });
                 let took = took.into();

@@ -250,6 +250,7 @@ fn question(name: &str, outcome: ViewOutcome) -> Question {
         truncated: outcome == ViewOutcome::Timeout,
         udp_silent: false,
         edns_dropped: false,
+        edns_refused: None,
         unexpected_datagrams: 0,
         answers: 0,
         took_seconds: if name.starts_with('r') { Duration::from_secs(1 << 62) } else { Duration::from_millis(1) }
@@ -379,6 +380,7 @@ fn connection() -> impl Strategy<Value = Connection> {
                 username: Some(user.clone()),
                 credential_error,
                 surrounded_by: None,
+                looks_like: None,
                 token_renewed: false,
             });
             let certificate = CertificateFacts {

@@ -169,6 +169,7 @@ pub(crate) fn gone(plan: &Plan, seconds: i64) -> Record {
     let observation = Observation {
         clients: None,
         old: None,
+        check_arguments: Default::default(),
         resolution: Resolution { views, view_in_use: Some("libc".into()), ..Default::default() },
         phases: Phases {
             resolve: Phase::failed(Duration::from_millis(3), failure),
@@ -249,6 +250,7 @@ fn connected(plan: &Plan, addresses: [&str; 3], answers: bool) -> Observation {
             username: None,
             credential_error: None,
             surrounded_by: None,
+            looks_like: None,
             token_renewed: false,
         });
         let took = milliseconds(1).into();
@@ -271,6 +273,7 @@ fn connected(plan: &Plan, addresses: [&str; 3], answers: bool) -> Observation {
     Observation {
         clients: None,
         old: None,
+        check_arguments: Default::default(),
         local_limit: None,
         token: None,
         resolution: Resolution {

@@ -57,6 +57,7 @@ pub(super) fn record(name: &str, note: &str) -> Record {
     let observation = Observation {
         clients: None,
         old: None,
+        check_arguments: Default::default(),
         local_limit: None,
         token: None,
         resolution: Resolution { views: vec![view], view_in_use: Some("libc".into()), ..Resolution::default() },

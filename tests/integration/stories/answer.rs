@@ -112,6 +112,7 @@ fn dns(view: &mut View, text: &str, target: &Target, expectation: &Expectation) 
             }
             "AUTOMATIC" => view.automatic = true,
             "EDNS_DROPPED" => view.edns_dropped = true,
+            "EDNS_REFUSED" => view.edns_refused = Some(data),
             "BLOCKED" => {
                 view.outcome = ViewOutcome::Timeout;
                 view.reason = Some("truncated over UDP, and no answer over TCP".into());
@@ -214,6 +215,7 @@ fn question(name: &str, kind: &str, outcome: ViewOutcome) -> Question {
         truncated: false,
         udp_silent: false,
         edns_dropped: false,
+        edns_refused: None,
         unexpected_datagrams: 0,
         answers: 0,
         took_seconds: Seconds(Duration::from_millis(2)),

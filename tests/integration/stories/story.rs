@@ -11,7 +11,7 @@ use redpath::diagnosis::{Code, Diagnosis, Status};
 use redpath::expectation::{Expectation, ExpectedPath, PublicAccess};
 use redpath::observation::client_info::ServerSees;
 use redpath::observation::dns::{HostsEntry, RepeatGroup, Resolution, ResolveFailure, SameAnswer};
-use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply, Surroundings};
+use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply, SecretForm, Surroundings};
 use redpath::observation::tcp::FailedAttempt;
 use redpath::observation::tls::{
     CertificateChecks, CertificateFacts, IntermediateFacts, TcpCounters, TlsFacts, TrustSource,
@@ -22,6 +22,7 @@ use redpath::observation::{
     TokenFailure, View, ViewOutcome,
 };
 use redpath::phase::PhaseName;
+use redpath::plan::arguments::CheckArguments;
 use redpath::target::{HostName, Target};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -93,6 +94,9 @@ struct File {
     held_connection: Option<HeldConnectionFacts>,
     /// The clients of the cache, in the shape of a record.
     clients: Option<ClientsFacts>,
+    /// What repeats the probe behind `redpath check`, word by word.
+    #[serde(default)]
+    arguments: CheckArguments,
     /// The limit of this machine that stopped a part of the probe, in the shape of a record.
     local_limit: Option<LocalLimit>,
     /// What is known of the token of Entra ID, in the shape of a record.
@@ -117,6 +121,7 @@ struct Expect {
     /// Files of `tests/fixtures/az/`, without `.json`.
     az: Vec<String>,
     public_access: PublicAccess,
+    cluster_nodes: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -149,6 +154,7 @@ struct RawConnection {
     user: Option<String>,
     credential_error: Option<String>,
     surrounded_by: Option<Surroundings>,
+    looks_like: Option<SecretForm>,
     token_renewed: bool,
     ping: Option<PingReply>,
     certificate: Option<RawCertificate>,
@@ -340,6 +346,7 @@ fn expectation(raw: &Expect) -> Result<Expectation, String> {
         require_auth: raw.require_auth.unwrap_or(usual.require_auth),
         latency: raw.latency.clone(),
         public_access: raw.public_access,
+        cluster_nodes: raw.cluster_nodes,
         ..usual
     })
 }
@@ -446,6 +453,7 @@ fn observation(
             phases,
             token: file.token.clone(),
             local_limit: file.local_limit,
+            check_arguments: file.arguments.clone(),
             ..Observation::default()
         });
     };
@@ -490,6 +498,7 @@ fn observation(
         held_connection: file.held_connection.clone(),
         clients: file.clients.clone(),
         old: None,
+        check_arguments: file.arguments.clone(),
     })
 }
 
@@ -564,6 +573,7 @@ fn connect(
             username: facts.user.clone(),
             credential_error: facts.credential_error.clone(),
             surrounded_by: facts.surrounded_by,
+            looks_like: facts.looks_like,
             token_renewed: facts.token_renewed,
         });
     }
