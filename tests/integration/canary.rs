@@ -3,6 +3,7 @@
 //! is either looked at here or fails these tests.
 
 mod commands;
+mod flags;
 mod pages;
 pub(crate) mod search;
 
