@@ -54,6 +54,7 @@ mod readme;
 mod report;
 mod resolution;
 mod rules;
+mod runbook;
 mod schema;
 mod server;
 mod statistics;
