@@ -37,22 +37,37 @@ impl From<Duration> for Seconds {
     }
 }
 
-/// For people: three significant figures and a unit, `1.23 ms`.
+/// For people: two significant figures and a unit, `1.2 ms`; from two minutes on in words, `57 min`.
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.as_f64();
         let (value, unit) = match seconds {
-            s if s < 0.001 => (s * 1e6, "µs"),
-            s if s < 1.0 => (s * 1e3, "ms"),
-            s => (s, "s"),
+            s if s < 0.000_995 => (s * 1e6, "µs"),
+            s if s < 0.995 => (s * 1e3, "ms"),
+            s if s <= 120.0 => (s, "s"),
+            _ => return f.write_str(&in_words(self.0)),
         };
-        let decimals = match value {
-            v if v >= 99.95 => 0,
-            v if v >= 9.995 => 1,
-            _ => 2,
-        };
-        write!(f, "{value:.decimals$} {unit}")
+        match value {
+            v if v >= 99.5 => write!(f, "{:.0} {unit}", (v / 10.0).round() * 10.0),
+            v if v >= 9.95 => write!(f, "{v:.0} {unit}"),
+            v => write!(f, "{v:.1} {unit}"),
+        }
     }
+}
+
+/// A time to wait, or since when: `90 s`, `3 min 20 s`, `57 min`, `3 h 12 min`, `4 days 3 h`. What is left out is
+/// rounded up, so that nobody waits too short a time.
+pub fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    let minutes = seconds.div_ceil(60);
+    let ((large, large_unit), (small, small_unit)) = match seconds {
+        0..=120 => return format!("{seconds} s"),
+        121..600 => ((seconds / 60, "min"), (seconds % 60, "s")),
+        600..=7_200 => return format!("{minutes} min"),
+        7_201..=172_800 => ((minutes / 60, "h"), (minutes % 60, "min")),
+        _ => ((seconds.div_ceil(3_600) / 24, "days"), (seconds.div_ceil(3_600) % 24, "h")),
+    };
+    if small == 0 { format!("{large} {large_unit}") } else { format!("{large} {large_unit} {small} {small_unit}") }
 }
 
 impl Serialize for Seconds {
@@ -130,6 +145,19 @@ impl Timestamp {
         self.0.checked_sub(time::Duration::try_from(duration).ok()?).map(Self)
     }
 
+    /// When a wait of `duration` from here is over: `57 min, until 21:18 UTC`, with the day where it is another one.
+    /// `None` beyond the calendar.
+    pub fn end_of(self, duration: Duration) -> Option<String> {
+        let exact = duration < Duration::from_secs(600);
+        // Rounded up, as the words are.
+        let step = if exact { 999 } else { 59_999 };
+        let end = self.after(duration)?.after(Duration::from_millis(step))?;
+        let day = if end.date() == self.date() { String::new() } else { format!("{} ", end.date()) };
+        let time = end.time_of_day();
+        let time = if exact { time.as_str() } else { time.get(..5).unwrap_or_default() };
+        Some(format!("{}, until {day}{time} UTC", in_words(duration)))
+    }
+
     /// The calendar day, `2026-11-22`.
     pub fn date(self) -> String {
         self.0.date().to_string()
@@ -183,9 +211,50 @@ mod tests {
 
     #[test]
     fn duration_display_is_short() {
-        for (micros, text) in [(87, "87.0 µs"), (1_234, "1.23 ms"), (40_120, "40.1 ms"), (2_500_000, "2.50 s")] {
+        for (micros, text) in [
+            (0, "0.0 µs"),
+            (87, "87 µs"),
+            (354, "350 µs"),
+            (999, "1.0 ms"),
+            (1_234, "1.2 ms"),
+            (9_970, "10 ms"),
+            (40_120, "40 ms"),
+            (999_000, "1.0 s"),
+            (2_500_000, "2.5 s"),
+            (119_000_000, "120 s"),
+            (3_400_000_000, "57 min"),
+        ] {
             assert_eq!(Seconds(Duration::from_micros(micros)).to_string(), text);
         }
+    }
+
+    #[test]
+    fn duration_words_never_fall_short() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (120, "120 s"),
+            (200, "3 min 20 s"),
+            (3_400, "57 min"),
+            (7_200, "120 min"),
+            (7_201, "2 h 1 min"),
+            (11_520, "3 h 12 min"),
+            (172_800, "48 h"),
+            (172_801, "2 days 1 h"),
+            (86_400 * 4, "4 days"),
+        ] {
+            assert_eq!(in_words(Duration::from_secs(seconds)), text);
+        }
+        assert_eq!(in_words(Duration::from_millis(600_001)), "11 min");
+        assert_eq!(in_words(Duration::MAX).split(' ').count(), 4);
+    }
+
+    #[test]
+    fn timestamp_end_names_another_day() {
+        let now = Timestamp::parse("2026-11-28T21:18:05.250Z").expect("a time");
+        assert_eq!(now.end_of(Duration::from_secs(3_400)).as_deref(), Some("57 min, until 22:15 UTC"));
+        assert_eq!(now.end_of(Duration::from_secs(34)).as_deref(), Some("34 s, until 21:18:40 UTC"));
+        assert_eq!(now.end_of(Duration::from_secs(10_800)).as_deref(), Some("3 h, until 2026-11-29 00:19 UTC"));
+        assert_eq!(now.end_of(Duration::MAX), None);
     }
 
     #[test]

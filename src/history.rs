@@ -389,7 +389,7 @@ mod tests {
         assert_eq!(change.summary, format!("pass (healthy); {stays}"));
         assert_eq!(history.observe(with(50, "20.50.1.10:6380", none)), None, "said once");
         let change = history.observe(with(60, "10.60.4.5:6380", end.clone())).expect("a loss");
-        let lost = "held connection to 20.50.1.10:6380 public, lost after 60.0 s: it was reset (RST)";
+        let lost = "held connection to 20.50.1.10:6380 public, lost after 60 s: it was reset (RST)";
         assert_eq!(change.summary, format!("pass (healthy); {lost}"));
         assert!(matches!(change.held_connection, Some(HeldChange::Lost(_))));
         assert_eq!(history.observe(with(70, "10.60.4.5:6380", end)), None, "said once");

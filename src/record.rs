@@ -3,6 +3,7 @@
 pub mod clients;
 pub mod connections;
 pub mod held;
+pub mod kept_answer;
 pub mod saved;
 pub mod standing;
 
@@ -16,6 +17,7 @@ use crate::expectation::Expectation;
 use crate::observation::{Observation, Usable};
 use crate::target::Target;
 use crate::vantage::Vantage;
+use kept_answer::KeptAnswer;
 
 /// The schema of a record, as it stands in its field `schema`.
 pub const RECORD_SCHEMA: &str = "redpath.record/v1";
@@ -48,6 +50,9 @@ pub struct Record {
     /// What a migration shows, where the old name was probed too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migration: Option<Box<Migration>>,
+    /// Before a cutover, while every answer is public: the resolver that may keep its answer longest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_answer_kept: Option<KeptAnswer>,
     /// What it means, causes before what is merely worth knowing.
     pub findings: Vec<Finding>,
     /// The verdict.
@@ -74,8 +79,9 @@ impl Record {
             took_seconds: took.into(),
             target,
             vantage,
-            expectation,
             usable: observation.usable(),
+            public_answer_kept: KeptAnswer::of(&observation.resolution, &expectation, started_at),
+            expectation,
             observation,
             migration: diagnosis.migration,
             findings: diagnosis.findings,

@@ -4,6 +4,13 @@ use super::{Code, Context, Finding, Severity};
 use crate::clock::Seconds;
 use crate::phase::{PhaseName, PhaseOutcome};
 
+/// A budget as it was given, also where that takes more than two figures.
+fn exact(budget: Seconds) -> String {
+    let short = budget.to_string();
+    let is_exact = humantime::parse_duration(&short.replace('µ', "u")) == Ok(budget.0);
+    if is_exact { short } else { humantime::format_duration(budget.0).to_string() }
+}
+
 /// One finding for all phases over budget, in the first one's phase.
 pub(super) fn diagnose(case: &Context<'_>) -> Option<Finding> {
     let over: Vec<(PhaseName, Seconds, Seconds)> = case
@@ -17,8 +24,16 @@ pub(super) fn diagnose(case: &Context<'_>) -> Option<Finding> {
         })
         .collect();
     let (first, _, _) = over.first()?;
-    let phases_over: Vec<String> =
-        over.iter().map(|(phase, took, budget)| format!("{phase} took {took} of {budget}")).collect();
+    let phases_over: Vec<String> = over
+        .iter()
+        .map(|(phase, took, budget)| {
+            let allowed = exact(*budget);
+            match took.to_string() == budget.to_string() {
+                false => format!("{phase} took {took} of {allowed}"),
+                true => format!("{phase} took {} more than {allowed}", Seconds(took.0.saturating_sub(budget.0))),
+            }
+        })
+        .collect();
     let within = |phase: PhaseName| {
         let ran = case.observation.phases.get(phase).outcome == PhaseOutcome::Done;
         ran && case.expectation.latency.contains_key(&phase) && !over.iter().any(|(over, _, _)| *over == phase)

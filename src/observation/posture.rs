@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use super::{ConnectFailure, ConnectionPhases, Phase, RedisFailure, StoppedBy, TlsFailure};
-use crate::clock::Seconds;
+use crate::clock::{Seconds, in_words};
 
 /// The phase and its facts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,7 +29,7 @@ impl PosturePhase {
     /// How old the results are, in words, to the second; `None` where this probe made the checks.
     pub fn age(&self) -> Option<String> {
         let age = self.age_seconds?;
-        Some(humantime::format_duration(Duration::from_secs(age.0.as_secs())).to_string())
+        Some(in_words(Duration::from_secs(age.0.as_secs())))
     }
 }
 

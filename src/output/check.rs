@@ -64,7 +64,7 @@ fn result(report: &Report, record: &Record, is_strict: bool) -> CaseResult {
     let detail = || {
         let style = Style { color: false, width: 100, unicode: true, verbose: false };
         let alone: Vec<Record> = vec![record.clone()];
-        text::render(&Report::new(report.vantage.clone(), report.generated_at, alone), &style)
+        text::render_whole(&Report::new(report.vantage.clone(), report.generated_at, alone), &style)
     };
     match record.verdict.status {
         Status::Warn if is_strict => CaseResult::Failed { message, detail: detail() },

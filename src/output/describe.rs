@@ -4,6 +4,7 @@ mod application;
 mod client_info;
 mod cluster;
 mod held;
+mod kept_answer;
 mod migration;
 mod posture;
 
@@ -20,6 +21,7 @@ use crate::target::Target;
 
 pub(crate) use client_info::is_seen_by_private_link;
 pub(crate) use held::{held_connection, is_held_connection_noteworthy};
+pub(crate) use kept_answer::{kept_answer, ttl};
 pub(crate) use migration::{migration, steps_left};
 pub(crate) use posture::{local_limit, precheck};
 
@@ -73,6 +75,7 @@ pub(crate) struct Section {
 pub(crate) fn sections(record: &Record) -> Vec<Section> {
     let observation = &record.observation;
     let sections = [
+        ("Lag", "lag", kept_answer(record).into_iter().collect()),
         ("Server", "server", observation.connection.as_ref().and_then(client_info::server_sees).into_iter().collect()),
         ("Cluster", "cluster", observation.cluster.as_ref().map(cluster::cluster).unwrap_or_default()),
         ("Posture", "posture", posture::posture(record)),
@@ -308,7 +311,7 @@ pub(crate) fn view_answer(view: &View) -> String {
     };
     match view {
         View { udp_silent: true, .. } => format!("{answer}, over TCP only"),
-        View { edns_dropped: true, .. } => format!("{answer}, without EDNS only"),
+        view if view.is_without_edns() => format!("{answer}, without EDNS only"),
         _ => answer,
     }
 }

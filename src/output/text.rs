@@ -21,35 +21,81 @@ const MAX_NAME_WIDTH: usize = 64;
 const LABEL: usize = 8;
 const MARGIN: usize = 2 + LABEL;
 
+/// The most lines of a target, so that it fits a terminal, and the fewest of a reason that is cut for that.
+const MAX_LINES: usize = 24;
+const MIN_REASON_LINES: usize = 3;
+
 /// The report. A healthy target is three lines unless everything is wanted; of the others, what is wrong and
-/// what to do come before the evidence.
+/// what to do come before the evidence, and long reasons are cut.
 pub fn render(report: &Report, style: &Style) -> String {
-    let mut page = Page { out: String::new(), style };
-    let several = report.records.len() > 1;
-    let mut shown: Vec<&Record> = Vec::new();
-    for (at, record) in report.records.iter().enumerate() {
-        if at > 0 {
-            page.out.push('\n');
+    Page { out: String::new(), style, reasons: Reasons::Fit }.render(report)
+}
+
+/// The same with every reason in full, for files.
+pub fn render_whole(report: &Report, style: &Style) -> String {
+    Page { out: String::new(), style, reasons: Reasons::Whole }.render(report)
+}
+
+/// How much of the reason of a finding is printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reasons {
+    /// All of it.
+    Whole,
+    /// As much as has room among the lines of a target.
+    Fit,
+    /// So many lines.
+    Lines(usize),
+}
+
+impl Page<'_> {
+    fn render(mut self, report: &Report) -> String {
+        let mut shown: Vec<&Record> = Vec::new();
+        for (at, record) in report.records.iter().enumerate() {
+            if at > 0 {
+                self.out.push('\n');
+            }
+            let begin = self.out.len();
+            self.header(record);
+            let same = shown.iter().find(|earlier| has_same_findings(earlier, record));
+            match same {
+                _ if self.style.verbose => self.in_full(record),
+                _ if record.verdict.status == Status::Pass => self.in_brief(record),
+                Some(earlier) => {
+                    let target = self.style.clean(&describe::target(&earlier.target));
+                    self.block("same", vec![format!("as {target} above")]);
+                }
+                None => {
+                    self.fitted(record, begin);
+                    shown.push(record);
+                }
+            }
         }
-        page.header(record);
-        let same = shown.iter().find(|earlier| has_same_findings(earlier, record));
-        match same {
-            _ if style.verbose => page.in_full(record),
-            _ if record.verdict.status == Status::Pass => page.in_brief(record),
-            Some(earlier) => {
-                let target = style.clean(&describe::target(&earlier.target));
-                page.block("same", vec![format!("as {target} above")]);
-            }
-            None => {
-                page.in_full(record);
-                shown.push(record);
-            }
+        if report.records.len() > 1 {
+            self.closing(&report.records);
+        }
+        self.out
+    }
+
+    /// All of a target whose header begins there. The reasons are cut where it does not fit a terminal otherwise, and
+    /// where it then does.
+    fn fitted(&mut self, record: &Record, begin: usize) {
+        let body = self.out.len();
+        self.in_full(record);
+        let lines = self.out[begin..].lines().count();
+        if self.reasons != Reasons::Fit || lines <= MAX_LINES {
+            return;
+        }
+        let reasons = record.findings.iter().filter(|finding| finding.severity != Severity::Info);
+        let longest = reasons.map(|finding| wrap(&finding.detail, self.room(), self.style).len()).max().unwrap_or(0);
+        let whole = self.out.split_off(body);
+        self.reasons = Reasons::Lines(longest.saturating_sub(lines - MAX_LINES).max(MIN_REASON_LINES));
+        self.in_full(record);
+        self.reasons = Reasons::Fit;
+        if self.out[begin..].lines().count() > MAX_LINES {
+            self.out.truncate(body);
+            self.out.push_str(&whole);
         }
     }
-    if several {
-        page.closing(&report.records);
-    }
-    page.out
 }
 
 /// Whether both targets have the same errors and warnings, apart from their names.
@@ -65,6 +111,7 @@ fn has_same_findings(a: &Record, b: &Record) -> bool {
 struct Page<'a> {
     out: String,
     style: &'a Style,
+    reasons: Reasons,
 }
 
 impl Page<'_> {
@@ -120,6 +167,7 @@ impl Page<'_> {
             path.push("the server sees a private link".to_owned());
         }
         self.block("path", vec![path.join(", ")]);
+        self.lag(record);
         let phases: Vec<_> = describe::shown_phases(&record.observation.phases)
             .into_iter()
             .filter_map(|phase| {
@@ -144,8 +192,18 @@ impl Page<'_> {
         self.block("left", left);
     }
 
+    /// Before a cutover, how long the old answer may stay.
+    fn lag(&mut self, record: &Record) {
+        let line = describe::kept_answer(record).unwrap_or_default();
+        self.block("lag", if line.is_empty() { Vec::new() } else { wrap(&line, self.room(), self.style) });
+    }
+
     fn in_full(&mut self, record: &Record) {
-        for finding in record.findings.iter().filter(|finding| finding.severity != Severity::Info) {
+        let findings = record.findings.iter().filter(|finding| finding.severity != Severity::Info);
+        for (at, finding) in findings.enumerate() {
+            if at > 0 {
+                self.out.push('\n');
+            }
             self.finding(finding);
         }
         self.out.push('\n');
@@ -316,7 +374,6 @@ impl Page<'_> {
             Severity::Info => ("note", Paint::Dim),
         };
         let summary = wrap(&format!("{}: {}", finding.code, finding.summary), self.room(), self.style);
-        self.out.push('\n');
         self.block_painted(label, paint, summary.iter().map(|line| self.style.paint(Paint::Strong, line)).collect());
         self.block("hint", wrap(&finding.hint, self.room(), self.style));
         for (label, kind) in [("look", CommandKind::Look), ("fix", CommandKind::Fix)] {
@@ -324,7 +381,27 @@ impl Page<'_> {
             // Never wrapped, so that they can be pasted.
             self.block(label, commands.map(|command| self.style.clean(&command.command)).collect());
         }
-        self.block("why", wrap(&finding.detail, self.room(), self.style));
+        self.block("why", self.reason(finding));
+    }
+
+    fn reason(&self, finding: &Finding) -> Vec<String> {
+        const MORE: &str = " … (all of it with -v)";
+        let mut lines = wrap(&finding.detail, self.room(), self.style);
+        let Reasons::Lines(limit) = self.reasons else { return lines };
+        if lines.len() <= limit {
+            return lines;
+        }
+        lines.truncate(limit);
+        let more = self.style.clean(MORE);
+        if let Some(last) = lines.last_mut() {
+            while last.chars().count() + more.chars().count() > self.room()
+                && let Some((rest, _)) = last.rsplit_once(' ')
+            {
+                *last = rest.to_owned();
+            }
+            last.push_str(&more);
+        }
+        lines
     }
 
     fn closing(&mut self, records: &[Record]) {

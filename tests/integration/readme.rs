@@ -18,7 +18,8 @@ fn readme_links_resolve() {
     let links: Vec<&str> = between(README, "](", ')').into_iter().filter(|link| !link.starts_with("http")).collect();
     assert!(links.len() > 8, "{links:?}");
     for link in links {
-        let there = Path::new(env!("CARGO_MANIFEST_DIR")).join(link);
+        let page = link.split('#').next().unwrap_or(link);
+        let there = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
         // The decisions are a folder.
         assert!(there.exists(), "{link}");
     }

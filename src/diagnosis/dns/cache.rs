@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::known_server::KnownServer;
 use super::views::{Views, view_label};
+use crate::clock::in_words;
 use crate::diagnosis::Context;
 use crate::observation::View;
 use crate::observation::dns::ChainRecord;
@@ -24,9 +25,9 @@ fn outlives_ttl(bad: &View) -> Option<String> {
         return None;
     }
     Some(format!(
-        " It has said so for {} s, though no record of it lived longer than {} s: this is not a cache that respects the time to live, but one that serves stale answers, a zone of its own, or a forwarder that asks elsewhere. Waiting will not fix it.",
-        unchanged.for_seconds.0.as_secs(),
-        unchanged.longest_ttl
+        " It has said so for {}, though no record of it lived longer than {}: this is not a cache that respects the time to live, but one that serves stale answers, a zone of its own, or a forwarder that asks elsewhere. Waiting will not fix it.",
+        in_words(Duration::from_secs(unchanged.for_seconds.0.as_secs())),
+        in_words(ttl)
     ))
 }
 
@@ -36,7 +37,9 @@ fn exceeds_zone_ttl(views: &Views<'_>, bad: &View, good: &View) -> String {
         && exceeds(kept, own)
     {
         return format!(
-            " The wrong answer has {kept} s left to live, and the right one's record lives {own} s: it looks like an old answer that is kept too long."
+            " The wrong answer has {} left to live, and the right one's record lives {}: it looks like an old answer that is kept too long.",
+            ttl_words(kept),
+            ttl_words(own)
         );
     }
     for record in &bad.chain {
@@ -49,12 +52,12 @@ fn exceeds_zone_ttl(views: &Views<'_>, bad: &View, good: &View) -> String {
             .max_by_key(|(_, other)| other.ttl);
         if let Some((view, other)) = seen.filter(|(_, other)| exceeds(record.ttl, other.ttl)) {
             return format!(
-                " It keeps the {} record of {} for {} s, and {} gives it {} s: a cache that keeps records longer than their zone says.",
+                " It keeps the {} record of {} for {}, and {} gives it {}: a cache that keeps records longer than their zone says.",
                 record.record_type,
                 record.name,
-                record.ttl,
+                ttl_words(record.ttl),
                 view_label(view),
-                other.ttl
+                ttl_words(other.ttl)
             );
         }
     }
@@ -81,9 +84,9 @@ fn expires_at_text(case: &Context<'_>, bad: &View, good: &View) -> String {
     };
     let first = bad.chain.iter().find(strange).map(|record| record.ttl);
     let Some(left) = first.or_else(|| lowest_ttl(bad)) else { return String::new() };
-    let Some(at) = case.now.after(Duration::from_secs(left.into())) else { return String::new() };
+    let Some(end) = case.now.end_of(Duration::from_secs(left.into())) else { return String::new() };
     format!(
-        " If a cache keeps it, that is over in {left} s, at {at}; if {} says the same after that, it is no cache, but a zone of its own or a forwarder that asks elsewhere.",
+        " If a cache keeps it, that lasts {end}; if {} says the same after that, it is no cache, but a zone of its own or a forwarder that asks elsewhere.",
         view_label(bad)
     )
 }
@@ -91,10 +94,14 @@ fn expires_at_text(case: &Context<'_>, bad: &View, good: &View) -> String {
 fn stale_note(bad: &View) -> &'static str {
     match KnownServer::by_address(bad) {
         Some(KnownServer::LocalDnsDefault | KnownServer::LocalDnsClusterFirst) => {
-            " LocalDNS may serve an answer for another 3600 s after its time unless it is configured otherwise (serveStaleDurationInSeconds)."
+            " LocalDNS may serve an answer for another 60 min after its time unless it is configured otherwise (serveStaleDurationInSeconds)."
         }
         Some(_) | None => "",
     }
+}
+
+pub(super) fn ttl_words(seconds: u32) -> String {
+    in_words(Duration::from_secs(seconds.into()))
 }
 
 fn lowest_ttl(view: &View) -> Option<u32> {

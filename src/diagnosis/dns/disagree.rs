@@ -92,7 +92,11 @@ pub(super) fn reference_contradicts(case: &Context<'_>, views: &Views<'_>) -> Op
     let ttl = |view: &View| view.addresses.iter().filter_map(|address| address.ttl).min();
     let lives = match (ttl(view), ttl(reference)) {
         (Some(ours), Some(theirs)) if ours > theirs.saturating_mul(2) => {
-            format!(" Its record has {ours} s left to live, and the other one's {theirs} s.")
+            format!(
+                " Its record has {} left to live, and the other one's {}.",
+                cache::ttl_words(ours),
+                cache::ttl_words(theirs)
+            )
         }
         _ => String::new(),
     };
@@ -162,8 +166,13 @@ fn disagreement(case: &Context<'_>, views: &Views<'_>, bad: &View, good: &View) 
     }
     let (what, hint, commands) = set_right(case, bad, good);
     let cached = cache::cache_evidence(case, views, bad, good);
+    let outside = if good.is_azure_dns() && KnownServer::of(case, bad).is_none() {
+        " A server outside Azure cannot ask 168.63.129.16: it forwards to the inbound endpoint of a DNS Private Resolver, or to a DNS server in a linked network."
+    } else {
+        ""
+    };
     finding(format!(
-        "Both were asked the same question from here, so the zone and its link are right and what stands between is not: {what}.{cached}{}",
+        "Both were asked the same question from here, so the zone and its link are right and what stands between is not: {what}.{cached}{}{outside}",
         pod::note(case)
     ))
     .hint(hint)

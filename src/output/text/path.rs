@@ -51,11 +51,14 @@ fn chain_of(record: &Record, view: &View, style: &Style) -> Vec<String> {
     // One long name must not push the numbers of all the others off the screen.
     let most = style.width.saturating_sub(20);
     let width = rows.iter().map(|(text, _, _)| text.chars().count()).filter(|&width| width <= most).max().unwrap_or(0);
+    let ttl_width = rows.iter().filter_map(|(_, ttl, _)| Some(describe::ttl((*ttl)?).len())).max().unwrap_or(0);
     lines.extend(rows.into_iter().map(|(text, ttl, paint)| {
         let padding = " ".repeat(width.saturating_sub(text.chars().count()));
         let text = paint.map(|paint| style.paint(paint, &text)).unwrap_or(text);
         match ttl {
-            Some(ttl) => format!("{text}{padding}{}", style.paint(Paint::Dim, &format!("  {ttl:>5} s"))),
+            Some(ttl) => {
+                format!("{text}{padding}{}", style.paint(Paint::Dim, &format!("  {:>ttl_width$}", describe::ttl(ttl))))
+            }
             None => text,
         }
     }));

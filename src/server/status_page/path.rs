@@ -67,7 +67,7 @@ fn links(record: &Record, view: &View) -> Markup {
     let canonical = view.canonical_name.as_deref().filter(|name| *name != record.target.host.as_str());
     html! {
         @for link in view.chain.iter().take(MAX_LINKS) {
-            @let by = format!("{}, TTL {} s", link.record_type, link.ttl);
+            @let by = format!("{}, TTL {}", link.record_type, describe::ttl(link.ttl));
             @match link.data.parse() {
                 Ok(ip) => (address(record, ip, &by)),
                 Err(_) => (name(&by, &link.data)),

@@ -124,6 +124,6 @@ async fn held_dead_peer_is_found_in_3_intervals() {
     );
     case.firewall(&drop);
     let began = Instant::now();
-    let line = case.change("no acknowledgement of the PING within 1.00 s; retransmissions by the kernel: ").await;
+    let line = case.change("no acknowledgement of the PING within 1.0 s; retransmissions by the kernel: ").await;
     assert!(began.elapsed() <= INTERVAL * 3, "{:?}: {line}", began.elapsed());
 }

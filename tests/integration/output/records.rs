@@ -19,6 +19,7 @@ use redpath::observation::{
     ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases,
     Resolution, ResolveFailure, SkipReason, StoppedBy,
 };
+use redpath::record::kept_answer::KeptAnswer;
 use redpath::record::{RECORD_SCHEMA, Record, Report, Tool};
 use redpath::target::{HostName, Target};
 use redpath::vantage::Vantage;
@@ -61,6 +62,7 @@ pub(crate) fn healthy() -> Record {
         Observation {
             clients: None,
             old: None,
+            check_arguments: Default::default(),
             local_limit: None,
             token: None,
             resolution: resolution(views),
@@ -191,6 +193,7 @@ pub(crate) fn unlinked_zone() -> Record {
         Observation {
             clients: None,
             old: None,
+            check_arguments: Default::default(),
             local_limit: None,
             token: None,
             resolution: resolution(views),
@@ -284,6 +287,7 @@ pub(crate) fn overridden() -> Record {
         Observation {
             clients: None,
             old: None,
+            check_arguments: Default::default(),
             local_limit: None,
             token: None,
             resolution: resolution(vec![libc, system]),
@@ -312,6 +316,7 @@ pub(crate) fn slow() -> Record {
         username: Some("probe".into()),
         credential_error: None,
         surrounded_by: None,
+        looks_like: None,
         token_renewed: false,
     });
     let ms = |ms| Seconds(Duration::from_millis(ms));
@@ -392,15 +397,17 @@ pub(crate) fn hostile() -> Record {
 
 fn record(observation: Observation, findings: Vec<Finding>, status: Status, cause: Cause) -> Record {
     let host = HostName::parse(HOST).expect("a host name");
+    let expectation = Expectation::default();
     Record {
         schema: RECORD_SCHEMA.into(),
         started_at: moment(BEGUN),
         took_seconds: Seconds(Duration::from_millis(164)),
         target: Target::new(host, None, true),
         vantage: vantage(),
-        expectation: Expectation::default(),
         usable: observation.usable(),
         migration: None,
+        public_answer_kept: KeptAnswer::of(&observation.resolution, &expectation, moment(BEGUN)),
+        expectation,
         observation,
         findings,
         verdict: Verdict { status, cause },
@@ -462,6 +469,7 @@ fn connection(address: &str) -> Connection {
         username: None,
         credential_error: None,
         surrounded_by: None,
+        looks_like: None,
         token_renewed: false,
     });
     let took = Seconds(Duration::from_micros(804));

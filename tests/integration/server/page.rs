@@ -50,7 +50,7 @@ async fn status_page_compares_both_paths() {
     let text = page.text();
     for part in [
         "Before and after the path changed from public to private",
-        "38.9 ms shorter after (38.9 ms to 38.9 ms)",
+        "39 ms shorter after (39 ms to 39 ms)",
         "Probes 40, 40; failures 0, 4; without service 0, 1m 0s",
     ] {
         assert!(text.contains(part), "{part}: {text}");

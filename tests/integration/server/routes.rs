@@ -185,7 +185,7 @@ async fn routes_status_page_has_no_script() {
         "expected: <b>private</b>",
         "CNAME, TTL 60 s</span> <code>&lt;script&gt;",
         "<code>20.50.1.10</code> <span class=\"tag\">public</span> <b>✗ not expected</b>, in use",
-        "✓ resolve</th><td class=\"number\">1.23 ms</td>",
+        "✓ resolve</th><td class=\"number\">1.2 ms</td>",
         "– tls</th><td colspan=\"2\" class=\"wordy\"><span class=\"note\">not reached: interrupted</span>",
         "libc<span class=\"mark\">◂ in use</span></th><td><span class=\"fail\">✗ 20.50.1.10 public</span>",
         "<b>What to do:</b> link the zone",
