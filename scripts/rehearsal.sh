@@ -169,7 +169,7 @@ silent() { ! fires; }
 after() { local file=$1; shift; until_true "$@"; echo "$(now) $flipped" | awk '{printf "%.1f", $1 - $2}' >"$file"; }
 tmux -L "$name" -f /dev/null new-session -d -x 80 -y 24 "exec ip netns exec $name-app-a $redpath watch $host --endpoint $private --ca-file $work/ca.pem --no-azure-dns"
 until_true screen PASS
-say "The zone's link is lost, and comes back, $rounds times. The table has the seconds from the change at the name server to the first sight of the public address in app-a: on the screen of \`redpath watch\`, in the metric \`redpath_path_private\` as Prometheus has it, and in the firing alert \`RedpathPathNotPrivate\`. The rules are those that are shipped; the alert has no \`for\`. No cache is on the way here: a forwarder with one adds the rest of the TTL. Probes, scrapes and evaluations are made every second: each slower interval adds up to its length."
+say "The zone's link is lost, and comes back, $rounds times. The table has the seconds from the change at the name server to the first sight of the public address in app-a: on the screen of \`redpath watch\`, in the metric \`redpath_path_private\` as Prometheus has it, and in the firing alert \`RedpathPathNotPrivate\`. The rules are those that are shipped; the alert has no \`for\`. No cache is on the way here: a forwarder with one adds the rest of the TTL. Probes, scrapes and evaluations are made every second: each slower interval adds up to its length. Screen and queries are looked at every 0.1 to 0.2 seconds."
 printf '| Round | Screen | Metric | Alert fires |\n|---|---:|---:|---:|\n'
 for round in $(seq $rounds); do
   flipped=$(now)
@@ -194,7 +194,7 @@ show app-b 6 check $host --endpoint $private --ca-file "$work/ca.pem" --no-azure
 [ "$status" = 0 ]
 
 heading 'The evidence'
-say 'The agents are stopped, so that their journals have every probe.'
+say 'The agents are stopped, so that their journals have every probe. The lost links of the measurement are in it.'
 for pid in "${agents[@]}"; do kill "$pid"; done
 for pid in "${agents[@]}"; do wait "$pid" 2>/dev/null || true; done
 show hub 32 report ./*/journal --expected vantages.yaml --cutover "$cutover" --verify --prometheus $prometheus
