@@ -223,8 +223,9 @@ pub fn diagnose(target: &Target, expectation: &Expectation, observation: &Observ
     findings.extend(application::diagnose(&case));
     findings.extend(clients::diagnose(&case));
     findings.extend(held::diagnose(&case));
-    let alone = verdict(&case, &sorted(findings.clone(), not_moved));
-    let migration = pair::diagnose(&case, &alone).map(|(of_pair, migration)| {
+    let migration = observation.old.as_deref().map(|old| {
+        let alone = verdict(&case, &sorted(findings.clone(), not_moved));
+        let (of_pair, migration) = pair::diagnose(&case, old, &alone);
         of_pair.into_iter().for_each(|finding| merge(&mut findings, finding));
         Box::new(migration)
     });

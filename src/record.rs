@@ -47,8 +47,8 @@ pub struct Record {
     /// Whether the cache could be used, by whatever path.
     #[serde(default)]
     pub usable: Usable,
-    /// What a migration shows, where the old name was probed too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What a migration shows, where the old name was probed too. It follows from the rest, and is not read back.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub migration: Option<Box<Migration>>,
     /// Before a cutover, while every answer is public: the resolver that may keep its answer longest.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,11 +6,11 @@ mod steps;
 use std::net::IpAddr;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::command::Command;
 use super::migration::TRAP;
-use super::service::{self, ServiceBehind};
+use super::service::{self, Certainty, ServiceBehind};
 use super::{Code, Context, Diagnosis, Finding, Severity, Status, Verdict};
 use crate::address::AddressClass;
 use crate::azure::facts::name_in_id;
@@ -22,7 +22,7 @@ use crate::target::{HostName, Target};
 pub use self::differences::{Aspect, Comparison, Difference};
 
 /// What a migration shows from here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Migration {
     /// The new name, which is the target.
     pub new: MigrationSide,
@@ -33,14 +33,14 @@ pub struct Migration {
     /// Whether clients still use the old name.
     pub old_use: OldUse,
     /// What files of `az` say of the migration tool.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool: Vec<String>,
     /// What is left to do, in order; empty where nothing is known to be left.
     pub left_to_do: Vec<Step>,
 }
 
 /// One of the two names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MigrationSide {
     /// The host name.
     pub host: HostName,
@@ -49,26 +49,29 @@ pub struct MigrationSide {
     /// The verdict on this name alone.
     pub verdict: Verdict,
     /// The address in use; absent where there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
     /// Its class.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<AddressClass>,
     /// Whether the path is the expected one; absent where that is unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub path_expected: Option<bool>,
     /// Whether it can be used from here.
     pub usable: Usability,
     /// Which product answers.
     pub behind: ServiceBehind,
+    /// The commands that decide which product answers, where nothing shows it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub decide: Vec<Command>,
 }
 
 /// Whether clients still use the old name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OldUse {
     /// How many connections of applications in this network namespace lead to the old name; absent where they were not
     /// listed, or no connection to either name was found.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub connections_here: Option<u32>,
     /// What that says, and what it does not.
     pub text: String,
@@ -77,18 +80,17 @@ pub struct OldUse {
 }
 
 /// Something left to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Step {
     /// What.
     pub text: String,
     /// Commands for it, ready to paste.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<Command>,
 }
 
 /// The findings that the old name adds, and the judgement. `new` is the verdict on the new name alone.
-pub(super) fn diagnose(case: &Context<'_>, new: &Verdict) -> Option<(Vec<Finding>, Migration)> {
-    let old = case.observation.old.as_deref()?;
+pub(super) fn diagnose(case: &Context<'_>, old: &OldName, new: &Verdict) -> (Vec<Finding>, Migration) {
     let old_diagnosis = super::diagnose(&old.target, &old.expectation, &old.observation, case.now);
     let mut findings = of_old_name(case, old, &old_diagnosis);
     findings.extend(old_name_still_used(case, old));
@@ -101,11 +103,13 @@ pub(super) fn diagnose(case: &Context<'_>, new: &Verdict) -> Option<(Vec<Finding
     let mut migration =
         Migration { new: new_side, old: old_side, differences, old_use, tool: tool(case, old), left_to_do: Vec::new() };
     migration.left_to_do = steps::left_to_do(&migration);
-    Some((findings, migration))
+    (findings, migration)
 }
 
 fn side(target: &Target, observation: &Observation, verdict: Verdict, case: &Context<'_>) -> MigrationSide {
     let connection = observation.connection.as_ref();
+    let behind = service::identify(target, case.expectation.az.as_deref(), observation);
+    let decide = if behind.certainty == Certainty::Shown { Vec::new() } else { service::decide(target) };
     MigrationSide {
         host: target.host.clone(),
         port: target.port,
@@ -114,7 +118,8 @@ fn side(target: &Target, observation: &Observation, verdict: Verdict, case: &Con
         class: connection.map(|connection| connection.class),
         path_expected: connection.map(|connection| case.expectation.allows(connection.address.ip())),
         usable: observation.usable().value,
-        behind: service::identify(target, case.expectation.az.as_deref(), observation),
+        behind,
+        decide: decide.into_iter().map(Command::from).collect(),
     }
 }
 

@@ -226,12 +226,8 @@ pub(super) fn end_of_observed_chain(resolution: &Resolution) -> Option<(&str, En
     explaining.into_iter().chain(others).filter(with_cname).find_map(|view| {
         let names = view.chain.iter().flat_map(|record| [record.name.as_str(), record.data.as_str()]);
         let names: Vec<&str> = names.collect();
-        names
-            .into_iter()
-            .skip(1)
-            .filter(|name| is_plain_word(name))
-            .filter_map(|name| Some((name, azure::endpoint(name)?)))
-            .last()
+        let mut known = names.into_iter().skip(1).rev().filter(|name| is_plain_word(name));
+        known.find_map(|name| Some((name, azure::endpoint(name)?)))
     })
 }
 

@@ -3,7 +3,7 @@
 //! A migration keeps an old name in front of another product, so the suffix alone decides nothing.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use strum::{Display, IntoStaticStr};
 
 use super::remediation;
@@ -14,10 +14,10 @@ use crate::observation::{Connection, Observation};
 use crate::target::Target;
 
 /// Which product answers, and what shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ServiceBehind {
     /// The product; absent where it is unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
     /// How sure that is.
     pub certainty: Certainty,
@@ -26,7 +26,7 @@ pub struct ServiceBehind {
 }
 
 /// How sure it is which product answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Display, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, Display, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Certainty {
@@ -39,22 +39,22 @@ pub enum Certainty {
 }
 
 /// One piece of evidence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ServiceEvidence {
     /// Where it comes from.
     pub source: EvidenceSource,
     /// What it says, in a sentence without its end.
     pub text: String,
     /// The products that it leaves; empty where it decides nothing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<Service>,
     /// Whether it excludes every other product.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub decides: bool,
 }
 
 /// Where evidence comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Display, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, Display, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum EvidenceSource {

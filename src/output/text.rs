@@ -187,7 +187,7 @@ impl Page<'_> {
         for (step, commands) in describe::steps_left(record) {
             left.extend(wrap(&step, self.room(), self.style));
             // Never wrapped, so that they can be pasted.
-            left.extend(commands.iter().map(|command| self.style.clean(command)));
+            left.extend(commands.iter().map(|command| format!("   {}", self.style.clean(command))));
         }
         self.block("left", left);
     }

@@ -1,7 +1,7 @@
 //! What differs between the old name and the new one, and what each difference means for clients.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use strum::{Display, IntoStaticStr};
 
 use super::MigrationSide;
@@ -19,28 +19,28 @@ use crate::phase::PhaseOutcome;
 const MAX_NAMES: usize = 4;
 
 /// One thing that is compared.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
     /// What is compared.
     pub aspect: Aspect,
     /// Whether the values differ.
     pub state: Comparison,
     /// The old name's value; absent where it is unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub old: Option<String>,
     /// The new name's value; absent where it is unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
     /// What that means for clients; absent where the values are equal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub meaning: Option<String>,
     /// The commands that decide what is unknown.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<Command>,
 }
 
 /// What is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Display, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, Display, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Aspect {
@@ -63,7 +63,7 @@ pub enum Aspect {
 }
 
 /// Whether two values are known to differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Display, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, Display, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Comparison {
@@ -160,8 +160,12 @@ fn zone(observation: &Observation) -> Option<String> {
 }
 
 fn group_id(side: &MigrationSide) -> Option<String> {
-    let service = side.behind.service.filter(|_| side.behind.certainty != Certainty::Unknown)?;
-    service.group_id().map(str::to_owned)
+    let group_id = side.behind.service?.group_id()?;
+    match side.behind.certainty {
+        Certainty::Shown => Some(group_id.to_owned()),
+        Certainty::Likely => Some(format!("{group_id} (likely)")),
+        Certainty::Unknown => None,
+    }
 }
 
 /// The policy by the files of `az`, else by the nodes that the server announces.

@@ -41,9 +41,14 @@ pub(super) fn left_to_do(migration: &Migration) -> Vec<Step> {
         }
         steps.push(Step { text: format!("find out what is unknown from here: {}", names.join(", ")), commands: seen });
     }
-    if new.behind.certainty == Certainty::Unknown {
-        let text = format!("find out which product {} belongs to", new.host);
-        steps.push(Step { text, commands: commands([format!("redpath check {}:{} --verbose", new.host, new.port)]) });
+    for side in [new, old] {
+        let likely = match (side.behind.certainty, side.behind.service) {
+            (Certainty::Shown, _) => continue,
+            (Certainty::Likely, Some(service)) => format!("likely {}", service.title()),
+            (Certainty::Likely | Certainty::Unknown, _) => "unknown from here".to_owned(),
+        };
+        let text = format!("make sure which product is behind {}: {likely}", side.host);
+        steps.push(Step { text, commands: side.decide.clone() });
     }
     match migration.old_use.connections_here {
         Some(0) => {}

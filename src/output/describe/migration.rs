@@ -1,6 +1,6 @@
 //! A migration as a pair, in lines: both names, what differs, who uses the old one, what is left to do.
 
-use crate::diagnosis::pair::{Comparison, Difference, MigrationSide, Step};
+use crate::diagnosis::pair::{Aspect, Comparison, Difference, MigrationSide, Step};
 use crate::diagnosis::service::{Certainty, ServiceBehind};
 use crate::observation::Usability;
 use crate::printable::printable;
@@ -11,7 +11,7 @@ pub(crate) fn migration(record: &Record) -> Vec<String> {
     let Some(migration) = record.migration.as_deref() else { return Vec::new() };
     let mut lines = vec![side("new", &migration.new), side("old", &migration.old)];
     lines.extend(migration.differences.iter().map(difference));
-    lines.push(format!("old name in use: {}", migration.old_use.text));
+    lines.push(format!("use of the old name: {}", migration.old_use.text));
     lines.extend(migration.tool.iter().map(|line| format!("by az, {line}")));
     lines.iter().map(|line| printable(line).into_owned()).collect()
 }
@@ -23,7 +23,7 @@ pub(crate) fn steps_left(record: &Record) -> Vec<(String, Vec<String>)> {
     steps.iter().enumerate().map(|(at, step)| (format!("{}. {}", at + 1, step.text), commands(step))).collect()
 }
 
-/// `old cache1.redis.cache.windows.net:6380: 10.60.4.5 private, works; behind it likely Azure Cache for Redis (…)`.
+/// `old cache1.redis.cache.windows.net:6380: 10.60.4.5 private, works, pass (healthy); behind it likely …`.
 fn side(label: &str, side: &MigrationSide) -> String {
     let address = match (side.address, side.class) {
         (Some(address), Some(class)) => format!("{address} {class}"),
@@ -38,28 +38,43 @@ fn side(label: &str, side: &MigrationSide) -> String {
     format!("{label} {}:{}: {address}{usable}, {verdict}; {}", side.host, side.port, behind(&side.behind))
 }
 
-/// Which product answers, and what shows it.
+/// Which product answers, and what shows it: all of the evidence where it is unknown.
 fn behind(behind: &ServiceBehind) -> String {
-    let texts: Vec<&str> = behind.evidence.iter().map(|evidence| evidence.text.as_str()).collect();
-    let rest = if texts.is_empty() { String::new() } else { format!(" ({})", texts.join("; ")) };
     match (behind.service, behind.certainty) {
-        (Some(service), Certainty::Shown) => format!("behind it {}{rest}", service.title()),
-        (Some(service), Certainty::Likely) => format!("behind it likely {}{rest}", service.title()),
-        (Some(_) | None, _) => format!("which product is behind it is unknown{rest}"),
+        (Some(service), Certainty::Shown) => {
+            format!("behind it {}: {}", service.title(), behind.deciding().join("; "))
+        }
+        (Some(service), Certainty::Likely) => {
+            format!("behind it likely {}: all that is known agrees with the name", service.title())
+        }
+        (Some(_) | None, _) => {
+            let texts: Vec<&str> = behind.evidence.iter().map(|evidence| evidence.text.as_str()).collect();
+            let rest = if texts.is_empty() { String::new() } else { format!(": {}", texts.join("; ")) };
+            format!("which product is behind it is unknown{rest}")
+        }
     }
 }
 
 fn difference(difference: &Difference) -> String {
-    let aspect = difference.aspect.to_string().replace('_', " ");
-    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
-    let (old, new) = (value(&difference.old), value(&difference.new));
-    let meaning = difference.meaning.as_ref().map(|meaning| format!(": {meaning}")).unwrap_or_default();
-    match difference.state {
-        Comparison::Same => format!("same {aspect}: {new}"),
-        Comparison::Differs => format!("other {aspect}, {old} before and {new} now{meaning}"),
-        Comparison::Unknown if difference.old == difference.new && difference.new.is_some() => {
-            format!("unknown {aspect}, {new} on both{meaning}")
+    let aspect = match difference.aspect {
+        Aspect::Port => "port",
+        Aspect::Zone => "zone",
+        Aspect::GroupId => "group ID",
+        Aspect::ClusterPolicy => "cluster policy",
+        Aspect::Certificate => "certificate",
+        Aspect::Authentication => "authentication",
+        Aspect::Tls => "TLS",
+        Aspect::RedisVersion => "Redis version",
+    };
+    let meaning = difference.meaning.as_ref().map(|meaning| format!("; {meaning}")).unwrap_or_default();
+    match (&difference.old, &difference.new) {
+        (Some(old), Some(new)) if old == new && difference.state == Comparison::Same => {
+            format!("{aspect}: {new} on both")
         }
-        Comparison::Unknown => format!("unknown {aspect}, {old} before and {new} now{meaning}"),
+        (Some(old), Some(new)) if old == new => format!("{aspect}: {new} on both, of which kind is unknown{meaning}"),
+        (Some(old), Some(new)) => format!("{aspect}: {old}, now {new}{meaning}"),
+        (None, Some(new)) => format!("{aspect}: unknown, now {new}{meaning}"),
+        (Some(old), None) => format!("{aspect}: {old}, now unknown{meaning}"),
+        (None, None) => format!("{aspect}: unknown on both{meaning}"),
     }
 }
