@@ -36,7 +36,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     assert!(!arguments.is_empty(), "{USAGE}");
     if arguments[0] == "hold-sockets" {
-        return sockets::hold();
+        return sockets::hold(arguments[1].parse().expect("a port"));
     }
     environment::enter_namespace();
     let environment = Environment::start();

@@ -1,5 +1,5 @@
 //! What the list of the applications' connections costs beside foreign sockets: the CPU time of a probe with the list
-//! less that of a probe without, while 10,000 connections of another process, with two sockets each, are open.
+//! less that of a probe without, while 10,000 connections of other processes, with two sockets each, are open.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,9 @@ use super::table::{Summary, Table, milliseconds};
 
 /// How many sockets there are; a connection on loopback has two.
 const SOCKETS: usize = 20_000;
+/// How many processes hold them: an ordinary limit of open files has room for the part of one.
+const HOLDERS: u16 = 4;
+/// The port of the first holder; the others follow it.
 const PORT: u16 = 7000;
 const ROUNDS: usize = 5;
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -57,17 +60,19 @@ fn cpu_of_a_probe(environment: &Environment, build: &Path, application: &str) ->
     cpu.as_secs_f64() / probes
 }
 
-/// Another process that holds the sockets open.
-struct Foreign(Child);
+/// The processes that hold the sockets open.
+struct Foreign(Vec<Child>);
 
 impl Foreign {
     fn start() -> Self {
         let program = std::env::current_exe().expect("this program");
-        let script = "ulimit -n 65536 && exec \"$@\"";
-        let mut command = Command::new("sh");
-        command.args(["-c", script, "sh"]).arg(program).arg("hold-sockets");
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("sh");
-        let foreign = Self(child);
+        let holder = |number: u16| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "ulimit -n 8192 && exec \"$@\"", "sh"]).arg(&program).arg("hold-sockets");
+            command.arg((PORT + number).to_string()).stdin(Stdio::piped()).stdout(Stdio::null());
+            command.spawn().expect("sh")
+        };
+        let foreign = Self((0..HOLDERS).map(holder).collect());
         let deadline = Instant::now() + Duration::from_secs(60);
         while open_sockets() < SOCKETS {
             assert!(Instant::now() < deadline, "only {} of {SOCKETS} sockets are open", open_sockets());
@@ -79,8 +84,10 @@ impl Foreign {
 
 impl Drop for Foreign {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        for holder in &mut self.0 {
+            let _ = holder.kill();
+            let _ = holder.wait();
+        }
     }
 }
 
@@ -91,12 +98,13 @@ fn open_sockets() -> usize {
     line.and_then(|rest| rest.split(' ').next()?.parse().ok()).expect("a number of sockets")
 }
 
-/// Holds the connections open until its standard input ends.
-pub(crate) fn hold() {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).expect("a free port");
+/// Holds the part of one holder open until its standard input ends.
+pub(crate) fn hold(port: u16) {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listener = TcpListener::bind(address).expect("a free port");
     let mut held = Vec::new();
-    for _ in 0..SOCKETS / 2 {
-        held.push(TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))).expect("a connection"));
+    for _ in 0..SOCKETS / 2 / usize::from(HOLDERS) {
+        held.push(TcpStream::connect(address).expect("a connection"));
         held.push(listener.accept().expect("a client").0);
     }
     let _ = std::io::read_to_string(std::io::stdin());

@@ -354,7 +354,7 @@ fn held_change(before: Option<&Record>, record: &Record) -> Option<Change> {
     let at = |end: Option<HeldEnd>| end.map(|end| end.at);
     let lost = facts.ended.clone().filter(|end| at(before.and_then(ended)) != Some(end.at));
     let address = facts.open().map(|held| held.address);
-    let is_news = lost.is_some() || address.is_some() || before.is_some_and(|before| HeldStanding::is_open(before));
+    let is_news = lost.is_some() || address.is_some() || before.is_some_and(HeldStanding::is_open);
     let dns_address = other_path(record).map(|(_, given)| given);
     is_news.then_some(Change::Held { address, lost, dns_address })
 }

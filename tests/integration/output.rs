@@ -44,6 +44,7 @@ fn stories() -> Vec<(&'static str, Record)> {
         ("hostile", records::hostile()),
         ("cluster", records::cluster()),
         ("application", records::application()),
+        ("held_connection", records::held_connection()),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! The held connection in one line.
 
-use crate::observation::held::HeldConnection;
+use crate::observation::held::{HeldConnection, HeldEnd};
 use crate::observation::{HeldConnectionFacts, HeldState};
 use crate::record::Record;
 use crate::record::held::other_path;
@@ -15,7 +15,8 @@ pub(crate) fn held_connection(record: &Record) -> Option<String> {
     };
     parts.extend(facts.not_opened.as_ref().map(|reason| format!("could not be opened: {reason}")));
     if let Some(end) = &facts.ended {
-        parts.push(format!("{} at {}", end, end.at.time_of_day()));
+        let HeldEnd { address, class, at, age_seconds, reason, .. } = end;
+        parts.push(format!("lost at {at}: {address} {class} after {}, {reason}", age_seconds.in_words()));
     }
     if facts.losses > 1 {
         parts.push(format!("{} lost so far", facts.losses));

@@ -60,21 +60,23 @@ impl Case {
         server
     }
 
+    fn facts(&self) -> HeldConnectionFacts {
+        let held = lock(&self.held.0);
+        let status = lock(&held[&key(&self.plan)].status);
+        facts(&status, &self.plan, &Resolution::default())
+    }
+
     async fn until(&self, holds: impl Fn(&HeldConnectionFacts) -> bool) -> HeldConnectionFacts {
         let wait = async {
             loop {
-                let held = lock(&self.held.0);
-                let status = lock(&held[&key(&self.plan)].status);
-                let facts = facts(&status, &self.plan, &Resolution::default());
-                drop(status);
-                drop(held);
+                let facts = self.facts();
                 if holds(&facts) {
                     return facts;
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(LIMIT, wait).await.expect("the state comes")
+        timeout(LIMIT, wait).await.expect("the state comes")
     }
 
     async fn end(&self) -> HeldEnd {
@@ -162,7 +164,7 @@ async fn held_connection_of_removed_plan_closes() {
     reply(&mut server, b"+PONG\r\n").await;
     case.held.retain(|_| false);
     let mut rest = Vec::new();
-    let read = tokio::time::timeout(LIMIT, server.read_to_end(&mut rest)).await.expect("it closes");
+    let read = timeout(LIMIT, server.read_to_end(&mut rest)).await.expect("it closes");
     read.expect("an orderly end");
     assert_eq!(rest, b"*1\r\n$4\r\nQUIT\r\n");
 }

@@ -16,8 +16,8 @@ use redpath::observation::redis::{AuthFacts, AuthMethod, PingFacts, PingReply};
 use redpath::observation::tcp::{ConnectFailure, FailedAttempt};
 use redpath::observation::tls::{CertificateChecks, CertificateFacts, TlsFacts, TlsFailure, TrustSource};
 use redpath::observation::{
-    ClusterFacts, ClusterFailure, Connection, ConnectionPhases, Observation, OtherConnection, Phase, Phases,
-    Resolution, ResolveFailure, SkipReason, StoppedBy,
+    ClusterFacts, ClusterFailure, Connection, ConnectionPhases, HeldConnectionFacts, HeldState, Observation,
+    OtherConnection, Phase, Phases, Resolution, ResolveFailure, SkipReason, StoppedBy,
 };
 use redpath::record::kept_answer::KeptAnswer;
 use redpath::record::{RECORD_SCHEMA, Record, Report, Tool};
@@ -148,6 +148,24 @@ pub(crate) fn application() -> Record {
         opened: None,
         opened_last_minute: None,
     });
+    let diagnosis =
+        redpath::diagnosis::diagnose(&record.target, &record.expectation, &record.observation, record.started_at);
+    Record { findings: diagnosis.findings, verdict: diagnosis.verdict, ..record }
+}
+
+/// DNS leads to the endpoint since a moment ago; the connection that is held open stays on the public address, after
+/// an earlier one was reset.
+pub(crate) fn held_connection() -> Record {
+    let mut record = healthy();
+    let ended = serde_json::json!({
+        "address": "20.50.1.10:6380", "class": "public", "at": "2026-11-18T09:10:00Z", "ago_seconds": 125.0,
+        "age_seconds": 8000.0, "how": "rst", "reason": "it was reset (RST)"
+    });
+    let facts = serde_json::json!({
+        "state": "open", "address": "20.50.1.10:6380", "class": "public", "path": "public", "in_dns_answer": false,
+        "opened_at": "2026-11-18T09:10:05Z", "age_seconds": 120.0, "losses": 2, "ended": ended
+    });
+    record.observation.held_connection = Some(serde_json::from_value(facts).expect("a held connection"));
     let diagnosis =
         redpath::diagnosis::diagnose(&record.target, &record.expectation, &record.observation, record.started_at);
     Record { findings: diagnosis.findings, verdict: diagnosis.verdict, ..record }
@@ -368,6 +386,13 @@ pub(crate) fn hostile() -> Record {
     let mut record = overridden();
     record.target.name = EVIL.into();
     record.vantage.hostname = EVIL.into();
+    record.observation.held_connection = Some(HeldConnectionFacts {
+        state: HeldState::NotOpened,
+        connection: None,
+        losses: 0,
+        not_opened: Some(EVIL.into()),
+        ended: None,
+    });
     record.vantage.labels = [(EVIL.to_owned(), EVIL.to_owned())].into();
     let resolution = &mut record.observation.resolution;
     resolution.views[0].canonical_name = Some(EVIL.into());
