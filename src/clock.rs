@@ -20,15 +20,6 @@ impl Seconds {
     pub fn as_f64(self) -> f64 {
         self.0.as_secs_f64()
     }
-
-    /// For people, where it may be long: `43.0 s`, `12 min 3 s`, `3 h 4 min`.
-    pub fn in_words(self) -> String {
-        match self.0.as_secs() {
-            0..120 => self.to_string(),
-            seconds @ 120..7200 => format!("{} min {} s", seconds / 60, seconds % 60),
-            seconds => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-        }
-    }
 }
 
 impl From<Duration> for Seconds {

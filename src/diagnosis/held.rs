@@ -24,8 +24,7 @@ pub(super) fn diagnose(case: &Context<'_>) -> Vec<Finding> {
 
 fn lost(case: &Context<'_>, facts: &HeldConnectionFacts, end: &HeldEnd) -> Finding {
     let HeldEnd { address, class, age_seconds, reason, .. } = end;
-    let age = age_seconds.in_words();
-    let summary = format!("the held connection to {address} ({class}) was lost after {age}: {reason}");
+    let summary = format!("the held connection to {address} ({class}) was lost after {age_seconds}: {reason}");
     let cause = match end.how {
         HeldEndKind::Fin => {
             "A FIN comes from a restart, a failover, maintenance, a switch of the access keys, CLIENT KILL, or a proxy or load balancer on the way: which, the client cannot know."

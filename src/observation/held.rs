@@ -112,6 +112,6 @@ impl HeldConnectionFacts {
 
 impl fmt::Display for HeldEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}, lost after {}: {}", self.address, self.class, self.age_seconds.in_words(), self.reason)
+        write!(f, "{} {}, lost after {}: {}", self.address, self.class, self.age_seconds, self.reason)
     }
 }

@@ -228,7 +228,7 @@ fn count(number: u64, noun: &str) -> String {
 }
 
 fn time(duration: Duration) -> String {
-    Seconds(duration).in_words()
+    Seconds(duration).to_string()
 }
 
 fn moment(at: Timestamp) -> String {

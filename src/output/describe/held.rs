@@ -16,7 +16,7 @@ pub(crate) fn held_connection(record: &Record) -> Option<String> {
     parts.extend(facts.not_opened.as_ref().map(|reason| format!("could not be opened: {reason}")));
     if let Some(end) = &facts.ended {
         let HeldEnd { address, class, at, age_seconds, reason, .. } = end;
-        parts.push(format!("lost at {at}: {address} {class} after {}, {reason}", age_seconds.in_words()));
+        parts.push(format!("lost at {at}: {address} {class} after {age_seconds}, {reason}"));
     }
     if facts.losses > 1 {
         parts.push(format!("{} lost so far", facts.losses));
@@ -31,7 +31,7 @@ pub(crate) fn is_held_connection_noteworthy(record: &Record) -> bool {
 }
 
 fn open(record: &Record, facts: &HeldConnectionFacts, held: &HeldConnection) -> String {
-    let age = held.age_seconds.in_words();
+    let age = held.age_seconds;
     let mut text = format!("{} {}, open for {age}", held.address, held.class);
     if facts.state == HeldState::Waiting {
         text.push_str(", a PING waits for its reply");

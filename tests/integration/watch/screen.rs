@@ -95,7 +95,7 @@ fn screen_has_held_connection() {
     record.observation.held_connection = Some(serde_json::from_value(facts).expect("a held connection"));
     let (state, events) = folded(&[at(record, 0)]);
     let text = rows(&frame(&Screen::new(STYLE), &state, (80, 24)));
-    assert!(text.contains("held connection: 20.50.1.10:6380 public, open for 12 min 3 s"), "{text}");
+    assert!(text.contains("held connection: 20.50.1.10:6380 public, open for 13 min"), "{text}");
     let said = events.iter().any(|event| event.text == "open to 20.50.1.10:6380, while DNS gives 10.60.4.5");
     assert!(said, "{events:?}");
 }
