@@ -15,6 +15,19 @@
       {{- $ports = append $ports (ternary "13000-13999" "15000-15999" $plain) -}}
     {{- end -}}
   {{- end -}}
+  {{- /* The old name of a migration, HOST or HOST:PORT, is probed with the target. */ -}}
+  {{- with dig "migration" "old" "" $target -}}
+    {{- $oldService := include "redpath.serviceOf" (regexReplaceAll ":[0-9]+$" . "") -}}
+    {{- $oldPort := regexFind "[0-9]+$" (regexFind ":[0-9]+$" .) | default (include "redpath.portOf" (dict "service" $oldService "plain" $plain)) -}}
+    {{- $ports = append $ports (printf "%v-%v" (int $oldPort) (int $oldPort)) -}}
+    {{- if ne "off" ($target.cluster | default $defaults.cluster | default "auto") -}}
+      {{- if eq $oldService "managed" -}}
+        {{- $ports = append $ports "8500-8599" -}}
+      {{- else if eq $oldService "cache" -}}
+        {{- $ports = append $ports (ternary "13000-13999" "15000-15999" $plain) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
   {{- $knock := dig "posture" "plaintext_port" (dig "posture" "plaintext_port" "off" $defaults) $target -}}
   {{- if and (not $plain) (ne "off" (toString $knock)) -}}
     {{- $ports = append $ports (printf "%v-%v" (int $knock) (int $knock)) -}}

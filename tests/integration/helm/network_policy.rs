@@ -98,6 +98,26 @@ fn ingress_allows_agent_port_only() {
     assert_eq!(rules[0]["from"].as_array().map(Vec::len), Some(1));
 }
 
+#[test]
+fn egress_has_ports_of_old_name() {
+    let directory = Directory::new("helm-old-name");
+    for (old, port, shards) in [
+        ("cache1.redis.cache.windows.net", "* TCP 6380-6380", true),
+        ("cache1.redis.cache.windows.net:7380", "* TCP 7380-7380", true),
+        ("redis.example.org", "* TCP 6380-6380", false),
+    ] {
+        let values = format!(
+            "networkPolicy: {{enabled: true, token: none}}\nconfig: {{targets: [{{host: amr1.westeurope.redis.azure.net, migration: {{old: \"{old}\"}}}}]}}\n"
+        );
+        let file = directory.file("values.yaml", &values).display().to_string();
+        let objects = template("4", CHART, &["-f", &file]).unwrap_or_else(|said| panic!("{values}: {said}"));
+        let ways = ways(only(&objects, "NetworkPolicy"));
+        let has = |way: &str| ways.iter().any(|known| known == way);
+        assert!(has(port) && has("* TCP 10000-10000"), "{old}: {ways:?}");
+        assert_eq!(has("* TCP 15000-15999"), shards, "{old}: {ways:?}");
+    }
+}
+
 /// The chart knows each service's ports by itself; this holds it to what the program makes of the same configuration.
 #[test]
 fn egress_ports_match_program() {
