@@ -440,7 +440,8 @@ fn check_appends_to_journal() {
     let verified = verify_directory(&directory);
     assert!(verified.is_whole(), "{verified:?}");
     assert_eq!(verified.head.map(|head| head.number), Some(9), "file, and twice started, clock, record, stopped");
-    let mut evidence = redpath::evidence::read_files(&[directory.clone()], Digests::Drop).expect("evidence");
+    let mut evidence =
+        redpath::evidence::read_files(std::slice::from_ref(&directory), Digests::Drop).expect("evidence");
     let (labels, targets) = evidence.timelines.iter().next().expect("a vantage");
     assert_eq!((labels.get("subnet").map(String::as_str), targets.len()), (Some("app-a"), 1));
     let journal = evidence.journals.pop().expect("a journal");
