@@ -1,5 +1,5 @@
-//! Prepares the texts that the program embeds: the configuration's schema without indentation, and the pages of
-//! the codes, compressed.
+//! Prepares the texts that the program embeds, compressed: the configuration's schema without indentation, and the
+//! pages of the codes.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -20,7 +20,7 @@ fn main() {
     let schema = fs::read_to_string(SCHEMA).expect("the schema is committed");
     // A JSON string contains no line break (RFC 8259, section 7).
     let short: String = schema.lines().map(str::trim_start).collect();
-    write("config.schema.json", short.as_bytes());
+    write("config.schema.z", &compressed(&short));
     write("codes.z", &compressed(&pages()));
 }
 
@@ -45,7 +45,7 @@ fn compressed(text: &str) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-/// Writes a file for `include_bytes!` and `include_str!`.
+/// Writes a file for `include_bytes!`.
 fn write(name: &str, content: &[u8]) {
     let out = env::var_os("OUT_DIR").expect("cargo sets it");
     fs::write(Path::new(&out).join(name), content).expect("cargo's folder can be written");

@@ -17,9 +17,12 @@ mod values;
 mod yaml;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use flate2::read::ZlibDecoder;
 
 use crate::bounded_read::{self, FileKind, ReadError};
 use crate::expectation::{Expectation, PublicAccess};
@@ -167,8 +170,11 @@ pub fn parse(text: &str) -> Result<Config, ConfigError> {
 /// The JSON Schema of the file (draft 2020-12), `docs/schema/config.json`. It is wanted once in a while and has
 /// thousands of values, so that nobody keeps it.
 pub fn schema() -> serde_json::Value {
-    // A test holds the text to `schema_of_types`, and so to being JSON.
-    serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/config.schema.json"))).unwrap_or_default()
+    const SCHEMA: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/config.schema.z"));
+    let mut text = String::new();
+    // A test holds it to `schema_of_types`, and so to being JSON.
+    let read = ZlibDecoder::new(SCHEMA).read_to_string(&mut text).ok();
+    read.and_then(|_| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
 /// The JSON Schema as it follows from the types: what [`schema`] has to be.
