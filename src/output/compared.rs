@@ -141,7 +141,7 @@ mod tests {
     fn sentence_minds_the_classes_of_a_journal() {
         let samples = vec![0.001; 40];
         let same = Comparison::of(&samples, &samples).expect("both sides");
-        assert_eq!(sentence(&same, CLASS_OF_JOURNAL), "no difference larger than 90.0 µs seen");
+        assert_eq!(sentence(&same, CLASS_OF_JOURNAL), "no difference larger than 90 µs seen");
         let few = Comparison::of(&samples, &samples[..10]).expect("both sides");
         assert!(sentence(&few, MEASURED).starts_with("cannot tell: 40 samples before and 10 after; 30 "));
     }

@@ -23,7 +23,7 @@ const MARGIN: usize = 2 + LABEL;
 
 /// The most lines of a target, so that it fits a terminal, and the fewest of a reason that is cut for that.
 const MAX_LINES: usize = 24;
-const MIN_REASON_LINES: usize = 3;
+const MIN_REASON_LINES: usize = 2;
 
 /// The report. A healthy target is three lines unless everything is wanted; of the others, what is wrong and
 /// what to do come before the evidence, and long reasons are cut.

@@ -6,7 +6,7 @@ pub(crate) mod records;
 
 use std::path::{Path, PathBuf};
 
-use redpath::diagnosis::Status;
+use redpath::diagnosis::{Severity, Status};
 use redpath::observation::LocalLimit;
 use redpath::output::text::{self, Style};
 use redpath::output::{check, json, markdown};
@@ -140,6 +140,55 @@ fn text_fail_fits_24_lines_at_80_columns() {
     assert_eq!(pass.lines().count(), 3, "{pass}");
     let verbose = Style { verbose: true, ..NARROW };
     assert!(text::render(&records::report(vec![records::healthy()]), &verbose).contains("views "));
+}
+
+/// The record of the README's failing check, diagnosed anew.
+fn readme_failure() -> Report {
+    let text = include_str!("../stories/saved-zone-not-linked.record.json");
+    let saved: Record = serde_json::from_str(text).expect("a record");
+    let Record { started_at, took_seconds, target, vantage, expectation, observation, .. } = saved;
+    records::report(vec![Record::new(started_at, took_seconds, target, vantage, expectation, observation)])
+}
+
+#[test]
+fn text_readme_fail_fits_24_lines() {
+    for width in [80, 100] {
+        let text = text::render(&readme_failure(), &Style { width, ..WIDE });
+        assert!(text.lines().count() <= 24, "{} lines:\n{text}", text.lines().count());
+        for label in [
+            "  error ",
+            "  hint ",
+            "  look ",
+            "  fix ",
+            "  why ",
+            "  path ",
+            "  views ",
+            "  lag ",
+            "  to ",
+            "  phases ",
+        ] {
+            assert!(text.contains(label), "{label}:\n{text}");
+        }
+        assert!(text.contains("(all of it with -v)"), "{text}");
+        let whole = text::render_whole(&readme_failure(), &Style { width, ..WIDE });
+        assert!(!whole.contains("all of it with -v") && whole.contains("(a ruleset outranks a zone)"), "{whole}");
+    }
+}
+
+#[test]
+fn text_breaks_no_word_at_60_columns() {
+    let reports = stories().into_iter().filter(|(name, _)| *name != "hostile");
+    let reports = reports.map(|(_, record)| records::report(vec![record])).chain([readme_failure()]);
+    for report in reports {
+        let text = text::render_whole(&report, &Style { width: 60, ..WIDE });
+        let shown: std::collections::HashSet<&str> = text.split_whitespace().collect();
+        for finding in report.records[0].findings.iter().filter(|finding| finding.severity != Severity::Info) {
+            let prose = [&finding.summary, &finding.hint, &finding.detail];
+            for word in prose.into_iter().flat_map(|text| text.split_whitespace()) {
+                assert!(shown.contains(word), "{word:?} is broken in\n{text}");
+            }
+        }
+    }
 }
 
 #[test]
