@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::expectation::{ExpectedPath, PublicAccess};
 use crate::plan::{Addresses, ApplicationMode, AuthMethod, AzureDns, ClusterMode, TokenSource};
@@ -121,7 +122,7 @@ pub(super) struct RawSettings {
 }
 
 /// A target.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct RawTarget {
     /// The name in metrics, reports and logs; the host name unless given. Unique.
@@ -143,6 +144,26 @@ pub(super) struct RawTarget {
     pub(super) migration: Option<RawMigration>,
     #[serde(flatten)]
     pub(super) settings: RawSettings,
+}
+
+/// Both parts are read from one mapping. Derived, `flatten` would compile a second reader of every type in it.
+impl<'de> Deserialize<'de> for RawTarget {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct OwnKeys {
+            name: Option<String>,
+            host: String,
+            port: Option<u16>,
+            connect: Option<String>,
+            expect_from: Option<Vec<String>>,
+            migration: Option<RawMigration>,
+        }
+        let keys = serde_json::Value::deserialize(deserializer)?;
+        let settings = serde_json::from_value(keys.clone()).map_err(D::Error::custom)?;
+        let own: OwnKeys = serde_json::from_value(keys).map_err(D::Error::custom)?;
+        let OwnKeys { name, host, port, connect, expect_from, migration } = own;
+        Ok(Self { name, host, port, connect, expect_from, migration, settings })
+    }
 }
 
 /// The migration that a target is the new name of.
