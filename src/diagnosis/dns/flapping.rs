@@ -29,7 +29,9 @@ pub(super) fn diagnose(case: &Context<'_>, views: &Views<'_>) -> Option<Finding>
             in_use
         }
     };
-    let known = KnownServer::of(case, view);
+    // The server that explains it.
+    let server = forwarder(case, views, view).unwrap_or(view);
+    let known = KnownServer::of(case, server);
     let finding = Finding::new(
         Code::FlappingAnswer,
         Severity::Error,
@@ -38,11 +40,19 @@ pub(super) fn diagnose(case: &Context<'_>, views: &Views<'_>) -> Option<Finding>
             "Asked the same {} times, one question after the other; programs get now the one answer, now the other.{} {}{}",
             total(&view.tries),
             other_views_text(views, view),
-            likely_cause(known, view),
+            likely_cause(known, server),
             wrong_address::connection_evidence(case)
         ),
     );
-    Some(with_advice(case, view, finding))
+    Some(with_advice(case, server, finding))
+}
+
+/// The one server that the C library asks, where it is known to hand questions on to others: its few answers can be
+/// alike by chance while those of the library, which asks the same server, are not.
+fn forwarder<'v>(case: &Context<'_>, views: &Views<'v>, view: &View) -> Option<&'v View> {
+    let [server] = views.system.as_slice() else { return None };
+    let is_forwarder = |known: KnownServer| known != KnownServer::AzureDns;
+    (view.kind == ViewKind::Libc && KnownServer::of(case, server).is_some_and(is_forwarder)).then_some(server)
 }
 
 /// A server in use says of one name both that it exists and that it does not, and programs got something
