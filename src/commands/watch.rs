@@ -107,6 +107,10 @@ impl Planned {
 }
 
 fn set_up(args: &WatchArgs, interrupt: &Interrupt) -> Result<SetUp, String> {
+    // The parser forgets `requires` where the flag that is required conflicts with one that is given.
+    if args.expected.is_some() && args.agents.is_empty() {
+        return Err("--expected names the vantages of --agent URL, which is missing".to_owned());
+    }
     if let Some(file) = &args.replay {
         let speed = args.speed.or(display::is_screen(args.output).then_some(1));
         let replay = Replay::open(file, speed)?;
