@@ -88,9 +88,9 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// What repeats the probe of `target`; for an older record, the target alone.
+    /// What repeats the probe of `target`; for an older or a foreign record, the target alone.
     pub fn arguments(&self, target: &Target) -> CheckArguments {
-        match self.check_arguments.is_printable() {
+        match self.check_arguments.are_of(target.host.as_str(), target.port) {
             true => self.check_arguments.clone(),
             false => CheckArguments::of_target(target.host.as_str(), target.port, target.tls),
         }

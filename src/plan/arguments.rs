@@ -18,6 +18,32 @@ use crate::secret::quote::may_hold_secret;
 const MAX_WORDS: usize = 200;
 const MAX_WORD: usize = 512;
 
+/// The flags that [`CheckArguments::of`] writes.
+const FLAGS: [&str; 22] = [
+    "--expect",
+    "--endpoint",
+    "--private-range",
+    "--latency",
+    "--require-auth",
+    "--public-access",
+    "--public-address",
+    "--plaintext-port",
+    "--resolver",
+    "--views",
+    "--no-azure-dns",
+    "--connect",
+    "--addresses",
+    "--ca-file",
+    "--plaintext",
+    "--server-name",
+    "--old",
+    "--cluster",
+    "--application",
+    "--timeout",
+    "--tries",
+    "--samples",
+];
+
 /// The words behind `redpath check`: the target, then its flags with their values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -101,11 +127,13 @@ impl CheckArguments {
         self.0.is_empty()
     }
 
-    /// Whether a saved record's may be printed.
-    pub fn is_printable(&self) -> bool {
-        !self.is_empty()
+    /// Whether a saved record's may be printed for somebody to paste: the record's own target, and no flag but those of
+    /// [`CheckArguments::of`]. One that reads a password could send it to a server of the record's author.
+    pub fn are_of(&self, host: &str, port: u16) -> bool {
+        self.0.first().is_some_and(|target| *target == format!("{host}:{port}"))
             && self.0.len() <= MAX_WORDS
             && self.0.iter().all(|word| word.len() <= MAX_WORD && is_printable(word))
+            && self.0.iter().filter(|word| word.starts_with('-')).all(|word| FLAGS.contains(&word.as_str()))
     }
 
     /// With `flag value` in place of whatever the flag had.
@@ -262,11 +290,25 @@ mod tests {
 
     #[test]
     fn arguments_of_a_hostile_record_are_not_printed() {
-        for words in
-            [vec!["a\u{1b}[2J".to_owned()], vec!["x".repeat(MAX_WORD + 1)], vec!["x".to_owned(); MAX_WORDS + 1], vec![]]
-        {
-            assert!(!CheckArguments(words).is_printable());
+        let words = |all: &[&str]| CheckArguments(all.iter().map(|word| (*word).to_owned()).collect());
+        let of_target = |all: &[&str]| words(&[&["a:6380"], all].concat()).are_of("a", 6380);
+        assert!(of_target(&[]) && of_target(&["--endpoint", "10.60.4.5", "--no-azure-dns"]));
+        for hostile in [
+            &["a\u{1b}[2J"][..],
+            &["--password-file", "/etc/key"],
+            &["--endpoint=10.60.4.5", "--auth=password"],
+            &["-v"],
+            &[&*"x".repeat(MAX_WORD + 1)],
+            &["x"; MAX_WORDS],
+        ] {
+            assert!(!of_target(hostile), "{hostile:?}");
         }
+        for other in [&[][..], &["b:6380"], &["--endpoint", "a:6380"], &["rediss://evil@a:6380"]] {
+            assert!(!words(other).are_of("a", 6380), "{other:?}");
+        }
+        let mut all = plan();
+        (all.samples, all.tries, all.connect) = (3, Some(2), "10.60.4.5".parse().ok());
+        assert!(CheckArguments::of(&all).are_of(all.target.host.as_str(), all.target.port));
         assert_eq!(CheckArguments(vec!["; rm -rf /".to_owned()]).command("check", None), "redpath check '; rm -rf /'");
     }
 }
