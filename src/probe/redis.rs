@@ -327,6 +327,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RedisSession<S> {
         Ok((reply, sent.until(self.stream.last_received())))
     }
 
+    /// The reply to a command that the probe can do without, within `limit`; `None` where the probe was interrupted.
+    async fn call_within(
+        &mut self,
+        limit: Duration,
+        words: &[&str],
+        budget: &Budget,
+    ) -> Option<Result<Value, RedisFailure>> {
+        self.stream.set_limit(reply::MAX_BYTES);
+        let command = pack_command(words);
+        match budget.within(limit, self.call(&command)).await {
+            Ok(reply) => Some(reply),
+            Err(reason) => {
+                self.usable = false;
+                match reason {
+                    StopReason::Timeout => Some(Err(RedisFailure::Timeout)),
+                    StopReason::Interrupt => None,
+                }
+            }
+        }
+    }
+
     async fn call(&mut self, command: &[u8]) -> Result<Value, RedisFailure> {
         match self.stream.call(command).await {
             Ok(Reply::Answer(Value::ServerError(error))) => {

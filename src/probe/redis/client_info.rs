@@ -7,10 +7,8 @@ use std::time::Duration;
 use redis::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::super::budget::{Budget, StopReason};
-use super::reply::MAX_BYTES;
-use super::{RedisSession, pack_command};
-use crate::observation::RedisFailure;
+use super::super::budget::Budget;
+use super::RedisSession;
 use crate::observation::client_info::ServerSees;
 
 /// The longest that the query may take: it decides nothing that the probe needs.
@@ -21,18 +19,9 @@ pub(super) async fn query<S: AsyncRead + AsyncWrite + Unpin>(
     session: &mut RedisSession<S>,
     budget: &Budget,
 ) -> Option<ServerSees> {
-    session.stream.set_limit(MAX_BYTES);
-    let command = pack_command(&["CLIENT", "INFO"]);
-    let reply = match budget.within(LIMIT, session.call(&command)).await {
-        Ok(Ok(reply)) => reply,
-        Ok(Err(failure)) => return Some(ServerSees::unknown(failure)),
-        Err(reason) => {
-            session.usable = false;
-            return match reason {
-                StopReason::Timeout => Some(ServerSees::unknown(RedisFailure::Timeout)),
-                StopReason::Interrupt => None,
-            };
-        }
+    let reply = match session.call_within(LIMIT, &["CLIENT", "INFO"], budget).await? {
+        Ok(reply) => reply,
+        Err(failure) => return Some(ServerSees::unknown(failure)),
     };
     let address = match &reply {
         Value::BulkString(line) => std::str::from_utf8(line).ok().and_then(own_address),

@@ -5,10 +5,9 @@ use std::time::Duration;
 use redis::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::super::budget::{Budget, StopReason};
-use super::reply::MAX_BYTES;
-use super::{RedisSession, pack_command};
-use crate::observation::{RedisFailure, ServerInfo};
+use super::super::budget::Budget;
+use super::RedisSession;
+use crate::observation::ServerInfo;
 
 /// The longest that the query may take: it decides nothing that the probe needs.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -18,18 +17,9 @@ pub(super) async fn query<S: AsyncRead + AsyncWrite + Unpin>(
     session: &mut RedisSession<S>,
     budget: &Budget,
 ) -> Option<ServerInfo> {
-    session.stream.set_limit(MAX_BYTES);
-    let command = pack_command(&["INFO", "server"]);
-    let reply = match budget.within(LIMIT, session.call(&command)).await {
-        Ok(Ok(reply)) => reply,
-        Ok(Err(failure)) => return Some(ServerInfo::unknown(failure)),
-        Err(reason) => {
-            session.usable = false;
-            return match reason {
-                StopReason::Timeout => Some(ServerInfo::unknown(RedisFailure::Timeout)),
-                StopReason::Interrupt => None,
-            };
-        }
+    let reply = match session.call_within(LIMIT, &["INFO", "server"], budget).await? {
+        Ok(reply) => reply,
+        Err(failure) => return Some(ServerInfo::unknown(failure)),
     };
     let text = match &reply {
         Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
