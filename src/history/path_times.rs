@@ -119,3 +119,33 @@ fn push<F>(samples: &mut VecDeque<f32>, phase: &Phase<F>) {
     }
     samples.push_back(took.as_secs_f32());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expectation::Expectation;
+    use crate::observation::Observation;
+    use crate::target::{HostName, Target};
+    use crate::vantage::Vantage;
+
+    fn record(at: i64) -> Record {
+        let target = Target::new(HostName::parse("cache1.redis.cache.windows.net").expect("a name"), None, true);
+        let at = Timestamp::from_unix(at).expect("a time");
+        let (vantage, observation) = (Vantage::default(), Observation::default());
+        Record::new(at, Duration::from_millis(1), target, vantage, Expectation::default(), observation)
+    }
+
+    fn seconds_without_service(probes: &[(i64, Usability)]) -> f64 {
+        let mut side = Side::default();
+        probes.iter().for_each(|(at, usable)| side.add(&record(*at), *usable));
+        side.service.seconds_without_service.as_f64()
+    }
+
+    #[test]
+    fn time_without_service_leaves_out_gaps() {
+        use Usability::{No, Yes};
+        assert_eq!(seconds_without_service(&[(0, Yes), (15, No), (30, No), (45, Yes), (60, Yes)]), 30.0);
+        assert_eq!(seconds_without_service(&[(0, Yes), (15, No), (60, Yes)]), 45.0, "three intervals");
+        assert_eq!(seconds_without_service(&[(0, Yes), (15, No), (61, Yes)]), 0.0, "nothing is known of a gap");
+    }
+}
