@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redpath::journal::recording::RecordingWriter;
-use redpath::observation::application::{ApplicationFacts, ApplicationPath, ApplicationPeer, SocketSource};
 use redpath::output::text::Style;
 use redpath::record::Record;
 use redpath::watch::event::{Change, Event};
@@ -24,6 +23,7 @@ use redpath::watch::state::{State, TargetState};
 use redpath::watch::summary;
 use serde_json::Value;
 
+use crate::output::records::with_connections;
 use crate::output::{assert_fixture, records};
 use crate::schema::assert_valid;
 use crate::support::certificates::Directory;
@@ -52,39 +52,6 @@ fn without_hub(mut record: Record) -> Record {
             view.view = "system:10.10.0.53".into();
         }
     }
-    record
-}
-
-fn with_connections(mut record: Record, public: u32, expected: u32) -> Record {
-    let peer = |path, address: &str, established| ApplicationPeer {
-        path,
-        address: address.parse().expect("an address"),
-        class: record.expectation.class(address.parse().expect("an address")),
-        view: None,
-        given_at: None,
-        of_old_name: false,
-        label: None,
-        established,
-        connecting: 0,
-        unanswered: 0,
-        closing: 0,
-        longest_idle_seconds: None,
-        median_round_trip_seconds: None,
-        worst_round_trip_seconds: None,
-    };
-    let peers = vec![
-        peer(ApplicationPath::Public, "20.50.1.10", public),
-        peer(ApplicationPath::Expected, "10.60.4.5", expected),
-    ];
-    record.observation.application = Some(ApplicationFacts {
-        source: SocketSource::Netlink,
-        netlink_error: None,
-        truncated: false,
-        peers,
-        omitted_peers: 0,
-        opened: None,
-        opened_last_minute: None,
-    });
     record
 }
 

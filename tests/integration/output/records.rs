@@ -120,15 +120,14 @@ pub(crate) fn cluster() -> Record {
     Record { findings: diagnosis.findings, verdict: diagnosis.verdict, ..record }
 }
 
-/// DNS is right, and the application's own connections are still on the public path.
-pub(crate) fn application() -> Record {
-    let mut record = healthy();
+/// With so many established connections of applications to the public address and to the endpoint.
+pub(crate) fn with_connections(mut record: Record, public: u32, expected: u32) -> Record {
     let peer = |path, address: &str, established| ApplicationPeer {
         path,
         address: address.parse().expect("an address"),
-        class: if path == ApplicationPath::Public { AddressClass::Public } else { AddressClass::Private },
-        view: Some("libc".into()),
-        given_at: Some(record.started_at),
+        class: record.expectation.class(address.parse().expect("an address")),
+        view: None,
+        given_at: None,
         of_old_name: false,
         label: None,
         established,
@@ -139,15 +138,29 @@ pub(crate) fn application() -> Record {
         median_round_trip_seconds: None,
         worst_round_trip_seconds: None,
     };
+    let peers = vec![
+        peer(ApplicationPath::Public, "20.50.1.10", public),
+        peer(ApplicationPath::Expected, "10.60.4.5", expected),
+    ];
     record.observation.application = Some(ApplicationFacts {
         source: SocketSource::Netlink,
         netlink_error: None,
         truncated: false,
-        peers: vec![peer(ApplicationPath::Public, "20.50.1.10", 3), peer(ApplicationPath::Expected, "10.60.4.5", 2)],
+        peers,
         omitted_peers: 0,
         opened: None,
         opened_last_minute: None,
     });
+    record
+}
+
+/// DNS is right, and the application's own connections are still on the public path.
+pub(crate) fn application() -> Record {
+    let mut record = with_connections(healthy(), 3, 2);
+    let given_at = Some(record.started_at);
+    for peer in record.observation.application.iter_mut().flat_map(|facts| &mut facts.peers) {
+        (peer.view, peer.given_at) = (Some("libc".into()), given_at);
+    }
     let diagnosis =
         redpath::diagnosis::diagnose(&record.target, &record.expectation, &record.observation, record.started_at);
     Record { findings: diagnosis.findings, verdict: diagnosis.verdict, ..record }

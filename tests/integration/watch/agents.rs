@@ -12,7 +12,8 @@ use redpath::watch::state::State;
 use redpath::watch::summary;
 
 use super::screen::{STYLE, frame};
-use super::{Flip, NARROW, at, cutover, fixture, with_connections, without_hub};
+use super::{Flip, NARROW, at, cutover, fixture, without_hub};
+use crate::output::records::with_connections;
 use crate::output::{assert_fixture, records};
 use crate::support::agent::{Agent, agent};
 
